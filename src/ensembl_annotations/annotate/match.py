@@ -1,0 +1,365 @@
+"""Which Ensembl variants each ALT is, and why not where it is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from ensembl_annotations.annotate.read import ALT, CHROM, REF, Batch, Header, VcfReader
+from ensembl_annotations.annotate.reference import Reference, same_bases
+from ensembl_annotations.common.alleles import (
+    FIRST_HASH,
+    NOT_COMPARABLE,
+    is_comparable,
+    with_allele_keys,
+)
+from ensembl_annotations.common.contigs import (
+    HUMAN,
+    MT_LENGTH,
+    PAR,
+    contig_aliases,
+    resolve_contig,
+)
+from ensembl_annotations.common.schema import STORE_SCHEMA
+
+_MAX_LOOKUP_POS = 2**31 - 2
+
+
+@dataclass
+class Contigs:
+    """What each CHROM of the input is in the reference.
+
+    Attributes
+    ----------
+    unresolved : dict of str to str
+        Contigs met that are not looked up, and why.
+    """
+
+    reference: Reference
+    header: Header
+    requested: frozenset[str] | None = None
+    unresolved: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        store = self.reference.store
+        self._aliases = contig_aliases(store.species, store.assembly)
+        self._lengths = self.header.contigs()
+        self._par = PAR.get(store.assembly, ()) if store.species == HUMAN else ()
+
+    def table(self, names: pl.Series) -> pl.DataFrame:
+        """Return ``chrom, contig, contig_reason`` for the distinct names of a batch."""
+        distinct = names.unique(maintain_order=True)
+        resolved = [self._resolve(name) for name in distinct]
+        return pl.DataFrame(
+            {
+                "chrom": distinct,
+                "contig": pl.Series([item[0] for item in resolved], dtype=pl.String),
+                "contig_reason": pl.Series([item[1] for item in resolved], dtype=pl.String),
+            }
+        )
+
+    def _resolve(self, name: str) -> tuple[str, str | None]:
+        contig = resolve_contig(name, self._aliases)
+        reason = self._reason(name, contig)
+        if reason is not None:
+            self.unresolved.setdefault(name, reason)
+        return contig, reason
+
+    def _reason(self, name: str, contig: str) -> str | None:
+        if contig == "MT" and self._aliases and not self._is_mitochondrial(name):
+            return "contig_refused"
+        if self.requested is not None and contig not in self.requested:
+            return "not_requested"
+        if self.reference.has(contig):
+            return None
+        return None if contig == "Y" and self._par and self.reference.has("X") else "contig_absent"
+
+    def _is_mitochondrial(self, name: str) -> bool:
+        length = self._lengths.get(name)
+        if length is not None:
+            return length == MT_LENGTH
+        return not (self.reference.store.assembly == "GRCh37" and name in ("chrM", "M"))
+
+    def with_shift(self, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS) and ``par``."""
+        alleles = alleles.with_columns(
+            lookup=pl.col("contig"), shift=pl.lit(0, pl.Int64), par=pl.lit(False)
+        )
+        last = pl.col("pos") + pl.col("ref").str.len_bytes() - 1
+        for region in self._par:
+            inside = (
+                (pl.col("contig") == "Y") & (pl.col("pos") >= region.first) & (last <= region.last)
+            )
+            alleles = alleles.with_columns(
+                lookup=pl.when(inside).then(pl.lit("X")).otherwise("lookup"),
+                shift=pl.when(inside).then(pl.lit(region.shift, pl.Int64)).otherwise("shift"),
+                par=pl.col("par") | inside,
+            )
+        return alleles
+
+
+def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataFrame:
+    """Return one row per (record, ALT) of a batch, keyed, with the reasons known so far.
+
+    Returns
+    -------
+    DataFrame
+        ``query`` (row number), ``row`` (record within the batch), ``alt_index``, ``chrom``,
+        ``pos``, ``ref``, ``alt`` as in the input, the allele key, ``lookup``, ``shift``,
+        ``par``, ``reason`` (null where the ALT is to be looked up).
+    """
+    records = pl.DataFrame(
+        {
+            "chrom": batch.text(CHROM),
+            "pos": reader.positions(batch),
+            "ref": batch.text(REF),
+            "alts": batch.text(ALT),
+        }
+    ).with_row_index("row")
+    records = records.join(
+        contigs.table(records["chrom"]), on="chrom", how="left", maintain_order="left"
+    )
+    alleles = records.with_columns(alt=pl.col("alts").str.split(",")).drop("alts")
+    alleles = alleles.with_columns(
+        alt_index=pl.int_ranges(0, pl.col("alt").list.len(), dtype=pl.Int32)
+    )
+    alleles = with_allele_keys(alleles.explode("alt", "alt_index"))
+    alleles = contigs.with_shift(alleles).with_columns(pl.col("start").cast(pl.Int64))
+    upper_ref, upper_alt = pl.col("ref").str.to_uppercase(), pl.col("alt").str.to_uppercase()
+    return alleles.with_columns(
+        reason=pl.when(pl.col("alt") == ".")
+        .then(pl.lit("no_alt"))
+        .when(upper_ref == upper_alt)
+        .then(pl.lit("same_as_ref"))
+        .when(~is_comparable(upper_ref, upper_alt))
+        .then(pl.lit("symbolic"))
+        .when(pl.col("contig_reason").is_not_null())
+        .then(pl.col("contig_reason"))
+        .when((pl.col("pos") < 1) | (pl.col("pos") > _MAX_LOOKUP_POS))
+        .then(pl.lit("bad_position"))
+        .when((pl.col("contig") == "Y") & ~pl.col("par") & pl.lit(not contigs.reference.has("Y")))
+        .then(pl.lit("contig_absent"))
+        .otherwise(None)
+    ).with_row_index("query")
+
+
+def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Match keyed ALTs against the reference.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        From `split_alleles`.
+
+    Returns
+    -------
+    hits : DataFrame
+        ``query`` and the store's columns, one row per matching ALT of a published record.
+    alleles : DataFrame
+        The input with `reason` filled in for every ALT without a hit.
+
+    Notes
+    -----
+    A match is an equal key whose REFs agree wherever their spans overlap, and whose whole REF
+    agrees with the sequence where the store has it.
+    """
+    hits, reasons = [_no_hits()], [_reasons([], [])]
+    wanted = alleles.filter(pl.col("reason").is_null())
+    for contig in wanted["lookup"].unique(maintain_order=True).to_list():
+        queries = wanted.filter(pl.col("lookup") == contig).select(
+            "query",
+            "code",
+            "deleted",
+            "inserted",
+            start=pl.col("start") + pl.col("shift"),
+            pos=pl.col("pos") + pl.col("shift"),
+            ref=pl.col("ref").str.to_uppercase(),
+        )
+        queries, wrong = _check_sequence(queries, contig, reference)
+        found, why_not = _match_contig(queries, contig, reference)
+        hits.append(found)
+        reasons += [wrong, why_not]
+    all_hits = pl.concat(hits)
+    why = pl.concat(reasons)
+    alleles = alleles.join(why, on="query", how="left", maintain_order="left").with_columns(
+        reason=pl.coalesce("reason", "why")
+    )
+    return all_hits, alleles.drop("why")
+
+
+def _no_hits() -> pl.DataFrame:
+    empty = pl.from_arrow(STORE_SCHEMA.empty_table())
+    assert isinstance(empty, pl.DataFrame)
+    return empty.with_columns(pl.col("start", "pos").cast(pl.Int64)).insert_column(
+        0, pl.Series("query", [], dtype=pl.UInt32)
+    )
+
+
+def _reasons(queries: list[int], why: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"query": queries, "why": why}, schema={"query": pl.UInt32, "why": pl.String}
+    )
+
+
+def _check_sequence(
+    queries: pl.DataFrame, contig: str, reference: Reference
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if not reference.has_sequence(contig):
+        return queries, _reasons([], [])
+    good = reference.agrees(contig, queries["pos"] - 1, queries["ref"])
+    wrong = queries.filter(~good)["query"].to_list()
+    return queries.filter(good), _reasons(wrong, ["ref_mismatch"] * len(wrong))
+
+
+def _match_contig(
+    queries: pl.DataFrame, contig: str, reference: Reference
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    sites = pl.concat([queries["start"], queries["pos"] - 1, queries["pos"]])
+    rows = reference.rows_at(contig, sites)
+    pairs = queries.join(rows, on=["start", "code"], suffix="_found", maintain_order="left_right")
+    exact = pairs["code"] < NOT_COMPARABLE
+    verified = pl.concat([pairs.filter(exact), _verify_alleles(pairs.filter(~exact))])
+    agrees = _refs_agree(verified)
+    hits = verified.filter(agrees).select("query", *(_found(name) for name in STORE_SCHEMA.names))
+    left = queries.join(hits.select("query"), on="query", how="anti", maintain_order="left")
+    return hits, _explain(left, rows)
+
+
+def _found(name: str) -> pl.Expr:
+    return pl.col(f"{name}_found").alias(name) if name in ("pos", "ref") else pl.col(name)
+
+
+def _verify_alleles(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Keep the pairs whose alleles are equal, not only their hashes."""
+    if pairs.is_empty():
+        return pairs
+    found = with_allele_keys(pairs.select(pos="pos_found", ref="ref_found", alt="alt"))
+    equal = (pairs["deleted"] == found["deleted"]) & (pairs["inserted"] == found["inserted"])
+    return pairs.filter(equal & (found["code"] >= FIRST_HASH))
+
+
+def _refs_agree(pairs: pl.DataFrame) -> pl.Series:
+    """Tell for each (query, published record) whether their REFs agree where they overlap."""
+    simple = pairs.select(
+        (pl.col("ref").str.len_bytes() == 1)
+        & (pl.col("pos") == pl.col("pos_found"))
+        & (pl.col("ref") == pl.col("ref_found"))
+    ).to_series()
+    answers = simple.to_numpy().copy()
+    rest = pairs.filter(~simple).select("pos", "ref", "pos_found", "ref_found")
+    answers[~answers] = [_overlap_agrees(*row) for row in rest.iter_rows()]
+    return pl.Series(answers, dtype=pl.Boolean)
+
+
+def _overlap_agrees(pos: int, ref: str, pos_found: int, ref_found: str) -> bool:
+    begin = max(pos, pos_found)
+    end = min(pos + len(ref), pos_found + len(ref_found))
+    if begin >= end:
+        return True
+    return same_bases(
+        ref[begin - pos : end - pos], ref_found[begin - pos_found : end - pos_found].upper()
+    )
+
+
+def _explain(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Say why queries without a hit have none: REF differs, other allele, or unknown site."""
+    place = pl.concat(
+        [
+            queries.select("query", "pos", "ref", at="start", key="start"),
+            queries.select("query", "pos", "ref", at=pl.col("pos") - 1, key="start"),
+            queries.select("query", "pos", "ref", at="pos", key="start"),
+        ]
+    ).unique(maintain_order=True)
+    near = place.join(
+        rows.select(at="start", pos_found="pos", ref_found="ref"), on="at", maintain_order="left"
+    ).filter((pl.col("at") == pl.col("key")) | (pl.col("pos_found") == pl.col("pos")))
+    agrees = _refs_agree(near)
+    mismatched = near.filter(~agrees)["query"].unique().implode()
+    known = near["query"].unique().implode()
+    return queries.select(
+        "query",
+        why=pl.when(pl.col("query").is_in(mismatched))
+        .then(pl.lit("ref_mismatch"))
+        .when(pl.col("query").is_in(known))
+        .then(pl.lit("allele_differs"))
+        .otherwise(pl.lit("site_unknown")),
+    )
+
+
+def compare_bases(alleles: pl.DataFrame, reference: Reference) -> tuple[int, int]:
+    """Count how many one-base REFs of SNVs have a co-located one-base REF, and how many agree."""
+    wanted = alleles.filter(
+        pl.col("reason").is_null()
+        & (pl.col("code") < NOT_COMPARABLE)
+        & (pl.col("ref").str.len_bytes() == 1)
+    ).unique("row", keep="first", maintain_order=True)
+    compared = agreeing = 0
+    for contig in wanted["lookup"].unique(maintain_order=True).to_list():
+        queries = wanted.filter(pl.col("lookup") == contig).select(
+            ref=pl.col("ref").str.to_uppercase(), start=pl.col("pos") - 1 + pl.col("shift")
+        )
+        rows = reference.rows_at(contig, queries["start"])
+        bases = rows.filter(
+            pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
+        ).unique(["start", "ref"], maintain_order=True)
+        pairs = queries.join(bases.select("start", found="ref"), on="start")
+        compared += len(pairs)
+        agreeing += int((pairs["ref"] == pairs["found"]).sum())
+    return compared, agreeing
+
+
+def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
+    """Name once each kind of contig that was passed through without a look-up."""
+    texts = {
+        "contig_absent": "not in the reference",
+        "contig_refused": f"named like MT, but not the {MT_LENGTH} bp sequence of the reference",
+        "not_requested": "not among the chromosomes asked for",
+    }
+    for reason, text in texts.items():
+        names = [name for name, why in contigs.unresolved.items() if why == reason]
+        if names:
+            shown = ", ".join(names[:10]) + (
+                f" and {len(names) - 10} more" if len(names) > 10 else ""
+            )
+            plink = any(re.fullmatch("2[3-6]", name) for name in names)
+            hint = " (23 to 26 may be PLINK's X, Y, XY, MT: rename them)" if plink else ""
+            log(f"Contigs {text}, passed through without annotation: {shown}{hint}.")
+
+
+def is_in_order(
+    chrom: pl.Series, pos: pl.Series, seen: list[str], last_pos: int
+) -> tuple[bool, int]:
+    """Tell whether a batch continues a sorted file.
+
+    Parameters
+    ----------
+    chrom, pos : Series
+        Of the batch's records.
+    seen : list of str
+        Contigs so far, in order; the batch's are appended.
+    last_pos : int
+        The last position so far.
+
+    Returns
+    -------
+    tuple of (bool, int)
+        Whether contigs stay together and positions ascend, and the new last position.
+    """
+    runs = chrom.rle().struct.unnest()
+    ordered = True
+    begin = 0
+    for length, name in zip(runs["len"].to_list(), runs["value"].to_list(), strict=True):
+        part = pos[begin : begin + length].to_numpy()
+        begin += length
+        if seen and seen[-1] == name:
+            ordered &= int(part[0]) >= last_pos
+        else:
+            ordered &= name not in seen
+            seen.append(name)
+        ordered &= bool((np.diff(part) >= 0).all())
+        last_pos = int(part[-1])
+    return ordered, last_pos

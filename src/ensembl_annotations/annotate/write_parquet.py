@@ -1,0 +1,132 @@
+"""Write the annotated table: one row per (record, ALT), typed, in input order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensembl_annotations.annotate.read import FILTER, FORMAT, ID, QUAL, SAMPLE, Batch
+from ensembl_annotations.annotate.values import typed_columns
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.provenance import METADATA_KEY
+from ensembl_annotations.common.schema import GENOTYPE, result_schema
+
+ROW_GROUP_ROWS = 131_072
+_PLAIN = ("record", "pos", "qual")
+
+
+class TableWriter:
+    """Write the annotated table as parquet.
+
+    Parameters
+    ----------
+    path : Path
+    provenance : dict
+        Kept as JSON in the file's metadata.
+    with_genotype : bool
+        Whether the VCF has exactly one sample.
+    """
+
+    def __init__(self, path: Path, provenance: dict[str, str], *, with_genotype: bool) -> None:
+        self._schema = result_schema(with_genotype=with_genotype)
+        self._with_genotype = with_genotype
+        self._waiting: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema.with_metadata({METADATA_KEY: json.dumps(provenance)}),
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[name for name in _leaves(self._schema) if name not in _PLAIN],
+            write_page_checksum=True,
+        )
+
+    def add(self, batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> None:
+        """Add the rows of a batch; see `split_alleles` and `per_id` for the tables."""
+        records = _record_columns(batch)
+        if self._with_genotype:
+            records = records.hstack(_genotype_columns(batch))
+        table = (
+            alleles.with_columns(
+                record=pl.col("row").cast(pl.Int64) + batch.first_record,
+                alt=pl.when(pl.col("alt") != ".").then("alt"),
+                ens_par=pl.col("par"),
+                ens_reason=pl.col("reason"),
+            )
+            .join(records, on="row", how="left", maintain_order="left")
+            .join(typed_columns(by_id), on="query", how="left", maintain_order="left")
+        )
+        self._waiting.append(table.select(self._schema.names).to_arrow().cast(self._schema))
+        if sum(len(item) for item in self._waiting) >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            whole = pa.concat_tables(self._waiting)
+            self._writer.write_table(whole, row_group_size=ROW_GROUP_ROWS)
+            self._waiting = []
+
+    def finish(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    return [
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        for field in schema
+        if not pa.types.is_boolean(
+            field.type.value_type if pa.types.is_list(field.type) else field.type
+        )
+    ]
+
+
+def _record_columns(batch: Batch) -> pl.DataFrame:
+    texts = pl.DataFrame(
+        {"id": batch.text(ID), "qual_text": batch.text(QUAL), "filter": batch.text(FILTER)}
+    ).with_row_index("row")
+    number = pl.col("qual_text").cast(pl.Float64, strict=False)
+    bad = texts.filter(number.is_null() & (pl.col("qual_text") != "."))
+    if len(bad):
+        row, found = bad["row"][0], bad["qual_text"][0]
+        raise InputError(
+            f"line {batch.first_line + row}: QUAL: expected a number or '.', found {found[:40]!r}.",
+            hint="Correct the line.",
+        )
+    return texts.select(
+        "row",
+        pl.when(pl.col("id") != ".").then("id"),
+        qual=number,
+        filter=pl.when(pl.col("filter") != ".").then("filter"),
+    )
+
+
+def _genotype_columns(batch: Batch) -> pl.DataFrame:
+    """Return gt, dp, gq, ad of the one sample; null where FORMAT lacks them or they are missing."""
+    formats, values = batch.text(FORMAT), batch.text(SAMPLE).str.split(":")
+    places: dict[str, list[str]] = {text: text.split(":") for text in formats.unique()}
+    frame = pl.DataFrame({"format": formats, "values": values})
+
+    def field(key: str) -> pl.Expr:
+        table = {text: keys.index(key) for text, keys in places.items() if key in keys}
+        if not table:
+            return pl.lit(None, pl.String)
+        place = pl.col("format").replace_strict(table, default=None, return_dtype=pl.Int64)
+        text = pl.col("values").list.get(place, null_on_oob=True)
+        return pl.when(text != ".").then(text)
+
+    depths = field("AD").str.split(",").list.eval(pl.element().cast(pl.Int32, strict=False))
+    columns = {
+        "gt": field("GT"),
+        "dp": field("DP").cast(pl.Int32, strict=False),
+        "gq": field("GQ").cast(pl.Float64, strict=False),
+        "ad": depths,
+    }
+    assert list(columns) == [column.name for column in GENOTYPE]
+    return frame.select(**columns)

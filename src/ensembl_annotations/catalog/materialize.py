@@ -1,0 +1,212 @@
+"""Bring assets up to date through DVC, and say what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ensembl_annotations.common.atomic import atomic_path, write_json
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.common.metrics import now_utc
+from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
+
+FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
+STORE = Path("data/ensembl_annotations")
+ANNOTATED = Path("data/annotated")
+METRICS = Path("metrics")
+LOCK = Path("dvc.lock")
+ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
+"""Assets, in the order of the lineage, and the stages that make them."""
+
+_NOTHING_DONE = {
+    "num_downloaded": 0,
+    "downloaded_bytes": 0,
+    "download_duration_sec": 0.0,
+    "download_cpu_percent": 0.0,
+}
+_NO_TIME = {"duration_sec": 0.0, "cpu_percent": 0.0, "peak_memory_mb": 0.0}
+
+
+def materialize(
+    assets: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+    project: Path = Path(),
+    log: Callable[[str], object] = lambda _: None,
+) -> dict[str, dict[str, Any]]:
+    """Bring assets and what they need up to date, and return their metadata and status.
+
+    Parameters
+    ----------
+    assets : sequence of str, optional
+        ``ensembl_annotations``, ``annotated_vcf``; default both.
+    force : bool
+        Download the reference again and run the named assets' stages even if nothing changed.
+    project : Path
+        The repository; default the current folder.
+    log : callable
+        Called with a line of text per step.
+
+    Returns
+    -------
+    dict of str to dict
+        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``): the figures of the
+        content, then those of the run, `status` among them: ``downloaded``, ``annotated``, or
+        ``cached`` where DVC had nothing to run.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where a stage fails; its own message has been printed.
+    UsageError
+        For an unknown asset, outside a repository, or for wrong parameters.
+    """
+    names = list(ASSETS) if assets is None else list(assets)
+    unknown = [name for name in names if name not in ASSETS]
+    if unknown:
+        raise UsageError(
+            f"{unknown[0]!r} is not an asset.", hint=f"There are: {', '.join(ASSETS)}."
+        )
+    project = project.resolve()
+    params = load_params(project / PARAMS_FILE)
+    prune_samples(project, params.samples, log)
+    places = _places(names, params)
+    before = {place: _stamp(project / place.run) for place in places}
+    stages = [ASSETS[name] for name in ASSETS if name in names]
+    if not params.samples:
+        stages = [stage for stage in stages if stage != "annotate"]
+    if force:
+        _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
+    if stages:
+        _dvc_repro(project, stages, {}, log)
+    results = {}
+    for place in places:
+        run = project / place.run
+        if _stamp(run) == before[place]:
+            write_json(run, _cached_figures(project, place))
+        results[place.name] = _read(project / place.metrics) | _read(run)
+    return results
+
+
+class _Place:
+    """Where an asset's figures are."""
+
+    def __init__(self, name: str, metrics: Path, run: Path) -> None:
+        self.name, self.metrics, self.run = name, metrics, run
+
+
+def _places(names: Iterable[str], params: Params) -> list[_Place]:
+    places = [
+        _Place(
+            "ensembl_annotations",
+            METRICS / "fetch_ensembl.json",
+            METRICS / "run" / "fetch_ensembl.json",
+        )
+    ]
+    if "annotated_vcf" in names:
+        places += [
+            _Place(
+                f"annotated_vcf@{sample}",
+                METRICS / "annotate" / f"{sample}.json",
+                METRICS / "run" / "annotate" / f"{sample}.json",
+            )
+            for sample in params.samples
+        ]
+    return places
+
+
+def _cached_figures(project: Path, place: _Place) -> dict[str, Any]:
+    fetched = _NOTHING_DONE if place.name == "ensembl_annotations" else {}
+    return {
+        "status": "cached",
+        "cache_path": str(project / STORE),
+        **fetched,
+        **_NO_TIME,
+        "finished_at": now_utc(),
+    }
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when the file is written again."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text("utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def _dvc_repro(
+    project: Path, arguments: list[str], variables: dict[str, str], log: Callable[[str], object]
+) -> None:
+    log(f"$ dvc repro {' '.join(arguments)}")
+    # DVC runs a stage's command in a shell; it must find the Python that runs this.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", *arguments],
+        cwd=project,
+        env={**os.environ, "PATH": path, **variables},
+        check=False,
+    )
+    if done.returncode:
+        raise EnsemblAnnotationsError(
+            f"'dvc repro {' '.join(arguments)}' failed (exit code {done.returncode}); "
+            "what went wrong is printed above."
+        )
+
+
+def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], object]) -> list[str]:
+    """Remove what samples that are no longer in the parameters left behind.
+
+    Parameters
+    ----------
+    project : Path
+        The repository.
+    samples : iterable of str
+        The samples that stay.
+    log : callable
+        Called with a line per removed sample.
+
+    Returns
+    -------
+    list of str
+        The removed samples.
+
+    Notes
+    -----
+    Only samples that ``dvc.lock`` knows as made by the pipeline are removed: their folder,
+    their figures, and their entry in ``dvc.lock``.
+    """
+    lock = project / LOCK
+    if not lock.exists():
+        return []
+    yaml = YAML()
+    content = yaml.load(lock.read_text("utf-8")) or {}
+    stages = content.get("stages", {})
+    made = [name.partition("@")[2] for name in stages if name.startswith("annotate@")]
+    removed = [sample for sample in made if sample not in set(samples)]
+    for sample in removed:
+        shutil.rmtree(project / ANNOTATED / sample, ignore_errors=True)
+        for folder in (METRICS / "annotate", METRICS / "run" / "annotate"):
+            (project / folder / f"{sample}.json").unlink(missing_ok=True)
+        del stages[f"annotate@{sample}"]
+        log(
+            f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
+        )
+    if removed:
+        with atomic_path(lock) as temporary, temporary.open("w", encoding="utf-8") as handle:
+            yaml.dump(content, handle)
+    return removed

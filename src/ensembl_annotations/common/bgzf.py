@@ -1,0 +1,130 @@
+"""Gzip and BGZF, the blocked gzip of bgzip and tabix: open, compress, write, check."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import deflate
+from isal import igzip, isal_zlib
+
+BLOCK_BYTES = 65280
+"""Uncompressed bytes per block, as bgzip writes them: a stored block still fits 64 KiB."""
+
+EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that marks a complete file. Source: SAM specification, section 4.1.2."""
+
+GZIP_ERRORS = cast(
+    tuple[type[Exception], ...],
+    (EOFError, zlib.error, isal_zlib.IsalError, gzip.BadGzipFile),
+)
+"""What reading a gzip file that is cut or corrupt can raise."""
+
+_HEADER = bytes.fromhex("1f8b08040000000000ff060042430200")
+_GROUP_BYTES = BLOCK_BYTES * 16
+
+
+def open_gzip(path: Path) -> BinaryIO:
+    """Open a gzip or BGZF file for reading; see `GZIP_ERRORS` for what that can raise."""
+    return cast(BinaryIO, igzip.open(path, "rb"))  # type: ignore[no-untyped-call]
+
+
+def compress_blocks(data: bytes | memoryview, level: int) -> bytes:
+    """Compress `data` into BGZF blocks, without the end-of-file block.
+
+    The bytes depend only on `data`, `level` and the libdeflate of the lock file, so two
+    machines write the same file.
+    """
+    out: list[bytes] = []
+    view = memoryview(data)
+    for begin in range(0, len(view), BLOCK_BYTES):
+        block = view[begin : begin + BLOCK_BYTES]
+        body = bytes(deflate.deflate_compress(block, level))
+        out += (
+            _HEADER,
+            struct.pack("<H", len(body) + 25),
+            body,
+            struct.pack("<II", deflate.crc32(block), len(block)),
+        )
+    return b"".join(out)
+
+
+def compress_bgzf(data: bytes, level: int = 6) -> bytes:
+    """Return `data` as a whole BGZF file, end-of-file block included."""
+    return compress_blocks(data, level) + EOF_BLOCK
+
+
+class BgzfWriter:
+    """Write BGZF to an open binary file, compressing on several threads, in order.
+
+    Parameters
+    ----------
+    handle : BinaryIO
+        Where the blocks go; the caller closes it.
+    level : int
+        1 (fast) to 12 (small), libdeflate's levels.
+    threads : int
+        How many threads compress.
+
+    Notes
+    -----
+    At most ``2 * threads`` groups of 1 MB wait at a time, so memory stays bounded. Call
+    `finish` for the end-of-file block: a file without it reads as truncated, on purpose.
+    """
+
+    def __init__(self, handle: BinaryIO, *, level: int = 1, threads: int = 2) -> None:
+        self._handle = handle
+        self._level = level
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bgzf")
+        self._waiting: deque[Future[bytes]] = deque()
+        self._limit = 2 * threads
+        self._rest = bytearray()
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._rest += data
+        whole = len(self._rest) - len(self._rest) % _GROUP_BYTES
+        if whole:
+            view = bytes(memoryview(self._rest)[:whole])
+            del self._rest[:whole]
+            for begin in range(0, whole, _GROUP_BYTES):
+                self._submit(view[begin : begin + _GROUP_BYTES])
+
+    def _submit(self, group: bytes) -> None:
+        self._waiting.append(self._pool.submit(compress_blocks, group, self._level))
+        while len(self._waiting) > self._limit:
+            self._handle.write(self._waiting.popleft().result())
+
+    def finish(self) -> None:
+        """Write everything that waits, then the end-of-file block."""
+        if self._rest:
+            self._submit(bytes(self._rest))
+            self._rest.clear()
+        while self._waiting:
+            self._handle.write(self._waiting.popleft().result())
+        self._handle.write(EOF_BLOCK)
+        self._pool.shutdown()
+
+    def abandon(self) -> None:
+        """Stop the threads without finishing the file."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def is_bgzf(head: bytes) -> bool:
+    """Tell from a file's first 18 bytes whether it is BGZF."""
+    return head[:4] == b"\x1f\x8b\x08\x04" and head[12:16] == b"BC\x02\x00"
+
+
+def has_eof_block(path: Path) -> bool:
+    """Tell whether the file ends with the BGZF end-of-file block."""
+    with path.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        if size < len(EOF_BLOCK):
+            return False
+        handle.seek(size - len(EOF_BLOCK))
+        return handle.read() == EOF_BLOCK

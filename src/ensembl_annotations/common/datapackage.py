@@ -1,0 +1,164 @@
+"""``datapackage.json``: what a reference store holds, and whether it is still that.
+
+The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`, `hash`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.common.schema import SEQUENCE_SCHEMA, STORE_SCHEMA, STORE_VERSION
+
+FILE_NAME = "datapackage.json"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One parquet file of a store."""
+
+    path: Path
+    chromosome: str
+    role: str
+    num_bytes: int
+    sha256: str
+    rows: int
+
+
+class ReferenceStore:
+    """A reference store on disk, opened by its ``datapackage.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        The store.
+
+    Raises
+    ------
+    ReferenceStoreError
+        Where there is no store, it can't be read, or its layout has another version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / FILE_NAME
+        if not folder.is_dir():
+            raise ReferenceStoreError(
+                f"{folder}: no such folder; expected a reference store.",
+                hint="Make one with 'ensembl-annotations fetch' or 'dvc repro fetch_ensembl'.",
+            )
+        try:
+            self.package: dict[str, Any] = json.loads(path.read_bytes())
+            self.digest = sha256_of(path)
+            version = self.package["store_version"]
+            self.release = str(self.package["release"])
+            self.assembly = str(self.package["assembly"])
+            self.species = str(self.package["species"])
+            self.source = str(self.package["source"])
+            self.resources = [_resource(folder, entry) for entry in self.package["resources"]]
+        except FileNotFoundError as error:
+            raise ReferenceStoreError(
+                f"{folder}: {FILE_NAME} is missing; expected a complete reference store.",
+                hint="Run 'dvc repro fetch_ensembl' to make it again.",
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReferenceStoreError(
+                f"{path}: not a description of a reference store ({error!r}).",
+                hint="Run 'dvc repro fetch_ensembl' to make it again.",
+            ) from error
+        if version != STORE_VERSION:
+            raise ReferenceStoreError(
+                f"{path}: the store's layout has version {version}, this program reads {STORE_VERSION}.",
+                hint="Run 'dvc repro fetch_ensembl' to make it again, or use the program that wrote it.",
+            )
+
+    @property
+    def chromosomes(self) -> list[str]:
+        return [item.chromosome for item in self.resources if item.role == "alleles"]
+
+    def resource(self, chromosome: str, role: str = "alleles") -> Resource | None:
+        """Return the file of a chromosome, or None where the store has none."""
+        for item in self.resources:
+            if item.chromosome == chromosome and item.role == role:
+                return item
+        return None
+
+    def check(self, chromosomes: list[str] | None = None) -> None:
+        """Check that the files are there with the right size, rows and columns.
+
+        Parameters
+        ----------
+        chromosomes : list of str, optional
+            Only these; default all.
+
+        Raises
+        ------
+        ReferenceStoreError
+            Naming every file that is missing or altered.
+
+        Notes
+        -----
+        This reads footers only. Page checksums are verified when pages are read, and
+        `verify` hashes whole files.
+        """
+        wanted = [
+            item for item in self.resources if chromosomes is None or item.chromosome in chromosomes
+        ]
+        problems = [problem for item in wanted if (problem := _problem(item))]
+        if problems:
+            raise ReferenceStoreError(
+                f"{self.folder}: the reference store is not complete: {'; '.join(problems)}.",
+                hint="Run 'dvc checkout fetch_ensembl' or 'dvc repro fetch_ensembl' to restore it; "
+                "or name the chromosomes you have with --chromosomes.",
+            )
+
+    def verify(self) -> list[str]:
+        """Hash every file against the description and return what is wrong, one line each."""
+        problems = []
+        for item in self.resources:
+            problem = _problem(item)
+            if problem is None and (found := sha256_of(item.path)) != item.sha256:
+                problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
+            if problem:
+                problems.append(problem)
+        return problems
+
+
+def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
+    kind, _, digest = entry["hash"].partition(":")
+    if kind != "sha256":
+        raise ValueError(f"hash of {entry['path']} is {kind}, expected sha256")
+    name = entry["path"]
+    if Path(name).name != name:
+        raise ValueError(f"{name} is not a plain file name")
+    return Resource(
+        folder / name, entry["chromosome"], entry["role"], entry["bytes"], digest, entry["rows"]
+    )
+
+
+def _problem(item: Resource) -> str | None:
+    name = item.path.name
+    try:
+        size = item.path.stat().st_size
+    except OSError:
+        return f"{name} is missing"
+    if size != item.num_bytes:
+        return f"{name} has {size} bytes, expected {item.num_bytes}"
+    try:
+        with pq.ParquetFile(item.path) as file:
+            rows, names = file.metadata.num_rows, file.schema_arrow.names
+    except (pa.ArrowInvalid, OSError) as error:
+        return f"{name} can't be read as parquet ({error})"
+    if rows != item.rows:
+        return f"{name} has {rows} rows, expected {item.rows}"
+    expected = (STORE_SCHEMA if item.role == "alleles" else SEQUENCE_SCHEMA).names
+    if names != expected:
+        return f"{name} has the columns {', '.join(names)}, expected {', '.join(expected)}"
+    return None

@@ -1,0 +1,97 @@
+"""One error type for everything a user can meet, and how it reads."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class EnsemblAnnotationsError(Exception):
+    """A failure that is explained to the user instead of shown as a traceback.
+
+    Parameters
+    ----------
+    message : str
+        The fact: where (file and line), what was expected, what was found.
+    hint : str, optional
+        What to do next, one imperative sentence.
+    code : str
+        A stable, lower-case word for logs and tests.
+
+    Notes
+    -----
+    ``exit_code`` is 1 for a failed run; subclasses for usage and parameters have 2.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str = "failed") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class UsageError(EnsemblAnnotationsError):
+    """Wrong arguments or parameters: nothing was tried."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str = "usage") -> None:
+        super().__init__(message, hint=hint, code=code)
+
+
+class InputError(EnsemblAnnotationsError):
+    """The user's VCF can't be used as it is."""
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str = "bad_input") -> None:
+        super().__init__(message, hint=hint, code=code)
+
+
+class ReferenceStoreError(EnsemblAnnotationsError):
+    """A reference store is incomplete, altered, or of another version."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: str = "bad_reference"
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+
+
+class SourceError(EnsemblAnnotationsError):
+    """What Ensembl (or a mirror) gave us can't be used."""
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str = "bad_source") -> None:
+        super().__init__(message, hint=hint, code=code)
+
+
+def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnnotationsError:
+    """Turn an operating-system error met while `doing` something to `path` into ours.
+
+    Parameters
+    ----------
+    error : OSError
+        What was raised.
+    path : Path or str
+        The file or folder concerned; the error's own file name wins when it has one.
+    doing : str
+        A present participle, such as ``"writing"``.
+    """
+    where = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EnsemblAnnotationsError(
+            f"{where}: the disk is full (while {doing}).",
+            hint="Free some space or choose another folder, then run the command again; nothing was left under a final name.",
+            code="disk_full",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return EnsemblAnnotationsError(
+            f"{where}: permission denied (while {doing}).",
+            hint="Choose a folder you can write to, or change its permissions.",
+            code="permission",
+        )
+    return EnsemblAnnotationsError(
+        f"{where}: {error.strerror or error} (while {doing}).", code="os_error"
+    )

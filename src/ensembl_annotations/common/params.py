@@ -1,0 +1,162 @@
+"""``params.yaml``: every parameter, its type, its limits, and errors that help."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ensembl_annotations.common.errors import UsageError
+
+PARAMS_FILE = "params.yaml"
+
+SampleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class EnsemblParams(_Strict):
+    """Which reference: the inputs of the asset `ensembl_annotations`."""
+
+    source: str = Field(description="Name of a source under `sources`")
+    release: int = Field(ge=1, description="Ensembl release")
+    species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
+    assembly: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Assembly name")
+    chromosomes: str | int = Field(description="`all`, or names separated by commas")
+    fasta: bool = Field(description="Fetch the sequence too, and check REF against it")
+
+    @field_validator("chromosomes")
+    @classmethod
+    def _known_form(cls, value: str | int) -> str | int:
+        parse_chromosomes(str(value))
+        return value
+
+    @property
+    def wanted(self) -> list[str] | None:
+        """The chromosomes asked for; None for all."""
+        return parse_chromosomes(str(self.chromosomes))
+
+
+class AnnotateParams(_Strict):
+    """How to annotate."""
+
+    level: int = Field(ge=1, le=9, description="Compression level of the VCF, 1 fast to 9 small")
+    overwrite_tags: bool = Field(description="Replace ENS_ tags that the input already has")
+    assembly: str | None = Field(description="Assembly of the VCFs where their headers do not say")
+
+
+class Sample(_Strict):
+    """One VCF to annotate."""
+
+    vcf: str
+
+
+class Params(_Strict):
+    """The whole of ``params.yaml``."""
+
+    ensembl: EnsemblParams
+    force_download: bool = Field(description="Download again even what the cache holds")
+    sources: dict[str, dict[str, str]] = Field(description="Mirrors of each source, best first")
+    annotate: AnnotateParams
+    samples: dict[SampleName, Sample]
+
+    @property
+    def mirrors(self) -> list[str]:
+        """The mirrors of the chosen source, best first."""
+        return list(self.sources[self.ensembl.source].values())
+
+
+def parse_chromosomes(text: str) -> list[str] | None:
+    """Split ``21,22,X`` into names; ``all`` is None.
+
+    Raises
+    ------
+    UsageError
+        Where a name is empty, repeated, or could leave the folder.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if names == ["all"]:
+        return None
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._]*", name):
+            raise UsageError(
+                f"chromosomes: {name!r} is not a chromosome name.",
+                hint="Give 'all', or Ensembl's names separated by commas, such as 21,22,X,MT.",
+            )
+    if len(set(names)) < len(names):
+        raise UsageError(f"chromosomes: {text!r} names one twice.")
+    return names
+
+
+def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
+    """Read and validate the parameters.
+
+    Raises
+    ------
+    UsageError
+        Naming the parameter, what was expected and what was found.
+    """
+    try:
+        content = YAML(typ="safe").load(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: no such file.", hint="Run this in the folder of the repository."
+        ) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(_explain(path, content, error)) from error
+    source = params.ensembl.source
+    if not params.sources.get(source):
+        known = ", ".join(params.sources) or "none"
+        raise UsageError(
+            f"{path}: ensembl.source: {source!r} has no mirror under `sources` (there: {known})."
+            + _nearest(source, list(params.sources))
+        )
+    return params
+
+
+def _explain(path: Path, content: Any, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(problem["loc"][:-1])
+            lines.append(
+                f"{path}: {place}: no such parameter." + _nearest(str(problem["loc"][-1]), known)
+            )
+        elif problem["type"] == "missing":
+            lines.append(f"{path}: {place}: missing; expected a value.")
+        else:
+            reason = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{path}: {place}: {reason} (found {problem['input']!r}).")
+    return "\n".join(lines)
+
+
+def _known_keys(place: tuple[int | str, ...]) -> list[str]:
+    model: Any = Params
+    for part in place:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        model = field.annotation if field else Sample
+    return list(model.model_fields) if hasattr(model, "model_fields") else []
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."

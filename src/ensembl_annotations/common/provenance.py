@@ -1,0 +1,34 @@
+"""What an output was made from, in a form that every output carries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+ENGINE_VERSION = "1"
+"""Raised whenever the same inputs would give another output. Not the package's version: a
+release that changes no result must not make every result look out of date."""
+
+METADATA_KEY = "ensembl_annotations"
+"""The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def structured_header_line(key: str, fields: dict[str, str]) -> str:
+    """Return ``##key=<A=b,C="d e">``, quoting values as VCF 4.3 asks."""
+    return f"##{key}=<{','.join(_structured(fields))}>"
+
+
+def _structured(fields: dict[str, str]) -> Iterator[str]:
+    for name, value in fields.items():
+        if name == "Description" or not value.replace("_", "").replace(".", "").isalnum():
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            yield f'{name}="{escaped}"'
+        else:
+            yield f"{name}={value}"

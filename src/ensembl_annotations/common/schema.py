@@ -1,0 +1,184 @@
+"""Every column and tag the project writes, declared once.
+
+The parquet schemas, the VCF header lines, ``datapackage.json`` and the check of
+``docs/output.md`` are made from these tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+STORE_VERSION = 1
+"""Version of the reference store's layout; a store of another version is not opened."""
+
+ROW_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Column:
+    """A parquet column: name, Arrow type, whether it can be null, and what it says.
+
+    `codec` and `dictionary` are how the reference store keeps it on disk.
+    """
+
+    name: str
+    dtype: pa.DataType
+    description: str
+    nullable: bool = True
+    unit: str | None = None
+    source: str = "derived"
+    codec: str = "lz4"
+    dictionary: bool = False
+
+    @property
+    def field(self) -> pa.Field:
+        return pa.field(self.name, self.dtype, self.nullable)
+
+
+def _text(name: str, description: str, source: str, codec: str = "lz4") -> Column:
+    return Column(name, pa.string(), description, source=source, codec=codec, dictionary=True)
+
+
+STORE = (
+    Column("start", pa.int32(), "start of the allele key, 0-based, between bases; the file is sorted by it", False, "bp"),
+    Column("code", pa.uint32(), "code of the allele key: 0 to 15 an SNV (4 * REF + ALT in the order ACGT), 16 an ALT that can't match, 32 and more a CRC-32 of 'deleted>inserted'", False),
+    Column("pos", pa.int32(), "position as published, 1-based", False, "bp", "POS"),
+    Column("ref", pa.string(), "REF as published", False, None, "REF", "zstd", True),
+    Column("alt", pa.string(), "this row's ALT as published", False, None, "ALT", "zstd", True),
+    Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, dictionary=True),
+    Column("num_alts", pa.int32(), "number of ALTs of the record", False, dictionary=True),
+    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID", "none"),
+    _text("name", "the ID where it is not an rsID", "ID", "zstd"),
+    _text("tsa", "type of sequence alteration", "TSA"),
+    _text("evidence", "evidence terms joined by |, in published order; unnamed_entry where the dump has an empty entry", "E_*"),
+    _text("clin", "clinical significance terms of the ID, joined by |, in published order", "CLIN_*"),
+    _text("source", "databases of the variant joined by |; their versions are in datapackage.json", "source flags"),
+    _text("ma", "minor allele as published", "MA", "zstd"),
+    _text("maf", "minor allele frequency, the text as published", "MAF"),
+    Column("mac", pa.int32(), "minor allele count", True, None, "MAC", "lz4", True),
+    _text("aa", "ancestral allele as published", "AA", "zstd"),
+    _text("af", "frequency of this ALT where MA decides it: MAF, or 1 - MAF in decimal", "MA, MAF"),
+    Column("clin_certain", pa.bool_(), "the clinical terms are certain to be this ALT's: the record has one ALT and MA is not REF", False, None, "MA"),
+    _text("other", "INFO entries that are none of the above, joined by ;", "INFO", "zstd"),
+)  # fmt: skip
+"""The reference store: one row per ALT of each published record, sorted by (start, code)."""
+
+STORE_SCHEMA = pa.schema([column.field for column in STORE])
+
+UNNAMED_ENTRY = "unnamed_entry"
+"""Stands for an empty INFO entry: an evidence or clinical value that has no name in the dump."""
+
+SEQUENCE = (
+    Column("start", pa.int32(), "0-based position of the first base", False, "bp"),
+    Column("bases", pa.string(), "bases in upper case; up to 65,536 a row", False, None, "FASTA", "zstd"),
+)  # fmt: skip
+"""The sequence of a chromosome, where the FASTA was fetched."""
+
+SEQUENCE_SCHEMA = pa.schema([column.field for column in SEQUENCE])
+SEQUENCE_ROW_BASES = 65_536
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An INFO tag: its header fields, and the parquet column that says the same."""
+
+    id: str
+    number: str
+    type: str
+    description: str
+
+
+_ENCODED = "Percent-encoded: % , ; = & | : and white space."
+_PER_ID = "in the order of ENS_ID, joined by &"
+
+TAGS = (
+    Tag("ENS_ID", "A", "String", f"IDs of the Ensembl variants that are this ALT, joined by &: rs by number, then others. {_ENCODED}"),
+    Tag("ENS_MATCH", "A", "String", f"How each ID matches, {_PER_ID}: exact = same allele key"),
+    Tag("ENS_MULTI", "A", "String", f"1 where the ID's record at Ensembl has several ALTs, else 0, {_PER_ID}"),
+    Tag("ENS_CLIN", "A", "String", f"Clinical significance terms that are certain to be this ALT's, joined by |, {_PER_ID}; . = none certain, see ENS_RSCLIN. {_ENCODED}"),
+    Tag("ENS_AF", "A", "Float", "Frequency of this ALT where MA and MAF decide it; . where undecided or where records disagree"),
+    Tag("ENS_MA", ".", "String", f"Minor allele of an ID: id|MA. {_ENCODED}"),
+    Tag("ENS_MAF", ".", "String", f"Minor allele frequency of an ID: id|MA|MAF. Not this ALT's frequency: see ENS_AF. {_ENCODED}"),
+    Tag("ENS_MAC", ".", "String", f"Minor allele count of an ID: id|MA|MAC. {_ENCODED}"),
+    Tag("ENS_TSA", ".", "String", f"Type of sequence alteration of an ID: id|type. {_ENCODED}"),
+    Tag("ENS_AA", ".", "String", f"Ancestral allele of an ID, as published: id|AA. {_ENCODED}"),
+    Tag("ENS_EVIDENCE", ".", "String", f"Evidence terms of an ID: id|term(|term)*; {UNNAMED_ENTRY} = Ensembl gives a value without a name, which may be clinical. {_ENCODED}"),
+    Tag("ENS_SOURCE", ".", "String", f"Databases an ID is from: id|name(|name)*. {_ENCODED}"),
+    Tag("ENS_RSCLIN", ".", "String", f"Clinical significance terms of an ID, which may be another allele's, REF's included: id|term(|term)*. {_ENCODED}"),
+    Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X"),
+)  # fmt: skip
+TAG_IDS = tuple(tag.id for tag in TAGS)
+
+
+def tag_header_line(tag: Tag, release: str) -> str:
+    """Return the VCF header line of a tag."""
+    return (
+        f"##INFO=<ID={tag.id},Number={tag.number},Type={tag.type},"
+        f'Description="{tag.description}",Source="Ensembl",Version="{release}">'
+    )
+
+
+_TEXT_LIST = pa.list_(pa.string())
+_WORD = pa.string()
+
+RESULT = (
+    Column("record", pa.int64(), "0-based number of the record in the input VCF", False),
+    Column("alt_index", pa.int32(), "0-based place of the ALT in its record", False),
+    Column("chrom", _WORD, "CHROM as in the input", False, None, "input"),
+    Column("pos", pa.int64(), "POS, 1-based", False, "bp", "input"),
+    Column("id", pa.string(), "ID as in the input; null for .", source="input"),
+    Column("ref", pa.string(), "REF as in the input", False, None, "input"),
+    Column("alt", pa.string(), "the ALT as in the input; null for .", source="input"),
+    Column("qual", pa.float64(), "QUAL; null for .", source="input"),
+    Column("filter", _WORD, "FILTER as in the input; null for .", source="input"),
+)
+"""Columns of the annotated table before the genotype."""
+
+GENOTYPE = (
+    Column("gt", _WORD, "GT as in the input", source="input"),
+    Column("dp", pa.int32(), "DP, read depth", source="input"),
+    Column("gq", pa.float64(), "GQ, genotype quality", unit="phred", source="input"),
+    Column("ad", pa.list_(pa.int32()), "AD, read depth of REF and each ALT", source="input"),
+)
+"""Genotype columns, for a VCF with exactly one sample."""
+
+ANNOTATION = (
+    Column("ens_id", _TEXT_LIST, "matched IDs: rs by number, then others; null where nothing matches", source="ID"),
+    Column("ens_match", _TEXT_LIST, "match class of each ID: exact", source="derived"),
+    Column("ens_multi", pa.list_(pa.bool_()), "whether each ID's record has several ALTs", source="ALT"),
+    Column("ens_tsa", _TEXT_LIST, "type of sequence alteration of each ID", source="TSA"),
+    Column("ens_ma", _TEXT_LIST, "minor allele of each ID", source="MA"),
+    Column("ens_maf", pa.list_(pa.float64()), "minor allele frequency of each ID", source="MAF"),
+    Column("ens_mac", pa.list_(pa.int32()), "minor allele count of each ID", source="MAC"),
+    Column("ens_aa", _TEXT_LIST, "ancestral allele of each ID", source="AA"),
+    Column("ens_af", pa.float64(), "frequency of this ALT where it is decided", source="MA, MAF"),
+    Column("ens_clin", _TEXT_LIST, "clinical terms certain to be this ALT's, of all matched IDs", source="CLIN_*"),
+    Column("ens_rsclin", _TEXT_LIST, "clinical terms of all matched IDs, whichever allele they are of", source="CLIN_*"),
+    Column("ens_evidence", _TEXT_LIST, "evidence terms of all matched IDs", source="E_*"),
+    Column("ens_source", _TEXT_LIST, "databases of all matched IDs", source="source flags"),
+    Column("ens_par", pa.bool_(), "looked up on X because it lies in a pseudo-autosomal region of Y", False),
+    Column("ens_reason", _WORD, "why nothing matches; null where something does"),
+)  # fmt: skip
+"""What annotation adds to the table."""
+
+REASONS = {
+    "allele_differs": "Ensembl has a variant at this site, with another allele",
+    "site_unknown": "Ensembl has no variant at this site",
+    "ref_mismatch": "REF disagrees with the reference's bases",
+    "contig_absent": "the reference has no such contig",
+    "contig_refused": "the contig has the name of one in the reference but is another sequence",
+    "not_requested": "the contig is outside the chromosomes asked for",
+    "symbolic": "the ALT is not a sequence: symbolic, *, a breakend, <NON_REF>, or not IUPAC",
+    "no_alt": "the ALT is missing (.)",
+    "same_as_ref": "the ALT equals REF",
+    "bad_position": "POS is 0 (a telomere) or beyond what can be looked up",
+}
+"""Every reason for an ALT without a match; each is counted."""
+
+
+def result_schema(*, with_genotype: bool) -> pa.Schema:
+    """Return the schema of the annotated table."""
+    columns = RESULT + (GENOTYPE if with_genotype else ()) + ANNOTATION
+    return pa.schema([column.field for column in columns])

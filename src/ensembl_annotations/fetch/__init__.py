@@ -1,0 +1,7 @@
+"""The stages `ensembl_manifest` and `fetch_ensembl`."""
+
+from ensembl_annotations.fetch.fetch import fetch_ensembl
+from ensembl_annotations.fetch.layouts import Layout
+from ensembl_annotations.fetch.manifest import ensure_manifest
+
+__all__ = ["Layout", "ensure_manifest", "fetch_ensembl"]
