@@ -134,6 +134,8 @@ class VcfReader:
         On opening or while reading, naming the line where there is one.
     """
 
+    batch_bytes = BATCH_BYTES
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ends_without_newline = False
@@ -205,23 +207,23 @@ class VcfReader:
             )
         return header
 
-    def batches(self, size: int = BATCH_BYTES) -> Iterator[Batch]:
-        """Yield all records, in order, in batches of about `size` bytes of text."""
+    def batches(self) -> Iterator[Batch]:
+        """Yield all records, in order, in batches of about `batch_bytes` of text."""
         record, line = 0, len(self.header.lines) + 1
-        for data in self._record_text(size):
+        for data in self._record_text():
             lines = scan_lines(data)
             self._check(lines, line)
             yield Batch(lines, record, line)
             record += len(lines)
             line += len(lines)
 
-    def _record_text(self, size: int) -> Iterator[bytes]:
+    def _record_text(self) -> Iterator[bytes]:
         with self._open() as file:
             skip = sum(len(line) for line in self.header.lines)
             while skip:
                 skip -= len(file.read(min(skip, 1 << 20)))
             rest: list[bytes] = []
-            while piece := file.read(size):
+            while piece := file.read(self.batch_bytes):
                 end = piece.rfind(b"\n") + 1
                 if end:
                     yield b"".join([*rest, piece[:end]])

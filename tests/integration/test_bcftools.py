@@ -1,0 +1,155 @@
+"""Real bcftools and tabix read what we write, and find the same IDs."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations.common.bgzf import compress_bgzf
+from tests.support.mirror import HEADER, Row, write_mirror
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "data" / "vcf" / "sample.vcf.gz"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("bcftools") is None or shutil.which("tabix") is None,
+    reason="bcftools or tabix is not installed (Debian packages bcftools, tabix)",
+)
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=True
+    )
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder / "cache"))
+        mirror = str(ROOT / "data" / "mini_ensembl")
+        fetch_ensembl(folder / "store", mirrors=[mirror], release=116)
+    annotate_vcf(
+        SAMPLE, folder / "store", out_vcf=folder / "a.vcf.gz", out_parquet=folder / "a.parquet"
+    )
+    return folder / "a.vcf.gz"
+
+
+def test_no_warning_that_the_input_does_not_give(annotated: Path, tmp_path: Path) -> None:
+    for arguments in (["view"], ["view", "-Ob"], ["norm", "-m-"], ["stats"]):
+        given = (
+            run("bcftools", *arguments, "-o", tmp_path / "in", SAMPLE)
+            if arguments != ["stats"]
+            else run("bcftools", "stats", SAMPLE)
+        )
+        ours = (
+            run("bcftools", *arguments, "-o", tmp_path / "out", annotated)
+            if arguments != ["stats"]
+            else run("bcftools", "stats", annotated)
+        )
+        assert ours.stderr.replace(str(annotated), str(SAMPLE)) == given.stderr
+
+
+def test_the_index_finds_what_a_scan_finds(annotated: Path) -> None:
+    everything = run("bcftools", "view", "-H", annotated).stdout.splitlines()
+    for region in ("chr1:1000000-1000100", "chr22:42126000-42130000", "chrX", "chrM:1-400"):
+        found = run("tabix", annotated, region).stdout.splitlines()
+        chrom, _, span = region.partition(":")
+        low, high = (int(part) for part in (span or "0-999999999").split("-"))
+        expected = [
+            line
+            for line in everything
+            if (fields := line.split("\t"))[0] == chrom
+            and int(fields[1]) <= high
+            and int(fields[1]) + len(fields[3]) - 1 >= low
+        ]
+        assert found == expected
+    counts = run("bcftools", "index", "-s", annotated).stdout.splitlines()
+    assert sum(int(line.split("\t")[2]) for line in counts) == len(everything)
+
+
+def test_tags_follow_their_alleles_through_norm_and_bcf(annotated: Path, tmp_path: Path) -> None:
+    run("bcftools", "view", "-Ob", "-o", tmp_path / "a.bcf", annotated)
+    split = run("bcftools", "norm", "-m-", tmp_path / "a.bcf", "-Ob", "-o", tmp_path / "b.bcf")
+    assert "rror" not in split.stderr
+    form = "%CHROM\t%POS\t%REF\t%ALT\t%INFO/ENS_ID\t%INFO/ENS_CLIN\t%INFO/ENS_AF\n"
+    rows = [
+        line.split("\t")
+        for line in run("bcftools", "query", "-f", form, tmp_path / "b.bcf").stdout.splitlines()
+    ]
+    table = pl.read_parquet(annotated.with_name("a.parquet")).filter(pl.col("alt").is_not_null())
+    expected = {
+        (row["chrom"], row["pos"], row["ref"].upper(), row["alt"].upper()): row
+        for row in table.iter_rows(named=True)
+    }
+    seen = 0
+    for chrom, pos, ref, alt, ids, clin, frequency in rows:
+        row = expected.get((chrom, int(pos), ref.upper(), alt.upper()))
+        if row is None:
+            continue
+        assert ids == ("&".join(row["ens_id"]) if row["ens_id"] else ".")
+        assert (frequency == ".") == (row["ens_af"] is None)
+        if frequency != ".":
+            assert float(frequency) == pytest.approx(row["ens_af"], rel=1e-5)
+        terms = {term for item in clin.split("&") for term in item.split("|")} - {"."}
+        assert terms == set(row["ens_clin"] or [])
+        seen += row["ens_id"] is not None
+    assert seen > 100
+
+
+def test_all_versions_of_vcf_are_read_back_alike(annotated: Path, tmp_path: Path) -> None:
+    text = run("bcftools", "view", annotated).stdout
+    reference = run("bcftools", "view", "-H", annotated).stdout
+    for version in ("4.1", "4.2", "4.3", "4.4"):
+        path = tmp_path / f"v{version}.vcf"
+        path.write_text(text.replace("fileformat=VCFv4.2", f"fileformat=VCFv{version}", 1))
+        done = run("bcftools", "view", "-Ob", "-o", tmp_path / "x.bcf", path)
+        assert done.stderr == ""
+        assert run("bcftools", "view", "-H", tmp_path / "x.bcf").stdout == reference
+
+
+def test_ids_of_snvs_are_those_of_bcftools_annotate(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    draw = random.Random(seed)
+    positions = sorted(draw.sample(range(1, 200_000), 20_000))
+    reference: list[Row] = []
+    queries = []
+    for number, position in enumerate(positions, 1):
+        ref = draw.choice("ACGT")
+        alts = [base for base in "ACGT" if base != ref]
+        kind = draw.random()
+        if kind < 0.7:
+            reference.append((position, f"rs{number}", ref, draw.choice(alts), "TSA=SNV"))
+        if kind > 0.4:
+            queries.append(f"21\t{position}\t.\t{ref}\t{draw.choice(alts)}\t.\t.\t.\n")
+    write_mirror(tmp_path / "mirror", {"21": reference})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+        fetch_ensembl(tmp_path / "store", mirrors=[str(tmp_path / "mirror")], release=116)
+    head = "##fileformat=VCFv4.2\n##contig=<ID=21,length=46709983>\n" + HEADER.splitlines()[-1]
+    query = tmp_path / "q.vcf.gz"
+    query.write_bytes(compress_bgzf(f"{head}\n{''.join(queries)}".encode()))
+    annotate_vcf(query, tmp_path / "store", out_vcf=tmp_path / "ours.vcf.gz")
+    source = tmp_path / "source.vcf.gz"
+    rows = [
+        f"21\t{position}\t{name}\t{ref}\t{alt}\t.\t.\t.\n"
+        for position, name, ref, alt, _ in reference
+    ]
+    source.write_bytes(compress_bgzf(f"{head}\n{''.join(rows)}".encode()))
+    run("tabix", "-p", "vcf", source)
+    run("tabix", "-p", "vcf", query)
+    theirs = run("bcftools", "annotate", "-a", source, "-c", "ID", query)
+    form = "%POS\t%REF\t%ALT\t%ID\n"
+    (tmp_path / "theirs.vcf").write_text(theirs.stdout)
+    expected = run("bcftools", "query", "-f", form, tmp_path / "theirs.vcf").stdout
+    found = run("bcftools", "query", "-f", form, tmp_path / "ours.vcf.gz").stdout
+    assert found == expected
+    assert found.count("rs") > 1000

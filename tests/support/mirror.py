@@ -1,0 +1,62 @@
+"""Small mirrors of Ensembl's tree, authored by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import deflate
+
+from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.fetch import Layout
+from ensembl_annotations.fetch.verify import bsd_sum
+
+HEADER = """\
+##fileformat=VCFv4.1
+##source=ensembl;version=116;url=https://e116.ensembl.org/homo_sapiens
+##INFO=<ID=dbSNP_156,Number=0,Type=Flag,Description="Variants imported from dbSNP">
+##INFO=<ID=HGMD-PUBLIC_20204,Number=0,Type=Flag,Description="Variants from HGMD-PUBLIC">
+##INFO=<ID=TSA,Number=1,Type=String,Description="Type of sequence alteration">
+#CHROM	POS	ID	REF	ALT	QUAL	FILTER	INFO
+"""
+
+Row = tuple[int, str, str, str, str]
+"""POS, ID, REF, ALT, INFO."""
+
+
+def write_mirror(
+    base: Path,
+    records: Mapping[str, Iterable[Row]],
+    sequences: Mapping[str, str] | None = None,
+    *,
+    release: int = 116,
+    assembly: str = "GRCh38",
+) -> Path:
+    """Write a mirror with one VCF per chromosome, FASTA where a sequence is given."""
+    layout = Layout("homo_sapiens", assembly, release)
+    files: dict[str, bytes] = {}
+    for chromosome, rows in records.items():
+        text = HEADER + "".join(
+            f"{chromosome}\t{pos}\t{name}\t{ref}\t{alt}\t.\t.\t{info}\n"
+            for pos, name, ref, alt, info in sorted(rows, key=lambda row: row[0])
+        )
+        files[f"homo_sapiens-chr{chromosome}.vcf.gz"] = compress_bgzf(text.encode())
+    _write_folder(base / layout.vcf_folder, files)
+    fasta = {}
+    for chromosome, sequence in (sequences or {}).items():
+        lines = [sequence[begin : begin + 60] for begin in range(0, len(sequence), 60)]
+        text = "\n".join([f">{chromosome} dna:chromosome", *lines, ""])
+        fasta[layout.fasta_name(chromosome)] = bytes(deflate.gzip_compress(text.encode(), 1))
+    if fasta:
+        _write_folder(base / layout.fasta_folder, fasta)
+    return base
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        checksum, blocks = bsd_sum(folder / name)
+        lines.append(f"{checksum:05d} {blocks:5d}\t{name}\n")
+    (folder / "CHECKSUMS").write_text("".join(lines))
