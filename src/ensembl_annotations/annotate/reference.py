@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,8 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.datapackage import ReferenceStore, Resource
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.common.schema import SEQUENCE_ROW_BASES, STORE_SCHEMA
-
-GROUPS_AT_ONCE = 8
-Starts = npt.NDArray[np.int64]
+from ensembl_annotations.common.schema import SEQUENCE, SEQUENCE_ROW_BASES, STORE, STORE_SCHEMA
+from ensembl_annotations.common.text import arrow_int64
 
 
 class _Table:
@@ -23,7 +21,13 @@ class _Table:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        self._file = pq.ParquetFile(resource.path, page_checksum_verification=True)
+        columns = STORE if resource.role == "alleles" else SEQUENCE
+        # Texts stay dictionary-encoded until the few rows that are needed are picked.
+        self._file = pq.ParquetFile(
+            resource.path,
+            page_checksum_verification=True,
+            read_dictionary=[column.name for column in columns if column.dictionary],
+        )
         metadata = self._file.metadata
         column = metadata.schema.names.index("start")
         statistics = [
@@ -33,7 +37,7 @@ class _Table:
         self.low = np.array([item.min for item in statistics], np.int64)
         self.high = np.array([item.max for item in statistics], np.int64)
 
-    def groups_with(self, starts: Starts) -> list[int]:
+    def groups_with(self, starts: npt.NDArray[np.integer[Any]]) -> list[int]:
         """Return the row groups that can hold any of the ascending `starts`."""
         first = np.searchsorted(self.high, starts, "left")
         last = np.searchsorted(self.low, starts, "right") - 1
@@ -43,18 +47,20 @@ class _Table:
         np.add.at(touched, last[some] + 1, -1)
         return np.flatnonzero(np.cumsum(touched)[:-1]).tolist()
 
-    def read(self, groups: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
+    def read(self, group: int, starts: pl.Series) -> pa.Table:
+        """Return the rows of a row group whose `start` is among the ascending `starts`."""
         try:
-            table = self._file.read_row_groups(list(groups), columns=list(columns))
+            table = self._file.read_row_group(group)
         except (OSError, pa.ArrowInvalid) as error:
             raise ReferenceStoreError(
                 f"{self._resource.path}: can't be read ({error}).",
                 hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
                 "then 'dvc repro fetch_ensembl' to make it again.",
             ) from error
-        frame = pl.from_arrow(table)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        found = table["start"].to_numpy()
+        wanted = starts.to_numpy()
+        place = np.minimum(np.searchsorted(wanted, found), len(wanted) - 1)
+        return table.take(arrow_int64(np.flatnonzero(wanted[place] == found)))
 
 
 class Reference:
@@ -96,20 +102,15 @@ class Reference:
         DataFrame
             The store's columns, `start` as Int64, in the store's order.
         """
-        pieces = [pl.from_arrow(STORE_SCHEMA.empty_table())]
         table = self._table(chromosome, "alleles")
-        wanted = starts.unique().sort()
+        wanted = starts.unique().sort().cast(pl.Int32)
+        pieces = [STORE_SCHEMA.empty_table()]
         if table is not None and len(wanted):
-            pieces += list(self._filtered(table, wanted))
-        rows = pl.concat([piece for piece in pieces if isinstance(piece, pl.DataFrame)])
+            groups = table.groups_with(wanted.to_numpy())
+            pieces += [table.read(group, wanted).cast(STORE_SCHEMA) for group in groups]
+        rows = pl.from_arrow(pa.concat_tables(pieces))
+        assert isinstance(rows, pl.DataFrame)
         return rows.with_columns(pl.col("start", "pos").cast(pl.Int64))
-
-    def _filtered(self, table: _Table, wanted: pl.Series) -> Iterator[pl.DataFrame]:
-        groups = table.groups_with(wanted.to_numpy())
-        keys = wanted.cast(pl.Int32).implode()
-        for begin in range(0, len(groups), GROUPS_AT_ONCE):
-            rows = table.read(groups[begin : begin + GROUPS_AT_ONCE], STORE_SCHEMA.names)
-            yield rows.filter(pl.col("start").is_in(keys))
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._table(chromosome, "sequence") is not None
@@ -138,10 +139,10 @@ class Reference:
             if index not in cached:
                 if len(cached) > 64:
                     cached.clear()
-                group = table.groups_with(np.array([index * SEQUENCE_ROW_BASES]))
-                rows = table.read(group, ["start", "bases"])
-                found = rows.filter(pl.col("start") == index * SEQUENCE_ROW_BASES)["bases"]
-                cached[index] = found[0] if len(found) else ""
+                start = pl.Series([index * SEQUENCE_ROW_BASES], dtype=pl.Int32)
+                groups = table.groups_with(start.to_numpy())
+                found = table.read(groups[0], start)["bases"] if groups else []
+                cached[index] = found[0].as_py() if len(found) else ""
             return cached[index]
 
         def bases(start: int, length: int) -> str:

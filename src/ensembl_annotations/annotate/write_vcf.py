@@ -19,6 +19,7 @@ from ensembl_annotations.common.schema import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_lines
 
 _OURS = re.compile(rb"(?:^|;)(" + "|".join(TAG_IDS).encode() + rb")(?==|;|$)")
+_RS = re.compile(rb"(?:^|;)(rs\d+)(?=;|$)")
 _MARK = b"ENS_"
 
 
@@ -151,6 +152,9 @@ def _new_ids(batch: Batch, rows: Offsets, ids: pl.Series) -> list[bytes]:
     new = []
     for low, high, found in zip(begin.tolist(), end.tolist(), ids.to_list(), strict=True):
         old = batch.lines.data[low:high]
+        if old == b"." and len(found) == 1:
+            new.append(found[0].encode())
+            continue
         kept = [] if old in (b".", b"") else old.split(b";")
         added = [item for item in (name.encode() for name in found) if item not in kept]
         new.append(b";".join([old, *added]) if kept else b";".join(added) or old)
@@ -175,11 +179,14 @@ def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     """Count records with matches whose own ID column has an rs that is none of them."""
     rows = changes["row"].to_numpy().astype(np.int64)
     begin, end = batch.lines.bounds(ID, rows)
+    if b"rs" not in batch.lines.data:
+        return 0
     conflicts = 0
     for low, high, found in zip(
         begin.tolist(), end.tolist(), changes["ids"].to_list(), strict=True
     ):
-        own = re.findall(rb"(?:^|;)(rs\d+)(?=;|$)", batch.lines.data[low:high])
+        text = batch.lines.data[low:high]
+        own = _RS.findall(text) if b"rs" in text else []
         conflicts += bool(found) and any(item.decode() not in found for item in own)
     return conflicts
 

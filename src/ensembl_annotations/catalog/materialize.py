@@ -58,7 +58,7 @@ def materialize(
     Returns
     -------
     dict of str to dict
-        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``): the figures of the
+        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``): its folder, the figures of the
         content, then those of the run, `status` among them: ``downloaded``, ``annotated``, or
         ``cached`` where DVC had nothing to run.
 
@@ -92,21 +92,26 @@ def materialize(
         run = project / place.run
         if _stamp(run) == before[place]:
             write_json(run, _cached_figures(project, place))
-        results[place.name] = _read(project / place.metrics) | _read(run)
+        results[place.name] = {
+            "path": str(place.path),
+            **_read(project / place.metrics),
+            **_read(run),
+        }
     return results
 
 
 class _Place:
     """Where an asset's figures are."""
 
-    def __init__(self, name: str, metrics: Path, run: Path) -> None:
-        self.name, self.metrics, self.run = name, metrics, run
+    def __init__(self, name: str, path: Path, metrics: Path, run: Path) -> None:
+        self.name, self.path, self.metrics, self.run = name, path, metrics, run
 
 
 def _places(names: Iterable[str], params: Params) -> list[_Place]:
     places = [
         _Place(
             "ensembl_annotations",
+            STORE,
             METRICS / "fetch_ensembl.json",
             METRICS / "run" / "fetch_ensembl.json",
         )
@@ -115,6 +120,7 @@ def _places(names: Iterable[str], params: Params) -> list[_Place]:
         places += [
             _Place(
                 f"annotated_vcf@{sample}",
+                ANNOTATED / sample,
                 METRICS / "annotate" / f"{sample}.json",
                 METRICS / "run" / "annotate" / f"{sample}.json",
             )

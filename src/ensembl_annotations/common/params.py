@@ -72,7 +72,9 @@ class Params(_Strict):
     force_download: bool = Field(description="Download again even what the cache holds")
     sources: dict[str, dict[str, str]] = Field(description="Mirrors of each source, best first")
     annotate: AnnotateParams
-    samples: dict[SampleName, Sample]
+    samples: dict[SampleName, Sample] = Field(
+        description="The VCFs, by sample name, a pseudonym: `NAME: {vcf: PATH}`"
+    )
 
     @property
     def mirrors(self) -> list[str]:

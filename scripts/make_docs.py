@@ -1,0 +1,86 @@
+"""Write the parts of the documentation that are declared elsewhere: columns, tags, commands."""
+
+import re
+from pathlib import Path
+
+import click
+
+from ensembl_annotations.cli import main
+from ensembl_annotations.common import schema
+from ensembl_annotations.common.params import Params
+
+ROOT = Path(__file__).parents[1]
+
+
+def column_table(columns: tuple[schema.Column, ...]) -> str:
+    """Return a Markdown table of columns."""
+    rows = [
+        f"| `{item.name}` | {item.dtype} | {item.unit or ''} | "
+        f"{'yes' if item.nullable else 'no'} | {item.description.replace('|', chr(92) + '|')} | {item.source} |"
+        for item in columns
+    ]
+    head = ["| column | type | unit | null | what it says | from |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def tag_table() -> str:
+    """Return a Markdown table of the INFO tags."""
+    rows = [
+        f"| `{tag.id}` | {tag.number} | {tag.type} | {tag.description.replace('|', chr(92) + '|')} |"
+        for tag in schema.TAGS
+    ]
+    return "\n".join(["| tag | Number | Type | Description |", "|---|---|---|---|", *rows])
+
+
+def reason_table() -> str:
+    """Return a Markdown table of the reasons for no match."""
+    rows = [f"| `{name}` | {text} |" for name, text in schema.REASONS.items()]
+    return "\n".join(["| reason | meaning |", "|---|---|", *rows])
+
+
+def parameter_table() -> str:
+    """Return a Markdown table of the parameters."""
+    rows = []
+    for name, field in Params.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        for key, item in (inner or {"": field}).items():
+            text = f"`{name}.{key}`" if key else f"`{name}`"
+            rows.append(f"| {text} | {item.description} |")
+    return "\n".join(["| parameter | meaning |", "|---|---|", *rows])
+
+
+def command_reference() -> str:
+    """Return the help of every command."""
+    parts = ["# Commands\n\nMade from `--help` by `scripts/make_docs.py`.\n"]
+    context = click.Context(main, info_name="ensembl-annotations", terminal_width=100)
+    parts.append(f"```\n{main.get_help(context)}\n```\n")
+    for name, command in sorted(main.commands.items()):
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=100)
+        parts.append(f"## {name}\n\n```\n{command.get_help(inner)}\n```\n")
+    return "\n".join(parts)
+
+
+def documents() -> dict[Path, str]:
+    """Return the documents as they should be."""
+    tables = {
+        "store": column_table(schema.STORE),
+        "sequence": column_table(schema.SEQUENCE),
+        "result": column_table(schema.RESULT + schema.GENOTYPE + schema.ANNOTATION),
+        "tags": tag_table(),
+        "reasons": reason_table(),
+        "parameters": parameter_table(),
+    }
+    output = ROOT / "docs" / "output.md"
+    text = output.read_text("utf-8")
+    for name, table in tables.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        text, count = re.subn(
+            pattern, lambda found, t=table: f"{found[1]}{t}\n{found[2]}", text, flags=re.S
+        )
+        assert count == 1, name
+    return {output: text, ROOT / "docs" / "cli.md": command_reference()}
+
+
+if __name__ == "__main__":
+    for path, content in documents().items():
+        path.write_text(content, "utf-8")
