@@ -1,7 +1,26 @@
 """Annotate VCFs with a verified, versioned Ensembl reference."""
 
-from ensembl_annotations.annotate import annotate_vcf
-from ensembl_annotations.catalog.materialize import materialize
-from ensembl_annotations.fetch import fetch_ensembl
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ensembl_annotations.annotate import annotate_vcf
+    from ensembl_annotations.catalog.materialize import materialize
+    from ensembl_annotations.fetch import fetch_ensembl
 
 __all__ = ["annotate_vcf", "fetch_ensembl", "materialize"]
+
+# Imported when first used: a stage or command starts with what it needs only.
+_MODULES = {
+    "annotate_vcf": "ensembl_annotations.annotate",
+    "fetch_ensembl": "ensembl_annotations.fetch",
+    "materialize": "ensembl_annotations.catalog.materialize",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -12,14 +12,12 @@ from typing import Any
 
 import click
 
-from ensembl_annotations.annotate import annotate_vcf
-from ensembl_annotations.catalog.materialize import ASSETS, materialize
-from ensembl_annotations.common.datapackage import ReferenceStore
+import ensembl_annotations
+from ensembl_annotations.common.chromosomes import parse_chromosomes
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, ReferenceStoreError
-from ensembl_annotations.common.params import parse_chromosomes
-from ensembl_annotations.fetch import fetch_ensembl
 
 PATH = click.Path(path_type=Path)
+ASSETS = ("ensembl_annotations", "annotated_vcf")
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 
 
@@ -112,7 +110,7 @@ def fetch(mirrors: tuple[str, ...], chromosomes: str, **options: Any) -> None:
           --assembly GRCh38 --chromosomes 21,22 --out reference
     """  # noqa: D301
     with reported_errors():
-        result = fetch_ensembl(
+        result = ensembl_annotations.fetch_ensembl(
             mirrors=mirrors, chromosomes=parse_chromosomes(chromosomes), progress=say, **options
         )
     print_fetched(result)
@@ -172,7 +170,9 @@ def annotate(chromosomes: str, **options: Any) -> None:
           --out-vcf me.annotated.vcf.gz --out-parquet me.annotated.parquet
     """  # noqa: D301
     with reported_errors():
-        result = annotate_vcf(chromosomes=parse_chromosomes(chromosomes), log=say, **options)
+        result = ensembl_annotations.annotate_vcf(
+            chromosomes=parse_chromosomes(chromosomes), log=say, **options
+        )
     print_annotated(result)
 
 
@@ -186,7 +186,7 @@ def print_annotated(result: dict[str, Any]) -> None:
 
 
 @main.command("materialize")
-@click.argument("assets", nargs=-1, type=click.Choice(list(ASSETS)))
+@click.argument("assets", nargs=-1, type=click.Choice(ASSETS))
 @click.option(
     "--force", is_flag=True, help="Download the reference again and rebuild the named assets."
 )
@@ -200,7 +200,7 @@ def materialize_command(assets: tuple[str, ...], force: bool) -> None:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
     with reported_errors():
-        results = materialize(list(assets) or None, force=force, log=say)
+        results = ensembl_annotations.materialize(list(assets) or None, force=force, log=say)
     for name, result in results.items():
         click.echo(f"\n{name}: {result['status']}")
         for key, value in result.items():
@@ -217,6 +217,8 @@ def verify(folder: Path) -> None:
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
+    from ensembl_annotations.common.datapackage import ReferenceStore
+
     with reported_errors():
         store = ReferenceStore(folder)
         problems = store.verify()
@@ -227,3 +229,7 @@ def verify(folder: Path) -> None:
                 hint="Run 'dvc repro -f -s fetch_ensembl' to make the store again.",
             )
     click.echo(f"{folder}: {len(store.resources)} files verified, release {store.release}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,6 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pysam
 
 from ensembl_annotations.annotate.read import ID, INFO, Batch, Header
 from ensembl_annotations.common.bgzf import BgzfWriter
@@ -231,6 +230,8 @@ def write_index(vcf: Path, index: Path) -> None:
     EnsemblAnnotationsError
         Where htslib can't index it.
     """
+    import pysam
+
     try:
         pysam.tabix_index(
             str(vcf), preset="vcf", csi=True, force=True, keep_original=True, index=str(index)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ensembl_annotations.common.chromosomes import parse_chromosomes
 from ensembl_annotations.common.errors import UsageError
 
 PARAMS_FILE = "params.yaml"
@@ -82,28 +82,6 @@ class Params(_Strict):
         return list(self.sources[self.ensembl.source].values())
 
 
-def parse_chromosomes(text: str) -> list[str] | None:
-    """Split ``21,22,X`` into names; ``all`` is None.
-
-    Raises
-    ------
-    UsageError
-        Where a name is empty, repeated, or could leave the folder.
-    """
-    names = [name.strip() for name in text.split(",")]
-    if names == ["all"]:
-        return None
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._]*", name):
-            raise UsageError(
-                f"chromosomes: {name!r} is not a chromosome name.",
-                hint="Give 'all', or Ensembl's names separated by commas, such as 21,22,X,MT.",
-            )
-    if len(set(names)) < len(names):
-        raise UsageError(f"chromosomes: {text!r} names one twice.")
-    return names
-
-
 def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     """Read and validate the parameters.
 
@@ -120,6 +98,11 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
         ) from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{path}: expected parameters by name, found {type(content).__name__}.",
+            hint="Restore it with 'git checkout params.yaml'.",
+        )
     try:
         params = Params.model_validate(content)
     except ValidationError as error:

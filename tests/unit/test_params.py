@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations.catalog import materialize
+from ensembl_annotations.cli import ASSETS
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.params import load_params
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "params.yaml").read_text("utf-8")
+
+
+def test_the_committed_parameters_are_valid() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.ensembl.wanted is None
+    assert params.mirrors == ["data/mini_ensembl"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "release: 116",
+            "relase: 116",
+            "ensembl.relase: no such parameter. Did you mean 'release'?",
+        ),
+        ("level: 1", "levle: 1", "Did you mean 'level'?"),
+        ("force_download:", "force_downlod:", "Did you mean 'force_download'?"),
+        ("{vcf: data", "{vfc: data", "Did you mean 'vcf'?"),
+        ("release: 116", "release: latest", "ensembl.release: "),
+        ("release: 116", 'release: "116"', "ensembl.release: "),
+        ("level: 1", "level: 10", "annotate.level: "),
+        ("  sample:", "  a/b:", "samples.a/b"),
+        ("source: mini", "source: mimi", "Did you mean 'mini'?"),
+        ("chromosomes: all", "chromosomes: 21,../x", "'../x' is not a chromosome name"),
+        ("chromosomes: all", "chromosomes: 21,21", "names one twice"),
+        ("ensembl:  ", "ensembl: [", "not valid YAML"),
+        (TEXT, "", "expected"),
+        (TEXT, "7", "expected"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value) or "chromosome" in str(caught.value)
+
+
+def test_no_parameters_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_chromosomes_can_be_one_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("chromosomes: all", "chromosomes: 21"))
+    assert load_params(path).ensembl.wanted == ["21"]
+
+
+def test_the_command_line_knows_the_assets() -> None:
+    assert tuple(materialize.ASSETS) == ASSETS
