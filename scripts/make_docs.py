@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import click
+from click.testing import CliRunner
 
 from ensembl_annotations.cli import main
 from ensembl_annotations.common import schema
@@ -51,12 +51,15 @@ def parameter_table() -> str:
 
 def command_reference() -> str:
     """Return the help of every command."""
-    parts = ["# Commands\n\nMade from `--help` by `scripts/make_docs.py`.\n"]
-    context = click.Context(main, info_name="ensembl-annotations", terminal_width=100)
-    parts.append(f"```\n{main.get_help(context)}\n```\n")
-    for name, command in sorted(main.commands.items()):
-        inner = click.Context(command, info_name=name, parent=context, terminal_width=100)
-        parts.append(f"## {name}\n\n```\n{command.get_help(inner)}\n```\n")
+
+    def help_of(*command: str) -> str:
+        done = CliRunner().invoke(
+            main, [*command, "--help"], prog_name="ensembl-annotations", terminal_width=100
+        )
+        return f"```\n{done.stdout}```\n"
+
+    parts = ["# Commands\n\nMade from `--help` by `scripts/make_docs.py`.\n", help_of()]
+    parts += [f"## {name}\n\n{help_of(name)}" for name in sorted(main.commands)]
     return "\n".join(parts)
 
 

@@ -14,7 +14,11 @@ import click
 
 import ensembl_annotations
 from ensembl_annotations.common.chromosomes import parse_chromosomes
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, ReferenceStoreError
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    ReferenceStoreError,
+    explain_os_error,
+)
 
 PATH = click.Path(path_type=Path)
 ASSETS = ("ensembl_annotations", "annotated_vcf")
@@ -37,6 +41,9 @@ def reported_errors() -> Iterator[None]:
         if error.hint:
             say(error.hint)
         sys.exit(error.exit_code)
+    except OSError as error:
+        say(f"Error: {explain_os_error(error, '', 'working').message}")
+        sys.exit(1)
     except KeyboardInterrupt:
         say("Interrupted; nothing was left under a final name.")
         sys.exit(130)

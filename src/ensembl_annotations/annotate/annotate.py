@@ -32,13 +32,14 @@ from ensembl_annotations.annotate.write_vcf import (
     check_record_tags,
     count_id_conflicts,
     header_bytes,
+    index_of,
     without_our_tags,
     write_index,
 )
-from ensembl_annotations.common.atomic import Outputs, write_json
+from ensembl_annotations.common.atomic import Outputs, prepare_to_write
 from ensembl_annotations.common.datapackage import ReferenceStore
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
-from ensembl_annotations.common.metrics import ResourceMeter, write_run_metrics
+from ensembl_annotations.common.errors import UsageError, explained_os_errors
+from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.provenance import ENGINE_VERSION
 from ensembl_annotations.common.schema import REASONS
 
@@ -174,35 +175,51 @@ def annotate_vcf(
         raise UsageError("Nothing to write: give --out-vcf, --out-parquet or both.")
     if not 1 <= level <= 9:
         raise UsageError(f"--level: expected 1 to 9, found {level}.")
-    _check_paths(vcf, [path for path in (out_vcf, out_parquet) if path is not None])
-    run: dict[str, Any] = {"status": "failed", "cache_path": str(reference.resolve())}
-    meter = ResourceMeter()
-    try:
-        with meter:
+    with explained_os_errors("annotating"):
+        index = index_of(out_vcf) if out_vcf is not None else None
+        _check_paths(vcf, reference, out_vcf, index, out_parquet, metrics, run_metrics)
+        with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
-            store.check(list(chromosomes) if chromosomes is not None else None)
+            store.check(_needed(store, chromosomes))
             job = _open(vcf, store, assembly, chromosomes, overwrite_tags, log)
             provenance = _provenance(store, chromosomes, overwrite_tags)
             with Outputs() as outputs:
                 _write(job, outputs, out_vcf, out_parquet, provenance, level, log)
                 content = job.tally.as_metrics(store)
-        report_unresolved(job.contigs, log)
-        run["status"] = "annotated"
-    finally:
-        write_run_metrics(run_metrics, {**run, **meter.as_metrics()})
-    if metrics is not None:
-        write_json(metrics, content)
-    return {**content, "run": {**run, **meter.as_metrics()}}
+                if metrics is not None:
+                    outputs.write_json(metrics, content)
+            report_unresolved(job.contigs, log)
+            run["status"] = "annotated"
+    return {**content, "run": run}
 
 
-def _check_paths(vcf: Path, outputs: list[Path]) -> None:
-    for path in outputs:
+def _check_paths(vcf: Path, reference: Path, *outputs: Path | None) -> None:
+    named = [path for path in outputs if path is not None]
+    for path in named:
         if path.exists() and vcf.exists() and path.samefile(vcf):
             raise UsageError(
                 f"{path}: is the input; it would be overwritten.", hint="Name another file."
             )
-    if len({path.absolute() for path in outputs}) < len(outputs):
-        raise UsageError(f"{outputs[0]}: named for two outputs.", hint="Name two files.")
+        if named.count(path) > 1 or [item.resolve() for item in named].count(path.resolve()) > 1:
+            raise UsageError(f"{path}: named for two outputs.", hint="Name two files.")
+        if reference.resolve() in path.resolve().parents:
+            raise UsageError(
+                f"{path}: is inside the reference store.", hint="Write to another folder."
+            )
+        prepare_to_write(path)
+
+
+def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[str] | None:
+    """Return the chromosomes whose files are read; the pseudo-autosomal regions of Y are on X."""
+    if chromosomes is None:
+        return None
+    unknown = [name for name in chromosomes if name not in store.chromosomes]
+    if unknown:
+        raise UsageError(
+            f"--chromosomes: {', '.join(unknown)}: not in the reference store {store.folder}.",
+            hint=f"There are: {', '.join(store.chromosomes)}.",
+        )
+    return [*chromosomes, "X"] if "Y" in chromosomes and "X" not in chromosomes else [*chromosomes]
 
 
 def _open(
@@ -269,16 +286,9 @@ def _write(
             )
             stack.callback(table.abandon)
         for batch in job.batches():
-            try:
-                alleles, by_id, changes = job.annotate(batch)
-                if table is not None:
-                    table.add(batch, alleles, by_id)
-            except InputError as error:
-                if error.message.startswith("line "):
-                    raise InputError(
-                        f"{job.reader.path}: {error.message}", hint=error.hint
-                    ) from error
-                raise
+            alleles, by_id, changes = job.annotate(batch)
+            if table is not None:
+                table.add(batch, alleles, by_id)
             if writer is not None:
                 writer.write(memoryview(annotated_text(batch, changes)))
         if table is not None:
@@ -290,14 +300,14 @@ def _write(
 
 
 def _index(job: _Job, outputs: Outputs, temporary: Path, out_vcf: Path, log: Log) -> None:
-    index = out_vcf.with_name(f"{out_vcf.name}.csi")
+    index = index_of(out_vcf)
     if not job.in_order:
         outputs.remove_stale(index)
         log(
             f"{job.reader.path}: not sorted by contig and position; the order is kept and no index is written."
         )
         return
-    try:
-        write_index(temporary, outputs.temporary(index))
-    except EnsemblAnnotationsError as error:
-        raise EnsemblAnnotationsError(f"{out_vcf}: {error.message}") from error
+    if not write_index(temporary, outputs.temporary(index)):
+        outputs.forget(index)
+        outputs.remove_stale(index)
+        log(f"{out_vcf}: htslib can't index it (an END out of range?); no index is written.")

@@ -128,7 +128,7 @@ def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataF
         alt_index=pl.int_ranges(0, pl.col("alt").list.len(), dtype=pl.Int32)
     )
     alleles = with_allele_keys(alleles.explode("alt", "alt_index"))
-    alleles = contigs.with_shift(alleles).with_columns(pl.col("start").cast(pl.Int64))
+    alleles = contigs.with_shift(alleles)
     upper_ref, upper_alt = pl.col("ref").str.to_uppercase(), pl.col("alt").str.to_uppercase()
     return alleles.with_columns(
         reason=pl.when(pl.col("alt") == ".")

@@ -43,7 +43,8 @@ class Header:
 
     @property
     def line_end(self) -> bytes:
-        return b"\r\n" if self.lines[-1].endswith(b"\r\n") else b"\n"
+        # Not the last line: it may have none.
+        return b"\r\n" if self.lines[0].endswith(b"\r\n") else b"\n"
 
     @property
     def samples(self) -> list[str]:
@@ -56,7 +57,7 @@ class Header:
             match = re.match(rb"##contig=<(?:.*,)?ID=([^,>]+)", line)
             if match:
                 length = re.search(rb"[<,]length=(\d+)", line)
-                found[match[1].decode("utf-8", "replace")] = int(length[1]) if length else None
+                found[match[1].decode("utf-8", "replace")] = int(length[1][:18]) if length else None
         return found
 
     def info_ids(self) -> set[str]:
@@ -71,6 +72,8 @@ class Batch:
 
     Attributes
     ----------
+    path : Path
+        The file, for messages.
     lines : Lines
         The text and where its fields are.
     first_record : int
@@ -79,6 +82,7 @@ class Batch:
         1-based number of the first line in the file.
     """
 
+    path: Path
     lines: Lines
     first_record: int
     first_line: int
@@ -101,7 +105,7 @@ class Batch:
             values = [self.lines.data[low:high] for low, high in slices]
             row = next(row for row, value in enumerate(values) if not _is_utf8(value))
             raise InputError(
-                f"line {self.first_line + row}: {NAMES[column]} is not UTF-8: {values[row][:40]!r}.",
+                f"{self.path}: line {self.first_line + row}: {NAMES[column]} is not UTF-8: {values[row][:40]!r}.",
                 hint="Correct the file's encoding.",
             ) from error
 
@@ -148,6 +152,11 @@ class VcfReader:
     def _probe(self) -> bool:
         if self.path.is_dir():
             raise self._fail("is a folder; expected a VCF file.")
+        if self.path.exists() and not self.path.is_file():
+            raise self._fail(
+                "is not a regular file (a pipe or a device); expected a VCF file.",
+                "Save it to a file first: it is read twice.",
+            )
         try:
             with self.path.open("rb") as handle:
                 head = handle.read(18)
@@ -213,7 +222,7 @@ class VcfReader:
         for data in self._record_text():
             lines = scan_lines(data)
             self._check(lines, line)
-            yield Batch(lines, record, line)
+            yield Batch(self.path, lines, record, line)
             record += len(lines)
             line += len(lines)
 
@@ -257,7 +266,7 @@ class VcfReader:
         begin, end = lines.bounds(POS)
         found = lines.data[begin[row] : end[row]][:40].decode("utf-8", "replace")
         raise self._fail(
-            f"line {first_line + row}: POS: expected a whole number, found {found!r}.",
+            f"line {first_line + row}: POS: expected a whole number up to {MAX_POS}, found {found!r}.",
             "Correct the line.",
         )
 

@@ -12,7 +12,13 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.datapackage import ReferenceStore, Resource
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.common.schema import SEQUENCE, SEQUENCE_ROW_BASES, STORE, STORE_SCHEMA
+from ensembl_annotations.common.schema import (
+    SEQUENCE,
+    SEQUENCE_ROW_BASES,
+    SEQUENCE_SCHEMA,
+    STORE,
+    STORE_SCHEMA,
+)
 from ensembl_annotations.common.text import arrow_int64
 
 
@@ -21,6 +27,7 @@ class _Table:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
+        self._schema = STORE_SCHEMA if resource.role == "alleles" else SEQUENCE_SCHEMA
         columns = STORE if resource.role == "alleles" else SEQUENCE
         # Texts stay dictionary-encoded until the few rows that are needed are picked.
         self._file = pq.ParquetFile(
@@ -51,16 +58,19 @@ class _Table:
         """Return the rows of a row group whose `start` is among the ascending `starts`."""
         try:
             table = self._file.read_row_group(group)
-        except (OSError, pa.ArrowInvalid) as error:
+            if len(table) != self._file.metadata.row_group(group).num_rows:
+                raise ValueError("rows are missing")
+            found = table["start"].to_numpy()
+            wanted = starts.to_numpy()
+            place = np.minimum(np.searchsorted(wanted, found), len(wanted) - 1)
+            rows = table.take(arrow_int64(np.flatnonzero(wanted[place] == found)))
+            return rows.cast(self._schema)
+        except (OSError, pa.ArrowException, ValueError, TypeError, IndexError) as error:
             raise ReferenceStoreError(
                 f"{self._resource.path}: can't be read ({error}).",
                 hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
                 "then 'dvc repro fetch_ensembl' to make it again.",
             ) from error
-        found = table["start"].to_numpy()
-        wanted = starts.to_numpy()
-        place = np.minimum(np.searchsorted(wanted, found), len(wanted) - 1)
-        return table.take(arrow_int64(np.flatnonzero(wanted[place] == found)))
 
 
 class Reference:
@@ -107,7 +117,7 @@ class Reference:
         pieces = [STORE_SCHEMA.empty_table()]
         if table is not None and len(wanted):
             groups = table.groups_with(wanted.to_numpy())
-            pieces += [table.read(group, wanted).cast(STORE_SCHEMA) for group in groups]
+            pieces += [table.read(group, wanted) for group in groups]
         rows = pl.from_arrow(pa.concat_tables(pieces))
         assert isinstance(rows, pl.DataFrame)
         return rows.with_columns(pl.col("start", "pos").cast(pl.Int64))

@@ -96,7 +96,7 @@ def _record_columns(batch: Batch) -> pl.DataFrame:
     if len(bad):
         row, found = bad["row"][0], bad["qual_text"][0]
         raise InputError(
-            f"line {batch.first_line + row}: QUAL: expected a number or '.', found {found[:40]!r}.",
+            f"{batch.path}: line {batch.first_line + row}: QUAL: expected a number or '.', found {found[:40]!r}.",
             hint="Correct the line.",
         )
     return texts.select(
@@ -129,4 +129,4 @@ def _genotype_columns(batch: Batch) -> pl.DataFrame:
         "ad": depths,
     }
     assert list(columns) == [column.name for column in GENOTYPE]
-    return frame.select(**columns)
+    return frame.with_columns(**columns).select(*columns)

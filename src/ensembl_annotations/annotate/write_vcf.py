@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +14,7 @@ import pyarrow as pa
 
 from ensembl_annotations.annotate.read import ID, INFO, Batch, Header
 from ensembl_annotations.common.bgzf import BgzfWriter
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError
+from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.provenance import METADATA_KEY, structured_header_line
 from ensembl_annotations.common.schema import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_lines
@@ -20,6 +22,7 @@ from ensembl_annotations.common.text import Offsets, arrow_int64, scan_lines
 _OURS = re.compile(rb"(?:^|;)(" + "|".join(TAG_IDS).encode() + rb")(?==|;|$)")
 _RS = re.compile(rb"(?:^|;)(rs\d+)(?=;|$)")
 _MARK = b"ENS_"
+_INDEX_ROOM_BYTES = 1 << 18
 
 
 def check_header_tags(header: Header, path: Path) -> None:
@@ -79,7 +82,7 @@ def without_our_tags(batch: Batch) -> Batch:
             pieces += [data[done:low], b";".join(kept) or b"."]
             done = high
     pieces.append(data[done:])
-    return Batch(scan_lines(b"".join(pieces)), batch.first_record, batch.first_line)
+    return replace(batch, lines=scan_lines(b"".join(pieces)))
 
 
 def header_bytes(
@@ -222,13 +225,18 @@ class VcfWriter:
         self._out.abandon()
 
 
-def write_index(vcf: Path, index: Path) -> None:
-    """Write the CSI index of a sorted BGZF VCF.
+def index_of(vcf: Path) -> Path:
+    """Return where the index of a VCF goes."""
+    return vcf.with_name(f"{vcf.name}.csi")
+
+
+def write_index(vcf: Path, index: Path) -> bool:
+    """Write the CSI index of a sorted BGZF VCF, and tell whether htslib could.
 
     Raises
     ------
-    EnsemblAnnotationsError
-        Where htslib can't index it.
+    OSError
+        Where the disk is full.
     """
     import pysam
 
@@ -236,5 +244,10 @@ def write_index(vcf: Path, index: Path) -> None:
         pysam.tabix_index(
             str(vcf), preset="vcf", csi=True, force=True, keep_original=True, index=str(index)
         )
-    except (OSError, ValueError) as error:
-        raise EnsemblAnnotationsError(f"{vcf.name}: can't be indexed ({error}).") from error
+    except (OSError, ValueError):
+        # htslib does not say why; a full disk is an error, a value it can't index is not.
+        with index.open("wb") as handle:
+            handle.write(bytes(_INDEX_ROOM_BYTES))
+            os.fsync(handle.fileno())
+        return False
+    return True

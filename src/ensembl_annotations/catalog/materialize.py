@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
@@ -60,7 +61,7 @@ def materialize(
     dict of str to dict
         By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``): its folder, the figures of the
         content, then those of the run, `status` among them: ``downloaded``, ``annotated``, or
-        ``cached`` where DVC had nothing to run.
+        ``cached`` where nothing was downloaded, or DVC had nothing to run.
 
     Raises
     ------
@@ -81,8 +82,8 @@ def materialize(
     places = _places(names, params)
     before = {place: _stamp(project / place.run) for place in places}
     stages = [ASSETS[name] for name in ASSETS if name in names]
-    if not params.samples:
-        stages = [stage for stage in stages if stage != "annotate"]
+    if not params.samples and stages:
+        stages = [ASSETS["ensembl_annotations"]]
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
@@ -200,7 +201,14 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
     if not lock.exists():
         return []
     yaml = YAML()
-    content = yaml.load(lock.read_text("utf-8")) or {}
+    try:
+        content = yaml.load(lock.read_text("utf-8")) or {}
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{lock}: not valid YAML: {' '.join(str(error).split())}",
+            hint="After a merge conflict take one side with 'git checkout --ours dvc.lock', "
+            "then run this again.",
+        ) from error
     stages = content.get("stages", {})
     made = [name.partition("@")[2] for name in stages if name.startswith("annotate@")]
     removed = [sample for sample in made if sample not in set(samples)]

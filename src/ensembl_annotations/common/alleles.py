@@ -8,9 +8,10 @@ fewer padding bases, or an ALT out of a multi-allelic record, has the same key.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import polars as pl
 
@@ -22,6 +23,7 @@ FIRST_HASH = 32
 
 IUPAC = "ACGTUNRYSWKMBDHV"
 _BASES = "ACGT"
+_NUMBER = r"(?a:\d+\.?\d*|\.\d+)(?:[eE][-+]?(?a:\d{1,3}))?"
 _LITERAL = f"^[{IUPAC}]+$"
 
 
@@ -76,12 +78,12 @@ def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows in the same order, with ``start`` (Int32), ``deleted``, ``inserted``
+        The same rows in the same order, with ``start`` (Int64), ``deleted``, ``inserted``
         (String) and ``code`` (UInt32). Where the ALT is not comparable, `start` is POS - 1,
         the alleles are empty and the code is `NOT_COMPARABLE`.
     """
     upper = alleles.select(
-        pl.col("pos").cast(pl.Int32),
+        pl.col("pos").cast(pl.Int64),
         pl.col("ref").str.to_uppercase(),
         pl.col("alt").str.to_uppercase(),
     ).with_row_index("row")
@@ -115,6 +117,46 @@ def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
 
 
 def _trim(rows: pl.DataFrame) -> pl.DataFrame:
+    short = (pl.col("ref").str.len_bytes() == 1) | (pl.col("alt").str.len_bytes() == 1)
+    easy = rows.select(short).to_series()
+    trimmed = pl.concat([_trim_against_one_base(rows.filter(easy)), _trim_any(rows.filter(~easy))])
+    pairs = trimmed.select(text=pl.col("deleted") + ">" + pl.col("inserted"))["text"]
+    distinct = pairs.unique()
+    if distinct.is_empty():
+        return trimmed.with_columns(code=pl.lit(None, pl.UInt32))
+    codes = [allele_code(*text.split(">")) for text in distinct]
+    return trimmed.with_columns(code=pairs.replace_strict(distinct, codes, return_dtype=pl.UInt32))
+
+
+def _trim_against_one_base(rows: pl.DataFrame) -> pl.DataFrame:
+    """Trim alleles of which one is a single base: it ends the other, begins it, or neither."""
+    insertion = pl.col("ref").str.len_bytes() == 1
+    one = pl.when(insertion).then("ref").otherwise("alt")
+    other = pl.when(insertion).then("alt").otherwise("ref")
+    ends, begins = other.str.ends_with(one), other.str.starts_with(one)
+    left = (
+        pl.when(ends)
+        .then(other.str.head(other.str.len_chars() - 1))
+        .when(begins)
+        .then(other.str.slice(1))
+    )
+    return rows.select(
+        "row",
+        start=pl.col("start") + (begins & ~ends).cast(pl.Int64),
+        deleted=pl.when(left.is_null())
+        .then("ref")
+        .when(insertion)
+        .then(pl.lit(""))
+        .otherwise(left),
+        inserted=pl.when(left.is_null())
+        .then("alt")
+        .when(insertion)
+        .then(left)
+        .otherwise(pl.lit("")),
+    )
+
+
+def _trim_any(rows: pl.DataFrame) -> pl.DataFrame:
     keys = [
         allele_key(pos, ref, alt)
         for pos, ref, alt in zip(rows["pos"], rows["ref"], rows["alt"], strict=True)
@@ -122,10 +164,9 @@ def _trim(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "row": rows["row"],
-            "start": pl.Series([key[0] for key in keys], dtype=pl.Int32),
+            "start": pl.Series([key[0] for key in keys], dtype=pl.Int64),
             "deleted": pl.Series([key[1] for key in keys], dtype=pl.String),
             "inserted": pl.Series([key[2] for key in keys], dtype=pl.String),
-            "code": pl.Series([allele_code(key[1], key[2]) for key in keys], dtype=pl.UInt32),
         }
     )
 
@@ -147,10 +188,7 @@ def one_minus(frequency: str) -> str:
 
 def is_frequency(text: str) -> bool:
     """Tell whether `text` is a number from 0 to 1."""
-    try:
-        return 0 <= Decimal(text) <= 1
-    except InvalidOperation:
-        return False
+    return bool(re.fullmatch(_NUMBER, text)) and 0 <= Decimal(text) <= 1
 
 
 def minor_allele_fits(ref: str, alts: Sequence[str], minor: str) -> tuple[bool, list[bool]]:

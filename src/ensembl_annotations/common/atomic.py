@@ -31,17 +31,20 @@ class Outputs:
 
     def temporary(self, final: Path) -> Path:
         """Return the path to write `final`'s content to: hidden, in the same folder."""
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain_os_error(error, final.parent, "making the folder") from error
-        if final.is_dir():
-            raise EnsemblAnnotationsError(
-                f"{final}: is a folder; expected a file to write.", hint="Give a file name."
-            )
+        prepare_to_write(final)
         path = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
         self._files.append((path, final))
         return path
+
+    def write_json(self, final: Path, content: Any) -> None:
+        """Write `content` as JSON, to appear with the other files."""
+        self.temporary(final).write_text(_json_text(content), "utf-8")
+
+    def forget(self, final: Path) -> None:
+        """Give up a file after all."""
+        for item in [item for item in self._files if item[1] == final]:
+            item[0].unlink(missing_ok=True)
+            self._files.remove(item)
 
     def remove_stale(self, path: Path) -> None:
         """Remove `path`, which the new files replace by nothing, just before they appear."""
@@ -77,6 +80,26 @@ class Outputs:
             raise explain_os_error(error, self._files[-1][1], "writing the output") from error
 
 
+def prepare_to_write(path: Path) -> None:
+    """Make the folder of a file that is to be written, and refuse what can't be replaced.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where the folder can't be made, or `path` is a folder, a pipe or a device.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        exists, regular = path.exists(), path.is_file()
+    except OSError as error:
+        raise explain_os_error(error, path, "making the folder") from error
+    if exists and not regular:
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise EnsemblAnnotationsError(
+            f"{path}: is {kind}; expected a file to write.", hint="Give a file name."
+        )
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -95,4 +118,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON, keys in the given order, one per line, newline at the end."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(_json_text(content), "utf-8")
+
+
+def _json_text(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

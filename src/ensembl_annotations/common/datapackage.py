@@ -5,7 +5,9 @@ The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`,
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ class Resource:
     role: str
     num_bytes: int
     sha256: str
+    footer_sha256: str
     rows: int
 
 
@@ -57,8 +60,8 @@ class ReferenceStore:
         try:
             self.package: dict[str, Any] = json.loads(path.read_bytes())
             self.digest = sha256_of(path)
-            version = self.package["store_version"]
-            self.release = str(self.package["release"])
+            _check_version(path, self.package["store_version"])
+            self.release = str(int(self.package["release"]))
             self.assembly = str(self.package["assembly"])
             self.species = str(self.package["species"])
             self.source = str(self.package["source"])
@@ -68,16 +71,11 @@ class ReferenceStore:
                 f"{folder}: {FILE_NAME} is missing; expected a complete reference store.",
                 hint="Run 'dvc repro fetch_ensembl' to make it again.",
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReferenceStoreError(
                 f"{path}: not a description of a reference store ({error!r}).",
                 hint="Run 'dvc repro fetch_ensembl' to make it again.",
             ) from error
-        if version != STORE_VERSION:
-            raise ReferenceStoreError(
-                f"{path}: the store's layout has version {version}, this program reads {STORE_VERSION}.",
-                hint="Run 'dvc repro fetch_ensembl' to make it again, or use the program that wrote it.",
-            )
 
     @property
     def chromosomes(self) -> list[str]:
@@ -131,6 +129,14 @@ class ReferenceStore:
         return problems
 
 
+def _check_version(path: Path, version: object) -> None:
+    if version != STORE_VERSION:
+        raise ReferenceStoreError(
+            f"{path}: the store's layout has version {version}, this program reads {STORE_VERSION}.",
+            hint="Run 'dvc repro fetch_ensembl' to make it again, or use the program that wrote it.",
+        )
+
+
 def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
     kind, _, digest = entry["hash"].partition(":")
     if kind != "sha256":
@@ -139,8 +145,32 @@ def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
     if Path(name).name != name:
         raise ValueError(f"{name} is not a plain file name")
     return Resource(
-        folder / name, entry["chromosome"], entry["role"], entry["bytes"], digest, entry["rows"]
+        path=folder / name,
+        chromosome=entry["chromosome"],
+        role=entry["role"],
+        num_bytes=entry["bytes"],
+        sha256=digest,
+        footer_sha256=entry["footer_sha256"],
+        rows=entry["rows"],
     )
+
+
+def footer_sha256(path: Path) -> str:
+    """Return the SHA-256 of a parquet file's footer.
+
+    Notes
+    -----
+    Parquet has checksums for pages but none for the footer, whose statistics decide which row
+    groups are read at all.
+
+    Source: Parquet file format: the last 8 bytes are the footer's length and the magic number.
+    """
+    with path.open("rb") as handle:
+        end = handle.seek(0, os.SEEK_END)
+        handle.seek(max(end - 8, 0))
+        length = int.from_bytes(handle.read(4), "little")
+        handle.seek(max(end - 8 - length, 0))
+        return hashlib.sha256(handle.read()).hexdigest()
 
 
 def _problem(item: Resource) -> str | None:
@@ -151,6 +181,8 @@ def _problem(item: Resource) -> str | None:
         return f"{name} is missing"
     if size != item.num_bytes:
         return f"{name} has {size} bytes, expected {item.num_bytes}"
+    if footer_sha256(item.path) != item.footer_sha256:
+        return f"{name} has another footer than described"
     try:
         with pq.ParquetFile(item.path) as file:
             rows, names = file.metadata.num_rows, file.schema_arrow.names

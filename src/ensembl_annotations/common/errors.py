@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -79,7 +81,7 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
     doing : str
         A present participle, such as ``"writing"``.
     """
-    where = error.filename or path
+    where = error.filename or path or "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnsemblAnnotationsError(
             f"{where}: the disk is full (while {doing}).",
@@ -95,3 +97,12 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
     return EnsemblAnnotationsError(
         f"{where}: {error.strerror or error} (while {doing}).", code="os_error"
     )
+
+
+@contextmanager
+def explained_os_errors(doing: str) -> Iterator[None]:
+    """Turn an operating-system error that nothing else explains into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise explain_os_error(error, "", doing) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import psutil
 
 from ensembl_annotations.common.atomic import write_json
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
 SAMPLE_SEC = 0.05
 
@@ -78,7 +81,34 @@ def now_utc() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write_run_metrics(path: Path | None, figures: dict[str, Any]) -> None:
-    """Write the figures of one run, with `finished_at` added, if a path was given."""
+@contextmanager
+def recorded_run(path: Path | None, figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Measure a block and write its figures, whether it ends well or not.
+
+    Parameters
+    ----------
+    path : Path or None
+        Where the figures go (JSON); nowhere for None.
+    figures : dict
+        What is known already; the block adds to it. `status` is ``failed`` until it says
+        otherwise; `finished_at` and those of `ResourceMeter` are added at the end.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where the figures can't be written, unless the block's own error is more important.
+    """
+    figures["status"] = "failed"
+    meter = ResourceMeter()
+    try:
+        with meter:
+            yield figures
+    except BaseException:
+        figures |= meter.as_metrics() | {"status": "failed", "finished_at": now_utc()}
+        if path is not None:
+            with suppress(EnsemblAnnotationsError):
+                write_json(path, figures)
+        raise
+    figures |= meter.as_metrics() | {"finished_at": now_utc()}
     if path is not None:
-        write_json(path, {**figures, "finished_at": now_utc()})
+        write_json(path, figures)

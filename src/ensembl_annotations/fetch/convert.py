@@ -24,7 +24,8 @@ MAX_BAD_SHARE = 0.01
 MIN_RECORDS_FOR_SHARE = 1000
 
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
-_MAX_POS = 2**31 - 2
+# Keys begin behind POS by up to the length of REF; they must fit 32 bits.
+_MAX_POS = 2**31 - 2**26
 
 
 @dataclass

@@ -112,7 +112,7 @@ def _cached(path: Path) -> tuple[str, int] | None:
         content = json.loads(_receipt(path).read_bytes())
         expected, num_bytes = str(content["sha256"]), int(content["bytes"])
         intact = path.stat().st_size == num_bytes and sha256_of(path) == expected
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return (expected, num_bytes) if intact else None
 

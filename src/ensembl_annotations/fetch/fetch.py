@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -16,14 +17,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
+from ensembl_annotations.common.atomic import prepare_to_write, write_json
+from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore, footer_sha256
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     SourceError,
     explain_os_error,
+    explained_os_errors,
 )
-from ensembl_annotations.common.metrics import ResourceMeter, write_run_metrics
+from ensembl_annotations.common.metrics import ResourceMeter, recorded_run
 from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import STORE_VERSION
 from ensembl_annotations.fetch.convert import Conversion, convert_vcf
@@ -97,21 +99,23 @@ def fetch_ensembl(
         With nothing changed at `out`.
     """
     layout = Layout(species, assembly, release)
-    run: dict[str, Any] = {"status": "failed", "cache_path": str(out.resolve())}
-    meter = ResourceMeter()
-    try:
-        with meter:
-            published = load_manifest(manifest) if manifest else read_manifest(mirrors, layout)
+    with explained_os_errors("fetching"):
+        for path in (metrics, run_metrics):
+            if path is not None:
+                prepare_to_write(path)
+        with recorded_run(run_metrics, {"cache_path": str(out.resolve())}) as run:
+            published = (
+                load_manifest(manifest)
+                if manifest
+                else read_manifest(mirrors, layout, with_fasta=fasta)
+            )
             content, downloads = _build(
                 out, mirrors, published, chromosomes, source, fasta, force, progress
             )
+            if metrics is not None:
+                write_json(metrics, content)
             run |= downloads
-        run["status"] = downloads["status"]
-    finally:
-        write_run_metrics(run_metrics, {**run, **meter.as_metrics()})
-    if metrics is not None:
-        write_json(metrics, content)
-    return {**content, "run": {**run, **meter.as_metrics()}}
+    return {**content, "run": run}
 
 
 def _build(
@@ -162,9 +166,15 @@ def _download_all(
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """Give an empty folder that takes `out`'s place when the block ends without an error."""
-    if out.exists() and not _is_ours(out):
+    out = out.resolve()
+    if out == Path.cwd() or out in Path.cwd().parents:
         raise EnsemblAnnotationsError(
-            f"{out}: exists and is not a reference store; it would be replaced.",
+            f"{out}: is the folder you are in; it would be replaced.",
+            hint="Choose another folder with --out, or go elsewhere.",
+        )
+    if problem := _not_ours(out):
+        raise EnsemblAnnotationsError(
+            f"{out}: exists and {problem}; it would be replaced.",
             hint="Choose a new folder with --out.",
         )
     folder: Path | None = None
@@ -173,9 +183,12 @@ def _new_folder(out: Path) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         folder.chmod(0o755)
         yield folder
+        # The old store goes aside first, so that at no time both are gone.
+        old = folder.with_name(f"{folder.name}.old")
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(old)
         folder.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise explain_os_error(error, out, "writing the reference store") from error
     finally:
@@ -183,8 +196,23 @@ def _new_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_ours(out: Path) -> bool:
-    return out.is_dir() and ((out / FILE_NAME).is_file() or not any(out.iterdir()))
+def _not_ours(out: Path) -> str | None:
+    """Say why a path must not be replaced, or None where it is free, empty, or a store."""
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        return "is not a reference store"
+    names = {path.name for path in out.iterdir()}
+    if not names:
+        return None
+    try:
+        content = json.loads((out / FILE_NAME).read_bytes())
+        described = {item["path"] for item in content["resources"]}
+        content["store_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "is not a reference store"
+    foreign = sorted(names - described - {FILE_NAME, QUARANTINE})
+    return f"has files of others ({', '.join(foreign[:3])})" if foreign else None
 
 
 def _convert_all(
@@ -255,6 +283,7 @@ def _resource(
         "chromosome": chromosome,
         "bytes": path.stat().st_size,
         "hash": f"sha256:{sha256_of(path)}",
+        "footer_sha256": footer_sha256(path),
         "rows": pq.read_metadata(path).num_rows,
         "sources": sources,
     }

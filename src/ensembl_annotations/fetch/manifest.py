@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"\s*(\d+)\s+(\d+)\s+(\S.*?)\s*", line)
+        match = re.fullmatch(r"\s*(\d{1,5})\s+(\d{1,12})\s+(\S.*?)\s*", line)
         if match is None:
             raise SourceError(
                 f"{where}, line {number}: expected '<checksum> <blocks> <name>', found {line[:80]!r}.",
@@ -114,59 +114,84 @@ def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
     return table
 
 
-def read_manifest(mirrors: Sequence[str], layout: Layout) -> Manifest:
+def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True) -> Manifest:
     """Ask the mirrors, in order, what is published.
+
+    Parameters
+    ----------
+    mirrors : sequence of str
+        Bases of the same tree; the first that gives a usable list decides.
+    layout : Layout
+    with_fasta : bool
+        Ask for the sequences too; it is no error where there are none.
 
     Raises
     ------
     SourceError
-        Where no mirror answers, or CHECKSUMS lists no file of this species.
+        The last mirror's, where none gives a list with a file of this species.
     """
+    files = _first_answer(mirrors, lambda mirror: _read_vcf(mirror, layout))
+    fasta: tuple[PublishedFile, ...] = ()
+    if with_fasta:
+        names = [file.chromosome for file in files]
+        try:
+            fasta = _first_answer(mirrors, lambda mirror: _read_fasta(mirror, layout, names))
+        except SourceError as error:
+            if error.code != "not_found":
+                raise
+    return Manifest(layout.species, layout.assembly, layout.release, files, fasta)
+
+
+def _first_answer(
+    mirrors: Sequence[str], ask: Callable[[str], tuple[PublishedFile, ...]]
+) -> tuple[PublishedFile, ...]:
+    """Return the first mirror's answer; where all fail, a clear no goes before a fault."""
+    problems = []
+    for mirror in mirrors:
+        try:
+            return ask(mirror)
+        except SourceError as error:
+            problems.append(error)
+    missing = [error for error in problems if error.code == "not_found"]
+    raise [
+        SourceError("No mirror is given.", hint="Name one under `sources`, or with --base-url."),
+        *problems,
+        *missing,
+    ][-1]
+
+
+def _read_vcf(mirror: str, layout: Layout) -> tuple[PublishedFile, ...]:
     where = f"{layout.vcf_folder}/{CHECKSUMS}"
-    table = parse_checksums(read_text(mirrors, where), where)
-    found = {}
-    for name, (checksum, blocks) in table.items():
-        chromosome = layout.chromosome_of(name)
-        if chromosome is not None:
-            found[chromosome] = PublishedFile(name, chromosome, checksum, blocks)
+    found = {
+        chromosome: PublishedFile(name, chromosome, checksum, blocks)
+        for name, (checksum, blocks) in parse_checksums(read_text(mirror, where), where).items()
+        if (chromosome := layout.chromosome_of(name)) is not None
+    }
     if not found:
         raise SourceError(
             f"{where}: lists no variation file of {layout.species}.",
             hint="Check ensembl.species, ensembl.assembly and ensembl.release.",
         )
-    order = sorted(found, key=_natural)
-    files = tuple(found[name] for name in order)
-    return Manifest(
-        layout.species, layout.assembly, layout.release, files, _read_fasta(mirrors, layout, order)
-    )
+    return tuple(found[name] for name in sorted(found, key=_natural))
 
 
 def _read_fasta(
-    mirrors: Sequence[str], layout: Layout, chromosomes: Sequence[str]
+    mirror: str, layout: Layout, chromosomes: Sequence[str]
 ) -> tuple[PublishedFile, ...]:
     where = f"{layout.fasta_folder}/{CHECKSUMS}"
-    try:
-        table = parse_checksums(read_text(mirrors, where), where)
-    except SourceError as error:
-        if error.code != "not_found":
-            raise
-        return ()
-    names = {chromosome: layout.fasta_name(chromosome) for chromosome in chromosomes}
-    return tuple(
-        PublishedFile(name, chromosome, *table[name])
-        for chromosome, name in names.items()
-        if name in table
-    )
+    table = parse_checksums(read_text(mirror, where), where)
+    names = {layout.fasta_name(chromosome): chromosome for chromosome in chromosomes}
+    found = [PublishedFile(name, names[name], *table[name]) for name in names if name in table]
+    if not found:
+        raise SourceError(f"{where}: lists no sequence of these chromosomes.")
+    return tuple(found)
 
 
 def _natural(chromosome: str) -> tuple[int, str]:
     if chromosome.isdigit():
         return int(chromosome), ""
-    return 1000 + ("X", "Y", "MT").index(chromosome) if chromosome in (
-        "X",
-        "Y",
-        "MT",
-    ) else 2000, chromosome
+    named = {"X": 1000, "Y": 1001, "MT": 1002}
+    return named.get(chromosome, 2000), chromosome
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:

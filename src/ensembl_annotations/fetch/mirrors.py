@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -35,7 +35,12 @@ def open_mirror(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
     SourceError
         With the code ``not_found`` where the mirror answers but has no such file.
     """
-    parts = urlsplit(mirror)
+    try:
+        parts = urlsplit(mirror)
+    except ValueError as error:
+        raise SourceError(
+            f"{mirror}: not an address ({error}).", hint="Check `sources`, or --base-url."
+        ) from error
     if parts.scheme in ("http", "https"):
         with _open_http(f"{mirror.rstrip('/')}/{relative}") as pieces:
             yield pieces
@@ -105,24 +110,18 @@ def _body(answer: requests.Response, url: str) -> Iterator[bytes]:
         raise SourceError(f"{url}: the body has {received} bytes, {expected} were promised.")
 
 
-def read_text(mirrors: Sequence[str], relative: str) -> str:
-    """Return a small text file from the first mirror that has it.
+def read_text(mirror: str, relative: str) -> str:
+    """Return a small text file of a mirror.
 
     Raises
     ------
     SourceError
-        The last mirror's, where none has it.
+        As `open_mirror`, and where the file is over 16 MiB.
     """
-    for index, mirror in enumerate(mirrors):
-        try:
-            with open_mirror(mirror, relative) as pieces:
-                content = b""
-                for piece in pieces:
-                    content += piece
-                    if len(content) > _MAX_TEXT_BYTES:
-                        raise SourceError(f"{relative}: over 16 MiB, not a list of checksums.")
-            return content.decode("utf-8", "replace")
-        except SourceError:
-            if index + 1 == len(mirrors):
-                raise
-    raise SourceError("No mirror is given.", hint="Name one under `sources`, or with --base-url.")
+    content = b""
+    with open_mirror(mirror, relative) as pieces:
+        for piece in pieces:
+            content += piece
+            if len(content) > _MAX_TEXT_BYTES:
+                raise SourceError(f"{relative}: over 16 MiB, not a list of checksums.")
+    return content.decode("utf-8", "replace")

@@ -10,6 +10,7 @@ from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import SEQUENCE_ROW_BASES
 from ensembl_annotations.fetch.store import write_sequence
 
+_LETTERS = bytes(range(ord("A"), ord("Z") + 1))
 _CHUNK_BYTES = 8 << 20
 
 
@@ -37,8 +38,6 @@ def convert_fasta(path: Path, name: str, chromosome: str, target: Path) -> int:
             f"{name}: the gzip data are cut or corrupt ({error}).",
             hint="Run the command again with --force to fetch it again.",
         ) from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{name}: not a FASTA file: a byte that is no letter.") from error
     if rest:
         rows.append((start, rest.decode("ascii")))
     return write_sequence(target, rows)
@@ -54,4 +53,7 @@ def _read_bases(path: Path, name: str, chromosome: str) -> Iterator[bytes]:
         while piece := handle.read(_CHUNK_BYTES):
             if b">" in piece:
                 raise SourceError(f"{name}: more than one sequence; expected {chromosome} only.")
-            yield piece.translate(None, b"\r\n").upper()
+            bases = piece.translate(None, b"\r\n").upper()
+            if odd := bases.translate(None, _LETTERS):
+                raise SourceError(f"{name}: not a FASTA file: {odd[:1]!r} is no letter.")
+            yield bases

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+REPO = Path(__file__).resolve().parents[2]
+STORE = "data/ensembl_annotations"
+ANNOTATED = "data/annotated/sample"
+SAMPLE_VCF = "data/vcf/sample.vcf.gz"
+DEMO = {
+    "ensembl": {
+        "source": "mini",
+        "release": 116,
+        "species": "homo_sapiens",
+        "assembly": "GRCh38",
+        "chromosomes": "all",
+        "fasta": False,
+    },
+    "force_download": False,
+    "annotate": {"level": 1, "overwrite_tags": False, "assembly": None},
+    "samples": {"sample": {"vcf": SAMPLE_VCF}},
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended; `output` is what it printed on both streams."""
+
+    code: int
+    output: str
+
+    @property
+    def ran(self) -> list[str]:
+        return re.findall(r"^Running stage '([^']+)'", self.output, re.MULTILINE)
+
+    def json(self) -> Any:
+        return json.loads(self.output)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone of the repository, and the environment in which its commands run."""
+
+    root: Path
+    environment: Mapping[str, str]
+
+    def path(self, relative: str) -> Path:
+        return self.root / relative
+
+    def run(self, *command: str | Path, code: int | None = 0, **variables: str) -> Done:
+        """Run a command and check its exit code, unless `code` is None."""
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.root,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert code is None or done.returncode == code, f"{command}\n{done.stdout}"
+        return Done(done.returncode, done.stdout)
+
+    def git(self, *arguments: str | Path) -> str:
+        return self.run("git", *arguments).output
+
+    def dvc(self, *arguments: str | Path, code: int | None = 0, **variables: str) -> Done:
+        return self.run(sys.executable, "-m", "dvc", *arguments, code=code, **variables)
+
+    def repro(self, *arguments: str, **variables: str) -> list[str]:
+        """Run `dvc repro` and return the stages that it ran, not those that it restored."""
+        return self.dvc("repro", *arguments, code=0, **variables).ran
+
+    def materialize(self, *arguments: str, code: int = 0, **variables: str) -> Done:
+        source = str(self.root / "src")
+        tool = Path(sys.executable).parent / "ensembl-annotations"
+        return self.run(tool, "materialize", *arguments, code=code, PYTHONPATH=source, **variables)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "A change")
+
+    def changed(self) -> list[str]:
+        """Return what git sees as changed or new."""
+        return self.git("status", "--porcelain", "--untracked-files=all").splitlines()
+
+    def params(self) -> dict[str, Any]:
+        content = YAML().load(self.path("params.yaml"))
+        assert isinstance(content, dict)
+        return content
+
+    def write_params(self, content: Mapping[str, Any]) -> None:
+        YAML().dump(content, self.path("params.yaml"))
+
+    def set_param(self, name: str, value: object) -> None:
+        content = self.params()
+        place = content
+        *folders, last = name.split(".")
+        for folder in folders:
+            place = place[folder]
+        place[last] = value
+        self.write_params(content)
+
+    def digests(self, relative: str) -> dict[str, str]:
+        """Return the digest of every file of a folder."""
+        return digests(self.path(relative))
+
+    def metrics(self, name: str) -> dict[str, Any]:
+        content = json.loads(self.path(f"metrics/{name}.json").read_bytes())
+        assert isinstance(content, dict)
+        return content
+
+    def run_records(self) -> dict[str, int]:
+        """Return when each file of figures of a run was written: a script that ran wrote one."""
+        folder = self.path("metrics/run")
+        return {
+            str(path.relative_to(folder)): path.stat().st_mtime_ns
+            for path in folder.rglob("*.json")
+        }
+
+    def copy(self, root: Path) -> Project:
+        """Copy everything, DVC's cache too; nothing is shared with this project, not even inodes."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root, self.environment)
+
+    def clone(self, root: Path) -> Project:
+        """Clone what is committed: no data, no cache, no configuration of this machine."""
+        identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+        self.git("clone", "--quiet", *identity, self.root, root)
+        return Project(root, self.environment)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def isolated_environment(folder: Path) -> dict[str, str]:
+    """Return variables that keep the user's git, DVC and caches out of a test."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC_", "ENSEMBL_ANNOTATIONS_", "GIT_", "PYTHON", "XDG_"))
+    }
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = Tester\n\temail = tester@example.org\n"
+        "[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n",
+        "utf-8",
+    )
+    return {
+        **kept,
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(folder / "dvc"),
+        "ENSEMBL_ANNOTATIONS_CACHE": str(folder / "downloads"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def commit_working_tree(root: Path, environment: Mapping[str, str]) -> Project:
+    """Commit the checkout that is tested, its uncommitted edits too, to a repository of its own."""
+    root.mkdir(parents=True)
+    project = Project(root, environment)
+    listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in Project(REPO, environment).git(*listed).split("\0"):
+        source = REPO / name
+        if name and source.is_file():
+            target = root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    project.git("init", "--quiet")
+    project.git("config", "user.name", "Tester")
+    project.git("config", "user.email", "tester@example.org")
+    project.git("add", "--all", "--force")
+    project.commit()
+    return project

@@ -1,0 +1,1298 @@
+"""What annotate does with input it can't use, odd input it can, and trouble on the way.
+
+Every error is one clear message, exit code 1 or 2, and no file that was not there before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pysam
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ensembl_annotations import annotate_vcf
+from ensembl_annotations.common.bgzf import EOF_BLOCK
+from ensembl_annotations.common.datapackage import footer_sha256
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.schema import TAG_IDS
+from tests.support import flips
+from tests.support.vcf import (
+    CALL,
+    KNOWN,
+    OLD_OUTPUTS,
+    SECOND,
+    UNKNOWN,
+    accepted,
+    annotate_arguments,
+    bgzf,
+    build_store,
+    check_outputs,
+    command,
+    decompressed,
+    header,
+    invoke,
+    plain_vcf,
+    record,
+    reference_snvs,
+    refused,
+    run,
+    sample_text,
+    small_disk,
+    snapshot,
+    split,
+)
+
+ONE = ("S1",)
+DEPTH = '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">'
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_store(tmp_path_factory.mktemp("reference"))
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy of the store that a test may damage."""
+    return Path(shutil.copytree(store, tmp_path / "own"))
+
+
+def written(folder: Path, content: bytes, name: str = "in.vcf") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+# --- Files that are no VCF, or not a whole one ---------------------------------------------------
+
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(range(256))
+LONG = plain_vcf(*(record(pos=10000401 + step) for step in range(20_000)))
+
+
+def without_line(content: bytes, start: bytes) -> bytes:
+    return b"".join(line for line in content.splitlines(True) if not line.startswith(start))
+
+
+def corrupted(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 0x10]) + content[offset + 1 :]
+
+
+CRUSHED = bgzf(LONG)
+ZIPPED = gzip.compress(LONG, mtime=0)
+
+UNREADABLE: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "empty": (b"", ("is empty",)),
+    "text": (b"hello\nworld\n", ("line 1", "##fileformat=VCF", "hello")),
+    "one newline": (b"\n", ("line 1", "##fileformat=VCF")),
+    "PNG": (PNG, ("line 1", "##fileformat=VCF", "PNG")),
+    "gzip of text": (gzip.compress(b"hello\n"), ("line 1", "##fileformat=VCF", "hello")),
+    "gzip of nothing": (gzip.compress(b""), ("##fileformat=VCF",)),
+    "BGZF of nothing": (EOF_BLOCK, ("##fileformat=VCF",)),
+    "byte order mark": (b"\xef\xbb\xbf" + plain_vcf(), ("line 1", "##fileformat=VCF")),
+    "UTF-16": (plain_vcf().decode().encode("utf-16"), ("line 1", "##fileformat=VCF")),
+    "old Mac line ends": (plain_vcf().replace(b"\n", b"\r"), ("#CHROM",)),
+    "BCF, not compressed": (b"BCF\x02\x02" + bytes(100), ("BCF", "bcftools view")),
+    "two bytes of gzip": (b"\x1f\x8b", ("cut or corrupt",)),
+    "gzip cut in the header": (ZIPPED[:12], ("cut or corrupt",)),
+    "gzip cut in the middle": (ZIPPED[: len(ZIPPED) // 2], ("cut or corrupt",)),
+    "gzip without its last byte": (ZIPPED[:-1], ("cut or corrupt",)),
+    "gzip with a wrong byte": (corrupted(ZIPPED, len(ZIPPED) // 2), ("cut or corrupt",)),
+    "gzip with a wrong CRC": (corrupted(ZIPPED, len(ZIPPED) - 7), ("cut or corrupt",)),
+    "gzip and garbage": (gzip.compress(plain_vcf()) + b"garbage", ("cut or corrupt",)),
+    "BGZF cut in a block": (CRUSHED[: len(CRUSHED) // 2], ("cut short", "end-of-file block")),
+    "BGZF without its last block": (CRUSHED[: -len(EOF_BLOCK)], ("cut short", "end-of-file")),
+    "BGZF cut in a block, then ended": (
+        CRUSHED[: len(CRUSHED) // 2] + EOF_BLOCK,
+        ("cut or corrupt",),
+    ),
+    "BGZF with a wrong byte": (corrupted(CRUSHED, len(CRUSHED) // 2), ("cut or corrupt",)),
+    "BGZF with a wrong CRC": (
+        corrupted(CRUSHED, len(CRUSHED) - len(EOF_BLOCK) - 6),
+        ("cut or corrupt",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_is_no_whole_vcf(name: str, tmp_path: Path, store: Path) -> None:
+    content, words = UNREADABLE[name]
+    vcf = written(tmp_path, content)
+    refused(tmp_path, vcf, store, str(vcf), *words)
+
+
+def test_a_bcf_as_bcftools_writes_it(tmp_path: Path, store: Path) -> None:
+    source = written(tmp_path, plain_vcf(lines=[DEPTH]))
+    with (
+        pysam.VariantFile(str(source)) as vcf,
+        pysam.VariantFile(str(tmp_path / "in.bcf"), "wb", header=vcf.header) as bcf,
+    ):
+        for entry in vcf:
+            bcf.write(entry)
+    refused(tmp_path, tmp_path / "in.bcf", store, "is a BCF", "bcftools view -Oz")
+
+
+def test_a_missing_file(tmp_path: Path, store: Path) -> None:
+    refused(tmp_path, tmp_path / "none.vcf", store, "none.vcf", "no such file")
+
+
+def test_a_folder(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    refused(tmp_path, tmp_path / "folder", store, "is a folder")
+
+
+def test_a_path_below_a_file(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    refused(tmp_path, vcf / "in.vcf", store, "in.vcf")
+
+
+def test_a_file_name_that_is_too_long(tmp_path: Path, store: Path) -> None:
+    name = tmp_path / ("x" * 300)
+    invoke(*annotate_arguments(name, store, tmp_path / "out")).failed("x" * 300, "too long")
+
+
+def test_a_file_without_permission(tmp_path: Path, store: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    vcf = written(tmp_path, plain_vcf())
+    vcf.chmod(0)
+    refused(tmp_path, vcf, store, "permission denied")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "BGZF"])
+def test_standard_input_is_refused_or_read(tmp_path: Path, store: Path, packed: bool) -> None:
+    """A pipe can't be read twice: a clear message or the whole result, nothing in between."""
+    if not Path("/dev/stdin").exists():
+        pytest.skip("there is no /dev/stdin")
+    out = tmp_path / "out"
+    content = bgzf(plain_vcf()) if packed else plain_vcf()
+    arguments = annotate_arguments(Path("/dev/stdin"), store, out)
+    done = subprocess.run(
+        command(*arguments), input=content, capture_output=True, timeout=60, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    if done.returncode:
+        assert done.stderr.count(b"Error: ") == 1
+        assert b"pipe" in done.stderr or b"regular file" in done.stderr
+        assert not out.exists() or snapshot(out) == {}
+    else:
+        metrics = json.loads((tmp_path / "metrics.json").read_bytes())
+        check_outputs(plain_vcf(), out / "out.vcf.gz", out / "out.parquet", metrics)
+
+
+def test_a_named_pipe_is_refused_or_read(tmp_path: Path, store: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = written(tmp_path, plain_vcf())
+    feeder = subprocess.Popen(["sh", "-c", f"cat '{source}' > '{pipe}'"], stderr=subprocess.DEVNULL)
+    try:
+        outcome = run(*annotate_arguments(pipe, store, tmp_path / "out"), timeout=20)
+    finally:
+        feeder.kill()
+        feeder.wait()
+    if outcome.code:
+        outcome.failed(str(pipe))
+
+
+# --- Headers and records -------------------------------------------------------------------------
+
+COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+FIRST_RECORD = len(header().splitlines()) + 1
+
+MALFORMED: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "no #CHROM line": (
+        without_line(plain_vcf(), b"#CHROM"),
+        (f"line {FIRST_RECORD - 1}", "#CHROM", "chr22"),
+    ),
+    "nothing but the first line": (b"##fileformat=VCFv4.2\n", ("line 2", "#CHROM", "end of the")),
+    "a header that stops": (
+        header().rpartition("#CHROM")[0].encode(),
+        ("#CHROM", "end of the file"),
+    ),
+    "an empty line in the header": (
+        plain_vcf().replace(b"\n", b"\n\n", 1),
+        ("line 2", "#CHROM"),
+    ),
+    "#CHROM with 9 columns": (
+        plain_vcf().replace(COLUMNS, COLUMNS + b"\tFORMAT"),
+        (f"line {FIRST_RECORD - 1}", "columns", "FORMAT"),
+    ),
+    "#CHROM with 7 columns": (
+        plain_vcf().replace(COLUMNS, COLUMNS.replace(b"\tINFO", b"")),
+        (f"line {FIRST_RECORD - 1}", "columns", "INFO"),
+    ),
+    "#CHROM with blanks": (
+        plain_vcf().replace(COLUMNS, COLUMNS.replace(b"\t", b" ")),
+        (f"line {FIRST_RECORD - 1}", "tabs"),
+    ),
+    "#CHROM with a name misspelt": (
+        plain_vcf().replace(COLUMNS, COLUMNS.replace(b"POS", b"Pos")),
+        (f"line {FIRST_RECORD - 1}", "Pos"),
+    ),
+    "too few columns": (
+        plain_vcf(KNOWN, SECOND.replace("\tPASS", "")),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 7"),
+    ),
+    "too many columns": (
+        plain_vcf(KNOWN, SECOND.replace("\n", "\tGT\n")),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 9"),
+    ),
+    "a sample too few": (
+        plain_vcf(record(calls=[CALL, CALL]), record(calls=[CALL]), samples=["S1", "S2"]),
+        (f"line {FIRST_RECORD + 1}", "expected 11 columns", "found 10"),
+    ),
+    "blanks for tabs": (
+        plain_vcf(KNOWN, SECOND.replace("\t", " ")),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 1", "tabs"),
+    ),
+    "a blank line": (
+        plain_vcf(KNOWN, "\n", SECOND),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 1"),
+    ),
+    "a blank line with CRLF": (
+        plain_vcf(KNOWN, "\n", SECOND).replace(b"\n", b"\r\n"),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 1"),
+    ),
+    "a comment between records": (
+        plain_vcf(KNOWN, "# a comment\n", SECOND),
+        (f"line {FIRST_RECORD + 1}", "expected 8 columns", "found 1"),
+    ),
+    "a second header": (
+        plain_vcf() + plain_vcf(),
+        (f"line {FIRST_RECORD + 3}", "expected 8 columns", "found 1"),
+    ),
+    "a line cut at the end": (
+        plain_vcf()[:-12],
+        (f"line {FIRST_RECORD + 2}", "expected 8 columns"),
+    ),
+}
+BAD_POSITIONS = {
+    "a word": "abc",
+    "a digit and a letter": "10000531x",
+    "negative": "-5",
+    "empty": "",
+    "missing": ".",
+    "a fraction": "10.5",
+    "an exponent": "1e6",
+    "a sign": "+5",
+    "blanks": " 5",
+    "grouped digits": "1_000",
+    "other digits": "١٢٣",
+    "2^31": "2147483648",
+    "far too large": "9" * 40,
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_line(name: str, tmp_path: Path, store: Path) -> None:
+    content, words = MALFORMED[name]
+    vcf = written(tmp_path, content)
+    refused(tmp_path, vcf, store, str(vcf), *words)
+
+
+@pytest.mark.parametrize("name", BAD_POSITIONS)
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+def test_a_bad_position(name: str, contigs: bool, tmp_path: Path, store: Path) -> None:
+    pos = BAD_POSITIONS[name]
+    content = plain_vcf(KNOWN, record(pos=pos), contigs=contigs)
+    line = len(header(contigs=contigs).splitlines()) + 2
+    refused(tmp_path, written(tmp_path, content), store, f"line {line}", "POS", pos[:10])
+
+
+def test_a_position_that_is_too_large_is_told_the_limit(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(record(pos=2**31)))
+    refused(tmp_path, vcf, store, f"line {FIRST_RECORD}", "2147483647")
+
+
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+@pytest.mark.parametrize(
+    ("column", "place"), [("CHROM", b"chr22"), ("REF", b"CCCA"), ("ALT", b"TTTA")]
+)
+def test_bytes_that_are_no_text_where_text_is_needed(
+    column: str, place: bytes, contigs: bool, tmp_path: Path, store: Path
+) -> None:
+    bad = record(ref="CCCA", alt="TTTA")
+    head, _, tail = plain_vcf(KNOWN, bad, contigs=contigs).rpartition(place)
+    vcf = written(tmp_path, head + b"\xff\xfe" + tail)
+    line = len(header(contigs=contigs).splitlines()) + 2
+    refused(tmp_path, vcf, store, f"{vcf}: line {line}", column, "UTF-8")
+
+
+def test_a_quality_that_is_no_number(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(KNOWN, record(qual="high")))
+    refused(tmp_path, vcf, store, f"{vcf}: line {FIRST_RECORD + 1}", "QUAL", "high")
+
+
+# --- Odd input that is fine ----------------------------------------------------------------------
+
+
+def crlf(content: bytes) -> bytes:
+    return content.replace(b"\n", b"\r\n")
+
+
+ODD: dict[str, bytes] = {
+    "plain": plain_vcf(),
+    "gzip": gzip.compress(plain_vcf()),
+    "gzip in two parts": gzip.compress(plain_vcf(KNOWN)) + gzip.compress(SECOND.encode()),
+    "BGZF": bgzf(plain_vcf()),
+    "BGZF with an empty block inside": bgzf(plain_vcf(KNOWN)) + bgzf(SECOND.encode()),
+    "CRLF": crlf(plain_vcf()),
+    "CRLF and a sample": crlf(plain_vcf(record(calls=[CALL]), samples=ONE)),
+    "CRLF without the last line end": crlf(plain_vcf())[:-2],
+    "CRLF with half of the last line end": crlf(plain_vcf())[:-1],
+    "CRLF in some lines": plain_vcf(KNOWN, SECOND.replace("\n", "\r\n"), UNKNOWN),
+    "CRLF in the header only": crlf(header().encode()) + KNOWN.encode(),
+    "INFO . and CRLF": crlf(plain_vcf(SECOND)),
+    "no line end at the end": plain_vcf()[:-1],
+    "no line end after INFO .": plain_vcf(SECOND)[:-1],
+    "no record": header().encode(),
+    "no record, with a sample": header(samples=ONE).encode(),
+    "no record and no line end": header().encode()[:-1],
+    "no record and CRLF": crlf(header().encode()),
+    "position 0": plain_vcf(record(pos=0, ref="N", alt="A"), KNOWN),
+    "position 2^31 - 1": plain_vcf(KNOWN, record(pos=2**31 - 1)),
+    "position 2^31 - 1 and padded alleles": plain_vcf(
+        KNOWN, record(pos=2**31 - 1, ref="AAT", alt="AAG")
+    ),
+    "position 2^31 - 2 and a deletion": plain_vcf(KNOWN, record(pos=2**31 - 2, ref="AAT", alt="A")),
+    "position with zeros in front": plain_vcf(record(pos="0010000401")),
+    "INFO ends with ;": plain_vcf(record(info="DP=7;")),
+    "INFO empty": plain_vcf(record(info="")),
+    "INFO with empty entries": plain_vcf(record(info=";;DP=7;;")),
+    "INFO repeats a key": plain_vcf(record(info="DP=7;DP=8")),
+    "INFO with a near miss of a tag": plain_vcf(record(info="ENS_IDS=1;XENS_ID=2;A=ENS_ID")),
+    "ID repeats": plain_vcf(record(id_="rs9000000201;x;x")),
+    "ID empty": plain_vcf(record(id_="")),
+    "FORMAT without a known key": plain_vcf(
+        *[record(format_="FT:XX", calls=["PASS:1"])] * 3, samples=ONE
+    ),
+    "FORMAT .": plain_vcf(*[record(format_=".", calls=["."])] * 3, samples=ONE),
+    "calls shorter than FORMAT": plain_vcf(record(calls=["0/1"]), record(calls=["."]), samples=ONE),
+    "calls that are no numbers": plain_vcf(record(calls=["0/1:a,b:c:d"]), samples=ONE),
+    "calls with huge numbers": plain_vcf(
+        record(calls=["0/1:99999999999,1:99999999999:1e999"]), samples=ONE
+    ),
+    "QUAL . and nan and inf": plain_vcf(
+        *[record(qual=text) for text in (".", "nan", "inf", "1e9")]
+    ),
+    "contig names with odd bytes": plain_vcf(
+        record(chrom="HLA-A*01:01:01:01"), record(chrom="chr 1"), record(chrom="é")
+    ),
+    "alleles that are no sequence": plain_vcf(
+        *[
+            record(alt=alt)
+            for alt in ("<DEL>", "*", ".", "C", "C[chr1:5[", "<NON_REF>", "", "T,", "ß")
+        ]
+    ),
+    "NUL in INFO": plain_vcf(record(info="A=\0")),
+    "a header line that is no UTF-8": plain_vcf().replace(b"##contig", b"##x=\xff\n##contig", 1),
+    "a sample name that is no UTF-8": plain_vcf(record(calls=[CALL]), samples=ONE).replace(
+        b"S1", b"S\xff"
+    ),
+    "a very long line": plain_vcf(KNOWN, record(info="X=" + "A" * 5_000_000), SECOND),
+    "a very long allele": plain_vcf(KNOWN, record(alt="C" + "ACGT" * 50_000), SECOND),
+    "many alleles": plain_vcf(record(alt=",".join("ACGT" * 500))),
+    "many samples": plain_vcf(
+        *[record(calls=[CALL] * 3000)] * 20, samples=[f"S{number}" for number in range(3000)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_input_passes_byte_for_byte(name: str, tmp_path: Path, store: Path) -> None:
+    content = ODD[name]
+    done = accepted(tmp_path, written(tmp_path, content), store)
+    assert done.text.endswith(b"\n") == decompressed(content).endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("INFO", b"DP=7", b"DP=7;X=\xff\xfe\x80"),
+        ("a sample of two", b"0/1:3,4:7:50\n", b"0/1:3,4:7:\xff\xfe\n"),
+        ("the header", b"##contig", b"##x=\xff\n##contig"),
+    ],
+)
+def test_bytes_that_are_no_text_pass(
+    name: str, old: bytes, new: bytes, tmp_path: Path, store: Path
+) -> None:
+    content = plain_vcf(record(calls=[CALL, CALL]), samples=["S1", "S2"]).replace(old, new, 1)
+    assert new in accepted(tmp_path, written(tmp_path, content), store).text
+
+
+@pytest.mark.parametrize("place", [b"\t.\tC", b"0/1:3"], ids=["ID", "sample"])
+def test_bytes_that_are_no_text_pass_to_a_vcf_but_not_to_a_table(
+    place: bytes, tmp_path: Path, store: Path
+) -> None:
+    """A text column of the table can't hold them; the VCF alone has every byte."""
+    content = plain_vcf(record(calls=[CALL]), samples=ONE)
+    content = content.replace(place, place[:1] + b"\xff" + place[1:])
+    vcf = written(tmp_path, content)
+    refused(tmp_path, vcf, store, f"{vcf}: line {FIRST_RECORD}", "UTF-8")
+    out = tmp_path / "only.vcf.gz"
+    invoke("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out).succeeded()
+    text = gzip.decompress(out.read_bytes())
+    assert place[:1] + b"\xff" in split(text)[1][0]
+    assert b"ENS_ID=" in text
+
+
+def test_a_length_of_5000_digits_is_an_error_of_ours(tmp_path: Path, store: Path) -> None:
+    content = plain_vcf().replace(b"length=50818468", b"length=" + b"5" * 5000)
+    refused(tmp_path, written(tmp_path, content), store, "chr22")
+
+
+def test_header_only_gives_valid_outputs(tmp_path: Path, store: Path) -> None:
+    done = accepted(tmp_path, written(tmp_path, header().encode()), store)
+    assert done.metrics["num_records"] == done.metrics["num_alleles"] == 0
+    assert done.metrics["annotated_percent"] == 0
+    with pysam.VariantFile(str(done.out / "out.vcf.gz")) as vcf:
+        assert list(vcf) == []
+    assert pq.read_table(done.out / "out.parquet").num_rows == 0
+
+
+SHUFFLED = {
+    "positions descend": (UNKNOWN, KNOWN),
+    "contigs alternate": (KNOWN, record(chrom="chr21", pos=5000401, ref="G", alt="A"), SECOND),
+    "a contig comes back": (
+        KNOWN,
+        record(chrom="chrUn", pos=5),
+        record(chrom="chrUn", pos=6),
+        UNKNOWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHUFFLED)
+def test_an_unsorted_vcf_keeps_its_order_and_gets_no_index(
+    name: str, tmp_path: Path, store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf(*SHUFFLED[name]))
+    (tmp_path / "out").mkdir()
+    for file, content in OLD_OUTPUTS.items():
+        (tmp_path / "out" / file).write_bytes(content)
+    done = accepted(tmp_path, vcf, store, in_order=False)
+    assert "not sorted" in done.outcome.stderr
+    assert "no index" in done.outcome.stderr
+    assert [b"ENS_ID=" in line for line in done.records].count(True) >= 1
+
+
+def test_the_index_of_a_sorted_vcf_finds_its_records(tmp_path: Path, store: Path) -> None:
+    done = accepted(tmp_path, written(tmp_path, bgzf(sample_text())), store)
+    out = str(done.out / "out.vcf.gz")
+    with pysam.TabixFile(out, index=f"{out}.csi") as tabix:
+        found = [line for name in tabix.contigs for line in tabix.fetch(name)]
+    assert [line.encode() + b"\n" for line in found] == done.records
+
+
+@pytest.mark.parametrize("end", ["4294967297", "99999999999"])
+def test_an_end_that_can_not_be_indexed_costs_only_the_index(
+    end: str, tmp_path: Path, store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf(record(info=f"END={end}")))
+    accepted(tmp_path, vcf, store, in_order=False)
+
+
+# --- Assemblies ----------------------------------------------------------------------------------
+
+SNVS = reference_snvs()
+OTHER_BASE = {"A": "C", "C": "G", "G": "T", "T": "A"}
+
+
+def snv_lines(count: int, wrong: int = 0) -> list[str]:
+    """Return records at published SNVs, the first `wrong` of them with another REF."""
+    lines = []
+    for number, (chrom, pos, ref, _) in enumerate(SNVS[:count]):
+        base = OTHER_BASE[ref] if number < wrong else ref
+        lines.append(record(chrom, pos, base, OTHER_BASE[base]))
+    return lines
+
+
+LENGTH_37, LENGTH_T2T = 51304566, 51324926
+WRONG_BUILD: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "contig length": (plain_vcf(length=LENGTH_37), ("GRCh38", "GRCh37", "chr22", str(LENGTH_37))),
+    "T2T contig length": (plain_vcf(length=LENGTH_T2T), ("GRCh38", "chr22", str(LENGTH_T2T))),
+    "one contig against the others": (
+        plain_vcf(length=LENGTH_37),
+        ("other lines say otherwise",),
+    ),
+    "contig accession": (
+        plain_vcf(lines=["##contig=<ID=NC_000022.10>"], contigs=False),
+        ("GRCh37", "NC_000022.10"),
+    ),
+    "##contig assembly": (
+        plain_vcf(lines=["##contig=<ID=chr22,assembly=hg19>"], contigs=False),
+        ("GRCh37", "assembly=hg19"),
+    ),
+    **{
+        f"##reference {name}": (
+            plain_vcf(lines=[f"##reference={name}"], contigs=False),
+            (assembly, "##reference"),
+        )
+        for name, assembly in {
+            "file:///data/hs37d5.fa": "GRCh37",
+            "human_g1k_v37.fasta": "GRCh37",
+            "GRCh37": "GRCh37",
+            "hg18.fa": "NCBI36",
+            "chm13v2.0.fa": "T2T-CHM13",
+        }.items()
+    },
+    "##reference against ##contig": (
+        plain_vcf(lines=["##reference=hg19.fa"]),
+        ("GRCh37", "##reference=hg19.fa", "other lines say otherwise"),
+    ),
+    "##reference against ##assembly": (
+        plain_vcf(lines=["##reference=GRCh38.fa", "##assembly=hg19"], contigs=False),
+        ("GRCh37", "##assembly=hg19", "other lines say otherwise"),
+    ),
+    "REF bases": (
+        plain_vcf(*snv_lines(25, wrong=25), contigs=False),
+        ("GRCh38", "0 of 25", "REF", "90 %"),
+    ),
+    "REF bases, 80 % right": (
+        plain_vcf(*snv_lines(20, wrong=4), contigs=False),
+        ("16 of 20", "REF", "90 %"),
+    ),
+    "a real VCF without contigs, other REFs": (
+        plain_vcf(*snv_lines(len(SNVS), wrong=len(SNVS)), contigs=False),
+        (f"0 of {len(SNVS)}",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BUILD)
+@pytest.mark.parametrize("claimed", [False, True], ids=["unclaimed", "claimed"])
+def test_the_wrong_assembly(name: str, claimed: bool, tmp_path: Path, store: Path) -> None:
+    content, words = WRONG_BUILD[name]
+    options = ["--assembly", "GRCh38"] if claimed else []
+    vcf = written(tmp_path, content)
+    refused(tmp_path, vcf, store, str(vcf), *words, options=options)
+
+
+def test_ref_bases_tell_the_right_assembly(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(*snv_lines(20, wrong=2), contigs=False))
+    said = accepted(tmp_path, vcf, store).outcome.stderr
+    assert "names no assembly" in said
+    assert "18 of 20" in said
+
+
+@pytest.mark.parametrize("count", [1, 19])
+def test_too_few_bases_to_tell(count: int, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(*snv_lines(count), contigs=False))
+    refused(tmp_path, vcf, store, f"only {count}", "20", "--assembly GRCh38")
+    refused(tmp_path, vcf, store, "GRCh37", "GRCh38", options=["--assembly", "GRCh37"])
+    shutil.rmtree(tmp_path / "out")
+    for name in ("GRCh38", "hg38"):
+        done = accepted(tmp_path, vcf, store, options=["--assembly", name])
+        assert name in done.outcome.stderr
+        assert done.metrics["num_records"] == count
+
+
+def test_no_base_to_compare(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(UNKNOWN, contigs=False))
+    done = accepted(tmp_path, vcf, store)
+    assert "no REF base could be compared" in done.outcome.stderr
+
+
+@pytest.mark.parametrize("name", ["GRCh37", "hg19", "b37", "T2T-CHM13", "rubbish"])
+def test_another_assembly_than_the_reference_is_claimed(
+    name: str, tmp_path: Path, store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    refused(tmp_path, vcf, store, name, "GRCh38", "--assembly", options=["--assembly", name])
+
+
+# --- Reference stores ----------------------------------------------------------------------------
+
+Damage = Callable[[Path], object]
+CHR22 = "homo_sapiens-chr22.parquet"
+
+
+def edit_package(change: Callable[[dict[str, Any]], object]) -> Damage:
+    def damage(store: Path) -> None:
+        path = store / "datapackage.json"
+        package = json.loads(path.read_bytes())
+        change(package)
+        path.write_text(json.dumps(package))
+
+    return damage
+
+
+def package_text(text: bytes) -> Damage:
+    return lambda store: (store / "datapackage.json").write_bytes(text)
+
+
+def package_is_a_folder(store: Path) -> None:
+    (store / "datapackage.json").unlink()
+    (store / "datapackage.json").mkdir()
+
+
+def set_of_first(key: str, value: object) -> Damage:
+    return edit_package(lambda package: package["resources"][0].update({key: value}))
+
+
+def resize(change: Callable[[bytes], bytes]) -> Damage:
+    return lambda store: (store / CHR22).write_bytes(change((store / CHR22).read_bytes()))
+
+
+def other_columns(store: Path) -> None:
+    """Rewrite a file without a column, and describe the new size."""
+    table = pq.read_table(store / CHR22).drop_columns(["maf"])
+    pq.write_table(table, store / CHR22)
+    describe(store)
+
+
+def other_rows(store: Path) -> None:
+    table = pq.read_table(store / CHR22)
+    pq.write_table(table.slice(1), store / CHR22)
+    describe(store)
+
+
+def describe(store: Path) -> None:
+    path = store / "datapackage.json"
+    package = json.loads(path.read_bytes())
+    for entry in package["resources"]:
+        if entry["path"] == CHR22:
+            entry["bytes"] = (store / CHR22).stat().st_size
+            entry["footer_sha256"] = footer_sha256(store / CHR22)
+    path.write_text(json.dumps(package))
+
+
+DAMAGED: dict[str, tuple[Damage, tuple[str, ...]]] = {
+    "no folder": (shutil.rmtree, ("no such folder",)),
+    "no datapackage.json": (
+        lambda store: (store / "datapackage.json").unlink(),
+        ("datapackage.json", "missing"),
+    ),
+    "datapackage.json is a folder": (package_is_a_folder, ("datapackage.json",)),
+    "invalid JSON": (package_text(b"{"), ("datapackage.json", "not a description")),
+    "empty JSON": (package_text(b""), ("datapackage.json", "not a description")),
+    "no JSON object": (package_text(b"[1, 2]"), ("datapackage.json", "not a description")),
+    "JSON null": (package_text(b"null"), ("datapackage.json", "not a description")),
+    "not UTF-8": (package_text(b"\xff\xfe\xff"), ("datapackage.json", "not a description")),
+    "another package": (package_text(b'{"name": "x", "resources": []}'), ("not a description",)),
+    "an older layout": (
+        edit_package(lambda package: package.update(store_version=0)),
+        ("version 0", "1"),
+    ),
+    "a newer layout": (
+        edit_package(lambda package: package.update(store_version=2)),
+        ("version 2", "1"),
+    ),
+    "a newer layout with other resources": (
+        edit_package(lambda package: package.update(store_version=2, resources={"x": 1})),
+        ("version 2", "1"),
+    ),
+    "the release is no number": (
+        edit_package(lambda package: package.update(release="next")),
+        ("datapackage.json",),
+    ),
+    "a resource without a hash": (
+        edit_package(lambda package: package["resources"][0].pop("hash")),
+        ("datapackage.json", "hash"),
+    ),
+    "a hash that is no text": (set_of_first("hash", 5), ("datapackage.json",)),
+    "a hash of another kind": (set_of_first("hash", "md5:00"), ("datapackage.json", "md5")),
+    "a path that leaves the folder": (
+        set_of_first("path", "../own/x.parquet"),
+        ("datapackage.json", "../own/x.parquet"),
+    ),
+    "a file is missing": (lambda store: (store / CHR22).unlink(), (CHR22, "missing")),
+    "a file is cut": (resize(lambda data: data[:-100]), (CHR22, "bytes, expected")),
+    "a file is empty": (resize(lambda data: b""), (CHR22, "0 bytes")),
+    "a file is longer": (resize(lambda data: data + b"x"), (CHR22, "bytes, expected")),
+    "a file is something else": (resize(lambda data: b"x" * len(data)), (CHR22, "parquet")),
+    "a file lacks a column": (other_columns, (CHR22, "columns")),
+    "a file lacks a row": (other_rows, (CHR22, "rows")),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_store(name: str, tmp_path: Path, own_store: Path) -> None:
+    damage, words = DAMAGED[name]
+    damage(own_store)
+    refused(tmp_path, written(tmp_path, plain_vcf()), own_store, *words)
+
+
+def test_a_store_that_is_a_file(tmp_path: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    refused(tmp_path, vcf, vcf, "reference store")
+
+
+def test_the_chromosomes_that_are_there_can_be_used(tmp_path: Path, own_store: Path) -> None:
+    (own_store / CHR22).unlink()
+    there = record(chrom="chr21", pos=5000401, ref="G", alt="A")
+    vcf = written(tmp_path, plain_vcf(there, KNOWN, SECOND))
+    refused(tmp_path, vcf, own_store, CHR22, "missing", "--chromosomes")
+    shutil.rmtree(tmp_path / "out")
+    done = accepted(tmp_path, vcf, own_store, options=["--chromosomes", "1,21"])
+    assert done.metrics["num_not_requested"] == 2
+    assert done.metrics["num_exact"] == 1
+    assert "chr22" in done.outcome.stderr
+    (tmp_path / "metrics.json").unlink()
+    refused(tmp_path, vcf, own_store, CHR22, options=["--chromosomes", "21,22"])
+
+
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+def test_y_alone_does_not_need_the_file_of_x(
+    contigs: bool, tmp_path: Path, own_store: Path
+) -> None:
+    """The pseudo-autosomal regions of Y are looked up on X, which was not asked for."""
+    (own_store / "homo_sapiens-chrX.parquet").unlink()
+    lines = [record("chrY", 640851, "C", "T"), record("chrY", 12915617, "G", "T")]
+    vcf = written(tmp_path, plain_vcf(*lines, contigs=contigs))
+    options = ["--chromosomes", "Y", "--assembly", "GRCh38"]
+    outcome = invoke(*annotate_arguments(vcf, own_store, tmp_path / "out", *options))
+    if outcome.code:
+        outcome.failed("homo_sapiens-chrX.parquet", "missing")
+    else:
+        assert outcome.crash is None
+
+
+def test_a_wrong_maximum_in_the_footer_hides_no_variant(tmp_path: Path, own_store: Path) -> None:
+    """The statistics of `start` tell which row groups are read at all."""
+    highest = pq.read_metadata(own_store / CHR22).row_group(0).column(0).statistics.max
+    data = (own_store / CHR22).read_bytes()
+    text = highest.to_bytes(4, "little")
+    footer = flips.footer_begin(data)
+    lower = data[:footer] + data[footer:].replace(text, (5).to_bytes(4, "little"))
+    assert lower != data
+    (own_store / CHR22).write_bytes(lower)
+    refused(tmp_path, written(tmp_path, plain_vcf()), own_store, CHR22)
+
+
+def test_a_flipped_bit_in_a_data_page_is_found(tmp_path: Path, own_store: Path) -> None:
+    """The footer is intact, so that only the checksum of the page can tell."""
+    place = pq.read_metadata(own_store / CHR22).row_group(0).column(0).data_page_offset
+    resize(lambda data: corrupted(data, place + 60))(own_store)
+    refused(tmp_path, written(tmp_path, plain_vcf()), own_store, CHR22, "can't be read", "verify")
+
+
+@pytest.mark.parametrize("part", ["pages", "footer"])
+def test_no_flipped_bit_gives_a_wrong_answer(part: str, tmp_path: Path, own_store: Path) -> None:
+    """Every run ends with an error of ours, or with the same bytes as before."""
+    vcf = written(tmp_path, sample_text())
+    found = flips.survey(vcf, own_store, CHR22, part, count=150, seed=20)
+    assert len(found["refused"]) > 50
+    wrong = {kind: places for kind, places in found.items() if kind not in ("refused", "same")}
+    assert wrong == {}
+
+
+# --- Tags that are there already -----------------------------------------------------------------
+
+
+def test_a_declared_tag_clashes(tmp_path: Path, store: Path) -> None:
+    line = '##INFO=<ID=ENS_ID,Number=A,Type=String,Description="x">'
+    vcf = written(tmp_path, plain_vcf(lines=[line]))
+    refused(tmp_path, vcf, store, str(vcf), "header", "ENS_ID", "--overwrite-tags")
+
+
+@pytest.mark.parametrize("tag", TAG_IDS)
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+def test_an_undeclared_tag_clashes(tag: str, contigs: bool, tmp_path: Path, store: Path) -> None:
+    info = f"DP=7;{tag}=1;X=1" if tag != "ENS_PAR" else tag
+    vcf = written(tmp_path, plain_vcf(KNOWN, record(info=info), contigs=contigs))
+    line = len(header(contigs=contigs).splitlines()) + 2
+    refused(tmp_path, vcf, store, f"{vcf}: line {line}", tag, "--overwrite-tags")
+
+
+def test_overwriting_tags_twice_gives_the_same_bytes(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, sample_text())
+    first = accepted(tmp_path, vcf, store, options=["--overwrite-tags"])
+    (tmp_path / "again").mkdir()
+    arguments = annotate_arguments(
+        first.out / "out.vcf.gz", store, tmp_path / "again" / "out", "--overwrite-tags"
+    )
+    outcome = invoke(*arguments).succeeded()
+    assert outcome.stdout.split(", in ")[0] == first.outcome.stdout.split(", in ")[0]
+    again = snapshot(tmp_path / "again" / "out")
+    assert again["out.vcf.gz"] == (first.out / "out.vcf.gz").read_bytes()
+    assert again["out.vcf.gz.csi"] == (first.out / "out.vcf.gz.csi").read_bytes()
+
+
+def test_overwriting_tags_changes_nothing_but_the_note_of_it(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, sample_text())
+    first = accepted(tmp_path, vcf, store)
+    refused(tmp_path / "out", first.out / "out.vcf.gz", store, "already defines ENS_ID")
+    out = tmp_path / "again.vcf.gz"
+    invoke(
+        *("annotate", "--vcf", first.out / "out.vcf.gz", "--reference", store),
+        *("--out-vcf", out, "--overwrite-tags"),
+    ).succeeded()
+    text = gzip.decompress(out.read_bytes())
+    assert text == first.text.replace(b"OverwriteTags=no", b"OverwriteTags=yes")
+
+
+@pytest.mark.parametrize(
+    ("info", "kept"),
+    [
+        ("ENS_ID=x", b"ENS_ID=rs9000000201"),
+        ("ENS_PAR;DP=7", b"DP=7;ENS_ID=rs9000000201"),
+        ("DP=7;ENS_AF=0.5;X=1", b"DP=7;X=1;ENS_ID=rs9000000201"),
+        ("ENS_AF=1;ENS_IDS=2;ENS_MAF=3", b"ENS_IDS=2;ENS_ID=rs9000000201"),
+    ],
+)
+def test_old_tags_are_replaced(info: str, kept: bytes, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(record(info=info)))
+    out = tmp_path / "out.vcf.gz"
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out]
+    invoke(*arguments, "--overwrite-tags").succeeded()
+    [line] = split(gzip.decompress(out.read_bytes()))[1]
+    assert line.split(b"\t")[7].startswith(kept + b";")
+    assert line.count(b"ENS_ID=") == 1
+
+
+# --- Outputs -------------------------------------------------------------------------------------
+
+
+def usage(outcome: Any, *words: str) -> None:
+    """Assert a usage error, of ours or of the command line's parser."""
+    assert outcome.crash is None
+    assert outcome.code == 2, outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    for word in words:
+        assert word in outcome.stderr
+
+
+def test_no_output(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    usage(
+        invoke("annotate", "--vcf", vcf, "--reference", store), "--out-vcf", "--out-parquet", "both"
+    )
+
+
+@pytest.mark.parametrize("level", ["0", "10", "-1", "x", "1.5"])
+def test_a_level_that_is_none(level: str, tmp_path: Path, store: Path) -> None:
+    arguments = annotate_arguments(written(tmp_path, plain_vcf()), store, tmp_path / "out")
+    usage(invoke(*arguments, "--level", level), "--level", level)
+    assert not any((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("names", ["", "21,", "21,21", "../x", "21;22"])
+def test_chromosomes_that_are_no_names(names: str, tmp_path: Path, store: Path) -> None:
+    arguments = annotate_arguments(written(tmp_path, plain_vcf()), store, tmp_path / "out")
+    usage(invoke(*arguments, "--chromosomes", names), "chromosomes")
+    assert not any((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("names", ["99", "chr22", "21,2", "mt", "21,all"])
+def test_a_chromosome_that_the_store_does_not_have(names: str, tmp_path: Path, store: Path) -> None:
+    """A name that fits nothing would look up nothing, and look like a success."""
+    arguments = annotate_arguments(written(tmp_path, plain_vcf()), store, tmp_path / "out")
+    usage(
+        invoke(*arguments, "--chromosomes", names),
+        "chromosomes",
+        names.rsplit(",", maxsplit=1)[-1],
+        "22",
+    )
+    assert not any((tmp_path / "out").glob("*"))
+
+
+def link_to(target: Path, link: Path) -> Path:
+    link.symlink_to(target)
+    return link
+
+
+def hard_link_to(target: Path, link: Path) -> Path:
+    os.link(target, link)
+    return link
+
+
+@pytest.mark.parametrize("option", ["--out-vcf", "--out-parquet", "--metrics", "--run-metrics"])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda path: path,
+        lambda path: path.parent / "x" / ".." / path.name,
+        lambda path: link_to(path, path.parent / "link"),
+        lambda path: hard_link_to(path, path.parent / "hard"),
+    ],
+    ids=["same", "dots", "symlink", "hard-link"],
+)
+def test_an_output_that_is_the_input(
+    option: str, spell: Callable[[Path], Path], tmp_path: Path, store: Path
+) -> None:
+    (tmp_path / "x").mkdir()
+    vcf = written(tmp_path, plain_vcf(), "in.vcf.gz")
+    target = spell(vcf)
+    before = snapshot(tmp_path)
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, option, target]
+    if option.endswith("metrics"):
+        arguments += ["--out-vcf", tmp_path / "out.vcf.gz"]
+    outcome = invoke(*arguments)
+    assert vcf.read_bytes() == plain_vcf()
+    outcome.failed(target.name, "input", code=2)
+    assert snapshot(tmp_path) == before
+
+
+PAIRS = [
+    ("--out-vcf", "--out-parquet"),
+    ("--out-vcf", "--metrics"),
+    ("--out-parquet", "--run-metrics"),
+    ("--metrics", "--run-metrics"),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
+@pytest.mark.parametrize("dots", [False, True], ids=["same", "dots"])
+def test_two_outputs_of_one_name(
+    pair: tuple[str, str], dots: bool, tmp_path: Path, store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    out = tmp_path / "out"
+    out.mkdir()
+    other = out / ".." / "out" / "both" if dots else out / "both"
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, pair[0], out / "both"]
+    arguments += [pair[1], other]
+    if pair == ("--metrics", "--run-metrics"):
+        arguments += ["--out-vcf", out / "out.vcf.gz"]
+    invoke(*arguments).failed("both", code=2)
+    assert snapshot(out) == {}
+
+
+@pytest.mark.parametrize("option", ["--out-parquet", "--metrics", "--run-metrics"])
+def test_an_output_that_is_the_index(option: str, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    out = tmp_path / "out.vcf.gz"
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out]
+    outcome = invoke(*arguments, option, tmp_path / "out.vcf.gz.csi")
+    outcome.failed("out.vcf.gz.csi", code=2)
+    assert snapshot(tmp_path) == {"in.vcf": plain_vcf()}
+
+
+@pytest.mark.parametrize("name", [CHR22, "datapackage.json"])
+@pytest.mark.parametrize("option", ["--out-parquet", "--metrics", "--run-metrics"])
+def test_an_output_that_is_a_file_of_the_reference(
+    name: str, option: str, tmp_path: Path, own_store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    before = snapshot(own_store)
+    arguments = ["annotate", "--vcf", vcf, "--reference", own_store]
+    if option != "--out-parquet":
+        arguments += ["--out-vcf", tmp_path / "out.vcf.gz"]
+    outcome = invoke(*arguments, option, own_store / name)
+    assert snapshot(own_store) == before
+    outcome.failed(name, code=2)
+
+
+@pytest.mark.parametrize("name", ["out.vcf.gz", "out.vcf.gz.csi", "out.parquet"])
+def test_an_output_that_is_a_folder(name: str, tmp_path: Path, store: Path) -> None:
+    out = tmp_path / "out"
+    (out / name).mkdir(parents=True)
+    (out / name / "kept").write_text("kept")
+    before = snapshot(out)
+    vcf = written(tmp_path, plain_vcf())
+    invoke(*annotate_arguments(vcf, store, out)).failed(name, "folder")
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("option", ["--metrics", "--run-metrics"])
+@pytest.mark.parametrize("kind", ["a folder", "below a file"])
+def test_figures_that_can_not_be_written(
+    option: str, kind: str, tmp_path: Path, store: Path
+) -> None:
+    """Known before the work begins, so that no output appears in a run that fails."""
+    vcf = written(tmp_path, plain_vcf())
+    target = tmp_path / "folder" if kind == "a folder" else vcf / "figures.json"
+    (tmp_path / "folder").mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out / "out.vcf.gz"]
+    outcome = invoke(*arguments, option, target)
+    outcome.failed(target.name if kind == "a folder" else "in.vcf", code=outcome.code or 1)
+    assert outcome.code in (1, 2)
+    assert snapshot(out) == {}
+
+
+def test_an_output_folder_is_made(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    out = tmp_path / "new" / "folder"
+    invoke(*annotate_arguments(vcf, store, out)).succeeded()
+    assert sorted(snapshot(out)) == ["out.parquet", "out.vcf.gz", "out.vcf.gz.csi"]
+
+
+def test_an_output_folder_below_a_file(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    arguments = ["annotate", "--vcf", vcf, "--reference", store]
+    invoke(*arguments, "--out-vcf", vcf / "x" / "out.vcf.gz").failed("in.vcf", "making the folder")
+    assert snapshot(tmp_path) == {"in.vcf": plain_vcf()}
+
+
+def test_an_output_that_is_a_pipe_stays_one(tmp_path: Path, store: Path) -> None:
+    """Renaming onto a device or a pipe would replace it: for root, /dev/stdout itself."""
+    vcf = written(tmp_path, plain_vcf())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    invoke("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", pipe).failed("pipe", code=1)
+    assert pipe.is_fifo()
+
+
+def test_a_folder_that_can_not_be_written_to(tmp_path: Path, store: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere; the read-only file system is tested")
+    vcf = written(tmp_path, plain_vcf())
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o555)
+    invoke(*annotate_arguments(vcf, store, out)).failed("out", "permission denied")
+    assert snapshot(out) == {}
+
+
+def test_a_read_only_file_system(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        out = disk / "out"
+        out.mkdir()
+        (out / "out.vcf.gz").write_bytes(b"old")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        outcome = invoke(
+            *("annotate", "--vcf", vcf, "--reference", store),
+            *("--out-vcf", out / "out.vcf.gz", "--run-metrics", tmp_path / "run.json"),
+        )
+        assert snapshot(out) == {"out.vcf.gz": b"old"}
+    outcome.failed("out", "permission denied")
+    assert json.loads((tmp_path / "run.json").read_bytes())["status"] == "failed"
+
+
+def test_no_room_left_at_any_point(tmp_path: Path, store: Path) -> None:
+    """A page more of room at a time: all is there and whole, or nothing is."""
+    vcf = written(tmp_path, sample_text())
+    whole = snapshot(accepted(tmp_path, vcf, store).out)
+    codes = []
+    for pages in range(2, 14):
+        with small_disk(tmp_path / f"room{pages}", pages * 4096) as disk:
+            out = disk / "out"
+            out.mkdir()
+            outcome = invoke(
+                *("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out / "out.vcf.gz"),
+                *("--out-parquet", out / "out.parquet"),
+            )
+            found = snapshot(out)
+        codes.append(outcome.code)
+        if outcome.code:
+            outcome.failed("disk")
+            assert found == {}, f"{pages} pages"
+        else:
+            assert found == whole, f"{pages} pages"
+    assert codes[0] == 1
+    assert codes[-1] == 0
+
+
+@pytest.mark.parametrize("limit", [100, 3000, 9000])
+def test_a_limit_to_the_size_of_files(limit: int, tmp_path: Path, store: Path) -> None:
+    """As a full disk, without a mount."""
+    vcf = written(tmp_path, sample_text())
+    out = tmp_path / "out"
+    out.mkdir()
+    outcome = run(
+        *("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out / "out.vcf.gz"),
+        *("--out-parquet", out / "out.parquet"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    outcome.failed("out", "too large")
+    assert snapshot(out) == {}
+
+
+# --- Runs that are stopped -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_vcf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lines = [record(pos=10000401 + 10 * step, calls=[CALL]) for step in range(100_000)]
+    path = tmp_path_factory.mktemp("long") / "long.vcf"
+    path.write_bytes(plain_vcf(*lines, samples=ONE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def complete(
+    long_vcf: Path, store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, bytes], float]:
+    """What a run that is left alone writes, and how long it takes from its first file on."""
+    folder = tmp_path_factory.mktemp("complete")
+    process = start(long_vcf, store, folder / "out")
+    began = time.monotonic()
+    assert process.wait(60) == 0
+    return snapshot(folder / "out"), time.monotonic() - began
+
+
+def start(vcf: Path, store: Path, out: Path) -> subprocess.Popen[bytes]:
+    """Start a run and wait until it has begun to write."""
+    process = subprocess.Popen(
+        command(*annotate_arguments(vcf, store, out)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    limit = time.monotonic() + 60
+    while process.poll() is None and not (out.exists() and any(out.iterdir())):
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    return process
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_killed_run_leaves_no_incomplete_file(
+    number: int,
+    long_vcf: Path,
+    store: Path,
+    complete: tuple[dict[str, bytes], float],
+    tmp_path: Path,
+) -> None:
+    whole, duration = complete
+    process = start(long_vcf, store, tmp_path / "out")
+    time.sleep(random.uniform(number, number + 1) / 6 * duration)
+    process.kill()
+    process.communicate()
+    for name, content in snapshot(tmp_path / "out").items():
+        assert name.endswith(".tmp") or content == whole[name], name
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGTERM, 143, b""), (signal.SIGINT, 130, b"Interrupted")],
+    ids=["SIGTERM", "SIGINT"],
+)
+def test_a_stopped_run_tidies_up(
+    number: signal.Signals,
+    code: int,
+    word: bytes,
+    long_vcf: Path,
+    store: Path,
+    complete: tuple[dict[str, bytes], float],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    process = start(long_vcf, store, out)
+    time.sleep(0.3 * complete[1])
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert b"Traceback" not in said
+    assert word in said
+    assert snapshot(out) == {}
+
+
+# --- Random damage -------------------------------------------------------------------------------
+
+FUZZED = plain_vcf(
+    record(calls=[CALL]),
+    record(pos=10000421, ref="G", alt="T,A", info=".", id_="rs1;x", calls=["1/2:0,3,4:7:50"]),
+    record(pos=10000441, ref="CA", alt="AA,<DEL>", info="END=10000442", calls=[CALL]),
+    record(chrom="chrX", pos=640851, calls=[CALL]),
+    record(chrom="chrY", pos=640851, calls=["./."]),
+    record(chrom="chrM", pos=3106, ref="CN", alt="C", calls=["1"], format_="GT"),
+    samples=ONE,
+)
+# What is likely to mean something, beside bytes that mean nothing.
+WORDS = (
+    *(b"\t", b"\n", b"\r", b"\0", b"\xff", b" ", b";", b",", b".", b":", b"=", b"#", b"##", b"-"),
+    *(b"ENS_ID=x", b"ENS_PAR", b"END=99999999999", b"END=1", b"2147483647", b"999999999999"),
+    *(b"<*>", b"*", b"nan", b"1e999", b"##reference=hg19\n", b"##contig=<ID=chr22>\n", b"\xc3\x9f"),
+    *(b"##contig=<ID=chr22,length=5>\n", b"GT", b"AD", b"chrY\t56960499\t", b"\xe2\x80\xa8"),
+)
+PLACES = st.integers(0, len(FUZZED) - 1)
+MUTATIONS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("insert"), PLACES, st.sampled_from(WORDS) | st.binary(min_size=1, max_size=4)
+        ),
+        st.tuples(st.just("replace"), PLACES, st.sampled_from(WORDS)),
+        st.tuples(st.just("delete"), PLACES, st.binary(min_size=1, max_size=12)),
+        st.tuples(st.just("flip"), PLACES, st.binary(min_size=1, max_size=1)),
+        st.tuples(st.just("repeat line"), PLACES, st.just(b"")),
+        st.tuples(st.just("drop line"), PLACES, st.just(b"")),
+        st.tuples(st.just("drop contigs"), PLACES, st.just(b"")),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def mutated(data: bytes, mutations: list[tuple[str, int, bytes]]) -> bytes:
+    for kind, place, value in mutations:
+        place = min(place, len(data))
+        begin, end = data.rfind(b"\n", 0, place) + 1, data.find(b"\n", place) + 1 or len(data)
+        if kind == "insert":
+            data = data[:place] + value + data[place:]
+        elif kind == "replace":
+            data = data[:place] + value + data[place + len(value) :]
+        elif kind == "delete":
+            data = data[:place] + data[place + len(value) :]
+        elif kind == "flip":
+            data = (
+                data[:place]
+                + bytes(byte ^ value[0] for byte in data[place : place + 1])
+                + data[place + 1 :]
+            )
+        elif kind == "repeat line":
+            data = data[:end] + data[begin:end] + data[end:]
+        elif kind == "drop line":
+            data = data[:begin] + data[end:]
+        else:
+            data = without_line(data, b"##contig")
+    return data
+
+
+@settings(
+    max_examples=FUZZ_EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(MUTATIONS, st.sampled_from([None, bgzf, gzip.compress]), st.booleans())
+def test_a_damaged_vcf_is_refused_or_annotated_without_loss(
+    store: Path,
+    tmp_path: Path,
+    mutations: list[tuple[str, int, bytes]],
+    packed: Callable[[bytes], bytes] | None,
+    with_table: bool,
+) -> None:
+    content = mutated(FUZZED, mutations)
+    vcf = written(tmp_path, packed(content) if packed else content)
+    out = tmp_path / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    table = out / "out.parquet" if with_table else None
+    try:
+        result = annotate_vcf(vcf, store, out_vcf=out / "out.vcf.gz", out_parquet=table)
+    except EnsemblAnnotationsError:
+        assert not out.exists() or snapshot(out) == {}
+    else:
+        check_outputs(content, out / "out.vcf.gz", table, result)
+
+
+@settings(
+    max_examples=FUZZ_EXAMPLES // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data(), st.sampled_from([bgzf, gzip.compress]))
+def test_damaged_compression_is_refused_or_makes_no_difference(
+    store: Path, tmp_path: Path, data: st.DataObject, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(FUZZED)
+    bit = data.draw(st.integers(0, 8 * len(packed) - 1))
+    cut = data.draw(st.none() | st.integers(1, len(packed) - 1))
+    damaged = bytearray(packed[:cut])
+    if bit // 8 < len(damaged):
+        damaged[bit // 8] ^= 1 << bit % 8
+    vcf = written(tmp_path, bytes(damaged))
+    out = tmp_path / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        result = annotate_vcf(vcf, store, out_vcf=out / "out.vcf.gz")
+    except EnsemblAnnotationsError:
+        assert not out.exists() or snapshot(out) == {}
+    else:
+        check_outputs(FUZZED, out / "out.vcf.gz", None, result)

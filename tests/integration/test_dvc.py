@@ -1,0 +1,605 @@
+"""The pipeline under DVC: what runs when, what is restored, and what never leaves the machine."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ensembl_annotations.catalog.materialize import materialize
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from tests.integration.helpers import (
+    ANNOTATED,
+    DEMO,
+    REPO,
+    SAMPLE_VCF,
+    STORE,
+    Done,
+    Project,
+    digests,
+)
+
+MANIFEST, FETCH, ANNOTATE, OTHER = (
+    "ensembl_manifest",
+    "fetch_ensembl",
+    "annotate@sample",
+    "annotate@other",
+)
+MIRROR = "data/mini_ensembl"
+CORRUPTED = f"{MIRROR}/release-116/variation/vcf/homo_sapiens/homo_sapiens-chr7.vcf.gz"
+REMOTE = ".refcache"
+OTHER_VCF = "data/vcf/other.vcf.gz"
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+
+def corrupt(project: Project) -> None:
+    """Change one byte of the mirror: the size stays, the checksum does not."""
+    content = bytearray(project.path(CORRUPTED).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    project.path(CORRUPTED).write_bytes(content)
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return the bytes and, where they are compressed, what is in them."""
+    return content + gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Give this process the environment of a project, for the Python interface."""
+
+    def enter(project: Project, **variables: str) -> Path:
+        wanted = {**project.environment, **variables}
+        for name in set(os.environ) - set(wanted):
+            if not name.startswith("PYTEST_"):
+                monkeypatch.delenv(name)
+        for name, value in wanted.items():
+            monkeypatch.setenv(name, value)
+        return project.root
+
+    return enter
+
+
+# What is committed
+
+
+def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    done = clone.dvc("repro", "--dry", "--allow-missing", code=None)
+    advice = "dvc.lock is not of this code and these parameters: run 'make' and commit it"
+    assert (done.code, done.ran) == (0, []), f"{advice}\n{done.output}"
+
+
+def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
+    project, done = first_run
+    assert done.ran[-2:] == [FETCH, ANNOTATE]
+    assert len(project.digests(STORE)) == 27
+    assert sorted(project.digests(ANNOTATED)) == [
+        "annotated.parquet",
+        "annotated.vcf.gz",
+        "annotated.vcf.gz.csi",
+    ]
+    assert project.metrics("run/fetch_ensembl")["status"] == "downloaded"
+    assert project.metrics("run/annotate/sample")["status"] == "annotated"
+
+
+def test_fresh_clone_makes_what_is_committed(
+    seed: Project, demo: Project, first_run: tuple[Project, Done]
+) -> None:
+    if demo is not seed:
+        pytest.skip("params.yaml is not the demonstration's: its results are not committed")
+    assert first_run[0].changed() == []
+
+
+def test_second_run_has_nothing_to_do(project: Project) -> None:
+    assert project.repro() == []
+    assert project.changed() == []
+
+
+# What runs again
+
+
+def test_level_reruns_annotate_only(project: Project) -> None:
+    project.set_param("annotate.level", 6)
+    assert project.repro() == [ANNOTATE]
+    assert project.repro() == []
+
+
+def test_release_in_params_reruns_everything(
+    reproduced_pair: Project, earlier_pair: tuple[Project, Done]
+) -> None:
+    project, done = earlier_pair
+    assert done.ran[:2] == [MANIFEST, FETCH]
+    assert sorted(done.ran[2:]) == [OTHER, ANNOTATE]
+    assert project.metrics("fetch_ensembl")["release"] == 115
+    assert project.metrics("annotate/sample")["release"] == 115
+    assert project.digests("data/manifests") == reproduced_pair.digests("data/manifests")
+
+
+def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
+    done = project.dvc("exp", "run", "--set-param", "ensembl.release=115")
+    assert done.ran == [MANIFEST, FETCH, ANNOTATE]
+    assert project.params()["ensembl"]["release"] == 115
+    assert project.metrics("annotate/sample")["release"] == 115
+    assert project.repro() == []
+
+
+def test_how_files_are_obtained_reruns_nothing(project: Project, tmp_path: Path) -> None:
+    project.set_param("force_download", True)
+    project.set_param("sources.mini", {"elsewhere": str(tmp_path / "missing")})
+    project.set_param("sources.another", {"main": "https://example.org/pub"})
+    assert project.repro() == []
+
+
+def test_times_of_files_rerun_nothing(project: Project) -> None:
+    for path in project.root.rglob("*"):
+        if path.is_file() and not {".git", ".dvc"} & set(path.parts):
+            os.utime(path, (2_000_000_000, 2_000_000_000))
+    assert project.repro() == []
+
+
+def test_code_of_annotate_reruns_annotate_only(project: Project) -> None:
+    before = project.digests(ANNOTATED)
+    append(project.path("src/ensembl_annotations/annotate/match.py"), "\n# A comment\n")
+    assert project.repro() == [ANNOTATE]
+    assert project.digests(ANNOTATED) == before
+
+
+def test_code_of_fetch_reruns_fetch_only_where_its_result_stays(project: Project) -> None:
+    append(project.path("src/ensembl_annotations/fetch/convert.py"), "\n# A comment\n")
+    assert project.repro() == [FETCH]
+
+
+def test_code_of_the_command_line_and_tests_rerun_nothing(project: Project) -> None:
+    append(project.path("src/ensembl_annotations/cli.py"), "\n# A comment\n")
+    append(project.path("src/ensembl_annotations/catalog/materialize.py"), "\n# A comment\n")
+    append(project.path("tests/integration/test_dvc.py"), "\n# A comment\n")
+    assert project.repro() == []
+
+
+def test_new_vcf_reruns_its_sample_only(pair: Project) -> None:
+    vcf = pair.path(OTHER_VCF)
+    lines = gzip.decompress(vcf.read_bytes()).splitlines(keepends=True)
+    vcf.write_bytes(gzip.compress(b"".join(lines[:-1]), mtime=0))
+    before = pair.digests(ANNOTATED)
+    assert pair.repro() == [OTHER]
+    assert pair.digests(ANNOTATED) == before
+
+
+# What is restored
+
+
+def test_former_release_is_restored_without_running_anything(
+    reproduced_pair: Project, earlier_pair: tuple[Project, Done], tmp_path: Path
+) -> None:
+    project = earlier_pair[0].copy(tmp_path / "project")
+    assert project.digests(STORE) != reproduced_pair.digests(STORE)
+    assert project.digests(ANNOTATED) != reproduced_pair.digests(ANNOTATED)
+    records = project.run_records()
+    assert len(records) == 3
+    shutil.rmtree(project.path(MIRROR))  # whoever asked the mirror would fail
+    project.set_param("ensembl.release", 116)
+    assert {FETCH, ANNOTATE, OTHER}.isdisjoint(project.repro())
+    assert project.run_records() == records
+    assert project.digests(STORE) == reproduced_pair.digests(STORE)
+    assert project.digests("data/annotated") == reproduced_pair.digests("data/annotated")
+    for name in ("fetch_ensembl", "annotate/sample", "annotate/other"):
+        assert project.metrics(name) == reproduced_pair.metrics(name)
+    assert project.path("dvc.lock").read_bytes() == reproduced_pair.path("dvc.lock").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["repro", "checkout"])
+@pytest.mark.parametrize("folder", [STORE, ANNOTATED])
+def test_removed_results_come_back_from_the_cache(
+    project: Project, folder: str, command: str
+) -> None:
+    before, records = project.digests(folder), project.run_records()
+    shutil.rmtree(project.path(folder))
+    assert project.dvc(command).ran == []
+    assert project.digests(folder) == before
+    assert project.run_records() == records
+
+
+# What others get, and what they never get
+
+
+@pytest.fixture(scope="session")
+def published(
+    earlier_pair: tuple[Project, Done], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, Project, Path]:
+    """A project with commits of two releases, pushed in two ways, a clone of it, and the remote."""
+    folder = tmp_path_factory.mktemp("published")
+    project = earlier_pair[0].copy(folder / "project")
+    project.dvc("push")
+    remote = project.path(REMOTE)
+    colleague = project.clone(folder / "colleague")
+    for each in (project, colleague):
+        each.dvc("remote", "modify", "--local", "refcache", "url", str(remote))
+    project.dvc("push", "--all-commits")
+    shutil.copy(project.path(OTHER_VCF), colleague.path(OTHER_VCF))
+    return project, colleague, remote
+
+
+def test_push_keeps_the_remote_out_of_git(published: tuple[Project, Project, Path]) -> None:
+    assert published[0].changed() == []
+
+
+def test_pushed_reference_is_the_same_in_another_clone(
+    published: tuple[Project, Project, Path], tmp_path: Path
+) -> None:
+    project, colleague, _ = published
+    clone = colleague.copy(tmp_path / "clone")
+    clone.dvc("pull", "fetch_ensembl")
+    assert clone.digests(STORE) == project.digests(STORE)
+    assert not clone.path("data/annotated").exists()
+
+
+def test_repro_pull_runs_annotate_only(
+    published: tuple[Project, Project, Path], tmp_path: Path
+) -> None:
+    project, colleague, _ = published
+    clone = colleague.copy(tmp_path / "clone")
+    shutil.rmtree(clone.path(MIRROR))
+    assert sorted(clone.repro("--pull")) == [OTHER, ANNOTATE]
+    assert clone.digests("data/annotated") == project.digests("data/annotated")
+    assert [line for line in clone.changed() if MIRROR not in line] == []
+
+
+def test_remote_holds_both_stores_and_nothing_else(
+    published: tuple[Project, Project, Path], reproduced: Project
+) -> None:
+    project, _, remote = published
+    held = {path.parent.name + path.name for path in remote.rglob("*") if path.is_file()}
+    stores = set(project.digests(STORE).values()) | set(reproduced.digests(STORE).values())
+    assert stores <= held
+    lists = held - stores
+    assert len(lists) == 2
+    assert all(name.endswith(".dir") for name in lists)
+
+
+def test_remote_holds_nothing_of_a_person(
+    published: tuple[Project, Project, Path], reproduced_pair: Project
+) -> None:
+    project, _, remote = published
+    held = digests(remote)
+    assert held
+    private = set[str]()
+    for each in (project, reproduced_pair):
+        private |= set(each.digests("data/annotated").values())
+        private |= set(each.digests("data/vcf").values())
+        private |= set(re.findall(r"[0-9a-f]{32}", each.path("dvc.lock").read_text("utf-8"))) & {
+            name.removesuffix(".dir")
+            for name in _locked(each, "data/annotated/") + _locked(each, "data/vcf/")
+        }
+    assert len(private) == 2 * (2 * 4) + 2
+    names = {name.replace("/", "") for name in held}
+    words = (b"annotated.vcf", b"annotated.parquet", b"data/vcf", b"annotate@", b"/other", b"demo")
+    for digest in private:
+        assert digest not in held.values()
+        assert not [name for name in names if digest in name]
+    for name in held:
+        content = unpacked((remote / name).read_bytes())
+        assert not [word for word in words if word in content], name
+        assert b"#CHROM\tPOS" not in content, name
+
+
+def _locked(project: Project, start: str) -> list[str]:
+    """Return the digests that dvc.lock has for the paths that start like this."""
+    text = project.path("dvc.lock").read_text("utf-8")
+    pattern = rf"path: {re.escape(start)}\S+\n\s+hash: md5\n\s+md5: (\S+)"
+    return re.findall(pattern, text)
+
+
+def test_vcfs_of_samples_are_ignored_by_git(pair: Project) -> None:
+    assert pair.git("check-ignore", OTHER_VCF) == f"{OTHER_VCF}\n"
+    assert OTHER_VCF not in pair.git("ls-files")
+    assert SAMPLE_VCF in pair.git("ls-files")
+
+
+# materialize
+
+
+def test_materialize_reports_what_it_did_and_then_that_all_is_cached(
+    demo: Project, tmp_path: Path, in_process: Callable[..., Path]
+) -> None:
+    project = demo.clone(tmp_path / "clone")
+    root = in_process(project, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
+    results = materialize(project=root)
+    assert list(results) == ["ensembl_annotations", ANNOTATE.replace("annotate", "annotated_vcf")]
+    reference, annotated = results.values()
+    assert (reference["status"], annotated["status"]) == ("downloaded", "annotated")
+    assert (reference["num_downloaded"], reference["release"]) == (25, 116)
+    assert reference["downloaded_bytes"] > 0
+    for name in ("fetch_ensembl", "annotate/sample"):
+        path = project.path(f"metrics/run/{name}.json")
+        path.write_text(json.dumps(project.metrics(f"run/{name}") | {"finished_at": "earlier"}))
+    content = {name: project.metrics(name) for name in ("fetch_ensembl", "annotate/sample")}
+    for result in materialize(project=root).values():
+        assert result["status"] == "cached"
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["finished_at"])
+        assert result["duration_sec"] == 0
+    assert project.metrics("run/fetch_ensembl")["num_downloaded"] == 0
+    assert project.metrics("run/fetch_ensembl")["status"] == "cached"
+    assert project.metrics("run/annotate/sample")["status"] == "cached"
+    assert content == {name: project.metrics(name) for name in content}
+
+
+def test_materialize_command_brings_only_what_is_asked_for(project: Project) -> None:
+    project.set_param("annotate.level", 6)
+    done = project.materialize("ensembl_annotations")
+    assert done.ran == []
+    assert "annotated_vcf" not in done.output
+    done = project.materialize()
+    assert done.ran == [ANNOTATE]
+    assert "\nensembl_annotations: cached\n" in done.output
+    assert "\n  num_variants: 405\n" in done.output
+    assert "\nannotated_vcf@sample: annotated\n" in done.output
+
+
+def test_materialize_removes_what_a_former_sample_left(pair: Project, reproduced: Project) -> None:
+    pair.materialize()
+    assert pair.path("metrics/run/annotate/other.json").exists()
+    params = pair.params()
+    del params["samples"]["other"]
+    pair.write_params(params)
+    done = pair.materialize()
+    assert done.ran == []
+    assert "Removed what sample 'other' left behind" in done.output
+    assert not pair.path("data/annotated/other").exists()
+    assert not pair.path("metrics/annotate/other.json").exists()
+    assert not pair.path("metrics/run/annotate/other.json").exists()
+    assert pair.path("dvc.lock").read_bytes() == reproduced.path("dvc.lock").read_bytes()
+    assert pair.digests(ANNOTATED) == reproduced.digests(ANNOTATED)
+    assert pair.path(OTHER_VCF).exists()
+
+
+def test_forced_materialize_downloads_again_and_changes_nothing(
+    project: Project, in_process: Callable[..., Path]
+) -> None:
+    before, lock = project.digests(STORE), project.path("dvc.lock").read_bytes()
+    results = materialize(["ensembl_annotations"], force=True, project=in_process(project))
+    assert list(results) == ["ensembl_annotations"]
+    assert results["ensembl_annotations"]["status"] == "downloaded"
+    assert results["ensembl_annotations"]["num_downloaded"] == 25
+    assert project.digests(STORE) == before
+    assert project.path("dvc.lock").read_bytes() == lock
+    assert project.changed() == []
+
+
+def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
+    with pytest.raises(UsageError, match=r"'annotated' is not an asset.*annotated_vcf"):
+        materialize(["annotated"], project=reproduced.root)
+    done = reproduced.materialize("annotated", code=2)
+    assert "annotated_vcf" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
+        materialize(project=tmp_path)
+
+
+def test_materialize_works_without_samples(project: Project) -> None:
+    project.set_param("samples", {})
+    done = project.materialize()
+    assert done.ran == []
+    assert "ensembl_annotations: cached" in done.output
+    assert "annotated_vcf" not in done.output.replace("annotated_vcf.", "")
+    assert not project.path(ANNOTATED).exists()
+    assert "annotate@" not in project.path("dvc.lock").read_text("utf-8")
+
+
+@pytest.mark.parametrize("assets", [[], ["annotated_vcf"]])
+def test_fresh_clone_without_samples_gets_the_reference(
+    demo: Project, tmp_path: Path, assets: list[str]
+) -> None:
+    clone = demo.clone(tmp_path / "clone")
+    clone.set_param("samples", {})
+    assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
+    assert len(clone.digests(STORE)) == 27
+
+
+def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) -> None:
+    clone = reproduced.clone(tmp_path / "clone")
+    lock = clone.path("dvc.lock")
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text('utf-8')}", "utf-8")
+    done = clone.materialize(code=None)
+    assert done.code in (1, 2)
+    assert "Error: " in done.output
+    assert "dvc.lock" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:
+    before, intact = project.digests(STORE), project.path(CORRUPTED).read_bytes()
+    corrupt(project)
+    done = project.materialize(
+        "--force", code=1, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads")
+    )
+    assert "homo_sapiens-chr7.vcf.gz: checksum differs" in done.output
+    assert "Traceback" not in done.output
+    run = project.metrics("run/fetch_ensembl")
+    assert run["status"] == "failed"
+    assert run["duration_sec"] > 0
+    assert not list(project.path("data").glob(".ensembl_annotations*"))
+    project.dvc("checkout")
+    assert project.digests(STORE) == before
+    project.path(CORRUPTED).write_bytes(intact)
+    done = project.materialize(ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
+    assert project.digests(STORE) == before
+    assert project.changed() == []
+    assert project.metrics("run/fetch_ensembl")["status"] != "failed"
+
+
+def test_failing_annotation_loses_nothing(pair: Project) -> None:
+    vcf = pair.path(OTHER_VCF)
+    intact, before = vcf.read_bytes(), pair.digests("data/annotated")
+    vcf.write_bytes(intact[: len(intact) // 2])
+    done = pair.materialize(code=1)
+    assert done.ran == [OTHER]
+    assert "other.vcf.gz" in done.output
+    assert "Traceback" not in done.output
+    assert pair.metrics("run/annotate/other")["status"] == "failed"
+    vcf.write_bytes(intact)
+    assert pair.materialize().ran == []
+    assert pair.digests("data/annotated") == before
+    assert pair.changed() == []
+
+
+def test_failure_reaches_python_as_our_error(
+    project: Project, tmp_path: Path, in_process: Callable[..., Path]
+) -> None:
+    corrupt(project)
+    root = in_process(project, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
+    with pytest.raises(EnsemblAnnotationsError, match=r"dvc repro.*failed") as caught:
+        materialize(["ensembl_annotations"], force=True, project=root)
+    assert caught.value.exit_code == 1
+
+
+# Wrong parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
+        ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
+        ("force_downlod", True, "force_downlod: no such parameter. Did you mean 'force_download'?"),
+        ("ensembl.source", "mimi", "Did you mean 'mini'?"),
+        ("ensembl.release", "116", "ensembl.release: "),
+        ("samples.../me", {"vcf": "me.vcf"}, "samples."),
+    ],
+)
+def test_wrong_parameter_is_explained(
+    project: Project, name: str, value: object, message: str
+) -> None:
+    content = project.params()
+    folder, _, last = name.partition(".")
+    (content[folder] if last else content)[last or folder] = value
+    project.write_params(content)
+    done = project.materialize(code=2)
+    assert message in done.output
+    assert "Traceback" not in done.output
+    assert done.ran == []
+
+
+def test_renamed_parameter_is_explained(project: Project) -> None:
+    content = project.params()
+    content["ensembl"]["relese"] = content["ensembl"].pop("release")
+    project.write_params(content)
+    done = project.materialize(code=2)
+    assert "ensembl.relese: no such parameter. Did you mean 'release'?" in done.output
+    assert "ensembl.release: missing" in done.output
+    assert "Traceback" not in done.output
+    done = project.dvc("repro", code=None)
+    assert done.code > 0
+    assert "ensembl.release" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_stage_explains_a_wrong_parameter(project: Project) -> None:
+    before = project.digests("data")
+    project.set_param("ensembl.relese", 116)
+    done = project.dvc("repro", code=255)
+    assert done.ran == [FETCH]
+    assert "ensembl.relese: no such parameter. Did you mean 'release'?" in done.output
+    assert "exited with 2" in done.output
+    assert "Traceback" not in done.output
+    project.write_params({**project.params(), **DEMO})
+    assert project.repro() == []
+    assert project.digests("data") == before
+
+
+# DVC's own views
+
+
+def test_metrics_show_has_content_and_run(reproduced: Project) -> None:
+    shown = reproduced.dvc("metrics", "show", "--json").json()[""]["data"]
+    assert set(shown) == {
+        "metrics/fetch_ensembl.json",
+        "metrics/annotate/sample.json",
+        "metrics/run/fetch_ensembl.json",
+        "metrics/run/annotate/sample.json",
+    }
+    assert shown["metrics/annotate/sample.json"]["data"]["num_records"] == 153
+    assert "peak_memory_mb" in shown["metrics/run/fetch_ensembl.json"]["data"]
+    assert "annotated_percent" in reproduced.dvc("metrics", "show").output
+
+
+def test_metrics_show_works_in_a_fresh_clone(demo: Project, tmp_path: Path) -> None:
+    clone = demo.clone(tmp_path / "clone")
+    assert "num_variants" in clone.dvc("metrics", "show").output
+
+
+def test_dag_shows_the_lineage(reproduced: Project) -> None:
+    lines = reproduced.dvc("dag", "--dot").output.replace('"', "").splitlines()
+    assert {f"{MANIFEST} -> {FETCH};", f"{FETCH} -> {ANNOTATE};"} <= set(lines)
+
+
+def test_params_diff_shows_the_change(project: Project) -> None:
+    project.set_param("ensembl.release", 115)
+    shown = project.dvc("params", "diff", "--json").json()
+    assert shown["params.yaml"] == {"ensembl.release": {"old": 116, "new": 115, "diff": -1}}
+
+
+# What the results say, and what they are the same for
+
+
+def texts(project: Project) -> Iterator[tuple[str, bytes]]:
+    """Yield the content of every result that is kept, uncompressed."""
+    roots = [project.path(name) for name in ("data/ensembl_annotations", "data/annotated")]
+    for root in roots:
+        for path in sorted(root.rglob("*")):
+            if path.suffix == ".parquet":
+                table = pq.read_table(path)
+                yield str(path), repr(table.to_pydict()).encode()
+                yield str(path), repr(table.schema.metadata).encode()
+            if path.is_file():
+                yield str(path), unpacked(path.read_bytes())
+    for path in [project.path("dvc.lock"), *project.path("metrics").rglob("*.json")]:
+        if "run" not in path.relative_to(project.root).parts:
+            yield str(path), path.read_bytes()
+
+
+def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> None:
+    folders = {
+        str(reproduced.root.parent),
+        str(REPO),
+        reproduced.environment["HOME"],
+        reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
+    }
+    contents = list(texts(reproduced))
+    assert len(contents) == 27 + 25 * 2 + 3 + 2 + 1 + 2
+    for name, content in contents:
+        found = [folder for folder in folders if folder.encode() in content]
+        assert not found, name
+
+
+def test_other_mirror_gives_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    before = project.digests("data/ensembl_annotations")
+    mirror = tmp_path / "a mirror"
+    shutil.move(project.path(MIRROR), mirror)
+    project.set_param("sources.mini", {"copy": str(mirror)})
+    downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "downloads")}
+    ran = project.repro("--force", "--single-item", FETCH, **downloads)
+    assert ran == [FETCH]
+    assert project.metrics("run/fetch_ensembl")["num_downloaded"] == 25
+    assert project.digests(STORE) == before
+
+
+def test_forced_run_with_one_thread_gives_the_same_bytes(project: Project) -> None:
+    before = project.digests("data")
+    done = project.materialize("--force", POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1")
+    assert done.ran == [FETCH, ANNOTATE]
+    assert project.digests("data") == before
+    assert project.changed() == []
