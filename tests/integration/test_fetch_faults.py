@@ -5,6 +5,7 @@ Every error is one clear message, exit code 1 or 2, and the store that was there
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import json
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
-from ensembl_annotations.fetch import Layout
+from ensembl_annotations.fetch import Layout, ensure_manifest
 from ensembl_annotations.fetch.verify import bsd_sum
 from tests.support.mirror import HEADER
 from tests.support.vcf import (
@@ -388,6 +389,22 @@ def test_a_sequence_that_is_not_published(mirror: Path, tmp_path: Path) -> None:
     refused(mirror, tmp_path, "FASTA", "21", "MT", options=("--fasta",))
 
 
+def test_sequences_that_are_none_of_these_are_no_error(tmp_path: Path) -> None:
+    """A species whose variation is one file has no sequence of that name; the manifest works."""
+    layout = Layout("mus_musculus", "GRCm39", RELEASE)
+    row = "1\t5\trs5\tA\tG\t.\t.\tdbSNP_156;TSA=SNV\n"
+    for folder, name in (
+        (layout.vcf_folder, "mus_musculus.vcf.gz"),
+        (layout.fasta_folder, layout.fasta_name("1")),
+    ):
+        (tmp_path / "mouse" / folder).mkdir(parents=True)
+        (tmp_path / "mouse" / folder / name).write_bytes(with_rows(row))
+        describe(tmp_path / "mouse" / folder)
+    manifest = ensure_manifest([str(tmp_path / "mouse")], layout, tmp_path / "manifest.json")
+    assert [file.name for file in manifest.vcf] == ["mus_musculus.vcf.gz"]
+    assert manifest.fasta == ()
+
+
 # --- The folder of the store ---------------------------------------------------------------------
 
 
@@ -490,6 +507,25 @@ def test_a_link_to_the_folder(mirror: Path, tmp_path: Path) -> None:
     else:
         invoke("verify", link).succeeded()
     assert [path.name for path in link.parent.rglob(".*")] == []
+
+
+def test_a_swap_that_fails_puts_the_old_store_back(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "place" / "store"
+    fetched(mirror, out)
+    before = snapshot(out)
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if Path(target) == out and (self / "homo_sapiens-chrMT.parquet").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    invoke(*fetch_arguments(mirror, out, "--chromosomes", "MT")).failed("Input/output error")
+    assert snapshot(out) == before
+    assert [path.name for path in out.parent.glob(".*")] == []
 
 
 def test_no_room_for_the_store(mirror: Path, tmp_path: Path) -> None:

@@ -187,7 +187,12 @@ def _new_folder(out: Path) -> Iterator[Path]:
         old = folder.with_name(f"{folder.name}.old")
         if out.exists():
             out.rename(old)
-        folder.rename(out)
+        try:
+            folder.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise explain_os_error(error, out, "writing the reference store") from error
