@@ -20,7 +20,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 
-PATH = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)
 ASSETS = ("ensembl_annotations", "annotated_vcf")
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 

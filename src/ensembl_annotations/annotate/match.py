@@ -26,7 +26,7 @@ from ensembl_annotations.common.contigs import (
 )
 from ensembl_annotations.common.schema import STORE_SCHEMA
 
-_MAX_LOOKUP_POS = 2**31 - 2
+_MAX_LOOKUP_POS = 2**31 - 2**8
 
 
 @dataclass
@@ -84,22 +84,41 @@ class Contigs:
             return length == MT_LENGTH
         return not (self.reference.store.assembly == "GRCh37" and name in ("chrM", "M"))
 
-    def with_shift(self, alleles: pl.DataFrame) -> pl.DataFrame:
-        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS) and ``par``."""
+    def with_lookup(self, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS) and ``par``.
+
+        Notes
+        -----
+        What counts is where the key lies, whatever the padding. Only an ALT that is looked up
+        is flagged; where the contig to look up is not in the store, the reason says so.
+        """
         alleles = alleles.with_columns(
             lookup=pl.col("contig"), shift=pl.lit(0, pl.Int64), par=pl.lit(False)
         )
-        last = pl.col("pos") + pl.col("ref").str.len_bytes() - 1
+        last = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
         for region in self._par:
             inside = (
-                (pl.col("contig") == "Y") & (pl.col("pos") >= region.first) & (last <= region.last)
+                (pl.col("contig") == "Y")
+                & pl.col("reason").is_null()
+                & (pl.col("start") >= region.first - 1)
+                & (last <= region.last)
             )
             alleles = alleles.with_columns(
                 lookup=pl.when(inside).then(pl.lit("X")).otherwise("lookup"),
                 shift=pl.when(inside).then(pl.lit(region.shift, pl.Int64)).otherwise("shift"),
                 par=pl.col("par") | inside,
             )
-        return alleles
+        if not self._par:
+            return alleles
+        absent = [name for name in ("X", "Y") if not self.reference.has(name)]
+        lacking = pl.col("reason").is_null() & pl.col("lookup").is_in(absent)
+        for name, wanted in alleles.filter(lacking).select("chrom", "lookup").unique().iter_rows():
+            place = "the pseudo-autosomal regions, which are on X" if wanted == "X" else "the rest"
+            self.unresolved.setdefault(f"{name} ({place})", "contig_absent")
+        return alleles.with_columns(
+            reason=pl.when(lacking).then(pl.lit("contig_absent")).otherwise("reason"),
+            par=pl.col("par") & ~lacking,
+        )
 
 
 def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataFrame:
@@ -128,9 +147,8 @@ def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataF
         alt_index=pl.int_ranges(0, pl.col("alt").list.len(), dtype=pl.Int32)
     )
     alleles = with_allele_keys(alleles.explode("alt", "alt_index"))
-    alleles = contigs.with_shift(alleles)
     upper_ref, upper_alt = pl.col("ref").str.to_uppercase(), pl.col("alt").str.to_uppercase()
-    return alleles.with_columns(
+    alleles = alleles.with_columns(
         reason=pl.when(pl.col("alt") == ".")
         .then(pl.lit("no_alt"))
         .when(upper_ref == upper_alt)
@@ -139,12 +157,11 @@ def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataF
         .then(pl.lit("symbolic"))
         .when(pl.col("contig_reason").is_not_null())
         .then(pl.col("contig_reason"))
-        .when((pl.col("pos") < 1) | (pl.col("pos") > _MAX_LOOKUP_POS))
+        .when((pl.col("pos") < 1) | (pl.col("start") > _MAX_LOOKUP_POS))
         .then(pl.lit("bad_position"))
-        .when((pl.col("contig") == "Y") & ~pl.col("par") & pl.lit(not contigs.reference.has("Y")))
-        .then(pl.lit("contig_absent"))
         .otherwise(None)
-    ).with_row_index("query")
+    )
+    return contigs.with_lookup(alleles).with_row_index("query")
 
 
 def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -175,9 +192,10 @@ def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFr
             "code",
             "deleted",
             "inserted",
+            # Padding of a pseudo-autosomal record may lie outside the region, where X differs.
             start=pl.col("start") + pl.col("shift"),
-            pos=pl.col("pos") + pl.col("shift"),
-            ref=pl.col("ref").str.to_uppercase(),
+            pos=pl.when("par").then(pl.col("start") + 1).otherwise("pos") + pl.col("shift"),
+            ref=pl.when("par").then("deleted").otherwise(pl.col("ref").str.to_uppercase()),
         )
         queries, wrong = _check_sequence(queries, contig, reference)
         found, why_not = _match_contig(queries, contig, reference)

@@ -20,6 +20,7 @@ BATCH_BYTES = 4 << 20
 MAX_POS = 2**31 - 1
 CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
+INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
 _MAX_HEADER_BYTES = 256 << 20
 
 
@@ -54,15 +55,15 @@ class Header:
         """Return the declared contigs and their lengths."""
         found: dict[str, int | None] = {}
         for line in self.lines:
-            match = re.match(rb"##contig=<(?:.*,)?ID=([^,>]+)", line)
+            match = re.match(rb'##contig=<(?:[^"]*,)?\s*ID="?([^",>]+)', line)
             if match:
-                length = re.search(rb"[<,]length=(\d+)", line)
+                length = re.search(rb'[<,]\s*length="?(\d+)', line)
                 found[match[1].decode("utf-8", "replace")] = int(length[1][:18]) if length else None
         return found
 
     def info_ids(self) -> set[str]:
         """Return the declared INFO keys."""
-        matches = (re.match(rb"##INFO=<(?:.*,)?ID=([^,>]+)", line) for line in self.lines)
+        matches = (re.match(INFO_ID, line) for line in self.lines)
         return {match[1].decode("utf-8", "replace") for match in matches if match}
 
 
@@ -209,6 +210,11 @@ class VcfReader:
                 lines.append(line)
         header = Header(lines)
         expected = ["#CHROM", *NAMES[1:8]]
+        if header.columns[8:] == ["FORMAT"]:
+            raise self._fail(
+                f"line {len(lines)}: found FORMAT but no sample, expected at least one.",
+                "Remove the FORMAT column ('bcftools view -G').",
+            )
         if header.columns[:8] != expected or len(header.columns) == 9:
             raise self._fail(
                 f"line {len(lines)}: expected the columns {' '.join(expected)} separated by tabs, "

@@ -156,6 +156,8 @@ class Reference:
             return cached[index]
 
         def bases(start: int, length: int) -> str:
+            if not length:
+                return ""
             first, last = start // SEQUENCE_ROW_BASES, (start + length - 1) // SEQUENCE_ROW_BASES
             text = "".join(row(index) for index in range(first, last + 1))
             begin = start - first * SEQUENCE_ROW_BASES

@@ -42,8 +42,9 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         ``query``, ``id`` (rs by ascending number, then others bytewise) and the values of the
-        ID. Where several published records of one ID match an ALT, terms are united, a record
-        with several ALTs wins `multi`, and a value they disagree on is null.
+        ID. Where several published records of one ID match an ALT, terms are united, they are
+        the ALT's only if each record's are, one with several ALTs wins `multi`, and a value they
+        disagree on is null.
     """
     named = hits.with_columns(
         id=pl.when(pl.col("rs") > 0)
@@ -59,8 +60,14 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
     if named.select(key).is_duplicated().any():
         named = named.group_by(key, maintain_order=True).agg(
             pl.col("multi").any(),
-            *(_united(name) for name in ("allele_clin", "clin", "evidence", "source")),
-            *(_agreed(name) for name in ("tsa", "ma", "maf", "mac", "aa")),
+            pl.when(pl.col("clin_certain").all()).then(_united("clin")).alias("allele_clin"),
+            *(_united(name) for name in ("clin", "evidence", "source")),
+            *(_agreed(name) for name in ("tsa", "ma", "aa")),
+            # A frequency means nothing without its minor allele.
+            *(
+                pl.when(pl.col("ma").n_unique() == 1).then(_agreed(name)).alias(name)
+                for name in ("maf", "mac")
+            ),
             pl.col("af"),
         )
     else:
@@ -172,8 +179,7 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         ``row``, ``tags`` (``KEY=value`` joined by ``;``), ``ids`` (list of String, encoded).
     """
-    looked_up = ~pl.col("reason").is_in(["no_alt", "symbolic", "same_as_ref"]).fill_null(False)
-    table = alleles.select("query", "row", par=pl.col("par") & looked_up)
+    table = alleles.select("query", "row", "par")
     table = table.join(slots(by_id), on="query", how="left", maintain_order="left")
     some = (pl.col("ENS_ID").is_not_null() | pl.col("par")).any().over("row")
     table = table.filter(some)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ensembl_annotations.annotate.read import ID, INFO, Batch, Header
+from ensembl_annotations.annotate.read import ID, INFO, INFO_ID, Batch, Header
 from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.provenance import METADATA_KEY, structured_header_line
@@ -99,7 +99,7 @@ def header_bytes(
 
 
 def _is_our_line(line: bytes) -> bool:
-    match = re.match(rb"##INFO=<(?:.*,)?ID=([^,>]+)", line)
+    match = re.match(INFO_ID, line)
     if match:
         return match[1].decode("utf-8", "replace") in TAG_IDS
     return line.startswith(f"##{METADATA_KEY}=".encode())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import polars as pl
 
@@ -183,7 +183,8 @@ def _without_key(rows: pl.DataFrame) -> pl.DataFrame:
 
 def one_minus(frequency: str) -> str:
     """Return 1 - `frequency` in decimal arithmetic, as text without an exponent."""
-    return format(Decimal(1) - Decimal(frequency), "f")
+    # Wide enough for the smallest exponent that `is_frequency` lets through.
+    return format(Context(prec=1100).subtract(Decimal(1), Decimal(frequency)), "f")
 
 
 def is_frequency(text: str) -> bool:
@@ -205,10 +206,11 @@ def minor_allele_fits(ref: str, alts: Sequence[str], minor: str) -> tuple[bool, 
     ALT without the anchor base it shares with REF (``-`` when nothing is left). An anchor base
     is there only where the alleles differ in length.
     """
+    ref, alts, minor = ref.upper(), [alt.upper() for alt in alts], minor.upper()
     anchored = any(len(alt) != len(ref) for alt in alts)
 
     def published(alt: str) -> str:
-        if anchored and alt and alt[0] == ref[0]:
+        if anchored and ref and alt[:1] == ref[:1]:
             return alt[1:] or "-"
         return alt
 

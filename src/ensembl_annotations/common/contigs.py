@@ -39,8 +39,8 @@ _REFSEQ_VERSIONS = (
 )  # fmt: skip
 
 _ASSEMBLY_WORDS = {
-    "GRCh38": r"grch38|hg38|hs38|b38|gca_000001405\.(?:1[5-9]|2\d)|gcf_000001405\.(?:2[6-9]|[34]\d)",
-    "GRCh37": r"grch37|hg19|hs37|b37|g1k_v37|gca_000001405\.(?:1|14)(?!\d)|gcf_000001405\.(?:13|25)",
+    "GRCh38": r"grch38|hg38|hs38|b38|assembly38|gca_000001405\.(?:1[5-9]|2\d)|gcf_000001405\.(?:2[6-9]|[34]\d)",
+    "GRCh37": r"grch37|hg19|hs37|b37|assembly19|g1k_v37|gca_000001405\.(?:1|14)(?!\d)|gcf_000001405\.(?:13|25)",
     "T2T-CHM13": r"chm13|t2t|(?<![a-z])hs1(?!\d)",
     "NCBI36": r"hg18|ncbi36|b36",
 }
@@ -58,7 +58,7 @@ def assemblies_named(text: str) -> list[str]:
     return [
         assembly
         for assembly, words in _ASSEMBLY_WORDS.items()
-        if re.search(rf"(?<![a-z0-9])(?:human_)?(?:{words})", lowered)
+        if re.search(rf"(?<![a-z0-9])(?:human_|homo_sapiens_)?(?:{words})", lowered)
     ]
 
 

@@ -164,7 +164,7 @@ ANNOTATION = (
 """What annotation adds to the table."""
 
 REASONS = {
-    "allele_differs": "Ensembl has a variant at this site, with another allele",
+    "allele_differs": "Ensembl has a variant at this site, with another allele or with none given",
     "site_unknown": "Ensembl has no variant at this site",
     "ref_mismatch": "REF disagrees with the reference's bases",
     "contig_absent": "the reference has no such contig",

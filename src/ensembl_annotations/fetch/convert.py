@@ -168,6 +168,7 @@ def _well_formed(lines: Lines, line_number: int, chromosome: str, result: Conver
         checks = {
             "the CHROM is another chromosome's": (pl.col("chrom") != chromosome)
             & (chromosome != "all"),
+            "the CHROM is not a plain name": ~pl.col("chrom").str.contains(r"^[A-Za-z0-9][\w.-]*$"),
             "POS is not a number": pl.col("pos").str.contains(r"^\d{1,10}$").not_()
             | (pl.col("pos").cast(pl.Int64, strict=False).fill_null(_MAX_POS + 1) > _MAX_POS),
             "no ID": pl.col("id").is_in(["", "."]),
@@ -277,6 +278,10 @@ def split_ids(ids: pl.Series) -> pl.DataFrame:
     )
 
 
+def _upper(name: str) -> pl.Expr:
+    return pl.col(name).str.to_uppercase()
+
+
 def per_allele(records: pl.DataFrame) -> pl.DataFrame:
     """Split records into one row per ALT, with its key, frequency and clinical certainty.
 
@@ -298,7 +303,7 @@ def per_allele(records: pl.DataFrame) -> pl.DataFrame:
         .explode("alt", "alt_index")
     )
     only = pl.col("num_alts") == 1
-    minor_is_ref = (pl.col("ma") == pl.col("ref")).fill_null(False)
+    minor_is_ref = _upper("ma").eq(_upper("ref")).fill_null(False)
     alleles = with_allele_keys(alleles).with_columns(clin_certain=only & ~minor_is_ref)
     return _with_frequency(alleles)
 
@@ -309,7 +314,7 @@ def _with_frequency(alleles: pl.DataFrame) -> pl.DataFrame:
         (pl.col("num_alts") == 1)
         & (pl.col("ref").str.len_bytes() == 1)
         & (pl.col("alt").str.len_bytes() == 1)
-        & (pl.col("ref") != pl.col("alt"))
+        & (_upper("ref") != _upper("alt"))
     )
     frequencies = alleles["maf"].drop_nulls().unique().to_list()
     complement = {text: one_minus(text) for text in frequencies}
@@ -328,9 +333,9 @@ def _with_frequency(alleles: pl.DataFrame) -> pl.DataFrame:
     return alleles.join(
         table, on=["record", "alt_index"], how="left", maintain_order="left"
     ).with_columns(
-        af=pl.when(known & snv & (pl.col("ma") == pl.col("alt")))
+        af=pl.when(known & snv & (_upper("ma") == _upper("alt")))
         .then(pl.col("maf"))
-        .when(known & snv & (pl.col("ma") == pl.col("ref")))
+        .when(known & snv & (_upper("ma") == _upper("ref")))
         .then(pl.col("maf").replace_strict(complement, default=None, return_dtype=pl.String))
         .otherwise(pl.col("hard_af"))
     )

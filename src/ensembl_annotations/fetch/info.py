@@ -38,7 +38,7 @@ class InfoParser:
     source_flags : dict of str to str
         The file's source flags (``dbSNP_156``) and their names without version (``dbSNP``).
     source_versions : dict of str to str
-        Version of each database, from the header and the records.
+        Version of each database, from the header.
     """
 
     source_flags: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class InfoParser:
         -----
         A source flag ends with its version; a declared flag without one is kept as an
         unknown entry. In a record, an undeclared flag of a known database and another
-        version is a source flag too.
+        version is a source flag too, and is kept as it is among the unknown entries.
         """
         for line in lines:
             match = re.match(r"##INFO=<ID=(?P<id>[^,]+),Number=0,Type=Flag", line)
@@ -75,16 +75,20 @@ class InfoParser:
         values: dict[str, str] = {}
         for entry in text.split(";") if text != "." else ():
             key, equals, value = entry.partition("=")
-            if not entry:
+            if not entry or entry in ("E_", "CLIN_"):
                 evidence.append(UNNAMED_ENTRY)
-            elif entry.startswith("E_") and not equals:
-                evidence.append(entry[2:])
-            elif entry.startswith("CLIN_") and not equals:
-                clin.append(entry[5:])
             elif equals and key not in values and _is_valid(key, value):
                 values[key] = value
-            elif not equals and (name := self._source_name(entry)):
+            elif equals or "|" in entry:
+                other.append(entry)
+            elif entry.startswith("E_"):
+                evidence.append(entry[2:])
+            elif entry.startswith("CLIN_"):
+                clin.append(entry[5:])
+            elif name := self._source_name(entry):
                 source.append(name)
+                if entry not in self.source_flags:
+                    other.append(entry)
             else:
                 other.append(entry)
         return Info(
@@ -103,10 +107,8 @@ class InfoParser:
         if name := self.source_flags.get(flag):
             return name
         match = _VERSIONED.fullmatch(flag)
-        if match and match["name"] in self.source_flags.values():
-            self.source_flags[flag] = match["name"]
-            return match["name"]
-        return None
+        known = match is not None and match["name"] in self.source_flags.values()
+        return match["name"] if match and known else None
 
 
 def _is_valid(key: str, value: str) -> bool:
@@ -116,7 +118,8 @@ def _is_valid(key: str, value: str) -> bool:
         return is_frequency(value)
     if key == "MAC":
         return (
-            value.isascii()
+            len(value) <= 10
+            and value.isascii()
             and value.isdigit()
             and str(int(value)) == value
             and int(value) < _MAX_COUNT

@@ -60,7 +60,7 @@ class ChromosomeWriter:
 
     def add(self, alleles: pl.DataFrame) -> None:
         rows = alleles.select(STORE_SCHEMA.names)
-        self._in_order = self._in_order and _least(rows) >= self._written_to
+        self._in_order = self._in_order and _least(rows) > self._written_to
         settled_below = int(rows["pos"][-1]) - 1
         merged = rows if self._waiting is None else pl.concat([self._waiting, rows])
         merged = merged.sort(_KEY, maintain_order=True)
