@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +21,17 @@ class Stores:
     without_sequence: Path
 
 
-@pytest.fixture(
-    scope="session", params=["whole", "pieces"], ids=["one-batch", "a-line-a-batch-a-row-a-group"]
-)
-def stores(
+@pytest.fixture(scope="session", params=[False, True], ids=["whole", "in-pieces"])
+def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stores]:
-    """Build the stores; once as usual, once with every batch and row group as small as can be."""
+) -> tuple[Stores, bool]:
+    """Build the stores; once as usual, once with a row group per row."""
+    in_pieces: bool = request.param
+    base = tmp_path_factory.mktemp("conformance")
     with pytest.MonkeyPatch.context() as patch:
-        base = tmp_path_factory.mktemp("conformance")
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
-        if request.param == "pieces":
+        if in_pieces:
             patch.setattr(store, "ROW_GROUP_ROWS", 1)
-            patch.setattr(VcfReader, "batch_bytes", 1)
         write_mirror(base / "mirror", RECORDS, SEQUENCES)
         write_mirror(base / "mirror", RECORDS, assembly="GRCh37")
         made = Stores(base / "grch38", base / "grch37", base / "without_sequence")
@@ -44,4 +41,13 @@ def stores(
         )
         fetch_ensembl(made.grch37, mirrors=mirrors, release=116, assembly="GRCh37")
         fetch_ensembl(made.without_sequence, mirrors=mirrors, release=116)
-        yield made
+    return made, in_pieces
+
+
+@pytest.fixture
+def stores(built: tuple[Stores, bool], monkeypatch: pytest.MonkeyPatch) -> Stores:
+    """Give the stores; where they are in pieces, each test reads a line a batch."""
+    made, in_pieces = built
+    if in_pieces:
+        monkeypatch.setattr(VcfReader, "batch_bytes", 1)
+    return made

@@ -212,7 +212,7 @@ class VcfReader:
         expected = ["#CHROM", *NAMES[1:8]]
         if header.columns[8:] == ["FORMAT"]:
             raise self._fail(
-                f"line {len(lines)}: found FORMAT but no sample, expected at least one.",
+                f"line {len(lines)}: the columns end with FORMAT, expected at least one sample behind it.",
                 "Remove the FORMAT column ('bcftools view -G').",
             )
         if header.columns[:8] != expected or len(header.columns) == 9:
