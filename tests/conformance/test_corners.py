@@ -1,0 +1,135 @@
+"""Corners of the rules: what lies at an edge, and what published rows can look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations import fetch_ensembl
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.fetch import convert, store
+from tests.support.mirror import Row, write_mirror
+from tests.support.results import GRCH38, annotate_text
+
+ONE: list[Row] = [
+    (100, "rs1", "", "A", "dbSNP_156;MA=A;MAF=0.1"),
+    (110, "rs2", "a", "G", "dbSNP_156;CLIN_pathogenic;MA=A;MAF=0.1"),
+    (120, "rs3", "A", "G", "dbSNP_156;MA=A;MAF=0.1"),
+    (120, "rs3", "A", "G", "dbSNP_156;CLIN_benign"),
+    (130, "rs4", "A", "G", "dbSNP_156;E_;E_Freq;CLIN_benign;CLIN_a|b"),
+    (140, "rs5", "A", "G", f"dbSNP_156;MAC={'9' * 5000}"),
+    (150, "rs6", "A", "G", "dbSNP_157"),
+]
+X: list[Row] = [
+    (10001, "rs12", "C", "T", "dbSNP_156"),
+    (1_000_000, "rs10", "A", "G", "dbSNP_156"),
+    (2_781_479, "rs11", "A", "G", "dbSNP_156"),
+]
+
+
+def build(base: Path, records: dict[str, list[Row]]) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
+        write_mirror(base / "mirror", records)
+        fetch_ensembl(base / "store", mirrors=[str(base / "mirror")], release=116)
+    return base / "store"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("corners"), {"1": ONE, "X": X, "Y": []})
+
+
+def test_lower_case_ref_is_the_minor_allele(whole: Path, tmp_path: Path) -> None:
+    found = annotate_text(tmp_path, whole, ["1 110 . A G . . ."])
+    assert found.ours()["ENS_AF"] == "0.9"
+    assert "ENS_CLIN" not in found.ours()
+
+
+def test_terms_are_certain_only_if_every_record_of_the_id_says_so(
+    whole: Path, tmp_path: Path
+) -> None:
+    found = annotate_text(tmp_path, whole, ["1 120 . A G . . ."])
+    assert found.ours()["ENS_RSCLIN"] == "rs3|benign"
+    assert not {"ENS_CLIN", "ENS_MAF"} & set(found.ours())
+
+
+def test_no_entry_is_lost(whole: Path, tmp_path: Path) -> None:
+    found = annotate_text(tmp_path, whole, ["1 130 . A G . . .", "1 150 . A G . . ."])
+    assert found.ours()["ENS_EVIDENCE"] == "rs4|unnamed_entry|Freq"
+    assert found.ours()["ENS_CLIN"] == "benign"
+    package = (whole / "datapackage.json").read_text()
+    assert all(f'"{key}": 1' in package for key in ("CLIN_a|b", "MAC", "dbSNP_157"))
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("2781479 . A G", "rs11"),
+        ("2781479 . AC GC", "rs11"),
+        ("10001 . C T", "rs12"),
+        ("10000 . NC NT", "rs12"),
+    ],
+)
+def test_a_key_in_the_par_counts_whatever_its_padding(
+    query: str, ids: str, whole: Path, tmp_path: Path
+) -> None:
+    found = annotate_text(tmp_path, whole, [f"chrY {query} . . ."])
+    assert found.ours()["ENS_ID"] == ids
+    assert found.ours()["ENS_PAR"] == "True"
+
+
+def test_only_what_is_looked_up_is_flagged(whole: Path, tmp_path: Path) -> None:
+    queries = ["chrY 1000000 . A <DEL> . . .", "chrY 1000000 . A . . . ."]
+    found = annotate_text(tmp_path, whole, queries)
+    assert found.table["ens_par"].to_list() == [False, False]
+    assert found.metrics["num_par"] == 0
+    found = annotate_text(tmp_path, whole, ["chrY 1000000 . A G . . ."], chromosomes=["X"])
+    assert (found.ours(), found.reasons()) == ({}, ["not_requested"])
+
+
+def test_the_par_without_x_is_absent_and_said_so(tmp_path: Path) -> None:
+    made = build(tmp_path, {"Y": [(3_000_000, "rs99", "A", "G", "dbSNP_156")]})
+    found = annotate_text(tmp_path, made, ["chrY 1000000 . A G . . ."])
+    assert (found.ours(), found.reasons()) == ({}, ["contig_absent"])
+    assert any("chrY" in message for message in found.messages)
+
+
+def test_a_key_that_can_not_be_looked_up_is_kept(whole: Path, tmp_path: Path) -> None:
+    found = annotate_text(tmp_path, whole, ["1 2147483646 . ACGTA ACGTC . . ."])
+    assert found.reasons() == ["bad_position"]
+
+
+def test_an_id_inside_a_description_does_not_hide_a_tag(whole: Path, tmp_path: Path) -> None:
+    line = '##INFO=<ID=ENS_ID,Number=A,Type=String,Description="old,ID=foo">'
+    with pytest.raises(InputError, match="ENS_ID"):
+        annotate_text(tmp_path, whole, ["1 110 . A G . . ."], [*GRCH38, line])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "##contig=<ID=1, length=249250621>",
+        '##contig=<ID="chr1",length="249250621">',
+        "##reference=Homo_sapiens_assembly19.fasta",
+    ],
+)
+def test_other_forms_of_a_header_tell_the_build(line: str, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="GRCh37"):
+        annotate_text(tmp_path, whole, ["1 110 . A G . . ."], ["##fileformat=VCFv4.2", line])
+
+
+@pytest.mark.parametrize("batch_bytes", [300, 5000])
+def test_the_store_does_not_depend_on_how_it_was_read(
+    batch_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "ROW_GROUP_ROWS", 4)
+    rows: list[Row] = [
+        (pos, f"rs{pos}", "AC", "A,G,ACC", "dbSNP_156;MA=G;MAF=0.2") for pos in range(1, 120)
+    ]
+    first = build(tmp_path / "a", {"1": rows})
+    monkeypatch.setattr(convert, "BATCH_BYTES", batch_bytes)
+    second = build(tmp_path / "b", {"1": rows})
+    for path in first.iterdir():
+        assert (second / path.name).read_bytes() == path.read_bytes()
