@@ -24,6 +24,7 @@ ONE: list[Row] = [
 X: list[Row] = [
     (10001, "rs12", "C", "T", "dbSNP_156"),
     (1_000_000, "rs10", "A", "G", "dbSNP_156"),
+    (1_000_010, "rs13", "G", "GAT", "dbSNP_156"),
     (2_781_479, "rs11", "A", "G", "dbSNP_156"),
 ]
 
@@ -78,6 +79,15 @@ def test_a_key_in_the_par_counts_whatever_its_padding(
     found = annotate_text(tmp_path, whole, [f"chrY {query} . . ."])
     assert found.ours()["ENS_ID"] == ids
     assert found.ours()["ENS_PAR"] == "True"
+
+
+@pytest.mark.parametrize(("anchor", "reason"), [("G", None), ("C", "ref_mismatch")])
+def test_padding_inside_the_par_is_checked(
+    anchor: str, reason: str | None, whole: Path, tmp_path: Path
+) -> None:
+    found = annotate_text(tmp_path, whole, [f"chrY 1000010 . {anchor} {anchor}AT . . ."])
+    assert found.tags().get("ENS_ID") == (None if reason else "rs13")
+    assert found.reasons() == [reason]
 
 
 def test_only_what_is_looked_up_is_flagged(whole: Path, tmp_path: Path) -> None:

@@ -85,15 +85,19 @@ class Contigs:
         return not (self.reference.store.assembly == "GRCh37" and name in ("chrM", "M"))
 
     def with_lookup(self, alleles: pl.DataFrame) -> pl.DataFrame:
-        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS) and ``par``.
+        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS), ``par``, ``clip``.
 
         Notes
         -----
         What counts is where the key lies, whatever the padding. Only an ALT that is looked up
-        is flagged; where the contig to look up is not in the store, the reason says so.
+        is flagged; where the contig to look up is not in the store, the reason says so. `clip`
+        is true where padding lies outside the pseudo-autosomal region, where X differs from Y.
         """
         alleles = alleles.with_columns(
-            lookup=pl.col("contig"), shift=pl.lit(0, pl.Int64), par=pl.lit(False)
+            lookup=pl.col("contig"),
+            shift=pl.lit(0, pl.Int64),
+            par=pl.lit(False),
+            clip=pl.lit(False),
         )
         last = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
         for region in self._par:
@@ -103,7 +107,11 @@ class Contigs:
                 & (pl.col("start") >= region.first - 1)
                 & (last <= region.last)
             )
+            whole = (pl.col("pos") >= region.first) & (
+                pl.col("pos") + pl.col("ref").str.len_bytes() - 1 <= region.last
+            )
             alleles = alleles.with_columns(
+                clip=pl.col("clip") | (inside & ~whole),
                 lookup=pl.when(inside).then(pl.lit("X")).otherwise("lookup"),
                 shift=pl.when(inside).then(pl.lit(region.shift, pl.Int64)).otherwise("shift"),
                 par=pl.col("par") | inside,
@@ -192,10 +200,9 @@ def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFr
             "code",
             "deleted",
             "inserted",
-            # Padding of a pseudo-autosomal record may lie outside the region, where X differs.
             start=pl.col("start") + pl.col("shift"),
-            pos=pl.when("par").then(pl.col("start") + 1).otherwise("pos") + pl.col("shift"),
-            ref=pl.when("par").then("deleted").otherwise(pl.col("ref").str.to_uppercase()),
+            pos=pl.when("clip").then(pl.col("start") + 1).otherwise("pos") + pl.col("shift"),
+            ref=pl.when("clip").then("deleted").otherwise(pl.col("ref").str.to_uppercase()),
         )
         queries, wrong = _check_sequence(queries, contig, reference)
         found, why_not = _match_contig(queries, contig, reference)
