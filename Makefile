@@ -94,7 +94,8 @@ lint: $(READY) ## Check style, types and the import rules between the sub-packag
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## Measure speed and memory of annotation
+bench: $(READY) tools ## Measure speed and memory of fetching and annotating, against other tools
+	@$(BIN)/python benchmarks/fetch.py
 	@$(BIN)/python benchmarks/annotate.py
 
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed

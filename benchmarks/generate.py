@@ -1,152 +1,283 @@
-"""Seeded data in Ensembl's form: a release with one chromosome, and a genome to annotate."""
+"""Seeded data in Ensembl's form: a release of any size, and genomes to annotate with it.
+
+Every batch of records is a function of (seed, chromosome, number of the batch) alone, so a
+chromosome of any size is written in bounded memory, and a query is drawn from a release by making
+its records again instead of reading them.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import polars as pl
+from genome import TELOMERE_BP, Array, Chromosome, make_tile, tab_separated
+from info import HEADER, make_info
+from queries import write_calls
+from records import make_records
 
 from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.verify import bsd_sum
 
-CHROMOSOME = "21"
-HEADER = f"""\
-##fileformat=VCFv4.1
-##source=ensembl;version=116;url=https://e116.ensembl.org/homo_sapiens
-##INFO=<ID=dbSNP_156,Number=0,Type=Flag,Description="Variants imported from dbSNP">
-##INFO=<ID=TSA,Number=1,Type=String,Description="Type of sequence alteration">
-##INFO=<ID=E_Freq,Number=0,Type=Flag,Description="Frequency">
-##INFO=<ID=E_TOPMed,Number=0,Type=Flag,Description="TOPMed">
-##INFO=<ID=E_gnomAD,Number=0,Type=Flag,Description="gnomAD">
-##INFO=<ID=MA,Number=1,Type=String,Description="Minor Allele">
-##INFO=<ID=MAF,Number=1,Type=Float,Description="Minor Allele Frequency">
-##INFO=<ID=MAC,Number=1,Type=Integer,Description="Minor Allele Count">
-##contig=<ID={CHROMOSOME},length=46709983>
-#CHROM	POS	ID	REF	ALT	QUAL	FILTER	INFO
-"""
-QUERY_HEADER = f"""\
-##fileformat=VCFv4.2
-##contig=<ID={CHROMOSOME},length=46709983>
-##INFO=<ID=AC,Number=A,Type=Integer,Description="Allele count">
-##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">
-##INFO=<ID=MQ,Number=1,Type=Float,Description="Mapping quality">
-##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">
-##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Depth per allele">
-##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Depth">
-##FORMAT=<ID=GQ,Number=1,Type=Integer,Description="Quality">
-#CHROM	POS	ID	REF	ALT	QUAL	FILTER	INFO	FORMAT	S1
-"""
-BASES = np.array(list("ACGT"))
-_BATCH = 1_000_000
+RECIPE = 1
+"""Counts up with every change of what a seed gives."""
+
+DESCRIPTION = "generated.json"
+LAYOUT = Layout("homo_sapiens", "GRCh38", 116)
+LINE_BASES = 60
 
 
-def write_bgzf(path: Path, header: str, columns: pl.DataFrame) -> None:
+@dataclass(frozen=True)
+class Release:
+    """A generated release on disk.
+
+    Attributes
+    ----------
+    folder : Path
+        The base of the tree, what a mirror's address names.
+    chromosomes : dict of str to Chromosome
+    """
+
+    folder: Path
+    chromosomes: dict[str, Chromosome]
+
+    def vcf(self, chromosome: str) -> Path:
+        return self.folder / LAYOUT.vcf_folder / f"homo_sapiens-chr{chromosome}.vcf.gz"
+
+    def fasta(self, chromosome: str) -> Path:
+        return self.folder / LAYOUT.fasta_folder / LAYOUT.fasta_name(chromosome)
+
+
+def open_release(folder: Path) -> Release:
+    """Return the release that `write_release` wrote into a folder.
+
+    Raises
+    ------
+    SystemExit
+        Where there is none, or it is of another version of this file.
+    """
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text())
+    except FileNotFoundError:
+        sys.exit(f"{folder}: no {DESCRIPTION}; write a release there first.")
+    if content["recipe"] != RECIPE:
+        sys.exit(f"{folder}: written by an older version of this script; remove it.")
+    made = [Chromosome(**item) for item in content["chromosomes"]]
+    return Release(folder, {item.name: item for item in made})
+
+
+def write_release(
+    out: Path,
+    chromosomes: Sequence[str],
+    num_records: int,
+    seed: int,
+    *,
+    fasta: bool = False,
+    num_bad: int = 0,
+) -> Release:
+    """Write a mirror of a release: the same bytes for the same arguments.
+
+    Parameters
+    ----------
+    out : Path
+        The base of the tree.
+    chromosomes : sequence of str
+        Ensembl's names.
+    num_records : int
+        Records of each chromosome, without the malformed ones.
+    seed : int
+    fasta : bool
+        Write the sequences too.
+    num_bad : int
+        Malformed rows of each chromosome.
+    """
+    made = [Chromosome(name, num_records, seed) for name in chromosomes]
+    release = Release(out, {item.name: item for item in made})
+    for item in made:
+        path = release.vcf(item.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_vcf(path, item, num_bad)
+        if fasta:
+            path = release.fasta(item.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_fasta(path, item)
+    _write_checksums([release.vcf(item.name) for item in made])
+    if fasta:
+        _write_checksums([release.fasta(item.name) for item in made])
+    content = {"recipe": RECIPE, "chromosomes": [asdict(item) for item in made]}
+    (out / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")
+    return release
+
+
+def _write_vcf(path: Path, chromosome: Chromosome, num_bad: int) -> None:
+    batches = chromosome.num_batches
     with path.open("wb") as handle:
         writer = BgzfWriter(handle, level=6)
-        writer.write(header.encode())
-        for begin in range(0, len(columns), _BATCH):
-            lines = columns[begin : begin + _BATCH].select(pl.concat_str(pl.all(), separator="\t"))
-            writer.write(("\n".join(lines.to_series().to_list()) + "\n").encode())
+        writer.write(HEADER.encode())
+        for batch in range(batches):
+            records = make_records(chromosome, batch, make_tile(chromosome, batch))
+            info = make_info(chromosome.draw(batch, 2), records)
+            first_base = chromosome.tile_begin(batch) + 1
+            columns = records.select(
+                pl.lit(chromosome.name),
+                pl.col("at") + first_base,
+                "id",
+                "ref",
+                "alt",
+                pl.lit(".").alias("qual"),
+                pl.lit(".").alias("filter"),
+                info,
+            )
+            writer.write(tab_separated(columns))
+            begin, end = (num_bad * number // batches for number in (batch, batch + 1))
+            pos = int(columns["at"][-1])
+            writer.write(b"".join(_bad_row(chromosome.name, pos, n) for n in range(begin, end)))
         writer.finish()
 
 
-def reference_records(count: int, seed: int) -> pl.DataFrame:
-    """Return published records: 88 % SNVs, 6 % with two ALTs, the rest short indels."""
-    draw = np.random.default_rng(seed)
-    pos = np.sort(draw.choice(np.arange(100, min(46_000_000, 4 * count)), count, replace=False))
-    ref = draw.integers(0, 4, count)
-    alt = (ref + draw.integers(1, 4, count)) % 4
-    other = (alt + 1 + (alt + 1 == ref)) % 4
-    other = np.where(other == ref, (other + 1) % 4, other)
-    kind = draw.random(count)
-    refs, alts = BASES[ref].astype(object), BASES[alt].astype(object)
-    two = (kind >= 0.88) & (kind < 0.94)
-    alts[two] = alts[two] + "," + BASES[other][two]
-    insertion = (kind >= 0.94) & (kind < 0.97)
-    alts[insertion] = refs[insertion] + alts[insertion] + BASES[other][insertion]
-    deletion = kind >= 0.97
-    alts[deletion] = refs[deletion]
-    refs[deletion] = refs[deletion] + BASES[other][deletion]
-    frame = pl.DataFrame(
-        {
-            "pos": pos,
-            "id": draw.choice(np.arange(1, 20 * count), count, replace=False),
-            "ref": pl.Series(refs.tolist()),
-            "alt": pl.Series(alts.tolist()),
-            "maf": np.round(draw.random(count) / 2, 4),
-            "known": draw.random(count) < 0.08,
-            "evidence": draw.integers(0, 4, count),
-        }
-    ).with_columns(snv=pl.col("ref").str.len_bytes() + pl.col("alt").str.len_bytes() == 2)
-    minor = pl.col("maf").cast(pl.String)
-    info = pl.concat_str(
-        pl.lit("dbSNP_156;TSA="),
-        pl.when(pl.col("ref").str.len_bytes() > 1)
-        .then(pl.lit("deletion"))
-        .when(pl.col("alt").str.contains(r"^\w,|^\w$"))
-        .then(pl.lit("SNV"))
-        .otherwise(pl.lit("insertion")),
-        pl.lit(";E_Freq"),
-        pl.when(pl.col("evidence") > 0).then(pl.lit(";E_TOPMed")).otherwise(pl.lit("")),
-        pl.when(pl.col("evidence") > 2).then(pl.lit(";E_gnomAD")).otherwise(pl.lit("")),
-        pl.when(pl.col("known") & pl.col("snv"))
-        .then(
-            pl.concat_str(
-                pl.lit(";MA="),
-                "alt",
-                pl.lit(";MAF="),
-                minor,
-                pl.lit(";MAC="),
-                (pl.col("maf") * 5008).cast(pl.Int64).cast(pl.String),
-            )
-        )
-        .otherwise(pl.lit("")),
+def _bad_row(chromosome: str, pos: int, number: int) -> bytes:
+    rows = (
+        f"{chromosome}\t{pos}\trs1\tA\tG\t.\t.\n".encode(),
+        f"{chromosome}\t{pos}x\trs1\tA\tG\t.\t.\tdbSNP_156;TSA=SNV\n".encode(),
+        f"{chromosome}\t{pos}\t.\tA\tG\t.\t.\tdbSNP_156;TSA=SNV\n".encode(),
+        f"HG{chromosome}\t{pos}\trs1\tA\tG\t.\t.\tdbSNP_156;TSA=SNV\n".encode(),
+        f"{chromosome}\t{pos}\trs1\tA\tG\t.\t.\tdbSNP_156;TSA=SNV;AA=".encode() + b"\xff\n",
     )
-    return frame.select(
-        chrom=pl.lit(CHROMOSOME),
-        pos=pl.col("pos").cast(pl.String),
-        id="rs" + pl.col("id").cast(pl.String),
-        ref="ref",
-        alt="alt",
-        qual=pl.lit("."),
-        filter=pl.lit("."),
-        info=info,
+    return rows[number % len(rows)]
+
+
+def _write_fasta(path: Path, chromosome: Chromosome) -> None:
+    length = chromosome.length_bp
+    title = (
+        f">{chromosome.name} dna:chromosome chromosome:GRCh38:{chromosome.name}:1:{length}:1 REF\n"
+    )
+    with path.open("wb") as handle:
+        writer = BgzfWriter(handle, level=6)
+        writer.write(title.encode())
+        rest = np.empty(0, np.uint8)
+        for bases in _sequence(chromosome):
+            rest = np.concatenate([rest, bases])
+            whole = len(rest) - len(rest) % LINE_BASES
+            _write_lines(writer, rest[:whole])
+            rest = rest[whole:]
+        if len(rest):
+            writer.write(rest.tobytes() + b"\n")
+        writer.finish()
+
+
+def _sequence(chromosome: Chromosome) -> Iterator[Array]:
+    """Yield a chromosome's bases in pieces: a telomere, the tiles, and N up to its real length."""
+    piece = np.full(6_000_000, ord("N"), np.uint8)
+    yield piece[:TELOMERE_BP]
+    written = TELOMERE_BP
+    for batch in range(chromosome.num_batches):
+        bases = make_tile(chromosome, batch).bases
+        yield bases
+        written += len(bases)
+    for begin in range(written, chromosome.length_bp, len(piece)):
+        yield piece[: chromosome.length_bp - begin]
+
+
+def _write_lines(writer: BgzfWriter, bases: Array) -> None:
+    lines = np.full((len(bases) // LINE_BASES, LINE_BASES + 1), ord("\n"), np.uint8)
+    lines[:, :-1] = bases.reshape(-1, LINE_BASES)
+    writer.write(lines.tobytes())
+
+
+def _write_checksums(paths: Sequence[Path]) -> None:
+    lines = []
+    for path in paths:
+        checksum, blocks = bsd_sum(path)
+        lines.append(f"{checksum:05d} {blocks:5d}\t{path.name}\n")
+    (paths[0].parent / "CHECKSUMS").write_text("".join(lines))
+
+
+def write_query(
+    path: Path,
+    release_dir: Path,
+    chromosome: str,
+    count: int,
+    seed: int,
+    *,
+    exome: bool = False,
+    samples: int = 1,
+) -> None:
+    """Write a VCF as GATK would: 95 % of its records are published alleles.
+
+    Parameters
+    ----------
+    path : Path
+        The file; BGZF.
+    release_dir : Path
+        A release written by `write_release`.
+    chromosome : str
+        Which of its chromosomes.
+    count : int
+        Records.
+    seed : int
+    exome : bool
+        Records in clusters of exons of 150 bp, four records each, rather than spread evenly.
+    samples : int
+        Columns of genotypes.
+
+    Notes
+    -----
+    Alleles are spelled as callers do, minimal and left-aligned, which is not how Ensembl spells
+    an indel in a repeat; one record in 200 carries a base more than it needs. A position is drawn
+    once.
+    """
+    plan = open_release(release_dir).chromosomes[chromosome]
+    write_calls(path, plan, count, seed, exome=exome, samples=samples)
+
+
+@click.group()
+def main() -> None:
+    """Generate seeded data in Ensembl's form."""
+
+
+@main.command("release")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Base of the tree.")
+@click.option("--chromosomes", default="21", show_default=True, help="Separated by commas.")
+@click.option("--records", default=1_000_000, show_default=True, help="Of each chromosome.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--fasta", is_flag=True, help="Write the sequences too.")
+@click.option("--bad", default=0, show_default=True, help="Malformed rows of each chromosome.")
+def release_command(
+    out: Path, chromosomes: str, records: int, seed: int, fasta: bool, bad: int
+) -> None:
+    """Write a mirror of a release."""
+    began = time.perf_counter()
+    names = chromosomes.split(",")
+    release = write_release(out, names, records, seed, fasta=fasta, num_bad=bad)
+    took = time.perf_counter() - began
+    size = sum(release.vcf(name).stat().st_size for name in names)
+    click.echo(
+        f"{records * len(names)} records, {size / 1e6:.1f} MB of VCF in {took:.1f} s: "
+        f"{records * len(names) / took / 1e6:.2f} M records/s"
     )
 
 
-def write_release(base: Path, records: pl.DataFrame) -> Path:
-    """Write a mirror with one chromosome and return the path of its VCF."""
-    folder = base / Layout("homo_sapiens", "GRCh38", 116).vcf_folder
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"homo_sapiens-chr{CHROMOSOME}.vcf.gz"
-    write_bgzf(path, HEADER, records)
-    checksum, blocks = bsd_sum(path)
-    (folder / "CHECKSUMS").write_text(f"{checksum:05d} {blocks}\t{path.name}\n")
-    return path
+@main.command("query")
+@click.option("--release", type=click.Path(path_type=Path), required=True, help="A release's base.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .vcf.gz.")
+@click.option("--chromosome", default="21", show_default=True)
+@click.option("--variants", default=20_000, show_default=True)
+@click.option("--seed", default=2, show_default=True)
+@click.option("--exome", is_flag=True, help="In clusters, as an exome has them.")
+@click.option("--samples", default=1, show_default=True)
+def query_command(
+    release: Path, out: Path, chromosome: str, variants: int, seed: int, exome: bool, samples: int
+) -> None:
+    """Write a VCF to annotate, drawn from a release."""
+    write_query(out, release, chromosome, variants, seed, exome=exome, samples=samples)
 
 
-def write_query(path: Path, records: pl.DataFrame, count: int, seed: int) -> None:
-    """Write a single-sample VCF: 95 % of its records are published ones, split per ALT."""
-    draw = np.random.default_rng(seed)
-    chosen = records[np.sort(draw.choice(len(records), count, replace=False))]
-    chosen = chosen.with_columns(alt=pl.col("alt").str.split(",").list.first())
-    miss = pl.Series(draw.random(count) < 0.05)
-    swapped = pl.col("ref").replace_strict(
-        {"A": "C", "C": "G", "G": "T", "T": "A"}, default=pl.col("alt")
-    )
-    depth = pl.Series(draw.integers(10, 60, count)).cast(pl.String)
-    columns = chosen.select(
-        "chrom",
-        "pos",
-        id=pl.lit("."),
-        ref="ref",
-        alt=pl.when(miss).then(swapped).otherwise("alt"),
-        qual=pl.Series(draw.integers(100, 900, count)).cast(pl.String),
-        filter=pl.lit("PASS"),
-        info=pl.concat_str(pl.lit("AC=1;DP="), depth, pl.lit(";MQ=60.00")),
-        format=pl.lit("GT:AD:DP:GQ"),
-        sample=pl.concat_str(pl.lit("0/1:10,10:"), depth, pl.lit(":99")),
-    )
-    write_bgzf(path, QUERY_HEADER, columns)
+if __name__ == "__main__":
+    main()

@@ -3,28 +3,21 @@
 import os
 from pathlib import Path
 
-from ensembl_annotations.catalog.materialize import FORCE_VARIABLE, STORE
-from ensembl_annotations.cli import print_fetched, reported_errors, say
+from ensembl_annotations.catalog.materialize import FORCE_VARIABLE, fetch_options
+from ensembl_annotations.cli import print_fetched, reported_errors
 from ensembl_annotations.common.params import load_params
+from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.fetch import fetch_ensembl
 
 with reported_errors():
     params = load_params()
-    wanted = params.ensembl
     result = fetch_ensembl(
-        STORE,
-        mirrors=params.mirrors,
-        release=wanted.release,
-        species=wanted.species,
-        assembly=wanted.assembly,
-        chromosomes=wanted.wanted,
-        source=wanted.source,
-        fasta=wanted.fasta,
+        **fetch_options(params),
         force=params.force_download or os.environ.get(FORCE_VARIABLE) == "1",
-        manifest=Path("data/manifests")
-        / f"{wanted.source}-{wanted.species}-{wanted.assembly}-{wanted.release}.json",
+        source=params.ensembl.source,
+        max_bad_percent=params.ensembl.max_bad_percent,
         metrics=Path("metrics/fetch_ensembl.json"),
         run_metrics=Path("metrics/run/fetch_ensembl.json"),
-        progress=say,
+        progress=Progress(),
     )
     print_fetched(result)

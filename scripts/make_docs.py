@@ -59,14 +59,18 @@ def command_reference() -> str:
         return f"```\n{done.stdout}```\n"
 
     parts = ["# Commands\n\nMade from `--help` by `scripts/make_docs.py`.\n", help_of()]
-    parts += [f"## {name}\n\n{help_of(name)}" for name in sorted(main.commands)]
+    for name, command in sorted(main.commands.items()):
+        parts.append(f"## {name}\n\n{help_of(name)}")
+        for part in sorted(getattr(command, "commands", ())):
+            parts.append(f"## {name} {part}\n\n{help_of(name, part)}")
     return "\n".join(parts)
 
 
 def documents() -> dict[Path, str]:
     """Return the documents as they should be."""
     tables = {
-        "store": column_table(schema.STORE),
+        "alleles": column_table(schema.ALLELES),
+        "details": column_table(schema.DETAILS),
         "sequence": column_table(schema.SEQUENCE),
         "result": column_table(schema.RESULT + schema.GENOTYPE + schema.ANNOTATION),
         "tags": tag_table(),

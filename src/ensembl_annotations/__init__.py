@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ensembl_annotations.annotate import annotate_vcf
-    from ensembl_annotations.catalog.materialize import materialize
-    from ensembl_annotations.fetch import fetch_ensembl
+    from ensembl_annotations.catalog.materialize import materialize, plan_materialize
+    from ensembl_annotations.common.published import scan_reference
+    from ensembl_annotations.fetch import fetch_ensembl, plan_fetch
 
-__all__ = ["annotate_vcf", "fetch_ensembl", "materialize"]
+__all__ = [
+    "annotate_vcf",
+    "fetch_ensembl",
+    "materialize",
+    "plan_fetch",
+    "plan_materialize",
+    "scan_reference",
+]
 
 # Imported when first used: a stage or command starts with what it needs only.
 _MODULES = {
     "annotate_vcf": "ensembl_annotations.annotate",
     "fetch_ensembl": "ensembl_annotations.fetch",
     "materialize": "ensembl_annotations.catalog.materialize",
+    "plan_materialize": "ensembl_annotations.catalog.materialize",
+    "plan_fetch": "ensembl_annotations.fetch",
+    "scan_reference": "ensembl_annotations.common.published",
 }
 
 

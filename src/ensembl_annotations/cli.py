@@ -63,6 +63,10 @@ run_metrics_option = click.option(
     "--run-metrics", type=PATH, help="Write seconds, processor and memory of this run here (JSON)."
 )
 
+quiet_option = click.option(
+    "--quiet", is_flag=True, help="Print no plan and no progress: only the result, and errors."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_version(), prog_name="ensembl-annotations")
@@ -100,12 +104,32 @@ def main() -> None:
 @click.option(
     "--fasta",
     is_flag=True,
-    help="Fetch the sequence too, so that annotate checks every REF against it.",
+    help="Fetch the sequence too: annotate then checks every REF, and how far indels slide is kept.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 16),
+    default=4,
+    show_default=True,
+    help="Files downloaded at a time; be polite to the server.",
+)
+@click.option(
+    "--max-bad-percent",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Fail where more of a file's rows can't be used, from 1,000 rows on.",
 )
 @metrics_option
 @run_metrics_option
 @click.option("--force", is_flag=True, help="Download again what the download cache holds.")
-def fetch(mirrors: tuple[str, ...], chromosomes: str, **options: Any) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be downloaded, and the disk it needs."
+)
+@quiet_option
+def fetch(
+    mirrors: tuple[str, ...], chromosomes: str, dry_run: bool, quiet: bool, **options: Any
+) -> None:
     """Download a release's variation files, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
@@ -116,10 +140,16 @@ def fetch(mirrors: tuple[str, ...], chromosomes: str, **options: Any) -> None:
       ensembl-annotations fetch --base-url https://ftp.ensembl.org/pub --release 116 \\
           --assembly GRCh38 --chromosomes 21,22 --out reference
     """  # noqa: D301
+    from ensembl_annotations.common.progress import Progress
+
+    options |= {"mirrors": mirrors}
     with reported_errors():
-        result = ensembl_annotations.fetch_ensembl(
-            mirrors=mirrors, chromosomes=parse_chromosomes(chromosomes), progress=say, **options
-        )
+        options |= {"chromosomes": parse_chromosomes(chromosomes)}
+        if dry_run:
+            for line in ensembl_annotations.plan_fetch(**options):
+                click.echo(line)
+            return
+        result = ensembl_annotations.fetch_ensembl(progress=Progress(quiet), **options)
     print_fetched(result)
 
 
@@ -197,7 +227,12 @@ def print_annotated(result: dict[str, Any]) -> None:
 @click.option(
     "--force", is_flag=True, help="Download the reference again and rebuild the named assets."
 )
-def materialize_command(assets: tuple[str, ...], force: bool) -> None:
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what making the reference would download, and the disk it needs.",
+)
+def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> None:
     """Bring assets, and what they need, up to date through DVC; all of them by default.
 
     Also removes what samples left behind that are no longer in params.yaml.
@@ -207,12 +242,37 @@ def materialize_command(assets: tuple[str, ...], force: bool) -> None:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
     with reported_errors():
+        if dry_run:
+            for line in ensembl_annotations.plan_materialize(force=force):
+                click.echo(line)
+            return
         results = ensembl_annotations.materialize(list(assets) or None, force=force, log=say)
     for name, result in results.items():
         click.echo(f"\n{name}: {result['status']}")
         for key, value in result.items():
             if key != "status":
                 click.echo(f"  {key}: {value}")
+
+
+@main.command("check-upstream")
+@click.option(
+    "--update", is_flag=True, help="Write what is published now to the manifest; git shows what."
+)
+def check_upstream(update: bool) -> None:
+    """Ask the source in params.yaml what has changed since its manifest, and for newer releases.
+
+    Run it in the repository's folder. Without --update nothing is written.
+
+    \b
+    Example:
+      ensembl-annotations check-upstream
+    """  # noqa: D301
+    from ensembl_annotations.fetch import upstream
+
+    with reported_errors():
+        report = upstream.check_upstream(update=update)
+    for line in upstream.describe_upstream(report):
+        click.echo(line)
 
 
 @main.command()
@@ -236,6 +296,66 @@ def verify(folder: Path) -> None:
                 hint="Run 'dvc repro -f -s fetch_ensembl' to make the store again.",
             )
     click.echo(f"{folder}: {len(store.resources)} files verified, release {store.release}.")
+
+
+@main.group()
+def cache() -> None:
+    """Look at the download cache, and tidy it.
+
+    It is $ENSEMBL_ANNOTATIONS_CACHE, or a folder in the user's cache. Sizes are in MB (10^6 bytes)
+    and GB (10^9 bytes).
+    """
+
+
+@cache.command("list")
+def list_cache_command() -> None:
+    """Print what the download cache holds: state, size, path below the cache.
+
+    verified: passed when it was downloaded (it is hashed again when it is used); partial: an
+    interrupted download, which the next run goes on with; quarantined: not what was published;
+    manifest: what a server said it publishes.
+
+    \b
+    Example:
+      ensembl-annotations cache list
+    """  # noqa: D301
+    from ensembl_annotations.fetch.cache import describe_entries, download_cache, list_cache
+
+    with reported_errors():
+        entries = list_cache()
+    for line in describe_entries(entries):
+        click.echo(line)
+    click.echo(f"in {download_cache()}")
+
+
+@cache.command("prune")
+@click.option(
+    "--release",
+    "releases",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Remove the verified files of this release too; may be repeated.",
+)
+@click.option("--all", "everything", is_flag=True, help="Remove all that the cache holds.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bool) -> None:
+    """Remove partial downloads and what is in quarantine from the download cache.
+
+    What another process is downloading is kept.
+
+    \b
+    Example:
+      ensembl-annotations cache prune --release 115 --dry-run
+    """  # noqa: D301
+    from ensembl_annotations.fetch.cache import describe_entries, prune_cache
+
+    with reported_errors():
+        pruned = prune_cache(releases=releases, everything=everything, dry_run=dry_run)
+    click.echo("Would be removed:" if dry_run else "Removed:")
+    for line in describe_entries(pruned.removed):
+        click.echo(line)
+    for entry in pruned.in_use:
+        click.echo(f"Kept, in use by another process: {entry.path}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.annotate.read import VcfReader
-from ensembl_annotations.fetch import store
+from ensembl_annotations.fetch import pieces
 from tests.conformance.reference import RECORDS, SEQUENCES
 from tests.support.mirror import write_mirror
 
@@ -31,7 +31,7 @@ def built(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
         if in_pieces:
-            patch.setattr(store, "ROW_GROUP_ROWS", 1)
+            patch.setattr(pieces, "ROW_GROUP_RECORDS", 1)
         write_mirror(base / "mirror", RECORDS, SEQUENCES)
         write_mirror(base / "mirror", RECORDS, assembly="GRCh37")
         made = Stores(base / "grch38", base / "grch37", base / "without_sequence")

@@ -8,7 +8,7 @@ import pytest
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.fetch import convert, store
+from ensembl_annotations.fetch import pieces
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import GRCH38, annotate_text
 
@@ -130,16 +130,16 @@ def test_other_forms_of_a_header_tell_the_build(line: str, whole: Path, tmp_path
         annotate_text(tmp_path, whole, ["1 110 . A G . . ."], ["##fileformat=VCFv4.2", line])
 
 
-@pytest.mark.parametrize("batch_bytes", [300, 5000])
+@pytest.mark.parametrize("read_bytes", [300, 5000])
 def test_the_store_does_not_depend_on_how_it_was_read(
-    batch_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "ROW_GROUP_ROWS", 4)
+    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 4)
     rows: list[Row] = [
         (pos, f"rs{pos}", "AC", "A,G,ACC", "dbSNP_156;MA=G;MAF=0.2") for pos in range(1, 120)
     ]
     first = build(tmp_path / "a", {"1": rows})
-    monkeypatch.setattr(convert, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(pieces, "READ_BYTES", read_bytes)
     second = build(tmp_path / "b", {"1": rows})
     for path in first.iterdir():
         assert (second / path.name).read_bytes() == path.read_bytes()

@@ -26,6 +26,7 @@ DEMO = {
         "assembly": "GRCh38",
         "chromosomes": "all",
         "fasta": False,
+        "max_bad_percent": 1,
     },
     "force_download": False,
     "annotate": {"level": 1, "overwrite_tags": False, "assembly": None},

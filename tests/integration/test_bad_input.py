@@ -619,6 +619,8 @@ def test_another_assembly_than_the_reference_is_claimed(
 
 Damage = Callable[[Path], object]
 CHR22 = "homo_sapiens-chr22.parquet"
+DETAILS21 = "homo_sapiens-chr21.details.parquet"
+DETAILS22 = "homo_sapiens-chr22.details.parquet"
 
 
 def edit_package(change: Callable[[dict[str, Any]], object]) -> Damage:
@@ -650,7 +652,7 @@ def resize(change: Callable[[bytes], bytes]) -> Damage:
 
 def other_columns(store: Path) -> None:
     """Rewrite a file without a column, and describe the new size."""
-    table = pq.read_table(store / CHR22).drop_columns(["maf"])
+    table = pq.read_table(store / CHR22).drop_columns(["rs"])
     pq.write_table(table, store / CHR22)
     describe(store)
 
@@ -661,13 +663,19 @@ def other_rows(store: Path) -> None:
     describe(store)
 
 
-def describe(store: Path) -> None:
+def other_row_groups(store: Path) -> None:
+    table = pq.read_table(store / DETAILS22)
+    pq.write_table(table, store / DETAILS22, row_group_size=2)
+    describe(store, DETAILS22)
+
+
+def describe(store: Path, name: str = CHR22) -> None:
     path = store / "datapackage.json"
     package = json.loads(path.read_bytes())
     for entry in package["resources"]:
-        if entry["path"] == CHR22:
-            entry["bytes"] = (store / CHR22).stat().st_size
-            entry["footer_sha256"] = footer_sha256(store / CHR22)
+        if entry["path"] == name:
+            entry["bytes"] = (store / name).stat().st_size
+            entry["footer_sha256"] = footer_sha256(store / name)
     path.write_text(json.dumps(package))
 
 
@@ -686,15 +694,15 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "another package": (package_text(b'{"name": "x", "resources": []}'), ("not a description",)),
     "an older layout": (
         edit_package(lambda package: package.update(store_version=0)),
-        ("version 0", "1"),
+        ("version 0", "2"),
     ),
     "a newer layout": (
-        edit_package(lambda package: package.update(store_version=2)),
-        ("version 2", "1"),
+        edit_package(lambda package: package.update(store_version=3)),
+        ("version 3", "2"),
     ),
     "a newer layout with other resources": (
-        edit_package(lambda package: package.update(store_version=2, resources={"x": 1})),
-        ("version 2", "1"),
+        edit_package(lambda package: package.update(store_version=3, resources={"x": 1})),
+        ("version 3", "2"),
     ),
     "the release is no number": (
         edit_package(lambda package: package.update(release="next")),
@@ -717,6 +725,23 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "a file is something else": (resize(lambda data: b"x" * len(data)), (CHR22, "parquet")),
     "a file lacks a column": (other_columns, (CHR22, "columns")),
     "a file lacks a row": (other_rows, (CHR22, "rows")),
+    "the details are missing": (
+        lambda store: (store / DETAILS22).unlink(),
+        (DETAILS22, "missing"),
+    ),
+    "the details are of another chromosome": (
+        lambda store: shutil.copyfile(store / DETAILS21, store / DETAILS22),
+        (DETAILS22, "bytes, expected"),
+    ),
+    "the details are not described": (
+        edit_package(
+            lambda package: package.update(
+                resources=[entry for entry in package["resources"] if entry["path"] != DETAILS22]
+            )
+        ),
+        ("22", "details"),
+    ),
+    "the details have other row groups": (other_row_groups, (DETAILS22, "row groups")),
 }
 
 

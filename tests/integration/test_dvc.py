@@ -83,7 +83,7 @@ def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Pat
 def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     project, done = first_run
     assert done.ran[-2:] == [FETCH, ANNOTATE]
-    assert len(project.digests(STORE)) == 27
+    assert len(project.digests(STORE)) == 52
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
@@ -406,7 +406,7 @@ def test_fresh_clone_without_samples_gets_the_reference(
     clone = demo.clone(tmp_path / "clone")
     clone.set_param("samples", {})
     assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-    assert len(clone.digests(STORE)) == 27
+    assert len(clone.digests(STORE)) == 52
 
 
 def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) -> None:
@@ -579,7 +579,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 27 + 25 * 2 + 3 + 2 + 1 + 2
+    assert len(contents) == 52 + 50 * 2 + 3 + 2 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name

@@ -9,16 +9,10 @@ import errno
 import functools
 import gzip
 import json
-import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -27,7 +21,9 @@ import pytest
 from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.fetch import Layout, ensure_manifest
 from ensembl_annotations.fetch.verify import bsd_sum
+from tests.support.fault_server import Step, fault_server
 from tests.support.mirror import HEADER
+from tests.support.nginx import free_port, nginx
 from tests.support.vcf import (
     MIRROR,
     RELEASE,
@@ -50,7 +46,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A download cache of one's own, no proxy, and no waiting between attempts."""
     monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_, **__: None)
+    monkeypatch.setattr("ensembl_annotations.fetch.mirrors.pause", lambda *_: None)
     return tmp_path / "cache"
 
 
@@ -159,7 +155,8 @@ def wrong_size(by: int) -> Damage:
     def damage(mirror: Path) -> None:
         path = vcfs(mirror) / "CHECKSUMS"
         checksum, blocks = bsd_sum(vcfs(mirror) / CHR21)
-        path.write_text(f"{checksum:05d} {blocks + by} {CHR21}\n00001 1 {CHR22}\n")
+        others = [line for line in path.read_text().splitlines() if CHR21 not in line]
+        path.write_text("\n".join([f"{checksum:05d} {blocks + by} {CHR21}", *others, ""]))
 
     return damage
 
@@ -728,74 +725,28 @@ def test_both_mirrors_are_broken(mirror: Path, tmp_path: Path) -> None:
 # --- Over HTTP -----------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-CONFIGURATION = """
-{user}
-daemon off;
-worker_processes 1;
-pid {base}/nginx.pid;
-error_log {base}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {base}/body;
-  proxy_temp_path {base}/proxy;
-  fastcgi_temp_path {base}/fastcgi;
-  uwsgi_temp_path {base}/uwsgi;
-  scgi_temp_path {base}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location /good/ {{ alias {mirror}/; }}
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real web server with the embedded mirror; its address."""
+    locations = f"""
+    location /good/ {{ alias {MIRROR}/; }}
     location /error/ {{ return 500; }}
     location /page/ {{ default_type text/html; return 200 "<!DOCTYPE html><p>Sign in first"; }}
     location /moved/ {{ rewrite ^/moved/(.*)$ /good/$1 redirect; }}
     location /forbidden/ {{ deny all; }}
-  }}
-}}
-"""
-
-
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real web server with the embedded mirror; its address."""
-    program = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
-    if program is None:
-        pytest.skip("nginx is not installed")
-    base, port = tmp_path_factory.mktemp("nginx"), free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
-    text = CONFIGURATION.format(base=base, port=port, mirror=MIRROR, user=user)
-    (base / "nginx.conf").write_text(text)
-    command = [program, "-p", str(base), "-c", str(base / "nginx.conf")]
-    server = subprocess.Popen([*command, "-e", str(base / "error.log")], stderr=subprocess.PIPE)
-    try:
-        limit = time.monotonic() + 20
-        while not listens(port):
-            assert server.poll() is None, server.communicate()[1]
-            assert time.monotonic() < limit
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.communicate()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    """
+    base = tmp_path_factory.mktemp("web")
+    (base / "root").mkdir()
+    with nginx(base / "server", base / "root", locations) as server:
+        yield server.url
 
 
 @pytest.mark.parametrize("path", ["good", "good/", "moved"])
 def test_http_gives_the_same_bytes_as_the_folder(
-    path: str, nginx: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("--chromosomes", "22,MT", "--fasta")
-    over_http = fetched(f"{nginx}/{path}", tmp_path / "a" / "store", *options)
+    over_http = fetched(f"{web}/{path}", tmp_path / "a" / "store", *options)
     monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "other"))
     from_folder = fetched(MIRROR, tmp_path / "b" / "store", *options)
     assert over_http["status"] == from_folder["status"] == "downloaded"
@@ -816,13 +767,13 @@ def test_http_gives_the_same_bytes_as_the_folder(
     ],
 )
 def test_http_that_does_not_work(
-    path: str, words: tuple[str, ...], nginx: str, tmp_path: Path
+    path: str, words: tuple[str, ...], web: str, tmp_path: Path
 ) -> None:
-    refused(f"{nginx}/{path}", tmp_path, *words)
+    refused(f"{web}/{path}", tmp_path, *words)
 
 
-def test_http_as_the_second_mirror(nginx: str, tmp_path: Path) -> None:
-    fetched(f"{nginx}/error", tmp_path / "place" / "store", "--base-url", f"{nginx}/good")
+def test_http_as_the_second_mirror(web: str, tmp_path: Path) -> None:
+    fetched(f"{web}/error", tmp_path / "place" / "store", "--base-url", f"{web}/good")
 
 
 def test_a_refused_connection_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -834,52 +785,28 @@ def test_a_refused_connection_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert list(snapshot(tmp_path / "place")) == ["run.json"]
 
 
-@contextmanager
-def bad_server(kind: str) -> Iterator[str]:
-    """A server that breaks off, or that sends less or more than it promised."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = MIRROR / self.path.lstrip("/")
-            content = path.read_bytes()
-            is_list = path.name == "CHECKSUMS"
-            self.send_response(200)
-            if kind == "cut" and not is_list:
-                self.send_header("Content-Length", str(len(content)))
-                content = content[: len(content) // 2]
-            elif kind == "no length, cut" and not is_list:
-                content = content[: len(content) // 2]
-            elif kind == "endless" and not is_list:
-                content = content + bytes(1 << 20)
-            elif kind == "list cut" and is_list:
-                self.send_header("Content-Length", str(len(content)))
-                content = content[:40]
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+BREAKING: dict[str, tuple[str, Step, tuple[str, ...]]] = {
+    # name: (what of the mirror, what the server does to it, words)
+    "cut": (CHR21, Step(stop_after=500, ranges=False), (CHR21, "ended early")),
+    "no length, cut": (
+        CHR21,
+        Step(has_length=False, stop_after=500, ranges=False),
+        (CHR21, "size differs"),
+    ),
+    "endless": (CHR21, Step(has_length=False, endless=True), (CHR21, "more than", "KiB")),
+    "list cut": ("CHECKSUMS", Step(stop_after=40), ("CHECKSUMS", "ended early")),
+}
 
 
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("cut", ("homo_sapiens-chr2",)),
-        ("no length, cut", ("homo_sapiens-chr2", "differs")),
-        ("endless", ("homo_sapiens-chr2", "more than", "KiB")),
-        ("list cut", ("CHECKSUMS",)),
-    ],
-)
-def test_a_connection_that_breaks(kind: str, words: tuple[str, ...], tmp_path: Path) -> None:
-    with bad_server(kind) as url:
-        refused(url, tmp_path, *words)
-    with bad_server("none") as url:
-        fetched(url, tmp_path / "place" / "store")
+@pytest.mark.parametrize("name", BREAKING)
+def test_a_connection_that_breaks(name: str, tmp_path: Path) -> None:
+    file, step, words = BREAKING[name]
+    files = {
+        f"/{path.relative_to(MIRROR).as_posix()}": path.read_bytes()
+        for path in (MIRROR / LAYOUT.vcf_folder).iterdir()
+    }
+    with fault_server(files) as server:
+        server.always = {f"/{LAYOUT.vcf_folder}/{file}": step}
+        refused(server.url, tmp_path, *words)
+        server.always = {}
+        fetched(server.url, tmp_path / "place" / "store")

@@ -41,18 +41,43 @@ def write_mirror(
             for pos, name, ref, alt, info in sorted(rows, key=lambda row: row[0])
         )
         files[f"homo_sapiens-chr{chromosome}.vcf.gz"] = compress_bgzf(text.encode())
-    _write_folder(base / layout.vcf_folder, files)
+    write_folder(base / layout.vcf_folder, files)
     fasta = {}
     for chromosome, sequence in (sequences or {}).items():
         lines = [sequence[begin : begin + 60] for begin in range(0, len(sequence), 60)]
         text = "\n".join([f">{chromosome} dna:chromosome", *lines, ""])
         fasta[layout.fasta_name(chromosome)] = bytes(deflate.gzip_compress(text.encode(), 1))
     if fasta:
-        _write_folder(base / layout.fasta_folder, fasta)
+        write_folder(base / layout.fasta_folder, fasta)
     return base
 
 
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_one_file(
+    base: Path,
+    layout: Layout,
+    records: Mapping[str, Iterable[Row]],
+    *,
+    name: str | None = None,
+    genome: str | None = None,
+) -> Path:
+    """Write a mirror of a species in one file, `name`; with the kind of whole-genome FASTA given."""
+    text = HEADER + "".join(
+        f"{contig}\t{pos}\t{id_}\t{ref}\t{alt}\t.\t.\t{info}\n"
+        for contig, rows in records.items()
+        for pos, id_, ref, alt, info in rows
+    )
+    files = {name or f"{layout.species}.vcf.gz": compress_bgzf(text.encode())}
+    write_folder(base / layout.vcf_folder, files)
+    if genome is not None:
+        lines = "".join(f">{contig} dna:chromosome\n{'N' * 60}\n" for contig in records)
+        fasta = f"{layout.species.capitalize()}.{layout.assembly}.dna.{genome}.fa.gz"
+        content = bytes(deflate.gzip_compress(lines.encode(), 1))
+        write_folder(base / layout.fasta_folder, {fasta: content})
+    return base
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files and the CHECKSUMS that fit them."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for name, content in files.items():

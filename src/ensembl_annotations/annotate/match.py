@@ -24,7 +24,8 @@ from ensembl_annotations.common.contigs import (
     contig_aliases,
     resolve_contig,
 )
-from ensembl_annotations.common.schema import STORE_SCHEMA
+from ensembl_annotations.common.published import no_published
+from ensembl_annotations.common.schema import PUBLISHED
 
 _MAX_LOOKUP_POS = 2**31 - 2**8
 
@@ -217,11 +218,7 @@ def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFr
 
 
 def _no_hits() -> pl.DataFrame:
-    empty = pl.from_arrow(STORE_SCHEMA.empty_table())
-    assert isinstance(empty, pl.DataFrame)
-    return empty.with_columns(pl.col("start", "pos").cast(pl.Int64)).insert_column(
-        0, pl.Series("query", [], dtype=pl.UInt32)
-    )
+    return no_published().insert_column(0, pl.Series("query", [], dtype=pl.UInt32))
 
 
 def _reasons(queries: list[int], why: list[str]) -> pl.DataFrame:
@@ -249,7 +246,7 @@ def _match_contig(
     exact = pairs["code"] < NOT_COMPARABLE
     verified = pl.concat([pairs.filter(exact), _verify_alleles(pairs.filter(~exact))])
     agrees = _refs_agree(verified)
-    hits = verified.filter(agrees).select("query", *(_found(name) for name in STORE_SCHEMA.names))
+    hits = verified.filter(agrees).select("query", *(_found(name) for name in PUBLISHED))
     left = queries.join(hits.select("query"), on="query", how="anti", maintain_order="left")
     return hits, _explain(left, rows)
 

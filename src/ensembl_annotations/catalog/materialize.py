@@ -28,6 +28,7 @@ ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 
 _NOTHING_DONE = {
+    "num_resumed": 0,
     "num_downloaded": 0,
     "downloaded_bytes": 0,
     "download_duration_sec": 0.0,
@@ -99,6 +100,59 @@ def materialize(
             **_read(run),
         }
     return results
+
+
+def fetch_options(params: Params, project: Path = Path()) -> dict[str, Any]:
+    """Return the arguments of `fetch_ensembl` and `plan_fetch` that the parameters decide."""
+    from ensembl_annotations.fetch import Layout, manifest_path
+
+    wanted = params.ensembl
+    layout = Layout(wanted.species, wanted.assembly, wanted.release)
+    return {
+        "out": project / STORE,
+        "mirrors": [_in_project(mirror, project) for mirror in params.mirrors],
+        "release": wanted.release,
+        "species": wanted.species,
+        "assembly": wanted.assembly,
+        "chromosomes": wanted.wanted,
+        "fasta": wanted.fasta,
+        "manifest": project / manifest_path(wanted.source, layout),
+        "dvc_cache": _dvc_cache(project),
+    }
+
+
+def _in_project(mirror: str, project: Path) -> str:
+    return mirror if "://" in mirror else str(project / mirror)
+
+
+def _dvc_cache(project: Path) -> Path | None:
+    """Return where DVC keeps its copies; None outside a repository of DVC."""
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    folder = project / ".dvc"
+    try:
+        configured = Config(str(folder)).get("cache", {}).get("dir")
+    except DvcException:
+        return None
+    return Path(configured) if configured else folder / "cache"
+
+
+def plan_materialize(*, force: bool = False, project: Path = Path()) -> list[str]:
+    """Return as lines of text what making `ensembl_annotations` anew would download, and need.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where it could not be done: not published, no answer, or no room.
+    """
+    from ensembl_annotations.fetch import plan_fetch
+
+    project = project.resolve()
+    options = fetch_options(load_params(project / PARAMS_FILE), project)
+    if not options["manifest"].exists():
+        options["manifest"] = None
+    return plan_fetch(**options, force=force)
 
 
 class _Place:

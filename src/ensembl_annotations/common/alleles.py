@@ -11,9 +11,15 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Context, Decimal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
+
+Offsets = npt.NDArray[np.int64]
 
 NOT_COMPARABLE = 16
 """The code of an ALT that can't match: symbolic, ``*``, missing, a breakend, REF itself."""
@@ -67,6 +73,147 @@ def is_comparable(ref: pl.Expr, alt: pl.Expr) -> pl.Expr:
     return ref.str.contains(_LITERAL) & alt.str.contains(_LITERAL) & (ref != alt)
 
 
+@dataclass(frozen=True)
+class Spans:
+    """Slices of one buffer of bytes: where each begins, and how long it is (int64 arrays)."""
+
+    begin: Offsets
+    length: Offsets
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Spans:
+        """Return the same, empty where the mask is false."""
+        return Spans(self.begin, np.where(mask, self.length, 0))
+
+    def some(self, rows: Offsets) -> Spans:
+        """Return those of these rows."""
+        return Spans(self.begin[rows], self.length[rows])
+
+    def of(self, text: npt.NDArray[np.uint8], row: int) -> bytes:
+        """Return one slice."""
+        begin = int(self.begin[row])
+        return text[begin : begin + int(self.length[row])].tobytes()
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Allele keys of many alleles.
+
+    Attributes
+    ----------
+    offset : int64 array
+        How far each key starts behind POS - 1.
+    deleted, inserted : Spans
+        Of the buffer that was given.
+    code : uint32 array
+        `NOT_COMPARABLE` where there is no key; then the offset is 0 and both alleles are empty.
+    """
+
+    offset: Offsets
+    deleted: Spans
+    inserted: Spans
+    code: npt.NDArray[np.uint32]
+
+
+def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
+    """Return the allele keys of many alleles at once; what `allele_key` does one by one.
+
+    Parameters
+    ----------
+    text : uint8 array
+        Upper-case.
+    ref, alt : Spans
+        The REF and ALT of each allele, slices of `text`.
+    """
+    odd = np.concatenate([[0], np.cumsum(~_IS_LITERAL[text])])
+    literal = (ref.length > 0) & (alt.length > 0)
+    for spans in (ref, alt):
+        literal &= odd[spans.begin + spans.length] == odd[spans.begin]
+    shorter = np.where(literal, np.minimum(ref.length, alt.length), 0)
+    ref_end, alt_end = ref.begin + ref.length - 1, alt.begin + alt.length - 1
+    suffix = _count_equal(text, ref_end, alt_end, -1, shorter)
+    prefix = _count_equal(text, ref.begin, alt.begin, 1, shorter - suffix)
+    trimmed = prefix + suffix
+    differs = literal & ((ref.length > trimmed) | (alt.length > trimmed))
+    offset = np.where(differs, prefix, 0)
+    deleted = Spans(ref.begin + offset, ref.length - trimmed).where(differs)
+    inserted = Spans(alt.begin + offset, alt.length - trimmed).where(differs)
+    return Keys(offset, deleted, inserted, _codes(text, deleted, inserted, differs))
+
+
+def _count_equal(
+    text: npt.NDArray[np.uint8], one: Offsets, other: Offsets, step: int, most: Offsets
+) -> Offsets:
+    """Count how many bytes agree from two places on, in the direction of `step`."""
+    counts = np.zeros(len(one), np.int64)
+    active = np.flatnonzero(most > 0)
+    count = 0
+    while len(active):
+        same = text[one[active] + step * count] == text[other[active] + step * count]
+        active = active[same]
+        count += 1
+        counts[active] = count
+        active = active[most[active] > count]
+    return counts
+
+
+def _codes(
+    text: npt.NDArray[np.uint8], deleted: Spans, inserted: Spans, differs: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint32]:
+    codes = np.full(len(differs), NOT_COMPARABLE, np.uint32)
+    single = differs & (deleted.length == 1) & (inserted.length == 1)
+    rows = np.flatnonzero(single)
+    first, second = _BASE_CODE[text[deleted.begin[rows]]], _BASE_CODE[text[inserted.begin[rows]]]
+    known = (first < 4) & (second < 4)
+    codes[rows[known]] = first[known] * 4 + second[known]
+    single[rows[~known]] = False
+    hashed = differs & ~single
+    long = hashed & (deleted.length + inserted.length > _LONG)
+    rows = np.flatnonzero(hashed & ~long)
+    codes[rows] = np.maximum(_crc32(text, deleted.some(rows), inserted.some(rows)), FIRST_HASH)
+    for row in np.flatnonzero(long).tolist():
+        one, other = deleted.of(text, row), inserted.of(text, row)
+        codes[row] = allele_code(one.decode("ascii"), other.decode("ascii"))
+    return codes
+
+
+def _crc32(text: npt.NDArray[np.uint8], deleted: Spans, inserted: Spans) -> npt.NDArray[np.uint32]:
+    """Return the CRC-32 of ``deleted>inserted``."""
+    crc = np.full(len(deleted.begin), 0xFFFFFFFF, np.uint32)
+    for spans in (deleted, inserted):
+        if spans is inserted:
+            crc = _CRC_TABLE[(crc ^ ord(">")) & 0xFF] ^ (crc >> 8)
+        # Longest first, so that those which go on are always the first ones.
+        order = np.argsort(-spans.length, kind="stable")
+        begin, length, part = spans.begin[order], spans.length[order], crc[order]
+        longest = int(length[0]) if len(length) else 0
+        for place, count in enumerate(_num_longer(length, longest).tolist()):
+            byte = text[begin[:count] + place]
+            part[:count] = _CRC_TABLE[(part[:count] ^ byte) & 0xFF] ^ (part[:count] >> 8)
+        crc[order] = part
+    return crc ^ np.uint32(0xFFFFFFFF)
+
+
+def _num_longer(descending: Offsets, longest: int) -> Offsets:
+    """Return for 0, 1, … below `longest` how many lengths are greater."""
+    return np.searchsorted(-descending, -np.arange(longest), "left")
+
+
+def _crc_table() -> npt.NDArray[np.uint32]:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+_BASE_CODE = np.full(256, 255, np.uint8)
+_BASE_CODE[list(_BASES.encode())] = range(4)
+# Few alleles are longer; each step over all of them costs the same.
+_LONG = 32
+_IS_LITERAL = np.zeros(256, bool)
+_IS_LITERAL[list(IUPAC.encode())] = True
+
+
 def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
     """Add the allele key to a table with one row per ALT.
 
@@ -82,103 +229,46 @@ def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
         (String) and ``code`` (UInt32). Where the ALT is not comparable, `start` is POS - 1,
         the alleles are empty and the code is `NOT_COMPARABLE`.
     """
-    upper = alleles.select(
-        pl.col("pos").cast(pl.Int64),
-        pl.col("ref").str.to_uppercase(),
-        pl.col("alt").str.to_uppercase(),
-    ).with_row_index("row")
-    first, second = pl.col("ref"), pl.col("alt")
-    single = (first.str.len_bytes() == 1) & (second.str.len_bytes() == 1)
-    number = dict(zip(_BASES, range(4), strict=True))
-    keyed = upper.with_columns(
-        start=pl.col("pos") - 1,
-        code=pl.when(
-            single & first.is_in(list(_BASES)) & second.is_in(list(_BASES)) & (first != second)
-        )
-        .then(
-            first.replace_strict(number, default=0, return_dtype=pl.UInt32) * 4
-            + second.replace_strict(number, default=0, return_dtype=pl.UInt32)
-        )
-        .otherwise(None),
-    )
-    snv = keyed.filter(pl.col("code").is_not_null()).select(
-        "row", "start", deleted="ref", inserted="alt", code="code"
-    )
-    rest = keyed.filter(pl.col("code").is_null())
-    if rest.is_empty():
-        done = snv
-    else:
-        literal = rest.select(is_comparable(first, second)).to_series()
-        done = pl.concat([snv, _trim(rest.filter(literal)), _without_key(rest.filter(~literal))])
-        done = done.sort("row")
+    text, (ref, alt) = _joined([alleles["ref"], alleles["alt"]])
+    upper = upper_case(text)
+    keys = key_spans(upper, ref, alt)
     return alleles.with_columns(
-        done["start"], done["deleted"], done["inserted"], done["code"].cast(pl.UInt32)
+        start=alleles["pos"].cast(pl.Int64) - 1 + pl.Series(keys.offset),
+        deleted=take_spans(upper, keys.deleted),
+        inserted=take_spans(upper, keys.inserted),
+        code=pl.Series(keys.code),
     )
 
 
-def _trim(rows: pl.DataFrame) -> pl.DataFrame:
-    short = (pl.col("ref").str.len_bytes() == 1) | (pl.col("alt").str.len_bytes() == 1)
-    easy = rows.select(short).to_series()
-    trimmed = pl.concat([_trim_against_one_base(rows.filter(easy)), _trim_any(rows.filter(~easy))])
-    pairs = trimmed.select(text=pl.col("deleted") + ">" + pl.col("inserted"))["text"]
-    distinct = pairs.unique()
-    if distinct.is_empty():
-        return trimmed.with_columns(code=pl.lit(None, pl.UInt32))
-    codes = [allele_code(*text.split(">")) for text in distinct]
-    return trimmed.with_columns(code=pairs.replace_strict(distinct, codes, return_dtype=pl.UInt32))
+def _joined(columns: Sequence[pl.Series]) -> tuple[npt.NDArray[np.uint8], list[Spans]]:
+    """Return the texts of several columns as one buffer, and where each stands in it."""
+    pieces, spans, begin = [], [], 0
+    for column in columns:
+        array = column.to_arrow().cast(pa.large_string())
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+        content = np.frombuffer(data if data is not None else b"", np.uint8)
+        pieces.append(content)
+        spans.append(Spans(bounds[:-1] + begin, np.diff(bounds)))
+        begin += len(content)
+    return np.concatenate(pieces), spans
 
 
-def _trim_against_one_base(rows: pl.DataFrame) -> pl.DataFrame:
-    """Trim alleles of which one is a single base: it ends the other, begins it, or neither."""
-    insertion = pl.col("ref").str.len_bytes() == 1
-    one = pl.when(insertion).then("ref").otherwise("alt")
-    other = pl.when(insertion).then("alt").otherwise("ref")
-    ends, begins = other.str.ends_with(one), other.str.starts_with(one)
-    left = (
-        pl.when(ends)
-        .then(other.str.head(other.str.len_chars() - 1))
-        .when(begins)
-        .then(other.str.slice(1))
+def upper_case(text: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return ASCII text in upper case."""
+    return np.where((text >= ord("a")) & (text <= ord("z")), text - 32, text)
+
+
+def take_spans(text: npt.NDArray[np.uint8], spans: Spans) -> pl.Series:
+    """Return slices, which may overlap, as a String series."""
+    bounds = np.concatenate([[0], np.cumsum(spans.length)]).astype(np.int64)
+    place = np.repeat(spans.begin - bounds[:-1], spans.length) + np.arange(bounds[-1])
+    array = pa.LargeStringArray.from_buffers(
+        len(spans.begin), pa.py_buffer(bounds), pa.py_buffer(text[place])
     )
-    return rows.select(
-        "row",
-        start=pl.col("start") + (begins & ~ends).cast(pl.Int64),
-        deleted=pl.when(left.is_null())
-        .then("ref")
-        .when(insertion)
-        .then(pl.lit(""))
-        .otherwise(left),
-        inserted=pl.when(left.is_null())
-        .then("alt")
-        .when(insertion)
-        .then(left)
-        .otherwise(pl.lit("")),
-    )
-
-
-def _trim_any(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = [
-        allele_key(pos, ref, alt)
-        for pos, ref, alt in zip(rows["pos"], rows["ref"], rows["alt"], strict=True)
-    ]
-    return pl.DataFrame(
-        {
-            "row": rows["row"],
-            "start": pl.Series([key[0] for key in keys], dtype=pl.Int64),
-            "deleted": pl.Series([key[1] for key in keys], dtype=pl.String),
-            "inserted": pl.Series([key[2] for key in keys], dtype=pl.String),
-        }
-    )
-
-
-def _without_key(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
-        "row",
-        "start",
-        deleted=pl.lit(""),
-        inserted=pl.lit(""),
-        code=pl.lit(NOT_COMPARABLE, dtype=pl.UInt32),
-    )
+    series = pl.from_arrow(array)
+    assert isinstance(series, pl.Series)
+    return series
 
 
 def one_minus(frequency: str) -> str:

@@ -30,9 +30,9 @@ _HEADER = bytes.fromhex("1f8b08040000000000ff060042430200")
 _GROUP_BYTES = BLOCK_BYTES * 16
 
 
-def open_gzip(path: Path) -> BinaryIO:
+def open_gzip(source: Path | BinaryIO) -> BinaryIO:
     """Open a gzip or BGZF file for reading; see `GZIP_ERRORS` for what that can raise."""
-    return cast(BinaryIO, igzip.open(path, "rb"))  # type: ignore[no-untyped-call]
+    return cast(BinaryIO, igzip.open(source, "rb"))  # type: ignore[no-untyped-call]
 
 
 def compress_blocks(data: bytes | memoryview, level: int) -> bytes:

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.provenance import sha256_of
-from ensembl_annotations.common.schema import SEQUENCE_SCHEMA, STORE_SCHEMA, STORE_VERSION
+from ensembl_annotations.common.schema import ROLES, STORE_VERSION
 
 FILE_NAME = "datapackage.json"
+QUARANTINE = "quarantine.tsv.gz"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class ReferenceStore:
             self.assembly = str(self.package["assembly"])
             self.species = str(self.package["species"])
             self.source = str(self.package["source"])
+            self.package["quarantine"]["hash"].removeprefix("sha256:")
             self.resources = [_resource(folder, entry) for entry in self.package["resources"]]
         except FileNotFoundError as error:
             raise ReferenceStoreError(
@@ -110,12 +112,36 @@ class ReferenceStore:
             item for item in self.resources if chromosomes is None or item.chromosome in chromosomes
         ]
         problems = [problem for item in wanted if (problem := _problem(item))]
+        if not problems:
+            problems = self._unpaired(wanted)
         if problems:
             raise ReferenceStoreError(
                 f"{self.folder}: the reference store is not complete: {'; '.join(problems)}.",
                 hint="Run 'dvc checkout fetch_ensembl' or 'dvc repro fetch_ensembl' to restore it; "
                 "or name the chromosomes you have with --chromosomes.",
             )
+
+    def _unpaired(self, wanted: list[Resource]) -> list[str]:
+        """Say which files of alleles and of details do not belong together, row group by row group."""
+        groups = {
+            (item.chromosome, item.role): pq.read_metadata(item.path).num_row_groups
+            for item in wanted
+            if item.role in ("alleles", "details")
+        }
+        problems = []
+        for chromosome in dict.fromkeys(chromosome for chromosome, _ in groups):
+            alleles, details = (
+                groups.get((chromosome, role), "no") for role in ("alleles", "details")
+            )
+            if alleles != details:
+                name = self._name(chromosome)
+                problems.append(
+                    f"{name}.parquet has {alleles} row groups, {name}.details.parquet has {details}"
+                )
+        return problems
+
+    def _name(self, chromosome: str) -> str:
+        return f"{self.species}-chr{chromosome}"
 
     def verify(self) -> list[str]:
         """Hash every file against the description and return what is wrong, one line each."""
@@ -126,7 +152,19 @@ class ReferenceStore:
                 problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
             if problem:
                 problems.append(problem)
-        return problems
+        if problem := self._quarantine_problem():
+            problems.append(problem)
+        return problems or self._unpaired(self.resources)
+
+    def _quarantine_problem(self) -> str | None:
+        expected = self.package["quarantine"]["hash"].removeprefix("sha256:")
+        try:
+            found = sha256_of(self.folder / QUARANTINE)
+        except OSError:
+            return f"{QUARANTINE} is missing"
+        if found != expected:
+            return f"{QUARANTINE}: SHA-256 is {found}, expected {expected}"
+        return None
 
 
 def _check_version(path: Path, version: object) -> None:
@@ -190,7 +228,7 @@ def _problem(item: Resource) -> str | None:
         return f"{name} can't be read as parquet ({error})"
     if rows != item.rows:
         return f"{name} has {rows} rows, expected {item.rows}"
-    expected = (STORE_SCHEMA if item.role == "alleles" else SEQUENCE_SCHEMA).names
+    expected = [column.name for column in ROLES[item.role]]
     if names != expected:
         return f"{name} has the columns {', '.join(names)}, expected {', '.join(expected)}"
     return None

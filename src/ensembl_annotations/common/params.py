@@ -37,7 +37,12 @@ class EnsemblParams(_Strict):
     species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
     assembly: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Assembly name")
     chromosomes: str | int = Field(description="`all`, or names separated by commas")
-    fasta: bool = Field(description="Fetch the sequence too, and check REF against it")
+    fasta: bool = Field(
+        description="Fetch the sequence too: check REF against it, keep how far indels slide"
+    )
+    max_bad_percent: float = Field(
+        ge=0, le=100, description="Fail where more of a file's rows can't be used (percent)"
+    )
 
     @field_validator("chromosomes")
     @classmethod

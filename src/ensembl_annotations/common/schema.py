@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Version of the reference store's layout; a store of another version is not opened."""
 
-ROW_GROUP_ROWS = 65_536
+ROW_GROUP_RECORDS = 65_536
+"""Published records per row group."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A parquet column: name, Arrow type, whether it can be null, and what it says.
 
-    `codec` and `dictionary` are how the reference store keeps it on disk.
+    `codec`, `dictionary`, `encoding` and `statistics` are how the reference store keeps it.
     """
 
     name: str
@@ -31,53 +32,76 @@ class Column:
     source: str = "derived"
     codec: str = "lz4"
     dictionary: bool = False
+    encoding: str = "PLAIN"
+    statistics: bool = False
 
     @property
     def field(self) -> pa.Field:
         return pa.field(self.name, self.dtype, self.nullable)
 
 
-def _text(name: str, description: str, source: str, codec: str = "lz4") -> Column:
-    return Column(name, pa.string(), description, source=source, codec=codec, dictionary=True)
+def _text(name: str, description: str, source: str) -> Column:
+    return Column(name, pa.string(), description, source=source, dictionary=True)
 
 
-STORE = (
-    Column("start", pa.int32(), "start of the allele key, 0-based, between bases; the file is sorted by it", False, "bp"),
+ALLELES = (
+    Column("start", pa.int32(), "start of the allele key, 0-based, between bases; the file is sorted by it", False, "bp", encoding="DELTA_BINARY_PACKED", statistics=True),
     Column("code", pa.uint32(), "code of the allele key: 0 to 15 an SNV (4 * REF + ALT in the order ACGT), 16 an ALT that can't match, 32 and more a CRC-32 of 'deleted>inserted'", False),
-    Column("pos", pa.int32(), "position as published, 1-based", False, "bp", "POS"),
-    Column("ref", pa.string(), "REF as published", False, None, "REF", "zstd", True),
-    Column("alt", pa.string(), "this row's ALT as published", False, None, "ALT", "zstd", True),
+    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID", "none"),
+    Column("detail", pa.int32(), "0-based row of the details file that has everything else", False, encoding="DELTA_BINARY_PACKED"),
+)  # fmt: skip
+"""The alleles file: one row per ALT of each published record, sorted by (start, code)."""
+
+DETAILS = (
+    _text("ref", "REF as published; null for an SNV written with one base, which `code` has", "REF"),
+    _text("alt", "this ALT as published; null for an SNV written with one base, which `code` has", "ALT"),
+    Column("offset", pa.int32(), "how far the allele key starts behind POS: POS = start + 1 - offset", False, "bp", "POS", dictionary=True),
+    _text("name", "the ID where it is not an rsID", "ID"),
     Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, dictionary=True),
     Column("num_alts", pa.int32(), "number of ALTs of the record", False, dictionary=True),
-    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID", "none"),
-    _text("name", "the ID where it is not an rsID", "ID", "zstd"),
     _text("tsa", "type of sequence alteration", "TSA"),
     _text("evidence", "evidence terms joined by |, in published order; unnamed_entry where the dump has an empty entry", "E_*"),
     _text("clin", "clinical significance terms of the ID, joined by |, in published order", "CLIN_*"),
-    _text("source", "databases of the variant joined by |; their versions are in datapackage.json", "source flags"),
-    _text("ma", "minor allele as published", "MA", "zstd"),
-    _text("maf", "minor allele frequency, the text as published", "MAF"),
-    Column("mac", pa.int32(), "minor allele count", True, None, "MAC", "lz4", True),
-    _text("aa", "ancestral allele as published", "AA", "zstd"),
-    _text("af", "frequency of this ALT where MA decides it: MAF, or 1 - MAF in decimal", "MA, MAF"),
     Column("clin_certain", pa.bool_(), "the clinical terms are certain to be this ALT's: the record has one ALT and MA is not REF", False, None, "MA"),
-    _text("other", "INFO entries that are none of the above, joined by ;", "INFO", "zstd"),
+    _text("source", "databases of the variant joined by |; their versions are in datapackage.json", "source flags"),
+    _text("ma", "minor allele as published", "MA"),
+    _text("maf", "minor allele frequency, the text as published", "MAF"),
+    Column("mac", pa.int32(), "minor allele count", True, None, "MAC", dictionary=True),
+    _text("aa", "ancestral allele as published", "AA"),
+    _text("af", "frequency of this ALT where MA decides it: MAF, or 1 - MAF in decimal", "MA, MAF"),
+    Column("roll_left", pa.int32(), "how far an insertion or deletion can slide left in the sequence; null for other alleles and where the sequence was not fetched", True, "bp", "FASTA", dictionary=True, statistics=True),
+    Column("roll_right", pa.int32(), "the same to the right", True, "bp", "FASTA", dictionary=True, statistics=True),
+    _text("other", "INFO entries that are none of the above, joined by ;", "INFO"),
 )  # fmt: skip
-"""The reference store: one row per ALT of each published record, sorted by (start, code)."""
+"""The details file: what the alleles of one row group of the alleles file have beside their key.
 
-STORE_SCHEMA = pa.schema([column.field for column in STORE])
+Row group n of it belongs to row group n of the alleles file; a row stands for all alleles of that
+row group that share its values.
+"""
+
+ALLELES_SCHEMA = pa.schema([column.field for column in ALLELES])
+DETAILS_SCHEMA = pa.schema([column.field for column in DETAILS])
+
+PUBLISHED = (
+    "start", "code", "pos", "ref", "alt", "rs",
+    *(column.name for column in DETAILS if column.name not in ("ref", "alt", "offset")),
+)  # fmt: skip
+"""Columns of alleles joined with their details, every REF, ALT and POS filled in."""
 
 UNNAMED_ENTRY = "unnamed_entry"
 """Stands for an empty INFO entry: an evidence or clinical value that has no name in the dump."""
 
 SEQUENCE = (
-    Column("start", pa.int32(), "0-based position of the first base", False, "bp"),
+    Column("start", pa.int32(), "0-based position of the first base", False, "bp", encoding="DELTA_BINARY_PACKED", statistics=True),
     Column("bases", pa.string(), "bases in upper case; up to 65,536 a row", False, None, "FASTA", "zstd"),
 )  # fmt: skip
 """The sequence of a chromosome, where the FASTA was fetched."""
 
 SEQUENCE_SCHEMA = pa.schema([column.field for column in SEQUENCE])
 SEQUENCE_ROW_BASES = 65_536
+
+ROLES = {"alleles": ALLELES, "details": DETAILS, "sequence": SEQUENCE}
+"""The kinds of parquet file in a store, and their columns."""
 
 
 @dataclass(frozen=True)

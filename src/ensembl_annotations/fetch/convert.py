@@ -1,31 +1,64 @@
-"""Ensembl's VCF to the reference store's parquet: one row per ALT, sorted, nothing dropped."""
+"""Ensembl's VCF to the reference store's rows: one per ALT, nothing dropped.
+
+A piece of the file is converted independently of all others, on any core. Most records are SNVs
+written with single bases: those are handled as arrays of bytes and become a code. The rest go
+through the general path of allele keys.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
-from ensembl_annotations.common.alleles import allele_frequencies, one_minus, with_allele_keys
-from ensembl_annotations.common.bgzf import GZIP_ERRORS, open_gzip
+from ensembl_annotations.common.alleles import (
+    Keys,
+    Spans,
+    allele_frequencies,
+    key_spans,
+    one_minus,
+    take_spans,
+    upper_case,
+)
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import UNNAMED_ENTRY
-from ensembl_annotations.common.text import Lines, Offsets, scan_lines, take_text
-from ensembl_annotations.fetch.info import Info, InfoParser, unknown_keys
-from ensembl_annotations.fetch.store import StoreWriter
+from ensembl_annotations.common.text import Lines, Offsets, scan_lines, take_binary, take_text
+from ensembl_annotations.fetch.info import InfoParser, parse_texts, unknown_keys
+from ensembl_annotations.fetch.pieces import Piece, cut_pieces, expanded_bytes, read_header
+from ensembl_annotations.fetch.roll import Bases, refs_fit, roll_indels
+from ensembl_annotations.fetch.store import Rows, StoreWriter
 
-BATCH_BYTES = 16 << 20
 NUM_COLUMNS = 8
-MAX_BAD_SHARE = 0.01
 MIN_RECORDS_FOR_SHARE = 1000
+MAX_BAD_PERCENT = 1.0
 
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
 # Keys begin behind POS by up to the length of REF; they must fit 32 bits.
 _MAX_POS = 2**31 - 2**26
+_BASE_CODE = np.full(256, 255, np.uint8)
+_BASE_CODE[list(b"ACGT")] = range(4)
+_ANY_CASE_CODE = _BASE_CODE.copy()
+_ANY_CASE_CODE[list(b"acgt")] = range(4)
+_COMMA, _DOT = ord(","), ord(".")
+_MOST_PLAIN_ALTS = 3
+# Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
+_UNDECIDED, _IS_ALT, _IS_REF = range(3)
+
+BadRow = tuple[int, str, str]
+"""Line number, reason and text of a row that was not understood."""
+
+SequenceOf = Callable[[str], Bases | None]
+"""From a contig to its sequence; None where it was not fetched."""
 
 
 @dataclass
@@ -38,22 +71,54 @@ class Conversion:
         Records kept.
     num_unnamed : int
         Empty INFO entries.
+    num_ref_differs : int
+        Records whose REF disagrees with the sequence, where there is one.
     unknown : Counter
         Keys that went to the overflow column, and how often.
-    quarantined : list of (int, str, str)
-        Line number, reason and text of every row that was not understood.
+    reasons : Counter
+        Rows that were not understood, by reason.
+    first_bad : BadRow or None
+        The first of them.
     source_versions : dict
         Database to version.
     """
 
     num_records: int = 0
     num_unnamed: int = 0
+    num_ref_differs: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
-    quarantined: list[tuple[int, str, str]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_bad: BadRow | None = None
     source_versions: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def num_quarantined(self) -> int:
+        return self.reasons.total()
 
-def convert_vcf(path: Path, name: str, chromosome: str, store: StoreWriter) -> Conversion:
+
+@dataclass
+class _Converted:
+    """A converted piece."""
+
+    rows: list[tuple[str, Rows]] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    num_records: int = 0
+    num_unnamed: int = 0
+    num_ref_differs: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def convert_vcf(
+    path: Path,
+    name: str,
+    chromosome: str,
+    store: StoreWriter,
+    *,
+    quarantine: Callable[[BadRow], object] = lambda _: None,
+    sequence_of: SequenceOf = lambda _: None,
+    max_bad_percent: float = MAX_BAD_PERCENT,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Conversion:
     """Write the records of one published VCF to the store.
 
     Parameters
@@ -66,89 +131,112 @@ def convert_vcf(path: Path, name: str, chromosome: str, store: StoreWriter) -> C
         The chromosome it must hold; ``all`` for any.
     store : StoreWriter
         Where the rows go.
+    quarantine : callable
+        Called with every row that is not understood, in the file's order.
+    sequence_of : callable
+        Gives the sequence of a contig, for `roll_left`, `roll_right` and the check of REF.
+    max_bad_percent : float
+        The largest share of bad rows, from 1,000 rows on.
+    progress : callable
+        Called with the number of compressed bytes read since the last call.
 
     Raises
     ------
     SourceError
-        Where the file is cut or is not a VCF, or over 1 % of at least 1,000 records are bad.
+        Where the file is cut or is not a VCF, or too many records are bad.
+
+    Notes
+    -----
+    At most two pieces per core wait, so memory does not depend on the file's size.
     """
     result = Conversion()
     parser = InfoParser()
-    line_number = 0
-    for header, batch in read_batches(path, name):
-        if header:
-            parser.read_header(header)
-            line_number += len(header)
-        lines = scan_lines(batch)
-        kept = _well_formed(lines, line_number, chromosome, result)
-        if len(kept):
-            for contig, alleles in _records(lines, kept, parser, result):
-                store.add(contig, alleles)
-        line_number += len(lines)
-    total = result.num_records + len(result.quarantined)
-    if total >= MIN_RECORDS_FOR_SHARE and len(result.quarantined) > MAX_BAD_SHARE * total:
-        number, reason, _ = result.quarantined[0]
-        raise SourceError(
-            f"{name}: {len(result.quarantined)} of {total} records can't be used, more than 1 %; "
-            f"the first is line {number}: {reason}.",
-            hint="The file's format may have changed; report it with that line.",
-        )
+    cores = os.cpu_count() or 1
+    with (
+        expanded_bytes(path, name, progress) as pieces,
+        ThreadPoolExecutor(cores, thread_name_prefix="convert") as pool,
+    ):
+        header, first = read_header(pieces, name)
+        parser.read_header(header)
+        waiting: deque[Future[_Converted]] = deque()
+        try:
+            for piece in cut_pieces(first, pieces, len(header) + 1, name):
+                waiting.append(pool.submit(_convert, piece, chromosome, parser, sequence_of))
+                if len(waiting) > cores:
+                    _take(waiting.popleft().result(), result, store, quarantine)
+            while waiting:
+                _take(waiting.popleft().result(), result, store, quarantine)
+        finally:
+            for future in waiting:
+                future.cancel()
+    _refuse_bad(result, name, max_bad_percent)
     result.source_versions = parser.source_versions
     return result
 
 
-def read_batches(path: Path, name: str) -> Iterator[tuple[list[str], bytes]]:
-    """Yield (header lines, whole record lines); the header comes with the first batch only.
+def _take(
+    done: _Converted,
+    result: Conversion,
+    store: StoreWriter,
+    quarantine: Callable[[BadRow], object],
+) -> None:
+    result.num_records += done.num_records
+    result.num_unnamed += done.num_unnamed
+    result.num_ref_differs += done.num_ref_differs
+    result.unknown += done.unknown
+    for row in done.bad:
+        result.reasons[row[1]] += 1
+        result.first_bad = result.first_bad or row
+        quarantine(row)
+    for contig, rows in done.rows:
+        store.add(contig, rows)
 
-    Raises
-    ------
-    SourceError
-        Where the gzip data are cut or corrupt, or the ``#CHROM`` line is missing.
-    """
-    header: list[str] | None = None
-    rest = b""
-    try:
-        with open_gzip(path) as handle:
-            while piece := handle.read(BATCH_BYTES):
-                data = rest + piece
-                end = data.rfind(b"\n") + 1
-                data, rest = data[:end], data[end:]
-                if header is None:
-                    found = _split_header(data)
-                    if found is None:
-                        rest = data + rest
-                        continue
-                    header, data = found
-                    yield header, data
-                elif data:
-                    yield [], data
-    except GZIP_ERRORS as error:
+
+def _refuse_bad(result: Conversion, name: str, max_bad_percent: float) -> None:
+    bad = result.num_quarantined
+    total = result.num_records + bad
+    if result.first_bad is None or total < MIN_RECORDS_FOR_SHARE:
+        return
+    if bad * 100 > max_bad_percent * total:
+        number, reason, _ = result.first_bad
         raise SourceError(
-            f"{name}: the gzip data are cut or corrupt ({error}).",
-            hint="Run the command again with --force to fetch it again.",
-        ) from error
-    if header is None:
-        found = _split_header(rest + b"\n")
-        if found is None:
-            raise SourceError(f"{name}: no #CHROM line; expected a VCF.")
-        header, rest = found
-        yield header, rest
-    elif rest:
-        yield [], rest + b"\n"
+            f"{name}: {bad} of {total} records can't be used, more than {max_bad_percent:g} %; "
+            f"the first is line {number}: {reason}.",
+            hint="The file's format may have changed; report it with that line.",
+        )
 
 
-def _split_header(data: bytes) -> tuple[list[str], bytes] | None:
+def _convert(
+    piece: Piece, chromosome: str, parser: InfoParser, sequence_of: SequenceOf
+) -> _Converted:
+    done = _Converted()
+    lines = scan_lines(piece.data)
+    kept, chrom, pos, ids = _well_formed(lines, piece.first_line, chromosome, done)
+    done.num_records = len(kept)
+    if not len(kept):
+        return done
+    codes, infos = _parsed_info(lines, kept, parser, done)
     begin = 0
-    while data[begin : begin + 1] == b"#":
-        end = data.find(b"\n", begin) + 1
-        if data.startswith(b"#CHROM", begin):
-            return data[:end].decode("utf-8", "replace").splitlines(), data[end:]
-        begin = end
-    return None
+    for length, contig in _runs(chrom):
+        part = slice(begin, begin + length)
+        begin += length
+        records = _Records(lines, kept[part], pos[part], ids[part], codes[part], infos)
+        sequence = sequence_of(contig)
+        done.rows.append((contig, _rows(records, sequence)))
+        if sequence is not None:
+            done.num_ref_differs += _count_differing(records, sequence)
+    return done
 
 
-def _well_formed(lines: Lines, line_number: int, chromosome: str, result: Conversion) -> Offsets:
-    """Return the rows that have the right columns and values; quarantine the others."""
+def _runs(chrom: pl.Series) -> Iterator[tuple[int, str]]:
+    runs = chrom.rle().struct.unnest()
+    return zip(runs["len"].to_list(), runs["value"].to_list(), strict=True)
+
+
+def _well_formed(
+    lines: Lines, first_line: int, chromosome: str, done: _Converted
+) -> tuple[Offsets, pl.Series, pl.Series, pl.Series]:
+    """Return the usable rows with their CHROM, POS and ID; set the others aside."""
     bad: dict[int, str] = {}
     fields = lines.num_fields
     for row in np.flatnonzero(fields != NUM_COLUMNS).tolist():
@@ -156,31 +244,39 @@ def _well_formed(lines: Lines, line_number: int, chromosome: str, result: Conver
     if not lines.data.isascii():
         _find_undecodable(lines, bad)
     kept = _without(len(lines), bad)
-    if len(kept):
-        frame = pl.DataFrame(
-            {
-                "row": kept,
-                "chrom": _column(lines, kept, _CHROM),
-                "pos": _column(lines, kept, _POS),
-                "id": _column(lines, kept, _ID),
-            }
-        )
-        checks = {
-            "the CHROM is another chromosome's": (pl.col("chrom") != chromosome)
-            & (chromosome != "all"),
-            "the CHROM is not a plain name": ~pl.col("chrom").str.contains(r"^[A-Za-z0-9][\w.-]*$"),
-            "POS is not a number": pl.col("pos").str.contains(r"^\d{1,10}$").not_()
-            | (pl.col("pos").cast(pl.Int64, strict=False).fill_null(_MAX_POS + 1) > _MAX_POS),
-            "no ID": pl.col("id").is_in(["", "."]),
+    frame = pl.DataFrame(
+        {
+            "row": kept,
+            "chrom": _column(lines, kept, _CHROM),
+            "pos": _column(lines, kept, _POS),
+            "id": _column(lines, kept, _ID),
         }
-        for reason, check in checks.items():
-            for row in frame.filter(check)["row"].to_list():
+    )
+    written = pl.col("pos")
+    signed = written.str.starts_with("+") | written.str.starts_with("-")
+    frame = frame.with_columns(
+        number=pl.when(~signed & (written.str.len_bytes() <= 10)).then(
+            written.cast(pl.Int64, strict=False)
+        )
+    )
+    plain = [name for name in frame["chrom"].unique() if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)]
+    checks = {
+        "the CHROM is another chromosome's": (pl.col("chrom") != chromosome)
+        & (chromosome != "all"),
+        "the CHROM is not a plain name": ~pl.col("chrom").is_in(plain),
+        "POS is not a number": (pl.col("number") > _MAX_POS).fill_null(True),
+        "no ID": (pl.col("id") == "") | (pl.col("id") == "."),
+    }
+    flags = frame.select(**checks)
+    if flags.select(pl.any_horizontal(pl.all()).any()).item():
+        for reason in checks:
+            for row in frame.filter(flags[reason])["row"].to_list():
                 bad.setdefault(row, reason)
-        kept = _without(len(lines), bad)
+        frame = frame.filter(~flags.select(pl.any_horizontal(pl.all())).to_series())
     for row in sorted(bad):
         text = lines.data[lines.begin[row] : lines.end[row]].decode("utf-8", "replace")
-        result.quarantined.append((line_number + row + 1, bad[row], text))
-    return kept
+        done.bad.append((first_line + row, bad[row], text))
+    return frame["row"].to_numpy(), frame["chrom"], frame["number"], frame["id"]
 
 
 def _find_undecodable(lines: Lines, bad: dict[int, str]) -> None:
@@ -201,141 +297,404 @@ def _column(lines: Lines, rows: Offsets, index: int) -> pl.Series:
     return take_text(lines.data, *lines.bounds(index, rows))
 
 
-def _records(
-    lines: Lines,
-    rows: Offsets,
-    parser: InfoParser,
-    result: Conversion,
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    records = pl.DataFrame(
-        {
-            "chrom": _column(lines, rows, _CHROM),
-            "pos": _column(lines, rows, _POS).cast(pl.Int32),
-            "id": _column(lines, rows, _ID),
-            "ref": _column(lines, rows, _REF),
-            "alts": _column(lines, rows, _ALT),
-            "qual": _column(lines, rows, _QUAL),
-            "filter": _column(lines, rows, _FILTER),
-            "info": _column(lines, rows, _INFO).str.strip_chars_end("\r"),
-        }
-    )
-    result.num_records += len(records)
-    records = records.hstack(_parsed_info(_with_quality(records), parser, result))
-    records = records.hstack(split_ids(records["id"]))
-    for contig in records["chrom"].unique(maintain_order=True).to_list():
-        yield contig, per_allele(records.filter(pl.col("chrom") == contig))
+def _parsed_info(
+    lines: Lines, rows: Offsets, parser: InfoParser, done: _Converted
+) -> tuple[Offsets, pl.DataFrame]:
+    """Return for each row the number of its INFO, and the parsed INFOs by that number."""
+    begin, end = lines.bounds(_INFO, rows)
+    data = np.frombuffer(lines.data, np.uint8)
+    end = end - ((end > begin) & (data[end - 1] == ord("\r")))
+    encoded = take_binary(lines.data, begin, end).dictionary_encode()
+    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
+    texts = pl.from_arrow(encoded.dictionary.cast(pa.large_string()))
+    assert isinstance(texts, pl.Series)
+    if not _says_nothing(lines, rows, _QUAL) or not _says_nothing(lines, rows, _FILTER):
+        whole = _with_quality(lines, rows, texts.gather(codes))
+        texts = whole.unique(maintain_order=True)
+        codes = texts.to_frame("text").with_row_index("code").join(
+            whole.to_frame("text"), on="text", how="right", maintain_order="right"
+        )["code"].to_numpy().astype(np.int64)  # fmt: skip
+    infos = parse_texts(parser, texts)
+    times = np.bincount(codes, minlength=len(texts))
+    for row in infos["other"].is_not_null().arg_true():
+        for key, count in unknown_keys(infos["other"][row]).items():
+            done.unknown[key] += count * int(times[row])
+    evidence = infos["evidence"]
+    unnamed = evidence.str.count_matches(UNNAMED_ENTRY, literal=True).fill_null(0).to_numpy()
+    done.num_unnamed += int((unnamed * times).sum())
+    return codes, infos
 
 
-def _with_quality(records: pl.DataFrame) -> pl.Series:
+def _says_nothing(lines: Lines, rows: Offsets, column: int) -> bool:
+    begin, end = lines.bounds(column, rows)
+    data = np.frombuffer(lines.data, np.uint8)
+    return bool((end - begin == 1).all() and (data[begin] == _DOT).all())
+
+
+def _with_quality(lines: Lines, rows: Offsets, info: pl.Series) -> pl.Series:
     """Return INFO with QUAL and FILTER appended where they say something, which is never."""
-    if (records["qual"] == ".").all() and (records["filter"] == ".").all():
-        return records["info"]
-    return records.select(
-        pl.concat_str(
-            "info",
-            pl.when(pl.col("qual") == ".").then(pl.lit("")).otherwise(";QUAL=" + pl.col("qual")),
-            pl.when(pl.col("filter") == ".")
-            .then(pl.lit(""))
-            .otherwise(";FILTER=" + pl.col("filter")),
-        )
-    ).to_series()
-
-
-def _parsed_info(info: pl.Series, parser: InfoParser, result: Conversion) -> pl.DataFrame:
-    distinct = info.to_frame("text").group_by("text", maintain_order=True).len("times")
-    parsed = [parser.parse(text) for text in distinct["text"]]
-    for entry, times in zip(parsed, distinct["times"], strict=True):
-        if entry.other:
-            for key, count in unknown_keys(entry.other).items():
-                result.unknown[key] += count * times
-        if entry.evidence and UNNAMED_ENTRY in entry.evidence:
-            result.num_unnamed += entry.evidence.split("|").count(UNNAMED_ENTRY) * times
-    names = Info.__slots__
-    columns = {
-        name: pl.Series(
-            name,
-            [getattr(entry, name) for entry in parsed],
-            dtype=pl.Int32 if name == "mac" else pl.String,
-        )
-        for name in names
-    }
-    table = distinct.select("text").with_columns(**columns)
-    return (
-        info.to_frame("text").join(table, on="text", how="left", maintain_order="left").drop("text")
-    )
-
-
-def split_ids(ids: pl.Series) -> pl.DataFrame:
-    """Split IDs into the number of an rsID (UInt32, else 0) and any other name (String, else null)."""
-    number = ids.str.extract(r"^rs([1-9]\d{0,9})$").cast(pl.UInt32, strict=False)
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
-            "rs": number.fill_null(0),
-            "name": ids.to_frame("id")
-            .select(pl.when(number.is_null()).then(pl.col("id")))
-            .to_series(),
+            "info": info,
+            "QUAL": _column(lines, rows, _QUAL),
+            "FILTER": _column(lines, rows, _FILTER),
         }
     )
+    parts = [
+        pl.when(pl.col(name) == ".").then(pl.lit("")).otherwise(f";{name}=" + pl.col(name))
+        for name in ("QUAL", "FILTER")
+    ]
+    return frame.select(pl.concat_str("info", *parts)).to_series()
 
 
-def _upper(name: str) -> pl.Expr:
-    return pl.col(name).str.to_uppercase()
+@dataclass
+class _Records:
+    """Usable records of one contig, as arrays.
+
+    Attributes
+    ----------
+    lines : Lines
+        The piece.
+    rows : int64 array
+        The lines.
+    pos, ids : Series
+        POS (Int64) and ID (String).
+    info : int64 array
+        The number of each record's INFO in `infos`.
+    infos : DataFrame
+        From `parse_texts`.
+    """
+
+    lines: Lines
+    rows: Offsets
+    pos: pl.Series
+    ids: pl.Series
+    info: Offsets
+    infos: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        self.data = np.frombuffer(self.lines.data, np.uint8)
+        self.ref = self.lines.bounds(_REF, self.rows)
+        self.alt = self.lines.bounds(_ALT, self.rows)
+        self.minor = _minor_codes(self.infos)[self.info]
+        frequent = (self.infos["ma"].is_not_null() & self.infos["maf"].is_not_null()).to_numpy()
+        self.has_frequency = frequent[self.info]
 
 
-def per_allele(records: pl.DataFrame) -> pl.DataFrame:
-    """Split records into one row per ALT, with its key, frequency and clinical certainty.
+_NO_MINOR, _LONG_MINOR = 254, 255
+
+
+def _minor_codes(infos: pl.DataFrame) -> npt.NDArray[np.uint8]:
+    """Return MA as a base's code; `_NO_MINOR` where there is none, `_LONG_MINOR` for others."""
+    one = infos["ma"].str.len_bytes() == 1
+    codes = np.full(len(infos), _LONG_MINOR, np.uint8)
+    codes[infos["ma"].is_null().to_numpy()] = _NO_MINOR
+    where = one.fill_null(False).arg_true()
+    if len(where):
+        letters = np.frombuffer("".join(infos["ma"].gather(where)).encode(), np.uint8)
+        codes[where.to_numpy()] = _ANY_CASE_CODE[letters]
+    return codes
+
+
+@dataclass
+class _Alleles:
+    """Alleles of records, as arrays of one length.
+
+    Attributes
+    ----------
+    record, alt_index, num_alts, start, code : int64 arrays
+        Which record, which of its ALTs, and the key.
+    rule : int64 array
+        Whose frequency MAF is.
+    certain : bool array
+        Whether clinical terms are certain to be this ALT's.
+    """
+
+    record: Offsets
+    alt_index: Offsets
+    num_alts: Offsets
+    start: Offsets
+    code: Offsets
+    rule: Offsets
+    certain: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def joined(parts: list[_Alleles]) -> _Alleles:
+        names = _Alleles.__dataclass_fields__
+        return _Alleles(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        )
+
+    def take(self, order: Offsets) -> _Alleles:
+        names = _Alleles.__dataclass_fields__
+        return _Alleles(**{name: getattr(self, name)[order] for name in names})
+
+
+def _rows(records: _Records, sequence: Bases | None) -> Rows:
+    parts, plain = _plain_snvs(records)
+    spelled, texts = _spelled(records, np.flatnonzero(~plain), sequence)
+    num_plain = sum(len(part.record) for part in parts)
+    alleles = _Alleles.joined([*parts, spelled])
+    text = np.full(len(alleles.record), -1, np.int64)
+    text[num_plain:] = np.arange(len(spelled.record))
+    # Published order first, then by key: the sort is stable, so equal keys stay in that order.
+    order = np.argsort(alleles.record * 2**20 + alleles.alt_index, kind="stable")
+    key = alleles.start[order] * 2**32 + alleles.code[order]
+    order = order[np.argsort(key, kind="stable")]
+    return _with_details(records, alleles.take(order), text[order], texts)
+
+
+def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_]]:
+    """Return the alleles of records that have single bases only, and which records those are."""
+    data = records.data
+    first, width = records.alt[0], records.alt[1] - records.alt[0]
+    ref = np.where(records.ref[1] - records.ref[0] == 1, _BASE_CODE[data[records.ref[0]]], 255)
+    start = records.pos.to_numpy() - 1
+    plain = np.zeros(len(ref), bool)
+    parts = []
+    for count in range(1, _MOST_PLAIN_ALTS + 1):
+        rows = np.flatnonzero((ref < 4) & (width == 2 * count - 1))
+        place = first[rows, None] + 2 * np.arange(count)
+        alts = _BASE_CODE[data[place]]
+        good = ((alts < 4) & (alts != ref[rows, None])).all(axis=1)
+        good &= (data[place[:, 1:] - 1] == _COMMA).all(axis=1)
+        rows, alts = rows[good], alts[good].astype(np.int64)
+        plain[rows] = True
+        minor, refs = records.minor[rows], ref[rows].astype(np.int64)
+        fits = alts == minor[:, None]
+        decided = (fits.sum(axis=1) + (minor == refs) == 1) & records.has_frequency[rows]
+        rule = np.where(fits & decided[:, None], _IS_ALT, _UNDECIDED)
+        certain = np.zeros(alts.shape, bool)
+        if count == 1:
+            rule[decided & (minor == refs)] = _IS_REF
+            certain[:, 0] = minor != refs
+        parts.append(
+            _Alleles(
+                record=np.repeat(rows, count),
+                alt_index=np.tile(np.arange(count), len(rows)),
+                num_alts=np.full(alts.size, count),
+                start=np.repeat(start[rows], count),
+                code=(refs[:, None] * 4 + alts).ravel(),
+                rule=rule.ravel(),
+                certain=certain.ravel(),
+            )
+        )
+    return parts, plain
+
+
+def _spelled(
+    records: _Records, rows: Offsets, sequence: Bases | None
+) -> tuple[_Alleles, pl.DataFrame]:
+    """Return all other alleles, and their spelling: ``ref, alt, offset, roll_left, roll_right``."""
+    begin, end = records.ref[0][rows], records.alt[1][rows]
+    # REF, a tab, and the ALTs of one record after the other.
+    text = _gather_bytes(records.data, begin, end - begin)
+    ends = np.cumsum(end - begin)
+    first = ends - (end - begin)
+    ref = Spans(first, records.ref[1][rows] - begin)
+    record, alt = _split_alts(text, first + (records.alt[0][rows] - begin), ends)
+    num_alts = np.bincount(record, minlength=len(rows))
+    alt_index = np.arange(len(record)) - np.repeat(np.cumsum(num_alts) - num_alts, num_alts)
+    upper = upper_case(text)
+    refs = take_spans(text, ref)
+    ref_of = ref.some(record)
+    keys = key_spans(upper, ref_of, alt)
+    pos = records.pos.to_numpy()[rows]
+    info = records.infos[records.info[rows]].select("ma", "maf")
+    alts = take_spans(text, alt)
+    frame = info.with_columns(ref=refs, first=np.cumsum(num_alts) - num_alts, num_alts=num_alts)
+    minor_is_ref = frame.select(
+        pl.col("ma").str.to_uppercase().eq(pl.col("ref").str.to_uppercase()).fill_null(False)
+    ).to_series()
+    left, right = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
+    alleles = _Alleles(
+        record=rows[record],
+        alt_index=alt_index,
+        num_alts=num_alts[record],
+        start=pos[record] - 1 + keys.offset,
+        code=keys.code.astype(np.int64),
+        rule=_frequency_rules(frame, alts),
+        certain=((num_alts == 1) & ~minor_is_ref.to_numpy())[record],
+    )
+    spelling = {
+        "ref": refs.gather(record),
+        "alt": alts,
+        "offset": pl.Series(keys.offset, dtype=pl.Int32),
+        "roll_left": left,
+        "roll_right": right,
+    }
+    return alleles, pl.DataFrame(spelling)
+
+
+def _gather_bytes(
+    data: npt.NDArray[np.uint8], begin: Offsets, length: Offsets
+) -> npt.NDArray[np.uint8]:
+    ends = np.cumsum(length)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.take(data, np.repeat(begin - (ends - length), length) + np.arange(total))
+
+
+def _split_alts(text: npt.NDArray[np.uint8], begin: Offsets, end: Offsets) -> tuple[Offsets, Spans]:
+    """Return for every ALT, in order, which record's it is, and where it stands."""
+    commas = np.flatnonzero(text == _COMMA)
+    owner = np.searchsorted(end, commas, "right")
+    # A comma in a REF is no separator.
+    inside = commas >= begin[owner]
+    commas, owner = commas[inside], owner[inside]
+    record = np.concatenate([np.arange(len(begin)), owner])
+    first = np.concatenate([begin, commas + 1])
+    order = np.argsort(first, kind="stable")
+    record, first = record[order], first[order]
+    last = end[record]
+    goes_on = np.flatnonzero(record[1:] == record[:-1])
+    last[goes_on] = first[goes_on + 1] - 1
+    return record, Spans(first, last - first)
+
+
+def _frequency_rules(records: pl.DataFrame, alts: pl.Series) -> Offsets:
+    """Return the rule of every ALT.
 
     Parameters
     ----------
     records : DataFrame
-        Of one contig; columns ``pos, ref, alts``, the INFO columns, ``rs, name``.
-
-    Returns
-    -------
-    DataFrame
-        The columns of the reference store, in the records' order.
+        ``ref, ma, maf``, and where each record's ALTs are: ``first``, ``num_alts``.
+    alts : Series
+        The ALTs of all records, in order.
     """
-    alleles = (
-        records.with_row_index("record")
-        .with_columns(alt=pl.col("alts").str.split(","))
-        .with_columns(num_alts=pl.col("alt").list.len().cast(pl.Int32))
-        .with_columns(alt_index=pl.int_ranges(0, pl.col("num_alts"), dtype=pl.Int32))
-        .explode("alt", "alt_index")
-    )
-    only = pl.col("num_alts") == 1
-    minor_is_ref = _upper("ma").eq(_upper("ref")).fill_null(False)
-    alleles = with_allele_keys(alleles).with_columns(clin_certain=only & ~minor_is_ref)
-    return _with_frequency(alleles)
+    rules = np.full(len(alts), _UNDECIDED)
+    known = records.filter(pl.col("ma").is_not_null() & pl.col("maf").is_not_null())
+    texts = alts.to_list()
+    for ref, minor, first, count in known.select("ref", "ma", "first", "num_alts").iter_rows():
+        # A frequency that differs from its complement tells which of the two was given.
+        frequencies = allele_frequencies(ref, texts[first : first + count], minor, "0")
+        for index, found in enumerate(frequencies):
+            if found is not None:
+                rules[first + index] = _IS_ALT if found == "0" else _IS_REF
+    return rules
 
 
-def _with_frequency(alleles: pl.DataFrame) -> pl.DataFrame:
-    known = pl.col("ma").is_not_null() & pl.col("maf").is_not_null()
-    snv = (
-        (pl.col("num_alts") == 1)
-        & (pl.col("ref").str.len_bytes() == 1)
-        & (pl.col("alt").str.len_bytes() == 1)
-        & (_upper("ref") != _upper("alt"))
+def _rolls(
+    text: npt.NDArray[np.uint8],
+    keys: Keys,
+    ref: Spans,
+    begin: Offsets,
+    sequence: Bases | None,
+) -> tuple[pl.Series, pl.Series]:
+    """Return how far insertions and deletions slide; null for others and where REF differs."""
+    count = len(begin)
+    values = np.zeros((2, count), np.int32)
+    valid = np.zeros(count, bool)
+    if sequence is not None:
+        one_sided = (keys.deleted.length == 0) != (keys.inserted.length == 0)
+        rows = np.flatnonzero(one_sided)
+        rows = rows[refs_fit(sequence, begin[rows], text, ref.some(rows))]
+        deleted, inserted = keys.deleted.some(rows), keys.inserted.some(rows)
+        is_deletion = deleted.length > 0
+        unit = Spans(
+            np.where(is_deletion, deleted.begin, inserted.begin), deleted.length + inserted.length
+        )
+        start = begin[rows] + keys.offset[rows]
+        values[:, rows] = roll_indels(sequence, start, deleted.length, text, unit)
+        valid[rows] = True
+    left, right = (
+        pl.DataFrame({"roll": side, "valid": valid})
+        .select(pl.when("valid").then(pl.col("roll")))
+        .to_series()
+        for side in values
     )
-    frequencies = alleles["maf"].drop_nulls().unique().to_list()
-    complement = {text: one_minus(text) for text in frequencies}
-    hard = alleles.filter(known & ~snv & (pl.col("alt_index") == 0)).select(
-        "record", "ref", "alts", "ma", "maf"
+    return left, right
+
+
+def _count_differing(records: _Records, sequence: Bases) -> int:
+    """Count the records whose REF is a sequence and differs from the contig's."""
+    begin, end = records.ref
+    text = upper_case(records.data)
+    odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
+    literal = (odd[end] == odd[begin]) & (end > begin)
+    refs = Spans(begin[literal], (end - begin)[literal])
+    return int((~refs_fit(sequence, records.pos.to_numpy()[literal] - 1, text, refs)).sum())
+
+
+def rs_numbers(ids: pl.Series) -> npt.NDArray[np.uint32]:
+    """Return the number of each rsID, 0 for any other ID (``rs007`` and ``rs4294967296`` too)."""
+    digits = pl.col("id").str.slice(2)
+    odd = digits.str.starts_with("0") | digits.str.starts_with("+")
+    number = pl.when(pl.col("id").str.starts_with("rs") & ~odd).then(
+        digits.cast(pl.UInt32, strict=False)
     )
-    decided: dict[str, list[int | str | None]] = {"record": [], "alt_index": [], "hard_af": []}
-    for record, ref, alts, minor, frequency in hard.iter_rows():
-        for index, value in enumerate(allele_frequencies(ref, alts.split(","), minor, frequency)):
-            decided["record"].append(record)
-            decided["alt_index"].append(index)
-            decided["hard_af"].append(value)
-    table = pl.DataFrame(
-        decided, schema={"record": pl.UInt32, "alt_index": pl.Int32, "hard_af": pl.String}
+    return ids.to_frame("id").select(number.fill_null(0)).to_series().to_numpy()
+
+
+def _with_details(records: _Records, alleles: _Alleles, text: Offsets, texts: pl.DataFrame) -> Rows:
+    """Put together rows and their details: a detail for each combination of values that occurs."""
+    rs = rs_numbers(records.ids)[alleles.record]
+    info = records.info[alleles.record]
+    special = np.flatnonzero((text >= 0) | (rs == 0))
+    named = np.where(rs[special] == 0, alleles.record[special], -1)
+    names = _gather(records.ids.to_frame("name"), named)
+    number, spelling = _distinct(_gather(texts, text[special]).hstack(names))
+    extra = np.zeros(len(text), np.int64)
+    extra[special] = number + 1
+    variant = ((alleles.num_alts * 2**20 + alleles.alt_index) * 3 + alleles.rule) * 2
+    variant_number, variants = _encode(variant + alleles.certain)
+    combined = (info * len(variants) + variant_number) * (len(spelling) + 1) + extra
+    detail, keys = _encode(combined)
+    rest, extra_of = np.divmod(keys, len(spelling) + 1)
+    info_of, variant_of = np.divmod(rest, len(variants))
+    flags = variants[variant_of]
+    certain, flags = flags & 1, flags >> 1
+    counts, rule = np.divmod(flags, 3)
+    details = records.infos[info_of].hstack(_gather(spelling, extra_of - 1))
+    details = details.with_columns(
+        alt_index=pl.Series(counts & (2**20 - 1), dtype=pl.Int32),
+        num_alts=pl.Series(counts >> 20, dtype=pl.Int32),
+        clin_certain=pl.Series(certain.astype(bool)),
+        offset=pl.col("offset").fill_null(0),
+        rule=pl.Series(rule, dtype=pl.Int8),
     )
-    return alleles.join(
-        table, on=["record", "alt_index"], how="left", maintain_order="left"
-    ).with_columns(
-        af=pl.when(known & snv & (_upper("ma") == _upper("alt")))
+    return Rows(
+        start=alleles.start,
+        code=alleles.code,
+        rs=rs,
+        detail=detail,
+        details=_with_frequency(details),
+        last_pos=int(records.pos.max()),  # type: ignore[arg-type]
+    )
+
+
+def _with_frequency(details: pl.DataFrame) -> pl.DataFrame:
+    complement = details.filter(pl.col("rule") == _IS_REF)["maf"].unique().to_list()
+    rest = [_one_minus(text) for text in complement]
+    return details.with_columns(
+        af=pl.when(pl.col("rule") == _IS_ALT)
         .then(pl.col("maf"))
-        .when(known & snv & (_upper("ma") == _upper("ref")))
-        .then(pl.col("maf").replace_strict(complement, default=None, return_dtype=pl.String))
-        .otherwise(pl.col("hard_af"))
+        .when(pl.col("rule") == _IS_REF)
+        .then(pl.col("maf").replace_strict(complement, rest, default=None, return_dtype=pl.String))
     )
+
+
+_one_minus = lru_cache(1 << 16)(one_minus)
+
+
+def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:
+    """Return rows of a frame by number; nulls for -1."""
+    index = pl.Series(rows, dtype=pl.Int64)
+    index = index.to_frame("i").select(pl.when(pl.col("i") >= 0).then(pl.col("i"))).to_series()
+    return frame.select(pl.all().gather(index.cast(pl.UInt32)))
+
+
+def _distinct(frame: pl.DataFrame) -> tuple[Offsets, pl.DataFrame]:
+    """Return for each row the number of its content, and the contents in order of appearance."""
+    contents = frame.unique(maintain_order=True)
+    numbered = contents.with_row_index("number")
+    number = frame.join(
+        numbered, on=frame.columns, how="left", nulls_equal=True, maintain_order="left"
+    )["number"]
+    return number.to_numpy().astype(np.int64), contents
+
+
+def _encode(values: Offsets) -> tuple[Offsets, Offsets]:
+    """Return the number of each value, in order of appearance, and the distinct values."""
+    encoded = pa.array(values).dictionary_encode()
+    numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers, encoded.dictionary.to_numpy(zero_copy_only=False).astype(np.int64)

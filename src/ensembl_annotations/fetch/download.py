@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import errno
 import os
-import shutil
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock
-
 from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.errors import SourceError, explain_os_error
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    SourceError,
+    explain_os_error,
+)
 from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.fetch.cache import (
+    CACHE_VARIABLE,
+    QUARANTINE,
+    Place,
+    download_cache,
+    find_place,
+    locked,
+    remaining_bytes,
+)
 from ensembl_annotations.fetch.manifest import PublishedFile
-from ensembl_annotations.fetch.mirrors import open_mirror
-from ensembl_annotations.fetch.verify import BLOCK_BYTES, check_file
+from ensembl_annotations.fetch.mirrors import (
+    Say,
+    StoppedError,
+    folder_of,
+    open_mirror,
+    stop_if_asked,
+    without_credentials,
+)
+from ensembl_annotations.fetch.transfer import HttpTransfer, Part
+from ensembl_annotations.fetch.verify import find_problem
 
-CACHE_VARIABLE = "ENSEMBL_ANNOTATIONS_CACHE"
+__all__ = ["FetchedFile", "StoppedError", "download_cache", "fetch_file", "remaining_bytes"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,9 @@ class FetchedFile:
     num_bytes : int
         Its size.
     status : str
-        ``downloaded`` or ``cached``.
+        ``cached``, ``resumed`` (from what an earlier run left) or ``downloaded``.
+    downloaded_bytes : int
+        What came from mirrors in this run, discarded bytes included.
     """
 
     path: Path
@@ -46,12 +65,7 @@ class FetchedFile:
     sha256: str
     num_bytes: int
     status: str
-
-
-def download_cache() -> Path:
-    """Return the folder of the download cache: $ENSEMBL_ANNOTATIONS_CACHE, or the user's."""
-    configured = os.environ.get(CACHE_VARIABLE)
-    return Path(configured) if configured else platformdirs.user_cache_path("ensembl-annotations")
+    downloaded_bytes: int = 0
 
 
 def fetch_file(
@@ -61,6 +75,8 @@ def fetch_file(
     *,
     force: bool = False,
     progress: Callable[[int], object] = lambda _: None,
+    stop: threading.Event | None = None,
+    say: Say = lambda _: None,
 ) -> FetchedFile:
     """Return a published file from the cache, downloading it where it is not there yet.
 
@@ -75,98 +91,178 @@ def fetch_file(
     force : bool
         Download even what the cache holds.
     progress : callable
-        Called with the number of bytes of each piece.
+        Called with the number of bytes of each piece, negative where bytes are discarded; in all
+        as many as `remaining_bytes` said before.
+    stop : threading.Event, optional
+        Set it to end the download, the pauses and the waiting for another run.
+    say : callable
+        Called with a line of text where something is waited for or tried again.
 
     Raises
     ------
     SourceError
-        Where no mirror gives a file that passes verification.
+        Where no mirror gives a file that passes verification; with the code ``not_found`` only
+        where all of them say that there is no such file.
+    StoppedError
+        Where `stop` was set; what has arrived is kept.
+    EnsemblAnnotationsError
+        Where the cache can't be written to, or its disk is full.
 
     Notes
     -----
-    The cache is addressed by path, checksum and size as published, so a file that Ensembl
-    changes is another entry. A cached file is hashed before it is used.
+    A cached file is hashed before it is used; that needs no lock and writes nothing, so the
+    cache may be read-only. Two runs that want the same file share the work.
     """
+    place = find_place(folder, published)
     relative = f"{folder}/{published.name}"
-    place = download_cache() / folder / f"{published.checksum:05d}-{published.blocks}"
-    path = place / published.name
+    stop_if_asked(stop)
+    if not force and (receipt := place.find_verified()):
+        return FetchedFile(place.path, relative, *receipt, "cached")
+    planned = remaining_bytes(folder, published, force=force)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / f".{published.name}.lock"):
-            if not force and (receipt := _cached(path)):
-                return FetchedFile(path, relative, *receipt, "cached")
-            sha256 = _download(mirrors, relative, published, path, progress)
-            num_bytes = path.stat().st_size
-            write_json(_receipt(path), {"sha256": sha256, "bytes": num_bytes})
-            return FetchedFile(path, relative, sha256, num_bytes, "downloaded")
+        with locked(place, stop=stop, say=say):
+            part = Part(place, published, progress)
+            # Again, now that nobody else can be at it: another run may have just finished it.
+            cached = None if force else place.find_verified()
+            receipt = cached or _Download(mirrors, relative, part, stop, say).run()
+            part.settle(planned)
     except OSError as error:
-        raise explain_os_error(error, place, "filling the download cache") from error
+        raise _explain(error, place) from error
+    status = "cached" if cached else "resumed" if part.is_old else "downloaded"
+    return FetchedFile(place.path, relative, *receipt, status, part.received_bytes)
 
 
-def _receipt(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
+def _explain(error: OSError, place: Place) -> EnsemblAnnotationsError:
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return EnsemblAnnotationsError(
+            f"{download_cache()}: the download cache can't be written to ({error.strerror}), so "
+            f"{place.path.name} can't be downloaded.",
+            hint=f"Set ${CACHE_VARIABLE} to a folder you can write to, or have whoever keeps this "
+            "cache fetch the file.",
+            code="permission",
+        )
+    return explain_os_error(error, place.path.parent, "filling the download cache")
 
 
-def _cached(path: Path) -> tuple[str, int] | None:
-    try:
-        content = json.loads(_receipt(path).read_bytes())
-        expected, num_bytes = str(content["sha256"]), int(content["bytes"])
-        intact = path.stat().st_size == num_bytes and sha256_of(path) == expected
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return (expected, num_bytes) if intact else None
+class _Download:
+    """One file's way into the cache, from the first mirror that gives it as it was published."""
 
+    def __init__(
+        self,
+        mirrors: Sequence[str],
+        relative: str,
+        part: Part,
+        stop: threading.Event | None,
+        say: Say,
+    ) -> None:
+        self._mirrors = mirrors
+        self._relative = relative
+        self._part = part
+        self._stop = stop
+        self._say = say
+        self._name = part.published.name
 
-def _download(
-    mirrors: Sequence[str],
-    relative: str,
-    published: PublishedFile,
-    path: Path,
-    progress: Callable[[int], object],
-) -> str:
-    problem: SourceError | None = None
-    for mirror in mirrors:
-        part = path.with_name(f"{path.name}.part")
+    def run(self) -> tuple[str, int]:
+        """Return SHA-256 and size of the file, which has its final name now."""
         try:
-            sha256 = _copy(mirror, relative, published, part, progress)
-            check_file(part, published)
-        except SourceError as error:
-            problem = error
-            if part.exists() and error.code == "checksum":
-                _quarantine(part)
-            continue
-        with part.open("rb") as handle:
-            os.fsync(handle.fileno())
-        part.replace(path)
-        return sha256
-    raise problem or SourceError("No mirror is given.", hint="Name one under `sources`.")
+            if not self._is_already_complete():
+                self._try_mirrors()
+            return self._accept()
+        finally:
+            self._part.tidy()
+
+    def _is_already_complete(self) -> bool:
+        """Say whether an earlier run had all bytes but no time to verify them."""
+        part = self._part
+        if not (part.num_bytes and part.is_complete()):
+            return False
+        if problem := find_problem(part.place.part, part.published):
+            self._say(f"{self._name}: {problem} in what an earlier run left; starting over.")
+            part.discard()
+        return part.num_bytes > 0
+
+    def _try_mirrors(self) -> None:
+        mirrors = list(self._mirrors)
+        if not mirrors:
+            raise SourceError(
+                "No mirror is given.", hint="Name one under `sources`, or with --base-url."
+            )
+        problems: dict[str, SourceError] = {}
+        # Wrong content gets another chance: at the next mirror, or at the only one.
+        for mirror in mirrors if len(mirrors) > 1 else mirrors * 2:
+            try:
+                return self._fill(mirror)
+            except SourceError as error:
+                problems[without_credentials(mirror)] = error
+                if len(mirrors) == 1 and error.code != "checksum":
+                    break
+                self._say(error.message)
+        raise _all_failed(self._name, problems)
+
+    def _fill(self, mirror: str) -> None:
+        """Fill the part from one mirror, and verify it."""
+        part = self._part
+        for _ in range(2):
+            if folder_of(mirror) is None:
+                HttpTransfer(mirror, self._relative, part, self._stop, self._say).run()
+            else:
+                with open_mirror(mirror, self._relative) as pieces:
+                    part.discard()
+                    part.append(pieces, self._stop)
+            problem = find_problem(part.place.part, part.published)
+            if problem is None:
+                return
+            if not part.is_pieced:
+                break
+            # The fault may be the seam between two answers, so once more in one piece.
+            self._say(f"{self._name}: {problem}; fetching it again from the start.")
+            part.discard()
+        raise SourceError(
+            f"{self._name}: {problem}. Moved to {self._quarantine()}.",
+            hint="Run the command again to fetch it again; where that does not help, the mirror's "
+            "file and its CHECKSUMS do not belong together: try another mirror.",
+            code="checksum",
+        )
+
+    def _quarantine(self) -> Path:
+        place = self._part.place
+        target = download_cache() / QUARANTINE / f"{self._name}-{sha256_of(place.part)[:12]}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place.part.replace(target)
+        self._part.discard()
+        return target
+
+    def _accept(self) -> tuple[str, int]:
+        """Give the verified part its final name, in an order that a crash can't spoil."""
+        part, place = self._part, self._part.place
+        receipt = sha256_of(place.part), part.num_bytes
+        part.sync()
+        # The receipt first: cut off here, the part is complete and only verified again.
+        write_json(place.receipt, {"sha256": receipt[0], "bytes": receipt[1]})
+        place.part.replace(place.path)
+        place.origin.unlink(missing_ok=True)
+        folder = os.open(place.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return receipt
 
 
-def _copy(
-    mirror: str,
-    relative: str,
-    published: PublishedFile,
-    part: Path,
-    progress: Callable[[int], object],
-) -> str:
-    digest = hashlib.sha256()
-    limit = published.blocks * BLOCK_BYTES
-    size = 0
-    with open_mirror(mirror, relative) as pieces, part.open("wb") as out:
-        for piece in pieces:
-            size += len(piece)
-            if size > limit:
-                raise SourceError(
-                    f"{relative}: more than the {published.blocks} KiB that CHECKSUMS says.",
-                    code="checksum",
-                )
-            out.write(piece)
-            digest.update(piece)
-            progress(len(piece))
-    return digest.hexdigest()
-
-
-def _quarantine(part: Path) -> None:
-    folder = download_cache() / "quarantine"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.move(part, folder / f"{part.name}-{sha256_of(part)[:12]}")
+def _all_failed(name: str, problems: Mapping[str, SourceError]) -> SourceError:
+    """Return one error for what each mirror said."""
+    errors = list(problems.values())
+    if len(errors) == 1:
+        return errors[0]
+    lines = [
+        error.message if mirror in error.message else f"{mirror}: {error.message}"
+        for mirror, error in problems.items()
+    ]
+    codes, hints = ({getattr(error, key) for error in errors} for key in ("code", "hint"))
+    return SourceError(
+        "\n  ".join([f"{name}: none of {len(errors)} mirrors gives it:", *lines]),
+        hint=hints.pop()
+        if len(hints) == 1
+        else "Run the command again to fetch it again; what has arrived is kept.",
+        code=codes.pop() if len(codes) == 1 else "bad_source",
+    )

@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ensembl_annotations.common.atomic import prepare_to_write, write_json
-from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore, footer_sha256
-from ensembl_annotations.common.errors import (
-    EnsemblAnnotationsError,
-    SourceError,
-    explain_os_error,
-    explained_os_errors,
-)
-from ensembl_annotations.common.metrics import ResourceMeter, recorded_run
-from ensembl_annotations.common.provenance import sha256_of
-from ensembl_annotations.common.schema import STORE_VERSION
-from ensembl_annotations.fetch.convert import Conversion, convert_vcf
+from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.metrics import recorded_run
+from ensembl_annotations.common.progress import Progress
+from ensembl_annotations.fetch.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
 from ensembl_annotations.fetch.download import FetchedFile, fetch_file
+from ensembl_annotations.fetch.folder import new_folder
 from ensembl_annotations.fetch.layouts import Layout
-from ensembl_annotations.fetch.manifest import Manifest, PublishedFile, load_manifest, read_manifest
-from ensembl_annotations.fetch.sequence import convert_fasta
-from ensembl_annotations.fetch.store import StoreWriter, schema_description
+from ensembl_annotations.fetch.manifest import Manifest, load_manifest
+from ensembl_annotations.fetch.manifest_cache import cached_manifest
+from ensembl_annotations.fetch.package import (
+    Quarantine,
+    content_metrics,
+    describe_file,
+    describe_source,
+    describe_store,
+)
+from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
+from ensembl_annotations.fetch.roll import Bases
+from ensembl_annotations.fetch.sequence import convert_fasta, load_sequence
+from ensembl_annotations.fetch.store import StoreWriter
 
-QUARANTINE = "quarantine.tsv.gz"
 JOBS = 4
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A file to fetch, and the folder it is in."""
-
-    folder: str
-    file: PublishedFile
+_PATIENCE_SEC = 5.0
 
 
 def fetch_ensembl(
@@ -58,10 +49,13 @@ def fetch_ensembl(
     source: str = "unnamed",
     fasta: bool = False,
     force: bool = False,
+    jobs: int = JOBS,
+    max_bad_percent: float = MAX_BAD_PERCENT,
     manifest: Path | None = None,
     metrics: Path | None = None,
     run_metrics: Path | None = None,
-    progress: Callable[[str], object] = lambda _: None,
+    dvc_cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variation files into a reference store.
 
@@ -78,283 +72,367 @@ def fetch_ensembl(
     source : str
         The name of where the data come from, kept in the store.
     fasta : bool
-        Fetch the sequence too.
+        Fetch the sequences too: REF is checked against them, and how far indels slide is kept.
     force : bool
         Download again what the cache holds.
+    jobs : int
+        How many files are downloaded at a time.
+    max_bad_percent : float
+        The largest share of rows of a file that may be unusable, from 1,000 rows on.
     manifest : Path, optional
-        What is published; default: ask the mirror.
+        What is published; default: ask the mirrors.
     metrics, run_metrics : Path, optional
         JSON files for the figures of the content and of this run.
-    progress : callable
-        Called with a line of text per file.
+    dvc_cache : Path, optional
+        Where DVC will keep a copy of the store, for the plan of disk space.
+    progress : Progress, optional
+        What says how far it is; default: nobody.
 
     Returns
     -------
     dict
-        The figures of the content, and those of the run under ``run``.
+        The figures of the content; those of the run under ``run``; the status of each published
+        file (``cached``, ``resumed``, ``downloaded``) under ``files``.
 
     Raises
     ------
     EnsemblAnnotationsError
         With nothing changed at `out`.
+
+    Notes
+    -----
+    A file is converted as soon as it, and its chromosome's sequence where that is wanted, are
+    verified, while others are still downloading.
     """
     layout = Layout(species, assembly, release)
+    progress = progress or Progress(quiet=True)
     with explained_os_errors("fetching"):
         for path in (metrics, run_metrics):
             if path is not None:
                 prepare_to_write(path)
         with recorded_run(run_metrics, {"cache_path": str(out.resolve())}) as run:
-            published = (
-                load_manifest(manifest)
-                if manifest
-                else read_manifest(mirrors, layout, with_fasta=fasta)
+            plan = _plan(
+                out,
+                layout,
+                mirrors,
+                manifest,
+                chromosomes,
+                fasta=fasta,
+                force=force,
+                dvc_cache=dvc_cache,
             )
-            content, downloads = _build(
-                out, mirrors, published, chromosomes, source, fasta, force, progress
-            )
+            for line in plan.lines():
+                progress.say(line)
+            plan.check_disk()
+            job = _Job(plan.manifest, plan, source, fasta, max_bad_percent, progress)
+            downloads = _Downloads(mirrors, plan, force, jobs, progress)
+            try:
+                with new_folder(out) as folder:
+                    content = job.build(folder, downloads)
+            finally:
+                run |= downloads.figures()
             if metrics is not None:
                 write_json(metrics, content)
-            run |= downloads
-    return {**content, "run": run}
+    files = {item.file.name: fetched.status for item, fetched in downloads.done}
+    return {**content, "run": run, "files": files}
 
 
-def _build(
+def plan_fetch(
     out: Path,
+    *,
     mirrors: Sequence[str],
-    manifest: Manifest,
+    release: int,
+    species: str = "homo_sapiens",
+    assembly: str = "GRCh38",
+    chromosomes: Sequence[str] | None = None,
+    fasta: bool = False,
+    force: bool = False,
+    manifest: Path | None = None,
+    dvc_cache: Path | None = None,
+    **_: Any,
+) -> list[str]:
+    """Return as lines of text what `fetch_ensembl` would do with the same arguments.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where it could not be done: not published, no answer, or no room.
+    """
+    layout = Layout(species, assembly, release)
+    plan = _plan(
+        out, layout, mirrors, manifest, chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
+    )
+    plan.check_disk()
+    return plan.lines()
+
+
+def _plan(
+    out: Path,
+    layout: Layout,
+    mirrors: Sequence[str],
+    manifest: Path | None,
     chromosomes: Sequence[str] | None,
-    source: str,
+    *,
     fasta: bool,
     force: bool,
-    progress: Callable[[str], object],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    files = manifest.choose(chromosomes)
-    wanted = [_Wanted(manifest.layout.vcf_folder, file) for file in files]
-    if fasta:
-        folder = manifest.layout.fasta_folder
-        wanted += [_Wanted(folder, manifest.sequence_of(file.chromosome)) for file in files]
-    with ResourceMeter() as meter:
-        fetched = _download_all(mirrors, wanted, force)
-    downloaded = [item for item in fetched if item.status == "downloaded"]
-    downloads = {
-        "status": "downloaded" if downloaded else "cached",
-        "num_downloaded": len(downloaded),
-        "downloaded_bytes": sum(item.num_bytes for item in downloaded),
-        "download_duration_sec": round(meter.duration_sec, 3),
-        "download_cpu_percent": round(meter.cpu_percent, 1),
-    }
-    with _new_folder(out) as folder_path:
-        content = _convert_all(folder_path, manifest, wanted, fetched, source, progress)
-    return content, downloads
+    dvc_cache: Path | None,
+) -> Plan:
+    published = (
+        load_manifest(manifest)
+        if manifest is not None
+        else cached_manifest(mirrors, layout, with_fasta=fasta, force=force)
+    )
+    return make_plan(
+        published, out, chromosomes=chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
+    )
 
 
-def _download_all(
-    mirrors: Sequence[str], wanted: Sequence[_Wanted], force: bool
-) -> list[FetchedFile]:
-    def fetch(item: _Wanted) -> FetchedFile:
-        return fetch_file(mirrors, item.folder, item.file, force=force)
+class _Downloads:
+    """Download the files of a plan on several threads, and hand each over when it is verified."""
 
-    with ThreadPoolExecutor(JOBS, thread_name_prefix="download") as pool:
-        futures = [pool.submit(fetch, item) for item in wanted]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """Give an empty folder that takes `out`'s place when the block ends without an error."""
-    out = out.resolve()
-    if out == Path.cwd() or out in Path.cwd().parents:
-        raise EnsemblAnnotationsError(
-            f"{out}: is the folder you are in; it would be replaced.",
-            hint="Choose another folder with --out, or go elsewhere.",
+    def __init__(
+        self, mirrors: Sequence[str], plan: Plan, force: bool, jobs: int, progress: Progress
+    ) -> None:
+        self._mirrors, self._force, self._progress = mirrors, force, progress
+        self._jobs = min(jobs, len(plan.wanted))
+        self._todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        for item in plan.wanted:
+            self._todo.put(item)
+        self._num_wanted = len(plan.wanted)
+        self._ready: queue.SimpleQueue[tuple[Wanted, FetchedFile | BaseException]] = (
+            queue.SimpleQueue()
         )
-    if problem := _not_ours(out):
-        raise EnsemblAnnotationsError(
-            f"{out}: exists and {problem}; it would be replaced.",
-            hint="Choose a new folder with --out.",
-        )
-    folder: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        folder.chmod(0o755)
-        yield folder
-        # The old store goes aside first, so that at no time both are gone.
-        old = folder.with_name(f"{folder.name}.old")
-        if out.exists():
-            out.rename(old)
+        self._stop = threading.Event()
+        self._cpu_sec = 0.0
+        self._lock = threading.Lock()
+        self._began = self._ended = time.perf_counter()
+        self.done: list[tuple[Wanted, FetchedFile]] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Download while the block runs; leaving it by an error stops everything."""
+        self._began = self._ended = time.perf_counter()
+        # Daemons: an interrupted program ends without waiting for a connection that stalls.
+        threads = [
+            threading.Thread(target=self._work, name=f"download-{index}", daemon=True)
+            for index in range(self._jobs)
+        ]
+        for thread in threads:
+            thread.start()
         try:
-            folder.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise explain_os_error(error, out, "writing the reference store") from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            yield
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(_PATIENCE_SEC)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                item = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            began = time.thread_time()
+            try:
+                result: FetchedFile | BaseException = fetch_file(
+                    self._mirrors,
+                    item.folder,
+                    item.file,
+                    force=self._force,
+                    progress=self._progress.downloaded,
+                    stop=self._stop,
+                    say=self._progress.say,
+                )
+            except BaseException as error:
+                result = error
+            with self._lock:
+                self._cpu_sec += time.thread_time() - began
+                self._ended = time.perf_counter()
+            self._ready.put((item, result))
+
+    def verified(self) -> Iterator[tuple[Wanted, FetchedFile]]:
+        """Yield the files in the order in which they are verified.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            The first that occurred.
+        """
+        for _ in range(self._num_wanted):
+            item, result = self._next()
+            if isinstance(result, BaseException):
+                raise result
+            self.done.append((item, result))
+            yield item, result
+
+    def _next(self) -> tuple[Wanted, FetchedFile | BaseException]:
+        while True:
+            # Ctrl-C ends a wait with a limit at once; with polars loaded, one without may go on.
+            with suppress(queue.Empty):
+                return self._ready.get(timeout=1)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the run; CPU is that of the threads that download."""
+        files = [fetched for _, fetched in self.done]
+        statuses = [file.status for file in files]
+        duration = self._ended - self._began
+        return {
+            "status": "cached" if set(statuses) <= {"cached"} else "downloaded",
+            **{f"num_{name}": statuses.count(name) for name in ("cached", "resumed", "downloaded")},
+            "downloaded_bytes": sum(file.downloaded_bytes for file in files),
+            "download_duration_sec": round(duration, 3),
+            "download_cpu_percent": round(100 * self._cpu_sec / duration, 1) if duration else 0.0,
+        }
 
 
-def _not_ours(out: Path) -> str | None:
-    """Say why a path must not be replaced, or None where it is free, empty, or a store."""
-    if not out.exists():
-        return None
-    if not out.is_dir():
-        return "is not a reference store"
-    names = {path.name for path in out.iterdir()}
-    if not names:
-        return None
-    try:
-        content = json.loads((out / FILE_NAME).read_bytes())
-        described = {item["path"] for item in content["resources"]}
-        content["store_version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "is not a reference store"
-    foreign = sorted(names - described - {FILE_NAME, QUARANTINE})
-    return f"has files of others ({', '.join(foreign[:3])})" if foreign else None
+@dataclass
+class _Job:
+    """The conversion of what arrives into a store."""
 
+    manifest: Manifest
+    plan: Plan
+    source: str
+    fasta: bool
+    max_bad_percent: float
+    progress: Progress
+    conversions: dict[str, Conversion] = field(default_factory=dict)
+    resources: list[dict[str, Any]] = field(default_factory=list)
 
-def _convert_all(
-    folder: Path,
-    manifest: Manifest,
-    wanted: Sequence[_Wanted],
-    fetched: Sequence[FetchedFile],
-    source: str,
-    progress: Callable[[str], object],
-) -> dict[str, Any]:
-    conversions: dict[str, Conversion] = {}
-    resources: list[dict[str, Any]] = []
-    for item, file in zip(wanted, fetched, strict=True):
-        if item.folder != manifest.layout.vcf_folder:
-            resources.append(_convert_sequence(folder, manifest, item, file))
-            continue
-        store = StoreWriter(folder, manifest.species)
+    def build(self, folder: Path, downloads: _Downloads) -> dict[str, Any]:
+        """Fill the folder and return the figures of the content."""
+        sequences = _Sequences()
+        quarantine = Quarantine(folder)
+        total = sum(item.num_bytes for item in self.plan.wanted)
+        waiting: dict[str, tuple[Wanted, FetchedFile]] = {}
+        with self.progress.running(self.plan.remaining_bytes, total), downloads.running():
+            for item, fetched in downloads.verified():
+                chromosome = item.file.chromosome
+                if item.role == "fasta":
+                    self._convert_sequence(folder, item, fetched, sequences)
+                    waited = waiting.pop(chromosome, None)
+                elif self.fasta and not sequences.has(chromosome):
+                    waiting[chromosome] = (item, fetched)
+                    continue
+                else:
+                    waited = (item, fetched)
+                if waited is not None:
+                    self._convert_variants(folder, *waited, sequences, quarantine)
+        return self._describe(folder, quarantine)
+
+    def _convert_sequence(
+        self, folder: Path, item: Wanted, fetched: FetchedFile, sequences: _Sequences
+    ) -> None:
+        def target_of(name: str) -> Path:
+            return folder / f"{self.manifest.species}-chr{name}.sequence.parquet"
+
+        chromosome, name = item.file.chromosome, item.file.name
+        written = convert_fasta(fetched.path, name, chromosome, target_of, self.progress.converted)
+        sequences.add(chromosome, written)
+        sources = [describe_source(item.file, fetched)]
+        for contig, path in written.items():
+            self.resources.append(describe_file(path, contig, "sequence", sources))
+        self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
+
+    def _convert_variants(
+        self,
+        folder: Path,
+        item: Wanted,
+        fetched: FetchedFile,
+        sequences: _Sequences,
+        quarantine: Quarantine,
+    ) -> None:
+        chromosome, name = item.file.chromosome, item.file.name
+        store = StoreWriter(folder, self.manifest.species, name)
         try:
-            if item.file.chromosome != "all":
-                store.open(item.file.chromosome)
-            conversion = convert_vcf(file.path, item.file.name, item.file.chromosome, store)
+            if chromosome != "all":
+                store.open(chromosome)
+            with quarantine.of(name) as kept:
+                conversion = convert_vcf(
+                    fetched.path,
+                    name,
+                    chromosome,
+                    store,
+                    quarantine=kept.add,
+                    sequence_of=sequences.load,
+                    max_bad_percent=self.max_bad_percent,
+                    progress=self.progress.converted,
+                )
         except BaseException:
             store.abandon()
             raise
         store.finish()
-        conversions[item.file.name] = conversion
-        for chromosome, writer in store.chromosomes.items():
-            resources.append(_resource(writer.path, chromosome, "alleles", [_source(item, file)]))
-        progress(
-            f"{item.file.name}: {file.status}, {file.num_bytes / 1e6:.2f} MB, {conversion.num_records} records"
+        self.conversions[name] = conversion
+        sources = [describe_source(item.file, fetched)]
+        for contig, role, path in store.files():
+            self.resources.append(describe_file(path, contig, role, sources))
+        self._say(fetched, f"{conversion.num_records} records")
+
+    def _say(self, fetched: FetchedFile, what: str) -> None:
+        self.progress.say(
+            f"{fetched.path.name}: {fetched.status}, {fetched.num_bytes / 1e6:.2f} MB, {what}"
         )
-    _write_quarantine(folder / QUARANTINE, conversions)
-    package = _package(manifest, source, resources, conversions)
-    write_json(folder / FILE_NAME, package)
-    problems = ReferenceStore(folder).verify()
-    if problems:
-        raise SourceError(f"The store just written does not verify: {'; '.join(problems)}.")
-    return _content_metrics(folder, package)
+
+    def _describe(self, folder: Path, quarantine: Quarantine) -> dict[str, Any]:
+        names = [item.file.name for item in self.plan.wanted if item.role == "vcf"]
+        quarantine.join(names, folder / QUARANTINE)
+        # As published, not as it arrived.
+        place = {name: index for index, name in enumerate(names)}
+        order = {"alleles": 0, "details": 1, "sequence": 2}
+        chromosomes = {
+            entry["chromosome"]: index
+            for index, entry in enumerate(
+                sorted(
+                    (entry for entry in self.resources if entry["role"] == "alleles"),
+                    key=lambda entry: place[Path(entry["sources"][0]["path"]).name],
+                )
+            )
+        }
+        resources = sorted(
+            self.resources,
+            key=lambda entry: (
+                chromosomes.get(entry["chromosome"], len(chromosomes)),
+                entry["chromosome"],
+                order[entry["role"]],
+            ),
+        )
+        package = describe_store(
+            folder,
+            self.manifest,
+            self.source,
+            resources,
+            {name: self.conversions[name] for name in names},
+            fasta=self.fasta,
+        )
+        write_json(folder / FILE_NAME, package)
+        # Sizes and footers; the hashes were taken from these very files a moment ago.
+        ReferenceStore(folder).check()
+        return content_metrics(folder, package)
 
 
-def _convert_sequence(
-    folder: Path, manifest: Manifest, item: _Wanted, file: FetchedFile
-) -> dict[str, Any]:
-    chromosome = item.file.chromosome
-    path = folder / f"{manifest.species}-chr{chromosome}.sequence.parquet"
-    convert_fasta(file.path, item.file.name, chromosome, path)
-    return _resource(path, chromosome, "sequence", [_source(item, file)])
+class _Sequences:
+    """The sequences that were converted; the last one that was asked for stays in memory."""
 
+    def __init__(self) -> None:
+        self._paths: dict[str, Path] = {}
+        self._files: set[str] = set()
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, Bases] | None = None
 
-def _source(item: _Wanted, file: FetchedFile) -> dict[str, Any]:
-    return {
-        "path": file.relative,
-        "checksum": f"{item.file.checksum:05d} {item.file.blocks}",
-        "bytes": file.num_bytes,
-        "sha256": file.sha256,
-    }
+    def add(self, chromosome: str, written: dict[str, Path]) -> None:
+        """Add the sequences of the published file of a chromosome (or of ``all``)."""
+        self._files.add(chromosome)
+        self._paths |= written
 
+    def has(self, chromosome: str) -> bool:
+        return chromosome in self._files
 
-def _resource(
-    path: Path, chromosome: str, role: str, sources: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "name": path.name.removesuffix(".parquet").lower().replace("_", "-"),
-        "path": path.name,
-        "format": "parquet",
-        "mediatype": "application/vnd.apache.parquet",
-        "role": role,
-        "chromosome": chromosome,
-        "bytes": path.stat().st_size,
-        "hash": f"sha256:{sha256_of(path)}",
-        "footer_sha256": footer_sha256(path),
-        "rows": pq.read_metadata(path).num_rows,
-        "sources": sources,
-    }
-
-
-def _write_quarantine(path: Path, conversions: dict[str, Conversion]) -> None:
-    text = io.BytesIO()
-    with gzip.GzipFile(fileobj=text, mode="wb", mtime=0) as out:
-        out.write(b"file\tline\treason\ttext\n")
-        for name, conversion in conversions.items():
-            for number, reason, row in conversion.quarantined:
-                escaped = row.replace("\\", "\\\\").replace("\t", "\\t")
-                out.write(f"{name}\t{number}\t{reason}\t{escaped}\n".encode())
-    path.write_bytes(text.getvalue())
-
-
-def _package(
-    manifest: Manifest,
-    source: str,
-    resources: list[dict[str, Any]],
-    conversions: dict[str, Conversion],
-) -> dict[str, Any]:
-    unknown: Counter[str] = Counter()
-    versions: dict[str, str] = {}
-    for conversion in conversions.values():
-        unknown += conversion.unknown
-        versions |= conversion.source_versions
-    species, assembly, release = manifest.species, manifest.assembly, manifest.release
-    return {
-        "profile": "data-package",
-        "name": f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
-        "title": f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
-        "store_version": STORE_VERSION,
-        "source": source,
-        "release": release,
-        "assembly": assembly,
-        "species": species,
-        "licenses": [
-            {
-                "name": "ensembl-data",
-                "title": "Ensembl's data are free to use without restriction; the databases they "
-                "come from may ask for citation",
-                "path": "https://www.ensembl.org/info/about/legal/disclaimer.html",
-            }
-        ],
-        "source_versions": dict(sorted(versions.items())),
-        "num_variants": sum(item.num_records for item in conversions.values()),
-        "num_quarantined": sum(len(item.quarantined) for item in conversions.values()),
-        "num_unnamed_entries": sum(item.num_unnamed for item in conversions.values()),
-        "unknown_info_keys": dict(sorted(unknown.items())),
-        "schema": {"fields": schema_description()},
-        "resources": resources,
-    }
-
-
-def _content_metrics(folder: Path, package: dict[str, Any]) -> dict[str, Any]:
-    alleles = [item for item in package["resources"] if item["role"] == "alleles"]
-    return {
-        "release": package["release"],
-        "assembly": package["assembly"],
-        "species": package["species"],
-        "num_files": len(alleles),
-        "num_variants": package["num_variants"],
-        "num_alleles": sum(item["rows"] for item in alleles),
-        "num_quarantined": package["num_quarantined"],
-        "num_unnamed_entries": package["num_unnamed_entries"],
-        "total_size_gb": round(sum(item["bytes"] for item in package["resources"]) / 1e9, 6),
-        "reference_sha256": sha256_of(folder / FILE_NAME),
-    }
+    def load(self, contig: str) -> Bases | None:
+        """Return the sequence of a contig, None where there is none."""
+        with self._lock:
+            path = self._paths.get(contig)
+            if path is None:
+                return None
+            if self._loaded is None or self._loaded[0] != contig:
+                self._loaded = None
+                self._loaded = (contig, load_sequence(path))
+            return self._loaded[1]

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+import polars as pl
 
 from ensembl_annotations.common.alleles import is_frequency
 from ensembl_annotations.common.schema import UNNAMED_ENTRY
 
 _VERSIONED = re.compile(r"(?P<name>.+?)_(?P<version>\d[\w.]*)")
 _MAX_COUNT = 2**31
+_APART = ("MA", "MAF", "MAC", "AA")
+"""Keys whose values differ from record to record; without them few texts are left."""
+
+_MAX_SHAPES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,14 @@ class Info:
     other: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A text without the values of `_APART`, parsed; whether their values can be added to it."""
+
+    info: Info
+    fits: bool
+
+
 @dataclass
 class InfoParser:
     """Parse INFO texts of one file.
@@ -43,6 +57,7 @@ class InfoParser:
 
     source_flags: dict[str, str] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
+    _shapes: dict[str, _Shape] = field(default_factory=dict)
 
     def read_header(self, lines: Iterable[str]) -> None:
         """Learn the source flags: declared flags that are neither evidence nor clinical.
@@ -103,6 +118,21 @@ class InfoParser:
             ";".join(other) or None,
         )
 
+    def shape(self, text: str) -> _Shape:
+        """Parse a text whose values of MA, MAF, MAC and AA were cut out, and remember it."""
+        shape = self._shapes.get(text)
+        if shape is None:
+            entries = text.split(";")
+            apart = [entry for entry in entries if entry[-1:] == "=" and entry[:-1] in _APART]
+            rest = ";".join(entry for entry in entries if entry not in apart)
+            nothing_left = len(apart) == len(entries)
+            info = self.parse("." if nothing_left else rest)
+            fits = len(set(apart)) == len(apart) and not (apart and rest == ".")
+            shape = _Shape(info, fits)
+            if len(self._shapes) < _MAX_SHAPES:
+                self._shapes[text] = shape
+        return shape
+
     def _source_name(self, flag: str) -> str | None:
         if name := self.source_flags.get(flag):
             return name
@@ -125,6 +155,86 @@ def _is_valid(key: str, value: str) -> bool:
             and int(value) < _MAX_COUNT
         )
     return False
+
+
+def parse_texts(parser: InfoParser, texts: pl.Series) -> pl.DataFrame:
+    """Parse distinct INFO texts, as `InfoParser.parse` would one by one.
+
+    Parameters
+    ----------
+    parser : InfoParser
+        After its header was read.
+    texts : Series
+        String.
+
+    Returns
+    -------
+    DataFrame
+        The fields of `Info`, one row per text: String, ``mac`` Int32.
+
+    Notes
+    -----
+    The values of MA, MAF, MAC and AA are cut out first. What is left repeats, so it is parsed
+    once per form and remembered; texts in which a cut-out value is odd are parsed whole.
+    """
+    cut = texts.to_frame("text").select(
+        shape=pl.col("text").str.replace_all(_VALUES_APART, "${1}${2}="),
+        **{name: pl.col("text").str.extract(rf"(?:^|;){name}=([^;]*)") for name in _APART},
+    )
+    shapes = cut["shape"].unique(maintain_order=True)
+    known = [parser.shape(text) for text in shapes]
+    table = _table([shape.info for shape in known], [*_COLUMNS]).drop(
+        [name.lower() for name in _APART]
+    )
+    table = table.with_columns(shape=shapes, fits=pl.Series([item.fits for item in known]))
+    parsed = cut.join(table, on="shape", how="left", maintain_order="left").select(
+        *(_COLUMNS - {"ma", "maf", "mac", "aa"}),
+        "fits",
+        ma="MA",
+        maf="MAF",
+        mac=pl.col("MAC").cast(pl.Int32, strict=False),
+        aa="AA",
+        odd=(pl.col("MA") == "")
+        | (pl.col("AA") == "")
+        | ~pl.col("MAF").str.contains(_PLAIN_FREQUENCY)
+        | ~pl.col("MAC").str.contains(_PLAIN_COUNT),
+    )
+    whole = parsed.select(~pl.col("fits") | pl.col("odd").fill_null(False)).to_series()
+    parsed = parsed.select(*_COLUMNS)
+    if whole.any():
+        rows = whole.arg_true()
+        odd = _table([parser.parse(text) for text in texts.gather(rows)], [*_COLUMNS])
+        parsed = (
+            pl.concat(
+                [
+                    parsed.with_row_index("row").filter(~whole),
+                    odd.with_columns(row=rows).select("row", *_COLUMNS),
+                ]
+            )
+            .sort("row")
+            .drop("row")
+        )
+    return parsed
+
+
+_COLUMNS = dict.fromkeys(item.name for item in fields(Info)).keys()
+_VALUES_APART = rf"(^|;)({'|'.join(_APART)})=[^;]*"
+# Narrower than what `_is_valid` allows: what is left out here is only parsed more slowly.
+_PLAIN_FREQUENCY = r"^(?:0(?:\.\d{1,12})?|1|1\.0{1,12})$"
+_PLAIN_COUNT = r"^(?:0|[1-9]\d{0,8})$"
+
+
+def _table(parsed: list[Info], names: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            name: pl.Series(
+                name,
+                [getattr(item, name) for item in parsed],
+                dtype=pl.Int32 if name == "mac" else pl.String,
+            )
+            for name in names
+        }
+    )
 
 
 def unknown_keys(other: str) -> Counter[str]:

@@ -1,22 +1,98 @@
-"""Where a release's files are below a mirror's base."""
+"""Where a release's files are below a mirror's base: one small class per layout.
+
+The rest of the loader asks a layout for folders, and which of the names that a mirror lists are
+ours; it knows no path itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
-from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN
+from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN, canonical_assembly
+from ensembl_annotations.common.errors import SourceError, UsageError
 
 CHECKSUMS = "CHECKSUMS"
+ALL = "all"
+"""The chromosome of a file that holds every chromosome."""
+
+HUMAN_ASSEMBLIES = ("GRCh37", "GRCh38")
+_FIRST_GRCH38 = 76
+"""From this release on the main tree's human is GRCh38, and GRCh37 has a branch of its own."""
+
+
+class MirrorLayout(Protocol):
+    """What the loader needs to know of a layout.
+
+    Notes
+    -----
+    A new layout implements this, and `Manifest.layout` learns to choose it; nothing else changes.
+    Folders have no slash at either end; ``""`` is the mirror's base.
+    """
+
+    @property
+    def species(self) -> str: ...
+    @property
+    def assembly(self) -> str: ...
+    @property
+    def release(self) -> int: ...
+
+    @property
+    def vcf_folder(self) -> str:
+        """The folder of the variation files and of their list."""
+
+    @property
+    def fasta_folder(self) -> str:
+        """The folder of the sequences and of their list."""
+
+    @property
+    def releases_folder(self) -> str:
+        """The folder that holds a folder per release."""
+
+    @property
+    def species_folder(self) -> str:
+        """The folder that holds a folder of variation files per species."""
+
+    def check(self) -> None:
+        """Raise UsageError where species, assembly and release can't go together."""
+
+    def choose_vcfs(self, names: Collection[str]) -> dict[str, str]:
+        """Return chromosome to file name, of those listed in `vcf_folder` that are ours."""
+
+    @property
+    def path_names_assembly(self) -> bool:
+        """Whether files that are found are certainly of this assembly."""
+
+    def confirm_assembly(self, names: Collection[str], where: str) -> None:
+        """Raise SourceError where the names listed in `fasta_folder` are of another assembly."""
+
+    def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return chromosome to file name, of those listed in `fasta_folder` that are ours."""
+
+    def release_of(self, folder_name: str) -> int | None:
+        """Return which release a folder of `releases_folder` is; None where it is none."""
+
+    def at_release(self, release: int) -> Self:
+        """Return the same for another release."""
+
+    def other_assemblies(self) -> list[Self]:
+        """Return the same for the species' other assemblies, where those are known."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one species, assembly and release, relative to a mirror's base.
+    """The tree of Ensembl's FTP site, and of each division of Ensembl Genomes: by release.
 
     Notes
     -----
-    GRCh37 has its own branch since release 81; human variation is split by chromosome since
-    release 93, other species are one file. Source: the tree of the Ensembl FTP site.
+    Which files there are is decided from the names that are listed, not from the release: human
+    is one file up to release 92, one per chromosome since; file names are capitalised up to
+    release 90; other species are one file. A base may have a path (``…/pub/plants``). Human
+    GRCh37 is in the main tree up to release 75, since 81 in a branch of its own. FASTA names of
+    releases before 76 hold the release and are not understood.
     """
 
     species: str
@@ -24,35 +100,134 @@ class Layout:
     release: int
 
     @property
+    def releases_folder(self) -> str:
+        branch = self.assembly == "GRCh37" and self.release >= _FIRST_GRCH38
+        return "grch37" if branch else ""
+
+    @property
     def _root(self) -> str:
-        branch = "grch37/" if self.assembly == "GRCh37" else ""
-        return f"{branch}release-{self.release}"
+        return f"{self.releases_folder}/release-{self.release}".lstrip("/")
+
+    @property
+    def species_folder(self) -> str:
+        return f"{self._root}/variation/vcf"
 
     @property
     def vcf_folder(self) -> str:
-        return f"{self._root}/variation/vcf/{self.species}"
+        return f"{self.species_folder}/{self.species}"
 
     @property
     def fasta_folder(self) -> str:
         return f"{self._root}/fasta/{self.species}/dna"
 
+    def check(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_]+", self.species):
+            close = self.species.strip().lower().replace(" ", "_")
+            raise UsageError(
+                f"species: {self.species!r} is not a name as in Ensembl's paths; expected lower "
+                "case and underscores, such as homo_sapiens.",
+                hint=f"Did you mean {close!r}?" if re.fullmatch(r"[a-z0-9_]+", close) else None,
+            )
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.assembly):
+            raise UsageError(f"assembly: {self.assembly!r} is not an assembly's name.")
+        if self.species == HUMAN:
+            self._check_human()
+
+    def _check_human(self) -> None:
+        """Refuse what would be looked for in the tree of another assembly."""
+        if self.assembly not in HUMAN_ASSEMBLIES:
+            named = canonical_assembly(self.assembly)
+            close = difflib.get_close_matches(named, HUMAN_ASSEMBLIES, n=1)
+            raise UsageError(
+                f"assembly: {self.assembly!r} is none of human's; expected "
+                f"{' or '.join(HUMAN_ASSEMBLIES)}.",
+                hint=f"Did you mean {close[0]!r}?" if close else None,
+            )
+        if self._is_grch38 and self.release < _FIRST_GRCH38:
+            raise UsageError(
+                f"Release {self.release} has no GRCh38; human is on GRCh38 since release "
+                f"{_FIRST_GRCH38}.",
+                hint="Choose a later release, or assembly GRCh37.",
+            )
+
     @property
-    def is_split(self) -> bool:
-        """Whether there is one file per chromosome."""
-        return self.species == HUMAN
+    def _is_grch38(self) -> bool:
+        return self.species == HUMAN and self.assembly == "GRCh38"
 
-    def chromosome_of(self, file_name: str) -> str | None:
-        """Return which chromosome a file of `vcf_folder` holds; None where it is not one of ours.
+    def _spellings(self) -> tuple[str, str]:
+        return self.species, self.species.capitalize()
 
-        A species in one file has the chromosome ``all``.
-        """
-        if not self.is_split:
-            return "all" if file_name == f"{self.species}.vcf.gz" else None
-        prefix, suffix = f"{self.species}-chr", ".vcf.gz"
-        if not (file_name.startswith(prefix) and file_name.endswith(suffix)):
-            return None
-        name = file_name[len(prefix) : -len(suffix)]
-        return name if name in CHROMOSOMES else None
+    def choose_vcfs(self, names: Collection[str]) -> dict[str, str]:
+        spelling = "|".join(map(re.escape, self._spellings()))
+        found: dict[str, str] = {}
+        # Lower case sorts last, and so wins where a mirror kept both spellings.
+        for name in sorted(names):
+            match = re.fullmatch(
+                rf"(?:{spelling})(?:-chr([A-Za-z0-9][A-Za-z0-9._]*))?\.vcf\.gz", name
+            )
+            if match is None:
+                continue
+            chromosome = match[1] or ALL
+            if self.species != HUMAN or chromosome in (*CHROMOSOMES, ALL):
+                found[chromosome] = name
+        whole = found.pop(ALL, None)
+        # Where both forms are there, they hold the same records.
+        return found if found or whole is None else {ALL: whole}
 
     def fasta_name(self, chromosome: str) -> str:
-        return f"{self.species.capitalize()}.{self.assembly}.dna.chromosome.{chromosome}.fa.gz"
+        """Return the name of a chromosome's sequence; of ``all``, the first that is looked for."""
+        return self._fasta_names(chromosome)[0]
+
+    def _fasta_names(self, chromosome: str) -> list[str]:
+        kinds = ("primary_assembly", "toplevel")
+        wanted = kinds if chromosome == ALL else (f"chromosome.{chromosome}",)
+        return [f"{self.species.capitalize()}.{self.assembly}.dna.{kind}.fa.gz" for kind in wanted]
+
+    @property
+    def path_names_assembly(self) -> bool:
+        return self.species == HUMAN
+
+    def confirm_assembly(self, names: Collection[str], where: str) -> None:
+        there = self._assemblies_named(names)
+        is_humans = self.species != HUMAN and self.assembly in HUMAN_ASSEMBLIES
+        # Up to release 75 a release's number follows the name.
+        ours = {self.assembly, f"{self.assembly}.{self.release}"}
+        if there & ours or not (there or is_humans):
+            return
+        raise SourceError(
+            f"{where}: the sequences are of {', '.join(sorted(there))}; expected {self.assembly}."
+            if there
+            else f"{self.assembly} is an assembly of human, not of {self.species}.",
+            hint="Name the assembly that the release has, or choose another release.",
+            code="assembly",
+        )
+
+    def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for chromosome in chromosomes:
+            listed = [name for name in self._fasta_names(chromosome) if name in names]
+            if listed:
+                found[chromosome] = listed[0]
+        return found
+
+    def _assemblies_named(self, names: Iterable[str]) -> set[str]:
+        prefix = re.escape(self.species.capitalize())
+        return {
+            match[1]
+            for name in names
+            if (match := re.match(rf"{prefix}\.(.+?)\.dna(?:_rm|_sm)?\.", name))
+        }
+
+    def release_of(self, folder_name: str) -> int | None:
+        match = re.fullmatch(r"release-([0-9]{1,4})", folder_name)
+        if match is None or (self._is_grch38 and int(match[1]) < _FIRST_GRCH38):
+            return None
+        return int(match[1])
+
+    def at_release(self, release: int) -> Self:
+        return replace(self, release=release)
+
+    def other_assemblies(self) -> list[Self]:
+        if self.species != HUMAN or self.release < _FIRST_GRCH38:
+            return []
+        return [replace(self, assembly="GRCh38" if self.assembly == "GRCh37" else "GRCh37")]

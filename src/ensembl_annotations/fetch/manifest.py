@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import SourceError, UsageError
-from ensembl_annotations.fetch.layouts import CHECKSUMS, Layout
-from ensembl_annotations.fetch.mirrors import read_text
+from ensembl_annotations.fetch.checksums import (
+    MAX_CHECKSUM,
+    find_name_problem,
+    find_size_problem,
+    parse_checksums,
+)
+from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout, MirrorLayout
+from ensembl_annotations.fetch.listing import explain_missing
+from ensembl_annotations.fetch.mirrors import read_text, without_credentials
+
+FOLDER = Path("data/manifests")
 
 
 @dataclass(frozen=True)
@@ -56,22 +66,28 @@ class Manifest:
         Raises
         ------
         UsageError
-            Where one is not published.
+            Where one is not published, or the species is one file.
         """
         if chromosomes is None:
             return list(self.vcf)
         by_name = {file.chromosome: file for file in self.vcf}
         missing = [name for name in chromosomes if name not in by_name]
+        what = f"{self.species} {self.assembly} release {self.release}"
+        if missing and ALL in by_name:
+            raise UsageError(
+                f"chromosomes: {', '.join(missing)} can't be fetched alone; {what} is published as "
+                f"one file, {by_name[ALL].name}.",
+                hint=f"Set chromosomes to '{ALL}'.",
+            )
         if missing:
             raise UsageError(
-                f"chromosomes: {', '.join(missing)} not published for {self.species} "
-                f"{self.assembly} release {self.release}.",
+                f"chromosomes: {', '.join(missing)} not published for {what}.",
                 hint=f"There are: {', '.join(by_name)}.",
             )
         return [by_name[name] for name in chromosomes]
 
     def sequence_of(self, chromosome: str) -> PublishedFile:
-        """Return the FASTA of a chromosome.
+        """Return the FASTA of a chromosome; of ``all``, the whole genome's.
 
         Raises
         ------
@@ -89,111 +105,200 @@ class Manifest:
         )
 
 
-def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
-    """Read a CHECKSUMS file: name to (checksum, blocks).
+# --- Asking mirrors ------------------------------------------------------------------------------
 
-    Raises
-    ------
-    SourceError
-        Where a line is not ``<sum> <blocks> <name>``, or a name holds a path.
-    """
-    table: dict[str, tuple[int, int]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        match = re.fullmatch(r"\s*(\d{1,5})\s+(\d{1,12})\s+(\S.*?)\s*", line)
-        if match is None:
-            raise SourceError(
-                f"{where}, line {number}: expected '<checksum> <blocks> <name>', found {line[:80]!r}.",
-                hint="Check the mirror's address; this may be an error page.",
-            )
-        name = match[3].removeprefix("./")
-        if "/" in name or "\\" in name or name in (".", ".."):
-            raise SourceError(f"{where}, line {number}: the name {name!r} holds a path; refused.")
-        table[name] = (int(match[1]), int(match[2]))
-    return table
+Problem = tuple[str, SourceError]
+"""A mirror, and why it gave no list."""
 
 
-def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True) -> Manifest:
+def read_manifest(
+    mirrors: Sequence[str], layout: MirrorLayout, *, with_fasta: bool = True
+) -> Manifest:
     """Ask the mirrors, in order, what is published.
 
     Parameters
     ----------
     mirrors : sequence of str
         Bases of the same tree; the first that gives a usable list decides.
-    layout : Layout
+    layout : MirrorLayout
     with_fasta : bool
-        Ask for the sequences too; it is no error where there are none.
+        Record the sequences too; it is no error where there are none.
 
     Raises
     ------
+    UsageError
+        Where species, assembly and release can't go together; no mirror is asked.
     SourceError
-        The last mirror's, where none gives a list with a file of this species.
+        With every mirror's reason, where none gives a list with a file of this species; with the
+        code ``not_found`` where one says that there is no such release or species.
     """
-    files = _first_answer(mirrors, lambda mirror: _read_vcf(mirror, layout))
-    fasta: tuple[PublishedFile, ...] = ()
-    if with_fasta:
-        names = [file.chromosome for file in files]
-        try:
-            fasta = _first_answer(mirrors, lambda mirror: _read_fasta(mirror, layout, names))
-        except SourceError as error:
-            if error.code != "not_found":
-                raise
-    return Manifest(layout.species, layout.assembly, layout.release, files, fasta)
+    layout.check()
+    files, problems = _first_answer(mirrors, lambda mirror: read_vcf_list(mirror, layout))
+    if files is None:
+        raise no_answer(problems, layout)
+    fasta: tuple[PublishedFile, ...] | None = ()
+    if with_fasta or not layout.path_names_assembly:
+        fasta, problems = _first_answer(
+            mirrors, lambda mirror: read_fasta_list(mirror, layout, files)
+        )
+        if fasta is None:
+            error = no_answer(problems)
+            if error.code == "assembly" or (with_fasta and error.code != "not_found"):
+                raise error
+            layout.confirm_assembly((), layout.fasta_folder)
+    recorded = fasta if with_fasta and fasta else ()
+    return Manifest(layout.species, layout.assembly, layout.release, files, recorded)
 
 
 def _first_answer(
     mirrors: Sequence[str], ask: Callable[[str], tuple[PublishedFile, ...]]
-) -> tuple[PublishedFile, ...]:
-    """Return the first mirror's answer; where all fail, a clear no goes before a fault."""
-    problems = []
+) -> tuple[tuple[PublishedFile, ...] | None, list[Problem]]:
+    problems: list[Problem] = []
     for mirror in mirrors:
         try:
-            return ask(mirror)
+            return ask(mirror), problems
         except SourceError as error:
-            problems.append(error)
-    missing = [error for error in problems if error.code == "not_found"]
-    raise [
-        SourceError("No mirror is given.", hint="Name one under `sources`, or with --base-url."),
-        *problems,
-        *missing,
-    ][-1]
+            problems.append((mirror, error))
+    return None, problems
 
 
-def _read_vcf(mirror: str, layout: Layout) -> tuple[PublishedFile, ...]:
+def no_answer(problems: Sequence[Problem], layout: MirrorLayout | None = None) -> SourceError:
+    """Return the error for mirrors that all gave no list: each one's reason, a line each.
+
+    Parameters
+    ----------
+    problems : sequence of (str, SourceError)
+        Mirrors, and why each gave none.
+    layout : MirrorLayout, optional
+        Where given, and the answer is that it is not there, the mirrors are asked what is.
+
+    Notes
+    -----
+    A clear no goes before a fault: the code is that of the clearest answer.
+    """
+    if not problems:
+        return SourceError("No mirror is given.", hint="Name one under `sources`, or --base-url.")
+    by_code = {error.code: error for _, error in reversed(problems)}
+    codes = ("assembly", "not_found", problems[0][1].code)
+    clearest = by_code[next(code for code in codes if code in by_code)]
+    message, hint = clearest.message, clearest.hint
+    if len(problems) > 1:
+        reasons = [f"  {reason_of(mirror, error)}" for mirror, error in problems]
+        message = "\n".join([f"None of {len(problems)} mirrors gives the list of files:", *reasons])
+    if layout is not None and clearest.code == "not_found":
+        missing = [mirror for mirror, error in problems if error.code == "not_found"]
+        hint = "Check the release, species and assembly. " + explain_missing(missing, layout)
+    return SourceError(message, hint=hint.strip() if hint else None, code=clearest.code)
+
+
+def reason_of(mirror: str, error: SourceError) -> str:
+    """Return why a mirror gave no list, on one line that names the mirror."""
+    shown = without_credentials(mirror)
+    text = " ".join(error.message.split())
+    return text if shown.rstrip("/") in text else f"{shown}: {text}"
+
+
+def read_vcf_list(mirror: str, layout: MirrorLayout) -> tuple[PublishedFile, ...]:
+    """Return the variation files that a mirror lists, by chromosome.
+
+    Raises
+    ------
+    SourceError
+        Where it gives no list, or none with a file of this species.
+    """
     where = f"{layout.vcf_folder}/{CHECKSUMS}"
-    found = {
-        chromosome: PublishedFile(name, chromosome, checksum, blocks)
-        for name, (checksum, blocks) in parse_checksums(read_text(mirror, where), where).items()
-        if (chromosome := layout.chromosome_of(name)) is not None
-    }
-    if not found:
+    table = parse_checksums(read_text(mirror, where), where)
+    names = layout.choose_vcfs(table)
+    if not names:
         raise SourceError(
             f"{where}: lists no variation file of {layout.species}.",
             hint="Check ensembl.species, ensembl.assembly and ensembl.release.",
         )
-    return tuple(found[name] for name in sorted(found, key=_natural))
+    return _published(names, table)
 
 
-def _read_fasta(
-    mirror: str, layout: Layout, chromosomes: Sequence[str]
+def read_fasta_list(
+    mirror: str, layout: MirrorLayout, vcfs: Sequence[PublishedFile]
 ) -> tuple[PublishedFile, ...]:
+    """Return the sequences that a mirror lists for these variation files.
+
+    Raises
+    ------
+    SourceError
+        Where it gives no list; with the code ``assembly`` where they are another assembly's.
+    """
     where = f"{layout.fasta_folder}/{CHECKSUMS}"
     table = parse_checksums(read_text(mirror, where), where)
-    names = {layout.fasta_name(chromosome): chromosome for chromosome in chromosomes}
-    return tuple(PublishedFile(name, names[name], *table[name]) for name in names if name in table)
+    layout.confirm_assembly(table, where)
+    names = layout.choose_fastas(table, [file.chromosome for file in vcfs])
+    return _published(names, table)
+
+
+def _published(
+    names: Mapping[str, str], table: Mapping[str, tuple[int, int]]
+) -> tuple[PublishedFile, ...]:
+    """Return what is listed of these files, in order of their chromosomes."""
+    files = []
+    for chromosome in sorted(names, key=_natural):
+        file = PublishedFile(names[chromosome], chromosome, *table[names[chromosome]])
+        if problem := find_size_problem(file.blocks):
+            raise SourceError(
+                f"{file.name}: {CHECKSUMS} says {problem}.",
+                hint="The mirror's list is damaged; try again later, or another mirror.",
+            )
+        files.append(file)
+    return tuple(files)
 
 
 def _natural(chromosome: str) -> tuple[int, str]:
-    if chromosome.isdigit():
+    if re.fullmatch("[0-9]{1,4}", chromosome):
         return int(chromosome), ""
-    named = {"X": 1000, "Y": 1001, "MT": 1002}
-    return named.get(chromosome, 2000), chromosome
+    named = {"X": 10000, "Y": 10001, "MT": 10002}
+    return named.get(chromosome, 20000), chromosome
+
+
+# --- The file ------------------------------------------------------------------------------------
+
+
+def manifest_path(source: str, layout: MirrorLayout) -> Path:
+    """Return where the pinned manifest of a source is, below the repository's folder."""
+    return FOLDER / f"{source}-{layout.species}-{layout.assembly}-{layout.release}.json"
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest, one file a line, in a fixed order."""
     write_json(path, asdict(manifest))
+
+
+def parse_manifest(content: Any) -> Manifest:
+    """Make a manifest of its JSON content.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        Where it is none.
+    """
+    species, assembly, release = content["species"], content["assembly"], content["release"]
+    if not (isinstance(species, str) and isinstance(assembly, str) and type(release) is int):
+        raise ValueError("species, assembly or release is of another type")
+    vcf = tuple(_parse_file(entry) for entry in content["vcf"])
+    fasta = tuple(_parse_file(entry) for entry in content["fasta"])
+    if not vcf:
+        raise ValueError("it lists no variation file")
+    return Manifest(species, assembly, release, vcf, fasta)
+
+
+def _parse_file(entry: Any) -> PublishedFile:
+    """Read an entry, with the same care as a line of CHECKSUMS: its name becomes a path."""
+    file = PublishedFile(**entry)
+    if not (isinstance(file.name, str) and isinstance(file.chromosome, str)):
+        raise ValueError("a name is no text")
+    if not (type(file.checksum) is int and type(file.blocks) is int):
+        raise ValueError(f"{file.name!r}: checksum and blocks have to be whole numbers")
+    problem = find_name_problem(file.name) or find_size_problem(file.blocks)
+    if problem or find_name_problem(file.chromosome) or not 0 <= file.checksum <= MAX_CHECKSUM:
+        raise ValueError(f"{file.name!r}: {problem or 'its chromosome or checksum is impossible'}")
+    return file
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -205,19 +310,12 @@ def load_manifest(path: Path) -> Manifest:
         Where it is missing or is not one.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-        return Manifest(
-            content["species"],
-            content["assembly"],
-            content["release"],
-            tuple(PublishedFile(**entry) for entry in content["vcf"]),
-            tuple(PublishedFile(**entry) for entry in content["fasta"]),
-        )
+        return parse_manifest(json.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         raise SourceError(
             f"{path}: no such manifest.", hint="Run 'dvc repro ensembl_manifest' to make it."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SourceError(
             f"{path}: not a manifest ({error!r}).",
             hint="Restore it with 'git checkout', or remove it and run 'dvc repro ensembl_manifest'.",
@@ -234,6 +332,17 @@ def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path) -> Manif
     """
     if not path.exists():
         save_manifest(read_manifest(mirrors, layout), path)
+    return load_manifest_of(layout, path)
+
+
+def load_manifest_of(layout: MirrorLayout, path: Path) -> Manifest:
+    """Read the manifest of this species, assembly and release.
+
+    Raises
+    ------
+    SourceError
+        Where the file is missing, is no manifest, or is another release's.
+    """
     manifest = load_manifest(path)
     if manifest.layout != layout:
         raise SourceError(

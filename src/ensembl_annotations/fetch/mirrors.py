@@ -1,39 +1,80 @@
-"""Read a published file from a mirror: https, http, or a folder."""
+"""Ask a mirror for a file: https, http, or a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
-from urllib.parse import unquote, urlsplit
+from types import MappingProxyType
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
-from ensembl_annotations.common.errors import SourceError, explain_os_error
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    SourceError,
+    explain_os_error,
+)
+from ensembl_annotations.fetch.failures import (
+    TransientError,
+    check_status,
+    describe_failure,
+    explain_failure,
+)
 
-CHUNK_BYTES = 1 << 20
-_TIMEOUT_SEC = (15, 60)
+CHUNK_BYTES = 1 << 18
+TIMEOUT_SEC = (15.0, 60.0)
+"""For connecting, and for the next bytes to arrive."""
+SLOW_SEC, SLOW_BYTES = 120.0, 120 * 1024
+RETRIES = 8
+TEXT_RETRIES = 3
+DNS_RETRIES = 2
+MAX_RETRY_AFTER_SEC = 600
 _MAX_TEXT_BYTES = 16 << 20
+_USER_AGENT = f"ensembl-annotations {requests.utils.default_user_agent()}"
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+Say = Callable[[str], object]
 
 
-@contextmanager
-def open_mirror(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
-    """Give the bytes of a mirror's file, in pieces.
+class StoppedError(EnsemblAnnotationsError):
+    """The caller asked for the download to stop."""
 
-    Parameters
-    ----------
-    mirror : str
-        An ``http``, ``https`` or ``file`` URL, or the path of a folder.
-    relative : str
-        The file, below the mirror's base.
+    def __init__(self) -> None:
+        super().__init__(
+            "The download was stopped; what has arrived is kept.",
+            hint="Run the command again to go on from there.",
+            code="stopped",
+        )
+
+
+def stop_if_asked(stop: threading.Event | None) -> None:
+    """Raise StoppedError where `stop` is set."""
+    if stop is not None and stop.is_set():
+        raise StoppedError
+
+
+def pause(seconds: float, stop: threading.Event | None) -> None:
+    """Wait; `stop` ends it at once."""
+    if (stop or threading.Event()).wait(seconds):
+        raise StoppedError
+
+
+# --- Addresses -----------------------------------------------------------------------------------
+
+
+def folder_of(mirror: str) -> Path | None:
+    """Return the folder of a mirror that is one (a path, or a ``file`` URL); None for http.
 
     Raises
     ------
     SourceError
-        With the code ``not_found`` where the mirror answers but has no such file.
+        Where it is no address that can be used.
     """
     try:
         parts = urlsplit(mirror)
@@ -42,14 +83,189 @@ def open_mirror(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
             f"{mirror}: not an address ({error}).", hint="Check `sources`, or --base-url."
         ) from error
     if parts.scheme in ("http", "https"):
-        with _open_http(f"{mirror.rstrip('/')}/{relative}") as pieces:
-            yield pieces
-    elif parts.scheme == "file":
-        with _open_path(Path(unquote(parts.path)), relative) as pieces:
-            yield pieces
-    else:
-        with _open_path(Path(mirror), relative) as pieces:
-            yield pieces
+        return None
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if "://" in mirror:
+        raise SourceError(
+            f"{mirror}: {parts.scheme} is not understood; expected https, http, file or a folder.",
+            hint="Check `sources`, or --base-url.",
+        )
+    return Path(mirror)
+
+
+def url_of(mirror: str, relative: str) -> str:
+    """Return the address of a file of an http mirror; its name is data, so it is quoted."""
+    return f"{mirror.rstrip('/')}/{quote(relative)}"
+
+
+def without_credentials(url: str) -> str:
+    """Return an address as it may be shown and stored: no user, no password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+# --- Trying again --------------------------------------------------------------------------------
+
+
+class Attempts:
+    """How often a server is asked again, and how long to wait in between.
+
+    Parameters
+    ----------
+    url : str
+        For messages.
+    retries : int
+        Further attempts after a failure, with growing pauses.
+    stop : threading.Event, optional
+        Ends a pause.
+    say : callable
+        Called with a line before a pause, from the second one in a row on.
+
+    Notes
+    -----
+    The policy is urllib3's: exponential pauses with jitter, Retry-After as seconds or as a date.
+    Its own sleeping can't be interrupted, so only its figures are used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        retries: int = RETRIES,
+        stop: threading.Event | None = None,
+        say: Say = lambda _: None,
+    ) -> None:
+        self._url = url
+        self._stop = stop
+        self._say = say
+        self._policy = Retry(
+            total=retries,
+            backoff_factor=0.5,
+            backoff_max=60,
+            backoff_jitter=1.0,
+            # Without a limit of its own, so that a longer wish is seen and not shortened.
+            retry_after_max=2**31,
+        )
+        self._retry = self._policy
+        self._has_progressed = False
+
+    def progressed(self) -> None:
+        """Start counting again: a connection that breaks often still gets there."""
+        self._retry = self._policy
+        self._has_progressed = True
+
+    def wait_after(self, error: TransientError) -> None:
+        """Pause after a failed attempt.
+
+        Raises
+        ------
+        SourceError
+            Where that was the last one, or the server asks for more patience than we have.
+        StoppedError
+        """
+        if error.is_dns and not self._has_progressed:
+            self._retry = self._retry.new(total=min(int(self._retry.total or 0), DNS_RETRIES))
+        try:
+            self._retry = self._retry.increment(method="GET", url=self._url, error=error)
+        except MaxRetryError:
+            count = len(self._retry.history) + 1
+            raise SourceError(
+                f"{self._url}: {error.reason} ({count} attempts).",
+                hint="Check the connection and run the command again; what has arrived is kept.",
+                code="unreachable",
+            ) from error
+        seconds = self._requested(error)
+        if seconds is None:
+            # Some jitter even at the first: downloads that broke together come back apart.
+            seconds = self._retry.get_backoff_time() or random.uniform(0.1, 1.0)
+        # A connection that breaks now and then is no news; one that stays broken is.
+        if len(self._retry.history) > 1 or error.retry_after:
+            self._say(f"{self._url}: {error.reason}; trying again in {seconds:.0f} s.")
+        pause(seconds, self._stop)
+
+    def _requested(self, error: TransientError) -> float | None:
+        """Return for how many seconds the server asked to be left alone."""
+        if error.retry_after is None:
+            return None
+        try:
+            seconds = self._policy.parse_retry_after(error.retry_after)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+        if seconds > MAX_RETRY_AFTER_SEC:
+            raise SourceError(
+                f"{self._url}: {error.reason}; it asks to come back in {seconds:.0f} s, more than "
+                f"the {MAX_RETRY_AFTER_SEC} s that are waited for.",
+                hint="Run the command again later; what has arrived is kept.",
+                code="unreachable",
+            )
+        return seconds
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_http(
+    session: requests.Session, url: str, headers: Mapping[str, str] = _NO_HEADERS
+) -> Iterator[requests.Response]:
+    """Give the answer to one request, its body not read yet; status 200, 206 or 416.
+
+    Raises
+    ------
+    TransientError
+        Where asking again may help.
+    SourceError
+        Where it won't; with the code ``not_found`` for a 404.
+    """
+    shown = without_credentials(url)
+    try:
+        answer = session.get(
+            url,
+            stream=True,
+            timeout=TIMEOUT_SEC,
+            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **headers},
+        )
+    except (OSError, HTTPError, ValueError) as error:
+        raise explain_failure(error, shown) from error
+    with answer:
+        check_status(answer, shown)
+        yield answer
+
+
+def read_pieces(answer: requests.Response, *, decode: bool = False) -> Iterator[bytes]:
+    """Yield a body's bytes as they arrive, each as soon as it is here.
+
+    Parameters
+    ----------
+    answer : requests.Response
+    decode : bool
+        Undo the ``Content-Encoding``.
+
+    Raises
+    ------
+    TransientError
+        Where the connection breaks, or gives less than `SLOW_BYTES` in `SLOW_SEC`.
+    """
+    began, received = time.monotonic(), 0
+    while True:
+        try:
+            piece: bytes = answer.raw.read1(CHUNK_BYTES, decode_content=decode)
+        except (OSError, HTTPError) as error:
+            raise TransientError(describe_failure(error)) from error
+        if not piece:
+            return
+        yield piece
+        # A connection that is half dead may trickle for days and never be silent; another one
+        # usually does better.
+        received += len(piece)
+        if (now := time.monotonic()) - began > SLOW_SEC:
+            if received < SLOW_BYTES:
+                raise TransientError(f"only {received} bytes arrived in {now - began:.0f} s")
+            began, received = now, 0
 
 
 @contextmanager
@@ -66,60 +282,87 @@ def _open_path(base: Path, relative: str) -> Iterator[Iterator[bytes]]:
             hint="Check the release, species and assembly against what the mirror has.",
             code="not_found",
         )
+
+    def pieces() -> Generator[bytes]:
+        # Only reading is explained here: what the caller does with a piece fails on its own.
+        try:
+            with path.open("rb") as handle:
+                while piece := handle.read(CHUNK_BYTES):
+                    yield piece
+        except OSError as error:
+            explained = explain_os_error(error, path, "reading the mirror")
+            raise SourceError(explained.message, hint=explained.hint) from error
+
+    content = pieces()
     try:
-        with path.open("rb") as handle:
-            yield iter(lambda: handle.read(CHUNK_BYTES), b"")
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise explain_os_error(error, path, "reading") from error
+        yield content
+    finally:
+        content.close()
 
 
 @contextmanager
-def _open_http(url: str) -> Iterator[Iterator[bytes]]:
-    retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
-    with requests.Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=retry))
-        session.mount("https://", HTTPAdapter(max_retries=retry))
-        try:
-            with session.get(
-                url, stream=True, timeout=_TIMEOUT_SEC, headers={"Accept-Encoding": "identity"}
-            ) as answer:
-                if answer.status_code == requests.codes.not_found:
-                    raise SourceError(
-                        f"{url}: not found (HTTP 404).",
-                        hint="Check the release, species and assembly.",
-                        code="not_found",
-                    )
-                if not answer.ok:
-                    raise SourceError(f"{url}: HTTP {answer.status_code} {answer.reason}.")
-                yield _body(answer, url)
-        except requests.RequestException as error:
-            raise SourceError(
-                f"{url}: can't be read ({error}).", hint="Check the connection and try again."
-            ) from error
+def _open(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
+    base = folder_of(mirror)
+    if base is not None:
+        with _open_path(base, relative) as pieces:
+            yield pieces
+        return
+    with (
+        requests.Session() as session,
+        open_http(session, url_of(mirror, relative)) as answer,
+    ):
+        yield read_pieces(answer, decode=True)
 
 
-def _body(answer: requests.Response, url: str) -> Iterator[bytes]:
-    expected = answer.headers.get("Content-Length")
-    received = 0
-    for piece in answer.iter_content(CHUNK_BYTES):
-        received += len(piece)
-        yield cast(bytes, piece)
-    if expected is not None and received != int(expected):
-        raise SourceError(f"{url}: the body has {received} bytes, {expected} were promised.")
+@contextmanager
+def open_mirror(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
+    """Give the bytes of a mirror's file, in pieces; one attempt.
+
+    Parameters
+    ----------
+    mirror : str
+        An ``http``, ``https`` or ``file`` URL, or the path of a folder.
+    relative : str
+        The file, below the mirror's base.
+
+    Raises
+    ------
+    SourceError
+        With the code ``not_found`` where the mirror answers but has no such file.
+    """
+    try:
+        with _open(mirror, relative) as pieces:
+            yield pieces
+    except TransientError as error:
+        raise SourceError(
+            f"{without_credentials(url_of(mirror, relative))}: {error.reason}.",
+            hint="Check the connection and try again.",
+            code="unreachable",
+        ) from error
 
 
-def read_text(mirror: str, relative: str) -> str:
-    """Return a small text file of a mirror.
+def read_text(mirror: str, relative: str, *, stop: threading.Event | None = None) -> str:
+    """Return a small text file of a mirror; asks a server a few times.
 
     Raises
     ------
     SourceError
         As `open_mirror`, and where the file is over 16 MiB.
     """
-    content = b""
-    with open_mirror(mirror, relative) as pieces:
+    attempts = Attempts(
+        without_credentials(url_of(mirror, relative)), retries=TEXT_RETRIES, stop=stop
+    )
+    while True:
+        stop_if_asked(stop)
+        try:
+            return _read_text(mirror, relative)
+        except TransientError as error:
+            attempts.wait_after(error)
+
+
+def _read_text(mirror: str, relative: str) -> str:
+    content = bytearray()
+    with _open(mirror, relative) as pieces:
         for piece in pieces:
             content += piece
             if len(content) > _MAX_TEXT_BYTES:

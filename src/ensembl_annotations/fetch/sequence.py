@@ -1,59 +1,171 @@
-"""A chromosome's published FASTA to the store's sequence file."""
+"""Published FASTA to the store's sequence files, and back to arrays of bases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ensembl_annotations.common.bgzf import GZIP_ERRORS, open_gzip
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ensembl_annotations.common.errors import SourceError
-from ensembl_annotations.common.schema import SEQUENCE_ROW_BASES
-from ensembl_annotations.fetch.store import write_sequence
+from ensembl_annotations.common.schema import SEQUENCE, SEQUENCE_ROW_BASES, SEQUENCE_SCHEMA
+from ensembl_annotations.fetch.pieces import expanded_bytes
+from ensembl_annotations.fetch.roll import Bases
+from ensembl_annotations.fetch.store import parquet_writer
 
+_ROWS_PER_GROUP = 64
 _LETTERS = bytes(range(ord("A"), ord("Z") + 1))
-_CHUNK_BYTES = 8 << 20
+_HEADER = re.compile(rb"^>([^\r\n]*)\r?\n", re.MULTILINE)
+_MAX_HEADER_BYTES = 1 << 16
 
 
-def convert_fasta(path: Path, name: str, chromosome: str, target: Path) -> int:
-    """Write the sequence of a FASTA file with one record and return the number of rows.
+class _SequenceWriter:
+    """Write one sequence to parquet, in rows of a fixed number of bases."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = parquet_writer(path, SEQUENCE)
+        self._start = 0
+        self._rest = bytearray()
+
+    def add(self, bases: bytes) -> None:
+        self._rest += bases
+        group = _ROWS_PER_GROUP * SEQUENCE_ROW_BASES
+        while len(self._rest) >= group:
+            self._write(bytes(self._rest[:group]))
+            del self._rest[:group]
+
+    def _write(self, bases: bytes) -> None:
+        text = bases.decode("ascii")
+        begins = range(0, len(text), SEQUENCE_ROW_BASES)
+        table = pa.table(
+            {
+                "start": [self._start + begin for begin in begins],
+                "bases": [text[begin : begin + SEQUENCE_ROW_BASES] for begin in begins],
+            },
+            schema=SEQUENCE_SCHEMA,
+        )
+        self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+        self._start += len(text)
+
+    def finish(self) -> None:
+        if self._rest:
+            self._write(bytes(self._rest))
+        self._writer.close()
+
+
+def convert_fasta(
+    path: Path,
+    name: str,
+    chromosome: str,
+    target_of: Callable[[str], Path],
+    progress: Callable[[int], object] = lambda _: None,
+) -> dict[str, Path]:
+    """Write the sequences of a FASTA file, each to a file of its own.
+
+    Parameters
+    ----------
+    path, name : Path, str
+        The gzip file, and its name for messages.
+    chromosome : str
+        The one sequence it must hold; ``all`` for any.
+    target_of : callable
+        From a sequence's name to the file to write.
+    progress : callable
+        Called with the number of compressed bytes read since the last call.
+
+    Returns
+    -------
+    dict of str to Path
+        The files written, by the sequence's name.
 
     Raises
     ------
     SourceError
-        Where the file is cut, or does not hold exactly the one sequence expected.
+        Where the file is cut, or does not hold exactly the sequences expected.
     """
-    rows: list[tuple[int, str]] = []
-    start = 0
-    rest = b""
-    try:
-        for bases in _read_bases(path, name, chromosome):
-            rest += bases
-            whole = len(rest) - len(rest) % SEQUENCE_ROW_BASES
-            for begin in range(0, whole, SEQUENCE_ROW_BASES):
-                rows.append((start, rest[begin : begin + SEQUENCE_ROW_BASES].decode("ascii")))
-                start += SEQUENCE_ROW_BASES
-            rest = rest[whole:]
-    except GZIP_ERRORS as error:
+    written: dict[str, Path] = {}
+    writer: _SequenceWriter | None = None
+    with expanded_bytes(path, name, progress) as pieces:
+        for title, bases in _read_records(pieces, name):
+            if title is None and writer is None:
+                raise SourceError(f"{name}, line 1: expected a FASTA record, found {bases[:60]!r}.")
+            if title is not None:
+                if writer is not None:
+                    writer.finish()
+                _check_title(title, chromosome, written, name)
+                written[title] = target_of(title)
+                writer = _SequenceWriter(written[title])
+            assert writer is not None
+            writer.add(bases)
+    if writer is None:
+        raise SourceError(f"{name}, line 1: expected a FASTA record, found nothing.")
+    writer.finish()
+    return written
+
+
+def _check_title(title: str, chromosome: str, written: dict[str, Path], name: str) -> None:
+    if chromosome not in ("all", title):
+        if written:
+            raise SourceError(f"{name}: more than one sequence; expected {chromosome} only.")
         raise SourceError(
-            f"{name}: the gzip data are cut or corrupt ({error}).",
-            hint="Run the command again with --force to fetch it again.",
-        ) from error
+            f"{name}, line 1: expected a FASTA record of {chromosome}, found {title[:60]!r}."
+        )
+    if title in written or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", title):
+        problem = "stands there twice" if title in written else "is not a plain name"
+        raise SourceError(f"{name}: the sequence {title[:60]!r} {problem}.")
+
+
+def _read_records(pieces: Iterator[bytes], name: str) -> Iterator[tuple[str | None, bytes]]:
+    """Yield (title or None where the last sequence goes on, upper-case bases)."""
+    rest = b""
+    for piece in pieces:
+        data = rest + piece
+        # A header that is not whole yet waits for the next piece.
+        last = data.rfind(b">")
+        whole = len(data) if last < 0 or b"\n" in data[last:] else last
+        rest = data[whole:]
+        if len(rest) > _MAX_HEADER_BYTES:
+            raise SourceError(f"{name}: a header line is longer than {_MAX_HEADER_BYTES} bytes.")
+        yield from _split_records(data[:whole], name)
     if rest:
-        rows.append((start, rest.decode("ascii")))
-    return write_sequence(target, rows)
+        yield from _split_records(rest + b"\n", name)
 
 
-def _read_bases(path: Path, name: str, chromosome: str) -> Iterator[bytes]:
-    with open_gzip(path) as handle:
-        head = handle.readline(1 << 16)
-        if head[:1] != b">" or head[1:].split()[:1] != [chromosome.encode()]:
-            raise SourceError(
-                f"{name}, line 1: expected a FASTA record of {chromosome}, found {head[:60]!r}."
-            )
-        while piece := handle.read(_CHUNK_BYTES):
-            if b">" in piece:
-                raise SourceError(f"{name}: more than one sequence; expected {chromosome} only.")
-            bases = piece.translate(None, b"\r\n").upper()
-            if odd := bases.translate(None, _LETTERS):
-                raise SourceError(f"{name}: not a FASTA file: {odd[:1]!r} is no letter.")
-            yield bases
+def _split_records(data: bytes, name: str) -> Iterator[tuple[str | None, bytes]]:
+    title: str | None = None
+    begin = 0
+    for match in _HEADER.finditer(data):
+        if match.start() > begin or title is not None:
+            yield title, _clean(data[begin : match.start()], name)
+        words = match[1].split()
+        title = words[0].decode("ascii", "replace") if words else ""
+        begin = match.end()
+    if begin < len(data) or title is not None:
+        yield title, _clean(data[begin:], name)
+
+
+def _clean(text: bytes, name: str) -> bytes:
+    bases = text.translate(None, b"\r\n").upper()
+    if odd := bases.translate(None, _LETTERS):
+        raise SourceError(f"{name}: not a FASTA file: {odd[:1]!r} is no letter.")
+    return bases
+
+
+def load_sequence(path: Path) -> Bases:
+    """Return a sequence file's bases as one array, a byte a base."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        last = file.metadata.num_row_groups - 1
+        if last < 0:
+            return np.zeros(0, np.uint8)
+        tail = file.read_row_group(last)
+        length = tail["start"][-1].as_py() + len(tail["bases"][-1].as_py())
+        sequence = np.empty(length, np.uint8)
+        for group in range(last + 1):
+            table = file.read_row_group(group)
+            for start, bases in zip(table["start"].to_pylist(), table["bases"], strict=True):
+                buffer = bases.as_buffer()
+                sequence[start : start + len(buffer)] = np.frombuffer(buffer, np.uint8)
+    return sequence

@@ -2,147 +2,237 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import (
-    ROW_GROUP_ROWS,
-    SEQUENCE,
-    SEQUENCE_SCHEMA,
-    STORE,
-    STORE_SCHEMA,
+    ALLELES_SCHEMA,
+    DETAILS_SCHEMA,
+    ROLES,
+    ROW_GROUP_RECORDS,
     Column,
 )
 
-_KEY = ["start", "code"]
+Numbers = npt.NDArray[np.int64]
 
 
-def parquet_writer(path: Path, schema: pa.Schema, columns: tuple[Column, ...]) -> pq.ParquetWriter:
+@dataclass
+class Rows:
+    """Alleles of one contig, sorted by (start, code), and their details.
+
+    Attributes
+    ----------
+    start, code, rs : int64 or uint32 arrays
+        As in the alleles file.
+    detail : int64 array
+        The row in `details`, numbered in order of appearance.
+    details : DataFrame
+        The columns of the details file.
+    last_pos : int
+        The largest POS (1-based) of the records.
+    """
+
+    start: Numbers
+    code: Numbers
+    rs: npt.NDArray[np.integer[Any]]
+    detail: Numbers
+    details: pl.DataFrame
+    last_pos: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def part(self, begin: int, end: int) -> Rows:
+        """Return rows `begin` to `end`, with the details they need."""
+        used, detail = np.unique(self.detail[begin:end], return_inverse=True)
+        return Rows(
+            self.start[begin:end],
+            self.code[begin:end],
+            self.rs[begin:end],
+            detail.astype(np.int64),
+            self.details[used],
+            self.last_pos,
+        )
+
+    def behind(self, earlier: Rows) -> Rows:
+        """Return these rows merged with earlier ones, of which few reach into these."""
+        head = int(np.searchsorted(self.start, int(earlier.start[-1]), "right"))
+        start = np.concatenate([earlier.start, self.start])
+        code = np.concatenate([earlier.code, self.code])
+        few = len(earlier) + head
+        order = np.arange(len(start))
+        order[:few] = np.lexsort((code[:few], start[:few]))
+        return Rows(
+            start[order],
+            code[order],
+            np.concatenate([earlier.rs, self.rs])[order],
+            np.concatenate([earlier.detail, self.detail + len(earlier.details)])[order],
+            pl.concat([earlier.details, self.details]),
+            max(self.last_pos, earlier.last_pos),
+        )
+
+
+def parquet_writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
     """Open a parquet file with the encodings of a column table and checksums on every page."""
-    plain = {"pos": "DELTA_BINARY_PACKED", "start": "DELTA_BINARY_PACKED"}
     return pq.ParquetWriter(
         path,
-        schema,
+        pa.schema([column.field for column in columns]),
         compression={column.name: column.codec for column in columns},
         use_dictionary=[column.name for column in columns if column.dictionary],
         column_encoding={
-            column.name: plain.get(column.name, "PLAIN")
-            for column in columns
-            if not column.dictionary
+            column.name: column.encoding for column in columns if not column.dictionary
         },
-        write_statistics=["start"],
+        write_statistics=[column.name for column in columns if column.statistics],
         write_page_checksum=True,
         store_schema=False,
     )
 
 
 class ChromosomeWriter:
-    """Write the rows of one chromosome, sorted by key, in row groups of a fixed size.
+    """Write the alleles file and the details file of one chromosome, a row group per piece.
 
     Notes
     -----
-    Rows may come in any order; where they are in order of POS, as published, only those whose
-    key could still be preceded wait in memory. Row groups do not depend on how the rows were
-    batched.
+    Rows come in order of POS, as published. A piece waits for the next one, to which it leaves the
+    rows that a later record can precede. Should a file turn out not to be in order, it is sorted as a whole at the end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.num_rows = 0
-        self._writer = parquet_writer(path, STORE_SCHEMA, STORE)
-        self._waiting: pl.DataFrame | None = None
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.paths = {
+            "alleles": folder / f"{stem}.parquet",
+            "details": folder / f"{stem}.details.parquet",
+        }
+        self._writers = {
+            role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
+        }
+        self._waiting: Rows | None = None
         self._written_to = -1
+        self._num_details = 0
         self._in_order = True
 
-    def add(self, alleles: pl.DataFrame) -> None:
-        rows = alleles.select(STORE_SCHEMA.names)
-        self._in_order = self._in_order and _least(rows) > self._written_to
-        settled_below = int(rows["pos"][-1]) - 1
-        merged = rows if self._waiting is None else pl.concat([self._waiting, rows])
-        merged = merged.sort(_KEY, maintain_order=True)
-        settled = int((merged["start"] < settled_below).sum())
-        whole = settled - settled % ROW_GROUP_ROWS
-        if whole:
-            self._write(merged[:whole])
-        self._waiting = merged[whole:]
+    def add(self, rows: Rows) -> None:
+        """Add the rows of the next piece."""
+        self._in_order = self._in_order and int(rows.start[0]) >= self._written_to
+        if self._waiting is not None:
+            waiting = self._waiting
+            settled = int(np.searchsorted(waiting.start, waiting.last_pos - 1))
+            if settled:
+                self._write(waiting.part(0, settled))
+            if settled < len(waiting):
+                rows = rows.behind(waiting.part(settled, len(waiting)))
+        self._waiting = rows
 
-    def _write(self, rows: pl.DataFrame) -> None:
-        self._written_to = int(rows["start"][-1])
-        self.num_rows += len(rows)
-        self._writer.write_table(_to_arrow(rows), row_group_size=ROW_GROUP_ROWS)
+    def _write(self, rows: Rows) -> None:
+        self._written_to = int(rows.start[-1])
+        alleles = pa.table(
+            {
+                "start": rows.start.astype(np.int32),
+                "code": rows.code.astype(np.uint32),
+                "rs": rows.rs.astype(np.uint32),
+                "detail": (rows.detail + self._num_details).astype(np.int32),
+            },
+            schema=ALLELES_SCHEMA,
+        )
+        details = rows.details.select(DETAILS_SCHEMA.names).to_arrow().cast(DETAILS_SCHEMA)
+        self._num_details += len(details)
+        for role, table in (("alleles", alleles), ("details", details)):
+            self._writers[role].write_table(table, row_group_size=len(table))
 
     def finish(self) -> None:
-        """Write what waits and close the file."""
-        if self._waiting is not None and len(self._waiting):
+        """Write what waits and close the files."""
+        if self._waiting is not None:
             self._write(self._waiting)
-        self._writer.close()
+        self.abandon()
         if not self._in_order:
-            self._sort_file()
+            self._sort()
 
     def abandon(self) -> None:
-        """Close the file without finishing it."""
-        self._writer.close()
+        """Close the files without finishing them."""
+        for writer in self._writers.values():
+            writer.close()
 
-    def _sort_file(self) -> None:
-        rows = pl.read_parquet(self.path, use_statistics=False).sort(_KEY, maintain_order=True)
-        with parquet_writer(self.path, STORE_SCHEMA, STORE) as writer:
-            writer.write_table(_to_arrow(rows), row_group_size=ROW_GROUP_ROWS)
-
-
-def _least(rows: pl.DataFrame) -> int:
-    least = rows["start"].min()
-    return least if isinstance(least, int) else 0
-
-
-def _to_arrow(rows: pl.DataFrame) -> pa.Table:
-    return rows.to_arrow().cast(STORE_SCHEMA)
+    def _sort(self) -> None:
+        alleles = pl.read_parquet(self.paths["alleles"], use_statistics=False)
+        details = pl.read_parquet(self.paths["details"], use_statistics=False)
+        alleles = alleles.sort("start", "code", maintain_order=True)
+        whole = Rows(
+            **{name: alleles[name].to_numpy().astype(np.int64) for name in ALLELES_SCHEMA.names},
+            details=details,
+            last_pos=0,
+        )
+        self._writers = {
+            role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
+        }
+        self._num_details = 0
+        for begin in range(0, len(whole), ROW_GROUP_RECORDS):
+            self._write(whole.part(begin, min(begin + ROW_GROUP_RECORDS, len(whole))))
+        self.abandon()
 
 
 class StoreWriter:
-    """Write a store's parquet files into a folder, one per chromosome met."""
+    """Write a store's parquet files into a folder, two per chromosome met."""
 
-    def __init__(self, folder: Path, species: str) -> None:
+    def __init__(self, folder: Path, species: str, name: str) -> None:
         self.folder = folder
         self.species = species
         self.chromosomes: dict[str, ChromosomeWriter] = {}
+        self._name = name
+        self._open: str | None = None
 
-    def add(self, chromosome: str, alleles: pl.DataFrame) -> None:
-        """Add rows of one chromosome."""
-        self.open(chromosome).add(alleles)
+    def add(self, chromosome: str, rows: Rows) -> None:
+        """Add rows of one chromosome; a chromosome's rows come one after the other.
 
-    def open(self, chromosome: str) -> ChromosomeWriter:
-        """Return the chromosome's writer; a chromosome without rows still gets a file."""
-        writer = self.chromosomes.get(chromosome)
-        if writer is None:
-            writer = ChromosomeWriter(self.folder / f"{self.species}-chr{chromosome}.parquet")
-            self.chromosomes[chromosome] = writer
-        return writer
+        Raises
+        ------
+        SourceError
+            Where a chromosome comes back after another one.
+        """
+        if chromosome != self._open:
+            self.open(chromosome)
+        self.chromosomes[chromosome].add(rows)
+
+    def open(self, chromosome: str) -> None:
+        """Begin a chromosome; one without rows still gets its files."""
+        if chromosome in self.chromosomes:
+            raise SourceError(
+                f"{self._name}: records of {chromosome} stand in several places; expected one "
+                "contig after the other.",
+                hint="The file's format may have changed; report it.",
+            )
+        self.finish()
+        self.chromosomes[chromosome] = ChromosomeWriter(
+            self.folder, f"{self.species}-chr{chromosome}"
+        )
+        self._open = chromosome
 
     def finish(self) -> None:
-        for writer in self.chromosomes.values():
-            writer.finish()
+        """Finish the chromosome that is open."""
+        if self._open is not None:
+            self.chromosomes[self._open].finish()
+            self._open = None
 
     def abandon(self) -> None:
-        for writer in self.chromosomes.values():
-            writer.abandon()
+        if self._open is not None:
+            self.chromosomes[self._open].abandon()
+
+    def files(self) -> Iterator[tuple[str, str, Path]]:
+        """Yield chromosome, role and path of every file."""
+        for chromosome, writer in self.chromosomes.items():
+            for role, path in writer.paths.items():
+                yield chromosome, role, path
 
 
-def write_sequence(path: Path, rows: list[tuple[int, str]]) -> int:
-    """Write a chromosome's sequence and return the number of rows."""
-    table = pa.Table.from_pylist(
-        [{"start": start, "bases": bases} for start, bases in rows], schema=SEQUENCE_SCHEMA
-    )
-    with parquet_writer(path, SEQUENCE_SCHEMA, SEQUENCE) as writer:
-        writer.write_table(table, row_group_size=64)
-    return int(table.num_rows)
-
-
-def schema_description() -> list[dict[str, Any]]:
-    """Return the columns as ``datapackage.json`` lists them."""
+def schema_description(role: str) -> list[dict[str, Any]]:
+    """Return the columns of a kind of file as ``datapackage.json`` lists them."""
     return [
         {
             "name": column.name,
@@ -152,5 +242,5 @@ def schema_description() -> list[dict[str, Any]]:
             "description": column.description,
             "source": column.source,
         }
-        for column in STORE
+        for column in ROLES[role]
     ]

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from ensembl_annotations.common.bgzf import has_eof_block, is_bgzf
-from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch.manifest import PublishedFile
 
 BLOCK_BYTES = 1024
@@ -59,18 +58,3 @@ def find_problem(path: Path, published: PublishedFile) -> str | None:
     if is_bgzf(head) and not has_eof_block(path):
         return "truncated: the BGZF end-of-file block is missing"
     return None
-
-
-def check_file(path: Path, published: PublishedFile) -> None:
-    """Raise where a file differs from what was published.
-
-    Raises
-    ------
-    SourceError
-    """
-    if problem := find_problem(path, published):
-        raise SourceError(
-            f"{published.name}: {problem}.",
-            hint="Run the command again to fetch it again.",
-            code="checksum",
-        )

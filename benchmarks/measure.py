@@ -1,0 +1,214 @@
+"""Measure commands: wall and processor time, and the memory of the whole tree of processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+SAMPLE_SEC = 0.01
+OURS = [sys.executable, "-m", "ensembl_annotations.cli"]
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# psutil finds children by reading every process of the machine: a tenth of a core at this rate,
+# taken from what is measured. Linux lists them, where the kernel was built so.
+_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+Measured = dict[str, float]
+"""``wall_sec``, ``cpu_sec``, ``peak_mb`` of one run of a command."""
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
+    """Run a command and return what it and its children took.
+
+    Returns
+    -------
+    dict
+        ``wall_sec``; ``cpu_sec``, user and system; ``peak_mb``, the largest sum of resident sets
+        (10^6 bytes), sampled every 10 ms. Pages that processes share are counted in each.
+
+    Raises
+    ------
+    SystemExit
+        Where the command fails, with its last words.
+    """
+    before = os.times()
+    with tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        peak = 0
+        ended = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not ended.wait(SAMPLE_SEC):
+                peak = max(peak, _resident_bytes(process.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        process.wait()
+        wall = time.perf_counter() - began
+        ended.set()
+        watcher.join()
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{' '.join(command)}\n{errors.read().decode()[-2000:]}")
+    after = os.times()
+    cpu = sum(
+        getattr(after, name) - getattr(before, name)
+        for name in ("children_user", "children_system")
+    )
+    return {"wall_sec": wall, "cpu_sec": cpu, "peak_mb": peak / 1e6}
+
+
+def _resident_bytes(root: int) -> int:
+    """Return the memory of a process and its descendants."""
+    if not _LISTS_CHILDREN:
+        return _resident_bytes_psutil(root)
+    total = 0
+    waiting = [root]
+    while waiting:
+        folder = Path(f"/proc/{waiting.pop()}")
+        # A process may end while it is looked at.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            total += int((folder / "statm").read_text().split()[1]) * _PAGE_BYTES
+            for task in (folder / "task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+    return total
+
+
+def _resident_bytes_psutil(root: int) -> int:
+    total = 0
+    with suppress(psutil.Error):
+        process = psutil.Process(root)
+        for item in [process, *process.children(recursive=True)]:
+            total += item.memory_info().rss
+    return total
+
+
+def interleaved(
+    commands: Mapping[str, Sequence[str]],
+    rounds: int,
+    environment: Mapping[str, str] | None = None,
+    removed: Mapping[str, Sequence[Path]] | None = None,
+) -> dict[str, list[Measured]]:
+    """Run all commands in turn, `rounds` times; `removed` must be gone before each."""
+    timed: dict[str, list[Measured]] = {label: [] for label in commands}
+    for _ in range(rounds):
+        for label, command in commands.items():
+            for path in (removed or {}).get(label, ()):
+                remove(path)
+            timed[label].append(measure(command, environment))
+    return timed
+
+
+def medians(timed: Mapping[str, Sequence[Measured]]) -> dict[str, Measured]:
+    return {
+        label: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+        for label, rows in timed.items()
+    }
+
+
+def ratio(timed: Mapping[str, Sequence[Measured]], slow: str, fast: str) -> float:
+    """Return the median over the rounds of slow's wall time over fast's in the same round."""
+    pairs = zip(timed[slow], timed[fast], strict=True)
+    return statistics.median(one["wall_sec"] / two["wall_sec"] for one, two in pairs)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def need(*programs: str) -> dict[str, str]:
+    """Return the paths of programs, or stop with what is missing."""
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    found = {name: shutil.which(name, path=path) for name in programs}
+    if missing := [name for name, where in found.items() if where is None]:
+        sys.exit(
+            f"Missing: {', '.join(missing)}. Install what the comparison needs; nothing was timed."
+        )
+    return {name: where for name, where in found.items() if where is not None}
+
+
+def version_of(program: str, *arguments: str) -> str:
+    """Return the first line a program prints about itself."""
+    done = subprocess.run(
+        [program, *(arguments or ("--version",))], capture_output=True, text=True, check=False
+    )
+    return (done.stdout or done.stderr).splitlines()[0]
+
+
+_NGINX = """
+{user}
+daemon off;
+worker_processes 1;
+pid {base}/nginx.pid;
+error_log {base}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  sendfile on;
+  client_body_temp_path {base}/body;
+  proxy_temp_path {base}/proxy;
+  fastcgi_temp_path {base}/fastcgi;
+  uwsgi_temp_path {base}/uwsgi;
+  scgi_temp_path {base}/scgi;
+  server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+"""
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """Serve a folder by an nginx on loopback; give its address."""
+    program = need("nginx")["nginx"]
+    with tempfile.TemporaryDirectory(prefix="nginx-") as name, socket.socket() as probe:
+        base = Path(name)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        user = "user root;" if os.geteuid() == 0 else ""
+        configuration = base / "nginx.conf"
+        configuration.write_text(
+            _NGINX.format(user=user, base=base, port=port, root=root.resolve())
+        )
+        process = subprocess.Popen(
+            [program, "-p", name, "-c", str(configuration), "-e", str(base / "error.log")],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            limit = time.monotonic() + 20
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > limit:
+                    process.kill()
+                    sys.exit(f"nginx does not start: {process.communicate()[1].decode()}")
+                time.sleep(0.02)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,181 @@
+"""How far a long run is: bars in a terminal, a line now and then elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
+
+_NUM_SAMPLES = 10
+
+
+@dataclass
+class _Track:
+    """One kind of work: how much there is, how much is done, and how fast it goes.
+
+    The rate is that of the last few samples, so that it follows a connection that gets slower.
+    """
+
+    name: str
+    total_bytes: int
+    done_bytes: int = 0
+    bar: tqdm[NoReturn] | None = None
+    samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_NUM_SAMPLES))
+
+    def sample(self, now: float) -> None:
+        self.samples.append((now, self.done_bytes))
+
+    def text(self) -> str:
+        """Return such as ``download 1.20 of 25.00 GB (4.8 %), 11.3 MB/s, 35 min left``."""
+        total = max(self.total_bytes, 1)
+        parts = [
+            f"{self.name} {format_bytes(self.done_bytes)} of {format_bytes(self.total_bytes)} "
+            f"({100 * self.done_bytes / total:.1f} %)"
+        ]
+        (first, before), (last, done) = self.samples[0], self.samples[-1]
+        rate = (done - before) / (last - first) if last > first else 0.0
+        left = self.total_bytes - self.done_bytes
+        if left > 0:
+            parts.append(f"{format_bytes(max(rate, 0))}/s")
+            parts.append(f"{format_duration(left / rate)} left" if rate > 0 else "stalled")
+        return ", ".join(parts)
+
+
+def format_bytes(num_bytes: float) -> str:
+    """Return a size in kB, MB (10^6) or GB (10^9)."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if abs(num_bytes) >= factor:
+            return f"{num_bytes / factor:.2f} {unit}"
+    return f"{num_bytes / 1e3:.1f} kB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in seconds, minutes, or hours and minutes, rounded."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class Progress:
+    """Say what happens and how far it is; may be used by several threads at once.
+
+    Parameters
+    ----------
+    quiet : bool
+        Write nothing at all.
+    stream : TextIO
+        Where to; default stderr. A terminal gets bars, anything else lines.
+    interval_sec : float
+        Between two lines.
+    """
+
+    def __init__(
+        self, quiet: bool = False, stream: TextIO | None = None, interval_sec: float = 30.0
+    ) -> None:
+        self._quiet = quiet
+        self._stream = sys.stderr if stream is None else stream
+        self._interval_sec = interval_sec
+        self._lock = threading.RLock()
+        self._tracks: dict[str, _Track] = {}
+        self._is_terminal = _is_terminal(self._stream)
+
+    def say(self, text: str) -> None:
+        """Write a line; a bar moves down for it."""
+        if self._quiet:
+            return
+        with self._lock:
+            if any(track.bar is not None for track in self._tracks.values()):
+                tqdm.write(text, file=self._stream)
+            else:
+                print(text, file=self._stream, flush=True)
+
+    @contextmanager
+    def running(self, download_bytes: int, convert_bytes: int) -> Iterator[None]:
+        """Show progress while the block runs; a total of 0 means that there is no such work.
+
+        Parameters
+        ----------
+        download_bytes, convert_bytes : int
+            What is to be downloaded and converted, in all.
+        """
+        totals = {"download": download_bytes, "convert": convert_bytes}
+        with self._lock:
+            self._tracks = {
+                name: _Track(name, total) for name, total in totals.items() if total > 0
+            }
+            for track in self._tracks.values():
+                track.sample(time.monotonic())
+                if self._is_terminal and not self._quiet:
+                    track.bar = self._bar(track)
+        ended = threading.Event()
+        reporter = threading.Thread(
+            target=self._report_until, args=(ended,), name="progress", daemon=True
+        )
+        if self._tracks and not self._quiet and not self._is_terminal:
+            reporter.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            if reporter.ident is not None:
+                reporter.join()
+            with self._lock:
+                for track in self._tracks.values():
+                    if track.bar is not None:
+                        track.bar.close()
+                self._tracks = {}
+
+    def downloaded(self, num_bytes: int) -> None:
+        """Count bytes that were downloaded; negative where they were discarded."""
+        self._count("download", num_bytes)
+
+    def converted(self, num_bytes: int) -> None:
+        """Count bytes (of the compressed input) that were converted."""
+        self._count("convert", num_bytes)
+
+    def report(self) -> None:
+        """Write a line on how far everything is."""
+        with self._lock:
+            now = time.monotonic()
+            for track in self._tracks.values():
+                track.sample(now)
+            if self._tracks:
+                self.say("; ".join(track.text() for track in self._tracks.values()))
+
+    def _count(self, name: str, num_bytes: int) -> None:
+        with self._lock:
+            track = self._tracks.get(name)
+            if track is None:
+                return
+            track.done_bytes += num_bytes
+            if track.bar is not None:
+                track.bar.update(num_bytes)
+
+    def _report_until(self, ended: threading.Event) -> None:
+        while not ended.wait(self._interval_sec):
+            self.report()
+
+    def _bar(self, track: _Track) -> tqdm[NoReturn]:
+        return tqdm(
+            total=track.total_bytes,
+            desc=f"{track.name:<8}",
+            unit="B",
+            unit_scale=True,
+            file=self._stream,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    """Say whether a bar can be drawn: on a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

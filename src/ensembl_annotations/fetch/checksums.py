@@ -1,0 +1,77 @@
+"""Read Ensembl's CHECKSUMS; names and numbers in it are data, and are refused where absurd."""
+
+from __future__ import annotations
+
+import re
+
+from ensembl_annotations.common.errors import SourceError
+
+MAX_CHECKSUM = 0xFFFF
+MAX_BLOCKS = 1 << 30
+"""1 TiB in KiB: forty times all of human's variation, and less than would overflow anything."""
+
+_LINE = re.compile(r"\s*([0-9]{1,5})\s+([0-9]{1,12})\s+(\S.*?)\s*")
+
+
+def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
+    """Read a CHECKSUMS file: name to (checksum, blocks).
+
+    Parameters
+    ----------
+    text : str
+        A line per file, ``<sum> <blocks> <name>``, as ``sum`` prints it.
+    where : str
+        Its path, for messages.
+
+    Raises
+    ------
+    SourceError
+        Where a line is none of these, a name holds a path, a checksum has over 16 bits, or a name
+        is there twice with different numbers.
+    """
+    table: dict[str, tuple[int, int]] = {}
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise SourceError(
+                f"{where}, line {number}: expected '<checksum> <blocks> <name>', found {line[:80]!r}.",
+                hint="Check the mirror's address; this may be an error page.",
+            )
+        name, entry = match[3].removeprefix("./"), (int(match[1]), int(match[2]))
+        if problem := find_name_problem(name):
+            raise SourceError(f"{where}, line {number}: the name {name[:80]!r} {problem}; refused.")
+        if entry[0] > MAX_CHECKSUM:
+            raise SourceError(
+                f"{where}, line {number}: expected a checksum of 16 bits, at most {MAX_CHECKSUM}; "
+                f"found {entry[0]}.",
+                hint="The mirror's list is damaged, or of another kind; try another mirror.",
+            )
+        if table.get(name, entry) != entry:
+            before = table[name]
+            raise SourceError(
+                f"{where}, lines {lines[name]} and {number}: {name!r} is there twice, with "
+                f"{before[0]:05d} {before[1]} and with {entry[0]:05d} {entry[1]}.",
+                hint="The mirror may be in the middle of an update; try again later.",
+            )
+        table[name] = entry
+        lines.setdefault(name, number)
+    return table
+
+
+def find_name_problem(name: str) -> str | None:
+    """Say why a name can't be a file's, or None where it can."""
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        return "holds a path"
+    return None if name.isprintable() else "holds a control character"
+
+
+def find_size_problem(blocks: int) -> str | None:
+    """Say why a file to be fetched can't have this many 1 KiB blocks, or None where it can."""
+    if blocks < 1:
+        return "0 KiB: an empty file, not a gzip file"
+    if blocks > MAX_BLOCKS:
+        return f"{blocks} KiB: expected less than {MAX_BLOCKS} KiB (1 TiB)"
+    return None

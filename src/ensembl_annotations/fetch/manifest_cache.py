@@ -1,0 +1,80 @@
+"""Keep what a server said it publishes, so that what is downloaded can be used without it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from ensembl_annotations.common.atomic import write_json
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.fetch.download import download_cache
+from ensembl_annotations.fetch.layouts import MirrorLayout
+from ensembl_annotations.fetch.manifest import Manifest, parse_manifest, read_manifest
+from ensembl_annotations.fetch.mirrors import folder_of
+
+FOLDER = "manifests"
+_VERSION = 1
+
+
+def cached_manifest(
+    mirrors: Sequence[str],
+    layout: MirrorLayout,
+    *,
+    with_fasta: bool = False,
+    force: bool = False,
+) -> Manifest:
+    """Return what mirrors publish, from the download cache where they were asked before.
+
+    Parameters
+    ----------
+    mirrors : sequence of str
+        As for `read_manifest`. A folder is always read afresh.
+    layout : MirrorLayout
+    with_fasta : bool
+        Record the sequences too.
+    force : bool
+        Ask the server even so, and keep the new answer.
+
+    Raises
+    ------
+    SourceError
+        As `read_manifest`.
+
+    Notes
+    -----
+    An answer is kept for exactly these mirrors in this order; another base's is never used. What
+    is kept but can't be read is asked for again, and a cache that can't be written to is no error.
+    """
+    if not mirrors or any(folder_of(mirror) is not None for mirror in mirrors):
+        return read_manifest(mirrors, layout, with_fasta=with_fasta)
+    layout.check()
+    key = _key(mirrors, layout, with_fasta)
+    path = download_cache() / FOLDER / f"{key[:16]}.json"
+    if not force and (kept := _load(path, key, layout)):
+        return kept
+    manifest = read_manifest(mirrors, layout, with_fasta=with_fasta)
+    if with_fasta and not manifest.fasta:
+        return manifest  # the mirror that has the sequences may be down for the moment
+    with suppress(EnsemblAnnotationsError, OSError):
+        write_json(path, {"key": key, "manifest": asdict(manifest)})
+    return manifest
+
+
+def _key(mirrors: Sequence[str], layout: MirrorLayout, with_fasta: bool) -> str:
+    """Return a SHA-256, and no address: that may hold a password."""
+    bases = [mirror.rstrip("/") for mirror in mirrors]
+    what = [_VERSION, bases, layout.vcf_folder, layout.fasta_folder, layout.assembly, with_fasta]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _load(path: Path, key: str, layout: MirrorLayout) -> Manifest | None:
+    try:
+        content = json.loads(path.read_bytes())
+        manifest = parse_manifest(content["manifest"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return manifest if content["key"] == key and manifest.layout == layout else None

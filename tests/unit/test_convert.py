@@ -1,0 +1,375 @@
+"""The fast paths of the conversion against the plain rules, record by record."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ensembl_annotations.common.alleles import (
+    NOT_COMPARABLE,
+    Spans,
+    allele_code,
+    allele_frequencies,
+    allele_key,
+)
+from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.published import as_published
+from ensembl_annotations.common.schema import DETAILS_SCHEMA
+from ensembl_annotations.fetch import pieces
+from ensembl_annotations.fetch.convert import Conversion, convert_vcf
+from ensembl_annotations.fetch.info import Info, InfoParser, parse_texts, unknown_keys
+from ensembl_annotations.fetch.pieces import cut_pieces
+from ensembl_annotations.fetch.roll import refs_fit, roll_indels
+from ensembl_annotations.fetch.store import StoreWriter
+from tests.support.mirror import HEADER
+
+LITERAL = set("ACGTUNRYSWKMBDHV")
+
+# --- Records and the rules -----------------------------------------------------------------------
+
+Record = tuple[int, str, str, str, str]
+"""POS, ID, REF, ALT, INFO."""
+
+base = st.sampled_from("ACGT")
+allele = st.one_of(
+    base, base, st.text("AC", min_size=1, max_size=5), st.text("ACGTNacR", min_size=1, max_size=4)
+)
+odd_allele = st.sampled_from([".", "N", "<.>", "A.", "", "*", "HGMD_MUTATION", "A" * 40])
+alts = st.lists(st.one_of(allele, allele, allele, odd_allele), min_size=1, max_size=4).map(",".join)
+names = st.one_of(
+    st.integers(1, 2**33).map(lambda number: f"rs{number}"),
+    st.sampled_from(
+        ["rs0", "rs007", "rs", "rs+5", "rs1e3", "COSV1", "CM9", "rs5", "x rs5", "rs 5"]
+    ),
+)
+flag = st.sampled_from([
+    "dbSNP_156", "HGMD-PUBLIC_20204", "dbSNP_155", "E_Freq", "E_gnomAD", "CLIN_pathogenic",
+    "CLIN_benign", "", "E_", "CLIN_", "XYZ", "unknown_1", ".",
+])  # fmt: skip
+value = st.sampled_from([
+    "TSA=SNV", "TSA=", "MA=A", "MA=c", "MA=G", "MA=T", "MA=-", "MA=AC", "MA=", "MAF=0.25", "MAF=0",
+    "MAF=0.0001", "MAF=1e-05", "MAF=high", "MAF=", "MAF=.5", "MAF=1.5", "MAC=7", "MAC=007", "MAC=",
+    "MAC=4294967296", "AA=A", "AA=", "AA=ACA", "XYZ=1", "VE=x|1|y", "MA=A|B", "a|b",
+])  # fmt: skip
+info = st.lists(st.one_of(flag, value), max_size=8).map(";".join).map(lambda text: text or ".")
+record = st.tuples(st.integers(1, 60), names, allele, alts, info)
+records = st.lists(record, min_size=1, max_size=30).map(
+    lambda rows: sorted(rows, key=lambda row: row[0])
+)
+
+
+def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]]:
+    """Apply the rules to each record on its own."""
+    found = []
+    for pos, name, ref, alt_text, info_text in rows:
+        parsed = parser.parse(info_text)
+        published = alt_text.split(",")
+        frequencies = allele_frequencies(ref, published, parsed.ma, parsed.maf)
+        number = name[2:] if name.startswith("rs") else ""
+        is_rs = number.isascii() and number.isdigit() and number[0] != "0" and int(number) < 2**32
+        for index, alt in enumerate(published):
+            start, code = pos - 1, NOT_COMPARABLE
+            upper = ref.upper(), alt.upper()
+            if all(text and set(text) <= LITERAL for text in upper) and upper[0] != upper[1]:
+                start, deleted, inserted = allele_key(pos, ref, alt)
+                code = allele_code(deleted, inserted)
+            minor_is_ref = parsed.ma is not None and parsed.ma.upper() == ref.upper()
+            found.append(
+                {
+                    "start": start,
+                    "code": code,
+                    "pos": pos,
+                    "ref": ref,
+                    "alt": alt,
+                    "rs": int(number) if is_rs else 0,
+                    "name": None if is_rs else name,
+                    "alt_index": index,
+                    "num_alts": len(published),
+                    "clin_certain": len(published) == 1 and not minor_is_ref,
+                    "af": frequencies[index],
+                    **{field: getattr(parsed, field) for field in Info.__slots__},
+                }
+            )
+    return sorted(found, key=lambda row: (row["start"], row["code"]))
+
+
+def text_of(rows: list[Record], contig: str = "21") -> str:
+    return "".join(
+        f"{contig}\t{pos}\t{name}\t{ref}\t{alt}\t.\t.\t{info}\n"
+        for pos, name, ref, alt, info in rows
+    )
+
+
+def convert(
+    folder: Path, text: str, chromosome: str = "21", **options: Any
+) -> tuple[pl.DataFrame, Conversion, list[Any]]:
+    """Convert the records of a file; return what the store has, and what was set aside."""
+    path = folder / "x.vcf.gz"
+    path.write_bytes(compress_bgzf((HEADER + text).encode("utf-8", "surrogateescape"), 1))
+    store = StoreWriter(folder, "s", "x.vcf.gz")
+    if chromosome != "all":
+        store.open(chromosome)
+    bad: list[Any] = []
+    done = convert_vcf(path, "x.vcf.gz", chromosome, store, quarantine=bad.append, **options)
+    store.finish()
+    frames = []
+    for name, writer in store.chromosomes.items():
+        alleles = pl.read_parquet(writer.paths["alleles"])
+        details = pl.read_parquet(writer.paths["details"]).with_row_index("detail")
+        assert alleles["detail"].n_unique() == len(details)
+        joined = alleles.join(
+            details.with_columns(pl.col("detail").cast(pl.Int32)),
+            on="detail",
+            how="left",
+            maintain_order="left",
+        )
+        frames.append(as_published(joined).with_columns(chrom=pl.lit(name)))
+    return pl.concat(frames), done, bad
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records, st.integers(1, 12))
+def test_records_become_what_the_rules_say(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], group: int
+) -> None:
+    folder = tmp_path_factory.mktemp("convert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "ROW_GROUP_RECORDS", group)
+        found, done, bad = convert(folder, text_of(rows))
+    parser = InfoParser()
+    parser.read_header(HEADER.splitlines())
+    expected = expected_rows(rows, parser)
+    columns = list(expected[0])
+    assert found.select(columns).rows(named=True) == expected
+    assert (done.num_records, bad) == (len(rows), [])
+    counted: Counter[str] = Counter()
+    for row in rows:
+        other = parser.parse(row[4]).other
+        counted += unknown_keys(other) if other else Counter()
+    assert done.unknown == counted
+
+
+@settings(max_examples=300)
+@given(st.lists(info, min_size=1, max_size=20, unique=True))
+def test_infos_are_parsed_alike_together_and_alone(texts: list[str]) -> None:
+    parsers = InfoParser(), InfoParser()
+    for parser in parsers:
+        parser.read_header(HEADER.splitlines())
+    table = parse_texts(parsers[0], pl.Series(texts))
+    assert table.rows() == [
+        tuple(getattr(parsers[1].parse(text), name) for name in table.columns) for text in texts
+    ]
+
+
+def test_quality_and_filter_are_kept(tmp_path: Path) -> None:
+    rows = ["21\t5\trs1\tA\tG\t50\t.\tTSA=SNV\n", "21\t6\trs2\tA\tG\t.\tq10\tTSA=SNV\n"]
+    found, _, _ = convert(tmp_path, "".join(rows))
+    assert found["other"].to_list() == ["QUAL=50", "FILTER=q10"]
+    assert found["tsa"].to_list() == ["SNV", "SNV"]
+
+
+def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
+    rows: list[Record] = [(pos, f"rs{pos}", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(1, 500)]
+    convert(tmp_path, text_of(rows))
+    details = pl.read_parquet(tmp_path / "s-chr21.details.parquet")
+    assert len(details) == 1
+    assert details.columns == DETAILS_SCHEMA.names
+
+
+# --- Order and contigs ---------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_in_order_is_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 3)
+    monkeypatch.setattr("ensembl_annotations.fetch.store.ROW_GROUP_RECORDS", 4)
+    draw = np.random.default_rng(1)
+    rows: list[Record] = [
+        (int(pos), f"rs{index + 1}", "AC", "A,ACC,GC", "TSA=indel")
+        for index, pos in enumerate(draw.integers(1, 300, 100))
+    ]
+    found, done, _ = convert(tmp_path, text_of(rows))
+    keys = found.select("start", "code").rows()
+    assert keys == sorted(keys)
+    assert done.num_records == 100
+    assert Counter(found.select("pos", "rs", "alt").rows()) == Counter(
+        (pos, int(name[2:]), alt)
+        for pos, name, _, all_alts, _ in rows
+        for alt in all_alts.split(",")
+    )
+
+
+def test_contigs_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 4)
+    rows: list[Record] = [(pos, f"rs{pos}", "A", "C", "TSA=SNV") for pos in range(1, 8)]
+    text = text_of(rows, "1") + text_of(rows, "II") + text_of(rows[:1], "scaffold_3.1")
+    found, _, _ = convert(tmp_path, text, "all")
+    assert found.group_by("chrom", maintain_order=True).len().rows() == [
+        ("1", 7), ("II", 7), ("scaffold_3.1", 1),
+    ]  # fmt: skip
+
+
+def test_a_contig_that_comes_back_is_an_error(tmp_path: Path) -> None:
+    row: list[Record] = [(5, "rs5", "A", "C", "TSA=SNV")]
+    text = text_of(row, "1") + text_of(row, "2") + text_of(row, "1")
+    with pytest.raises(SourceError, match="records of 1 stand in several places"):
+        convert(tmp_path, text, "all")
+
+
+# --- Pieces --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"")), max_size=40),
+    st.booleans(),
+    st.lists(st.integers(1, 20), min_size=1, max_size=10),
+    st.integers(1, 9),
+)
+def test_pieces_are_the_lines_however_they_are_read(
+    lines: list[bytes], ended: bool, sizes: list[int], group: int
+) -> None:
+    text = b"\n".join(lines) + (b"\n" if ended else b"")
+    chunks, begin = [], 0
+    while begin < len(text):
+        size = sizes[len(chunks) % len(sizes)]
+        chunks.append(text[begin : begin + size])
+        begin += size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "ROW_GROUP_RECORDS", group)
+        cut = list(cut_pieces(b"", iter(chunks), 11, "x"))
+    whole = text if not text or text.endswith(b"\n") else text + b"\n"
+    assert b"".join(piece.data for piece in cut) == whole
+    counts = [piece.data.count(b"\n") for piece in cut]
+    assert all(count == group for count in counts[:-1])
+    assert all(0 < count <= group for count in counts)
+    first_lines = [11 + group * index for index in range(len(cut))]
+    assert [piece.first_line for piece in cut] == first_lines
+
+
+def bomb() -> bytes:
+    return gzip.compress(HEADER.encode() + b"21\t1\trs1\tA\tG\t.\t.\t" + b"x" * (80 << 20) + b"\n")
+
+
+def long_line() -> bytes:
+    draw = np.random.default_rng(1)
+    return gzip.compress(HEADER.encode() + draw.integers(11, 99, 2 << 20, np.uint8).tobytes(), 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [(bomb, "expands to more than"), (long_line, "line 7: is longer than")]
+)
+def test_what_is_no_file_of_ensembl_is_refused(
+    make: Callable[[], bytes], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", (1 if make is long_line else 999) << 20)
+    (tmp_path / "x.vcf.gz").write_bytes(make())
+    store = StoreWriter(tmp_path, "s", "x")
+    with pytest.raises(SourceError, match=words):
+        convert_vcf(tmp_path / "x.vcf.gz", "x.vcf.gz", "all", store)
+
+
+# --- Sequences -----------------------------------------------------------------------------------
+
+
+def spans_of(texts: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Spans]:
+    lengths = np.array([len(text) for text in texts], np.int64)
+    data = np.frombuffer(("".join(texts) + "#").encode(), np.uint8)
+    return data, Spans(np.cumsum(lengths) - lengths, lengths)
+
+
+def slides(sequence: str, start: int, deleted: str, inserted: str, step: int) -> int:
+    """Count one by one how often an indel can move by a base and give the same haplotype."""
+    unit, count = deleted or inserted, 0
+    haplotype = sequence[:start] + inserted + sequence[start + len(deleted) :]
+    while True:
+        start += step
+        passed = start + len(deleted) - 1 if step > 0 else start
+        unit = unit[1:] + unit[:1] if step > 0 else unit[-1:] + unit[:-1]
+        if start < 0 or start + len(deleted) > len(sequence) or sequence[passed] not in "ACGT":
+            return count
+        moved = unit if inserted else ""
+        if deleted and sequence[start : start + len(deleted)] != unit:
+            return count
+        if sequence[:start] + moved + sequence[start + len(deleted) :] != haplotype:
+            return count
+        count += 1
+
+
+@settings(max_examples=1000)
+@given(st.text("AC", min_size=1, max_size=40), st.data())
+def test_roll_is_how_far_the_same_haplotype_can_be_written(
+    sequence: str, data: st.DataObject
+) -> None:
+    sequence = data.draw(st.sampled_from([sequence, sequence[:5] + "N" + sequence[5:]]))
+    start = data.draw(st.integers(0, len(sequence)))
+    length = data.draw(st.integers(1, 6))
+    deleted = sequence[start : start + length] if data.draw(st.booleans()) else ""
+    inserted = "" if deleted else data.draw(st.text("AC", min_size=1, max_size=6))
+    text, units = spans_of([deleted or inserted])
+    left, right = roll_indels(
+        np.frombuffer(sequence.encode(), np.uint8),
+        np.array([start]),
+        np.array([len(deleted)]),
+        text,
+        units,
+    )
+    if "N" not in deleted:
+        assert right[0] == slides(sequence, start, deleted, inserted, 1)
+        assert left[0] == slides(sequence, start, deleted, inserted, -1)
+
+
+@pytest.mark.parametrize("unit", ["A", "CA", "ACGTA" * 30, "AC" * 4000])
+@pytest.mark.parametrize("copies", [1, 3, 40, 3000])
+def test_a_long_repeat_is_followed_to_its_end(unit: str, copies: int) -> None:
+    repeat = (unit * copies)[:200_000]
+    sequence = np.frombuffer(f"G{repeat}GG".encode(), np.uint8)
+    text, units = spans_of([unit, unit])
+    ends = np.array([1, len(repeat) + 1 - len(unit)])
+    left, right = roll_indels(sequence, ends, np.array([len(unit)] * 2), text, units)
+    far = len(repeat) - len(unit)
+    assert (left.tolist(), right.tolist()) == ([0, far], [far, 0])
+
+
+def test_refs_are_compared_base_by_base() -> None:
+    sequence = np.frombuffer(b"ACGTNACGT", np.uint8)
+    refs = ["A", "ACGT", "TTA", "GT", "ACGTA", "N", "C", "RC"]
+    text, spans = spans_of(refs)
+    start = np.array([0, 0, 3, 7, 5, 0, 2, 5])
+    assert refs_fit(sequence, start, text, spans).tolist() == [
+        True, True, True, True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_roll_and_refs_of_a_file(tmp_path: Path) -> None:
+    sequence = np.frombuffer(b"CAAAAATGCACACAGNNNNN", np.uint8)
+    rows: list[Record] = [
+        (1, "rs1", "CA", "C", "TSA=deletion"),
+        (3, "rs2", "A", "AA", "TSA=insertion"),
+        (7, "rs3", "G", "T", "TSA=SNV"),
+        (8, "rs4", "GCA", "G", "TSA=deletion"),
+        (8, "rs5", "TCA", "T", "TSA=deletion"),
+        (8, "rs6", "G", "A", "TSA=SNV"),
+        (15, "rs7", "GN", "G", "TSA=deletion"),
+        (19, "rs8", "NNN", "N", "TSA=deletion"),
+    ]
+    found, done, _ = convert(tmp_path, text_of(rows), sequence_of=lambda _: sequence)
+    rolls = {row[0]: row[1:] for row in found.select("rs", "roll_left", "roll_right").rows()}
+    assert rolls == {
+        1: (0, 4), 2: (1, 4), 3: (None, None), 4: (0, 4), 5: (None, None), 6: (None, None),
+        7: (0, 0), 8: (None, None),
+    }  # fmt: skip
+    assert done.num_ref_differs == 3
+    without, _, _ = convert(tmp_path, text_of(rows))
+    assert without["roll_left"].null_count() == len(rows)
