@@ -37,6 +37,7 @@ class Lines:
     end: Offsets
     separators: Offsets
     first_separator: Offsets
+    _width: int | None = None
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -49,11 +50,24 @@ class Lines:
 
     def bounds(self, column: int, rows: Offsets | None = None) -> tuple[Offsets, Offsets]:
         """Return begin and end of a field in each line (of `rows`), which must have it."""
+        if rows is None or len(rows) == len(self):
+            width = len(self.separators) // max(len(self), 1)
+            if len(self.separators) == width * len(self) and self._is_uniform(width):
+                table = self.separators.reshape(len(self), width)
+                end = table[:, column]
+                return (self.begin if column == 0 else table[:, column - 1] + 1), end
         first = self.first_separator if rows is None else self.first_separator[rows]
         line_begin = self.begin if rows is None else self.begin[rows]
         end = self.separators[first + column]
         begin = line_begin if column == 0 else self.separators[first + column - 1] + 1
         return begin, end
+
+    def _is_uniform(self, width: int) -> bool:
+        """Tell whether every line has `width` fields."""
+        if self._width is None:
+            uniform = bool((self.first_separator == width * np.arange(len(self))).all())
+            self._width = width if uniform else 0
+        return self._width == width
 
 
 def scan_lines(data: bytes) -> Lines:
@@ -99,6 +113,53 @@ def take_text(data: bytes, begin: Offsets, end: Offsets) -> pl.Series:
     series = pl.from_arrow(array)
     assert isinstance(series, pl.Series)
     return series
+
+
+def parse_digits(
+    data: npt.NDArray[np.uint8], begin: Offsets, end: Offsets
+) -> tuple[Offsets, npt.NDArray[np.bool_]]:
+    """Return the numbers that stand in slices of 1 to 10 digits, and which slices are that.
+
+    Parameters
+    ----------
+    data : uint8 array
+        At least 8 bytes.
+    begin, end : int64 arrays
+        The slices.
+
+    Notes
+    -----
+    Eight digits are read as one 64-bit word; leading zeros are allowed.
+    """
+    words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+    length = end - begin
+    many = length > 8
+    # The last eight bytes of the number; of a shorter one, all of it, moved to the word's end.
+    place = np.where(many, end - 8, begin)
+    valid = (length > 0) & (length <= 10)
+    inside = valid & (place < len(words))
+    missing = np.where(inside, 8 - np.minimum(length, 8), 0).astype(np.uint64) * np.uint64(8)
+    digits = (words[np.where(inside, place, 0)] ^ _ASCII_ZEROS) << missing
+    valid &= ((digits | (digits + _UP_TO_NINE)) & _HIGH_BITS) == 0
+    digits = (digits * np.uint64(2561)) >> np.uint64(8)
+    digits = ((digits & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
+    digits = (digits & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)
+    numbers = (digits >> np.uint64(32)).astype(np.int64)
+    for place_value, distance in ((10**8, 9), (10**9, 10)):
+        rows = np.flatnonzero(valid & (length >= distance))
+        digit = data[end[rows] - distance].astype(np.int64) - ord("0")
+        valid[rows] &= (digit >= 0) & (digit <= 9)
+        numbers[rows] += digit * place_value
+    for row in np.flatnonzero(valid & ~inside).tolist():
+        text = data[begin[row] : end[row]].tobytes()
+        valid[row] = text.isdigit()
+        numbers[row] = int(text) if text.isdigit() else 0
+    return numbers, valid
+
+
+_ASCII_ZEROS = np.uint64(0x3030303030303030)
+_UP_TO_NINE = np.uint64(0x7676767676767676)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 
 
 def arrow_int64(values: npt.NDArray[np.generic]) -> pa.Int64Array:

@@ -32,7 +32,14 @@ from ensembl_annotations.common.alleles import (
 )
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import UNNAMED_ENTRY
-from ensembl_annotations.common.text import Lines, Offsets, scan_lines, take_binary, take_text
+from ensembl_annotations.common.text import (
+    Lines,
+    Offsets,
+    parse_digits,
+    scan_lines,
+    take_binary,
+    take_text,
+)
 from ensembl_annotations.fetch.info import InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.pieces import Piece, cut_pieces, expanded_bytes, read_header
 from ensembl_annotations.fetch.roll import Bases, refs_fit, roll_indels
@@ -147,14 +154,15 @@ def convert_vcf(
 
     Notes
     -----
-    At most two pieces per core wait, so memory does not depend on the file's size.
+    A few pieces wait at a time, so memory does not depend on the file's size.
     """
     result = Conversion()
     parser = InfoParser()
-    cores = os.cpu_count() or 1
+    # One more than there are cores: what holds the interpreter leaves a core free for another.
+    workers = (os.cpu_count() or 1) + 1
     with (
         expanded_bytes(path, name, progress) as pieces,
-        ThreadPoolExecutor(cores, thread_name_prefix="convert") as pool,
+        ThreadPoolExecutor(workers, thread_name_prefix="convert") as pool,
     ):
         header, first = read_header(pieces, name)
         parser.read_header(header)
@@ -162,7 +170,7 @@ def convert_vcf(
         try:
             for piece in cut_pieces(first, pieces, len(header) + 1, name):
                 waiting.append(pool.submit(_convert, piece, chromosome, parser, sequence_of))
-                if len(waiting) > cores:
+                if len(waiting) > workers:
                     _take(waiting.popleft().result(), result, store, quarantine)
             while waiting:
                 _take(waiting.popleft().result(), result, store, quarantine)
@@ -211,16 +219,16 @@ def _convert(
 ) -> _Converted:
     done = _Converted()
     lines = scan_lines(piece.data)
-    kept, chrom, pos, ids = _well_formed(lines, piece.first_line, chromosome, done)
+    kept, pos = _well_formed(lines, piece.first_line, chromosome, done)
     done.num_records = len(kept)
     if not len(kept):
         return done
     codes, infos = _parsed_info(lines, kept, parser, done)
     begin = 0
-    for length, contig in _runs(chrom):
+    for length, contig in _runs(lines, kept, chromosome):
         part = slice(begin, begin + length)
         begin += length
-        records = _Records(lines, kept[part], pos[part], ids[part], codes[part], infos)
+        records = _Records(lines, kept[part], pos[part], codes[part], infos)
         sequence = sequence_of(contig)
         done.rows.append((contig, _rows(records, sequence)))
         if sequence is not None:
@@ -228,15 +236,19 @@ def _convert(
     return done
 
 
-def _runs(chrom: pl.Series) -> Iterator[tuple[int, str]]:
-    runs = chrom.rle().struct.unnest()
-    return zip(runs["len"].to_list(), runs["value"].to_list(), strict=True)
+def _runs(lines: Lines, rows: Offsets, chromosome: str) -> Iterator[tuple[int, str]]:
+    """Yield how many records follow one another on a contig, and its name."""
+    if chromosome != "all":
+        yield len(rows), chromosome
+        return
+    runs = _column(lines, rows, _CHROM).rle().struct.unnest()
+    yield from zip(runs["len"].to_list(), runs["value"].to_list(), strict=True)
 
 
 def _well_formed(
     lines: Lines, first_line: int, chromosome: str, done: _Converted
-) -> tuple[Offsets, pl.Series, pl.Series, pl.Series]:
-    """Return the usable rows with their CHROM, POS and ID; set the others aside."""
+) -> tuple[Offsets, Offsets]:
+    """Return the usable rows and their POS; set the others aside."""
     bad: dict[int, str] = {}
     fields = lines.num_fields
     for row in np.flatnonzero(fields != NUM_COLUMNS).tolist():
@@ -244,39 +256,40 @@ def _well_formed(
     if not lines.data.isascii():
         _find_undecodable(lines, bad)
     kept = _without(len(lines), bad)
-    frame = pl.DataFrame(
-        {
-            "row": kept,
-            "chrom": _column(lines, kept, _CHROM),
-            "pos": _column(lines, kept, _POS),
-            "id": _column(lines, kept, _ID),
-        }
+    data = np.frombuffer(lines.data, np.uint8)
+    pos, is_number = (
+        parse_digits(data, *lines.bounds(_POS, kept)) if len(kept) else (kept, kept > 0)
     )
-    written = pl.col("pos")
-    signed = written.str.starts_with("+") | written.str.starts_with("-")
-    frame = frame.with_columns(
-        number=pl.when(~signed & (written.str.len_bytes() <= 10)).then(
-            written.cast(pl.Int64, strict=False)
-        )
-    )
-    plain = [name for name in frame["chrom"].unique() if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)]
+    begin, end = lines.bounds(_ID, kept)
     checks = {
-        "the CHROM is another chromosome's": (pl.col("chrom") != chromosome)
-        & (chromosome != "all"),
-        "the CHROM is not a plain name": ~pl.col("chrom").is_in(plain),
-        "POS is not a number": (pl.col("number") > _MAX_POS).fill_null(True),
-        "no ID": (pl.col("id") == "") | (pl.col("id") == "."),
+        **_check_contigs(lines, kept, chromosome),
+        "POS is not a number": ~is_number | (pos > _MAX_POS),
+        "no ID": (end == begin) | ((end == begin + 1) & (data[begin] == _DOT)),
     }
-    flags = frame.select(**checks)
-    if flags.select(pl.any_horizontal(pl.all()).any()).item():
-        for reason in checks:
-            for row in frame.filter(flags[reason])["row"].to_list():
-                bad.setdefault(row, reason)
-        frame = frame.filter(~flags.select(pl.any_horizontal(pl.all())).to_series())
+    for reason, wrong in checks.items():
+        for row in kept[wrong].tolist():
+            bad.setdefault(row, reason)
     for row in sorted(bad):
         text = lines.data[lines.begin[row] : lines.end[row]].decode("utf-8", "replace")
         done.bad.append((first_line + row, bad[row], text))
-    return frame["row"].to_numpy(), frame["chrom"], frame["number"], frame["id"]
+    good = ~np.logical_or.reduce(list(checks.values()))
+    return kept[good], pos[good]
+
+
+def _check_contigs(
+    lines: Lines, rows: Offsets, chromosome: str
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which rows' CHROM is not what it must be, by reason."""
+    begin, end = lines.bounds(_CHROM, rows)
+    if chromosome == "all":
+        names = take_text(lines.data, begin, end)
+        plain = [name for name in names.unique() if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)]
+        return {"the CHROM is not a plain name": ~names.is_in(plain).to_numpy()}
+    data = np.frombuffer(lines.data, np.uint8)
+    wrong = end - begin != len(chromosome)
+    for place, letter in enumerate(chromosome.encode()):
+        wrong |= data[np.minimum(begin + place, len(data) - 1)] != letter
+    return {"the CHROM is another chromosome's": wrong}
 
 
 def _find_undecodable(lines: Lines, bad: dict[int, str]) -> None:
@@ -357,8 +370,8 @@ class _Records:
         The piece.
     rows : int64 array
         The lines.
-    pos, ids : Series
-        POS (Int64) and ID (String).
+    pos : int64 array
+        POS.
     info : int64 array
         The number of each record's INFO in `infos`.
     infos : DataFrame
@@ -367,8 +380,7 @@ class _Records:
 
     lines: Lines
     rows: Offsets
-    pos: pl.Series
-    ids: pl.Series
+    pos: Offsets
     info: Offsets
     infos: pl.DataFrame
 
@@ -449,7 +461,7 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
     data = records.data
     first, width = records.alt[0], records.alt[1] - records.alt[0]
     ref = np.where(records.ref[1] - records.ref[0] == 1, _BASE_CODE[data[records.ref[0]]], 255)
-    start = records.pos.to_numpy() - 1
+    start = records.pos - 1
     plain = np.zeros(len(ref), bool)
     parts = []
     for count in range(1, _MOST_PLAIN_ALTS + 1):
@@ -499,7 +511,7 @@ def _spelled(
     refs = take_spans(text, ref)
     ref_of = ref.some(record)
     keys = key_spans(upper, ref_of, alt)
-    pos = records.pos.to_numpy()[rows]
+    pos = records.pos[rows]
     info = records.infos[records.info[rows]].select("ma", "maf")
     alts = take_spans(text, alt)
     frame = info.with_columns(ref=refs, first=np.cumsum(num_alts) - num_alts, num_alts=num_alts)
@@ -612,27 +624,26 @@ def _count_differing(records: _Records, sequence: Bases) -> int:
     odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
     literal = (odd[end] == odd[begin]) & (end > begin)
     refs = Spans(begin[literal], (end - begin)[literal])
-    return int((~refs_fit(sequence, records.pos.to_numpy()[literal] - 1, text, refs)).sum())
+    return int((~refs_fit(sequence, records.pos[literal] - 1, text, refs)).sum())
 
 
-def rs_numbers(ids: pl.Series) -> npt.NDArray[np.uint32]:
+def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:
     """Return the number of each rsID, 0 for any other ID (``rs007`` and ``rs4294967296`` too)."""
-    digits = pl.col("id").str.slice(2)
-    odd = digits.str.starts_with("0") | digits.str.starts_with("+")
-    number = pl.when(pl.col("id").str.starts_with("rs") & ~odd).then(
-        digits.cast(pl.UInt32, strict=False)
-    )
-    return ids.to_frame("id").select(number.fill_null(0)).to_series().to_numpy()
+    data = records.data
+    begin, end = records.lines.bounds(_ID, records.rows)
+    numbers, valid = parse_digits(data, begin + 2, end)
+    valid &= (data[begin] == ord("r")) & (data[begin + 1] == ord("s"))
+    valid &= (data[begin + 2] != ord("0")) & (numbers < 2**32)
+    return np.where(valid, numbers, 0).astype(np.uint32)
 
 
 def _with_details(records: _Records, alleles: _Alleles, text: Offsets, texts: pl.DataFrame) -> Rows:
     """Put together rows and their details: a detail for each combination of values that occurs."""
-    rs = rs_numbers(records.ids)[alleles.record]
+    rs = _rs_numbers(records)[alleles.record]
     info = records.info[alleles.record]
     special = np.flatnonzero((text >= 0) | (rs == 0))
-    named = np.where(rs[special] == 0, alleles.record[special], -1)
-    names = _gather(records.ids.to_frame("name"), named)
-    number, spelling = _distinct(_gather(texts, text[special]).hstack(names))
+    names = _names(records, alleles.record[special], rs[special] == 0)
+    number, spelling = _distinct(_gather(texts, text[special]).with_columns(name=names))
     extra = np.zeros(len(text), np.int64)
     extra[special] = number + 1
     variant = ((alleles.num_alts * 2**20 + alleles.alt_index) * 3 + alleles.rule) * 2
@@ -658,8 +669,17 @@ def _with_details(records: _Records, alleles: _Alleles, text: Offsets, texts: pl
         rs=rs,
         detail=detail,
         details=_with_frequency(details),
-        last_pos=int(records.pos.max()),  # type: ignore[arg-type]
+        last_pos=int(records.pos.max()),
     )
+
+
+def _names(records: _Records, record: Offsets, wanted: npt.NDArray[np.bool_]) -> pl.Series:
+    """Return the IDs of records where wanted, null elsewhere."""
+    distinct = np.unique(record[wanted])
+    begin, end = records.lines.bounds(_ID, records.rows[distinct])
+    names = take_text(records.lines.data, begin, end).to_frame("name")
+    place = np.where(wanted, np.searchsorted(distinct, record), -1)
+    return _gather(names, place).to_series()
 
 
 def _with_frequency(details: pl.DataFrame) -> pl.DataFrame:
@@ -678,9 +698,8 @@ _one_minus = lru_cache(1 << 16)(one_minus)
 
 def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:
     """Return rows of a frame by number; nulls for -1."""
-    index = pl.Series(rows, dtype=pl.Int64)
-    index = index.to_frame("i").select(pl.when(pl.col("i") >= 0).then(pl.col("i"))).to_series()
-    return frame.select(pl.all().gather(index.cast(pl.UInt32)))
+    index = pl.Series(np.where(rows < 0, len(frame), rows), dtype=pl.UInt32)
+    return frame.select(pl.all().gather(index, null_on_oob=True))
 
 
 def _distinct(frame: pl.DataFrame) -> tuple[Offsets, pl.DataFrame]:

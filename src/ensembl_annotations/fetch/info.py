@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -35,12 +36,8 @@ class Info:
     other: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """A text without the values of `_APART`, parsed; whether their values can be added to it."""
-
-    info: Info
-    fits: bool
+_COLUMNS = [item.name for item in fields(Info)]
+_WITHOUT_APART = [name for name in _COLUMNS if name.upper() not in _APART]
 
 
 @dataclass
@@ -57,7 +54,12 @@ class InfoParser:
 
     source_flags: dict[str, str] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
-    _shapes: dict[str, _Shape] = field(default_factory=dict)
+    _shapes: pl.DataFrame = field(
+        default_factory=lambda: _table([], _WITHOUT_APART).with_columns(
+            shape=pl.lit(None, pl.String), fits=pl.lit(None, pl.Boolean)
+        )
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read_header(self, lines: Iterable[str]) -> None:
         """Learn the source flags: declared flags that are neither evidence nor clinical.
@@ -118,20 +120,38 @@ class InfoParser:
             ";".join(other) or None,
         )
 
-    def shape(self, text: str) -> _Shape:
-        """Parse a text whose values of MA, MAF, MAC and AA were cut out, and remember it."""
-        shape = self._shapes.get(text)
-        if shape is None:
+    def shape_table(self, texts: pl.Series) -> pl.DataFrame:
+        """Parse texts whose values of MA, MAF, MAC and AA were cut out, each form once.
+
+        Returns
+        -------
+        DataFrame
+            ``shape``, the fields of `Info` but for those values, ``fits``: whether they can be
+            added. A row for each of the texts at least.
+        """
+        with self._lock:
+            table = self._shapes
+            new = texts.to_frame("shape").unique(maintain_order=True)
+            if len(table):
+                new = new.join(table, on="shape", how="anti", maintain_order="left")
+            if len(new):
+                table = pl.concat([table, self._parse_shapes(new["shape"])])
+                if len(table) <= _MAX_SHAPES:
+                    self._shapes = table
+        return table
+
+    def _parse_shapes(self, texts: pl.Series) -> pl.DataFrame:
+        infos, fits = [], []
+        for text in texts:
             entries = text.split(";")
             apart = [entry for entry in entries if entry[-1:] == "=" and entry[:-1] in _APART]
             rest = ";".join(entry for entry in entries if entry not in apart)
             nothing_left = len(apart) == len(entries)
-            info = self.parse("." if nothing_left else rest)
-            fits = len(set(apart)) == len(apart) and not (apart and rest == ".")
-            shape = _Shape(info, fits)
-            if len(self._shapes) < _MAX_SHAPES:
-                self._shapes[text] = shape
-        return shape
+            infos.append(self.parse("." if nothing_left else rest))
+            fits.append(len(set(apart)) == len(apart) and not (apart and rest == "."))
+        return _table(infos, _WITHOUT_APART).with_columns(
+            shape=texts, fits=pl.Series(fits, dtype=pl.Boolean)
+        )
 
     def _source_name(self, flag: str) -> str | None:
         if name := self.source_flags.get(flag):
@@ -181,14 +201,9 @@ def parse_texts(parser: InfoParser, texts: pl.Series) -> pl.DataFrame:
         shape=pl.col("text").str.replace_all(_VALUES_APART, "${1}${2}="),
         **{name: pl.col("text").str.extract(rf"(?:^|;){name}=([^;]*)") for name in _APART},
     )
-    shapes = cut["shape"].unique(maintain_order=True)
-    known = [parser.shape(text) for text in shapes]
-    table = _table([shape.info for shape in known], [*_COLUMNS]).drop(
-        [name.lower() for name in _APART]
-    )
-    table = table.with_columns(shape=shapes, fits=pl.Series([item.fits for item in known]))
+    table = parser.shape_table(cut["shape"])
     parsed = cut.join(table, on="shape", how="left", maintain_order="left").select(
-        *(_COLUMNS - {"ma", "maf", "mac", "aa"}),
+        *_WITHOUT_APART,
         "fits",
         ma="MA",
         maf="MAF",
@@ -203,7 +218,7 @@ def parse_texts(parser: InfoParser, texts: pl.Series) -> pl.DataFrame:
     parsed = parsed.select(*_COLUMNS)
     if whole.any():
         rows = whole.arg_true()
-        odd = _table([parser.parse(text) for text in texts.gather(rows)], [*_COLUMNS])
+        odd = _table([parser.parse(text) for text in texts.gather(rows)], _COLUMNS)
         parsed = (
             pl.concat(
                 [
@@ -217,7 +232,6 @@ def parse_texts(parser: InfoParser, texts: pl.Series) -> pl.DataFrame:
     return parsed
 
 
-_COLUMNS = dict.fromkeys(item.name for item in fields(Info)).keys()
 _VALUES_APART = rf"(^|;)({'|'.join(_APART)})=[^;]*"
 # Narrower than what `_is_valid` allows: what is left out here is only parsed more slowly.
 _PLAIN_FREQUENCY = r"^(?:0(?:\.\d{1,12})?|1|1\.0{1,12})$"

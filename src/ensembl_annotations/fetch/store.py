@@ -53,13 +53,15 @@ class Rows:
 
     def part(self, begin: int, end: int) -> Rows:
         """Return rows `begin` to `end`, with the details they need."""
-        used, detail = np.unique(self.detail[begin:end], return_inverse=True)
+        detail = self.detail[begin:end]
+        is_used = np.zeros(len(self.details), bool)
+        is_used[detail] = True
         return Rows(
             self.start[begin:end],
             self.code[begin:end],
             self.rs[begin:end],
-            detail.astype(np.int64),
-            self.details[used],
+            (np.cumsum(is_used) - 1)[detail],
+            self.details if is_used.all() else self.details.filter(is_used),
             self.last_pos,
         )
 
@@ -68,17 +70,14 @@ class Rows:
         head = int(np.searchsorted(self.start, int(earlier.start[-1]), "right"))
         start = np.concatenate([earlier.start, self.start])
         code = np.concatenate([earlier.code, self.code])
-        few = len(earlier) + head
-        order = np.arange(len(start))
-        order[:few] = np.lexsort((code[:few], start[:few]))
-        return Rows(
-            start[order],
-            code[order],
-            np.concatenate([earlier.rs, self.rs])[order],
-            np.concatenate([earlier.detail, self.detail + len(earlier.details)])[order],
-            pl.concat([earlier.details, self.details]),
-            max(self.last_pos, earlier.last_pos),
-        )
+        rs = np.concatenate([earlier.rs, self.rs])
+        detail = np.concatenate([earlier.detail, self.detail + len(earlier.details)])
+        few = slice(0, len(earlier) + head)
+        order = np.lexsort((code[few], start[few]))
+        for values in (start, code, rs, detail):
+            values[few] = values[few][order]
+        details = pl.concat([earlier.details, self.details])
+        return Rows(start, code, rs, detail, details, max(self.last_pos, earlier.last_pos))
 
 
 def parquet_writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
