@@ -102,6 +102,23 @@ class Conversion:
     def num_quarantined(self) -> int:
         return self.reasons.total()
 
+    def notes(self) -> list[str]:
+        """Return what a user should know, as lines of text."""
+        lines = []
+        if self.reasons:
+            lines.append(f"rows set aside in quarantine.tsv.gz: {_counts(self.reasons)}")
+        if self.unknown:
+            lines.append(f"unknown INFO entries, kept in `other`: {_counts(self.unknown)}")
+        if self.num_ref_differs:
+            lines.append(f"records whose REF is not the sequence's: {self.num_ref_differs}")
+        return lines
+
+
+def _counts(counter: Counter[str], most: int = 5) -> str:
+    shown = [f"{key} ({count})" for key, count in counter.most_common(most)]
+    more = len(counter) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
 
 @dataclass
 class _Converted:
@@ -620,11 +637,13 @@ def _rolls(
 def _count_differing(records: _Records, sequence: Bases) -> int:
     """Count the records whose REF is a sequence and differs from the contig's."""
     begin, end = records.ref
-    text = upper_case(records.data)
+    length = end - begin
+    text = upper_case(_gather_bytes(records.data, begin, length))
+    refs = Spans(np.cumsum(length) - length, length)
     odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
-    literal = (odd[end] == odd[begin]) & (end > begin)
-    refs = Spans(begin[literal], (end - begin)[literal])
-    return int((~refs_fit(sequence, records.pos[literal] - 1, text, refs)).sum())
+    literal = np.flatnonzero((odd[refs.begin + length] == odd[refs.begin]) & (length > 0))
+    start = records.pos[literal] - 1
+    return int((~refs_fit(sequence, start, text, refs.some(literal))).sum())
 
 
 def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:

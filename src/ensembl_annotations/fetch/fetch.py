@@ -366,6 +366,8 @@ class _Job:
         for contig, role, path in store.files():
             self.resources.append(describe_file(path, contig, role, sources))
         self._say(fetched, f"{conversion.num_records} records")
+        for text in conversion.notes():
+            self.progress.say(f"  {text}")
 
     def _say(self, fetched: FetchedFile, what: str) -> None:
         self.progress.say(
