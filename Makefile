@@ -43,6 +43,7 @@ help: ## List the targets
 		while IFS='|' read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo 'make PYTHON=python3.12     make the environment with that Python (after `make clean`)'
+	@echo 'make bench ARGS=--quick    a short one of annotate (in full it takes half an hour)'
 	@echo 'make test ARGS="-k name"   more arguments for pytest; SEED=1 repeats a run of hypothesis'
 	@echo 'make lock UPGRADE=1        take the newest versions pyproject.toml allows'
 
@@ -96,7 +97,7 @@ lint: $(READY) ## Check style, types and the import rules between the sub-packag
 
 bench: $(READY) tools ## Measure speed and memory of fetching and annotating, against other tools
 	@$(BIN)/python benchmarks/fetch.py
-	@$(BIN)/python benchmarks/annotate.py
+	@$(BIN)/python benchmarks/annotate.py $(ARGS)
 
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force

@@ -26,7 +26,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 Measured = dict[str, float]
-"""``wall_sec``, ``cpu_sec``, ``peak_mb`` of one run of a command."""
+"""``wall_sec``, ``cpu_sec``, ``peak_mb``, ``read_mb`` of one run of a command."""
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
@@ -36,7 +36,9 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     -------
     dict
         ``wall_sec``; ``cpu_sec``, user and system; ``peak_mb``, the largest sum of resident sets
-        (10^6 bytes), sampled every 10 ms. Pages that processes share are counted in each.
+        (10^6 bytes), sampled every 10 ms. Pages that processes share are counted in each;
+        ``read_mb``, what was read by system calls, from disk, page cache or pipe (not by memory
+        maps); 0 where the system does not tell.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        process.wait()
+        read = _wait(process)
         wall = time.perf_counter() - began
         ended.set()
         watcher.join()
@@ -71,7 +73,21 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         getattr(after, name) - getattr(before, name)
         for name in ("children_user", "children_system")
     )
-    return {"wall_sec": wall, "cpu_sec": cpu, "peak_mb": peak / 1e6}
+    return {"wall_sec": wall, "cpu_sec": cpu, "peak_mb": peak / 1e6, "read_mb": read / 1e6}
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process; return the bytes that it and the children it waited for have read."""
+    read = 0
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        # Linux adds a child's counters to its parent's, and keeps them until the parent is waited
+        # for.
+        with suppress(OSError):
+            counters = Path(f"/proc/{process.pid}/io").read_text().split()
+            read = int(counters[counters.index("rchar:") + 1])
+    process.wait()
+    return read
 
 
 def _resident_bytes(root: int) -> int:
@@ -122,10 +138,12 @@ def medians(timed: Mapping[str, Sequence[Measured]]) -> dict[str, Measured]:
     }
 
 
-def ratio(timed: Mapping[str, Sequence[Measured]], slow: str, fast: str) -> float:
-    """Return the median over the rounds of slow's wall time over fast's in the same round."""
+def ratio(
+    timed: Mapping[str, Sequence[Measured]], slow: str, fast: str, key: str = "wall_sec"
+) -> float:
+    """Return the median over the rounds of slow's time over fast's in the same round."""
     pairs = zip(timed[slow], timed[fast], strict=True)
-    return statistics.median(one["wall_sec"] / two["wall_sec"] for one, two in pairs)
+    return statistics.median(one[key] / max(two[key], 0.005) for one, two in pairs)
 
 
 def remove(path: Path) -> None:

@@ -22,6 +22,9 @@ with reported_errors():
         assembly=params.annotate.assembly,
         level=params.annotate.level,
         overwrite_tags=params.annotate.overwrite_tags,
+        match=params.annotate.match,
+        genotypes=params.annotate.genotypes,
+        memory_mb=params.annotate.memory_mb,
         log=say,
     )
     print_annotated(result)

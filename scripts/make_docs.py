@@ -72,7 +72,9 @@ def documents() -> dict[Path, str]:
         "alleles": column_table(schema.ALLELES),
         "details": column_table(schema.DETAILS),
         "sequence": column_table(schema.SEQUENCE),
-        "result": column_table(schema.RESULT + schema.GENOTYPE + schema.ANNOTATION),
+        "result": column_table(
+            schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
+        ),
         "tags": tag_table(),
         "reasons": reason_table(),
         "parameters": parameter_table(),

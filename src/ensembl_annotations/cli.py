@@ -22,6 +22,8 @@ from ensembl_annotations.common.errors import (
 
 PATH = click.Path(path_type=Path, readable=False)
 ASSETS = ("ensembl_annotations", "annotated_vcf")
+MATCH_MODES = ("allele", "position")
+INDEX_KINDS = ("csi", "tbi", "none")
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 
 
@@ -34,6 +36,7 @@ def say(text: str) -> None:
 def reported_errors() -> Iterator[None]:
     """Turn our errors into one message on stderr and their exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, _interrupt_once)
     try:
         yield
     except EnsemblAnnotationsError as error:
@@ -45,8 +48,14 @@ def reported_errors() -> Iterator[None]:
         say(f"Error: {explain_os_error(error, '', 'working').message}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("Interrupted; nothing was left under a final name.")
+        say("Interrupted. Nothing incomplete was left; run the same command to go on.")
         sys.exit(130)
+
+
+def _interrupt_once(*_: object) -> None:
+    # polars hands an interrupt on once more; a second one must not end this by a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _version() -> str:
@@ -104,7 +113,7 @@ def main() -> None:
 @click.option(
     "--fasta",
     is_flag=True,
-    help="Fetch the sequence too: annotate then checks every REF, and how far indels slide is kept.",
+    help="Fetch the sequence too: annotate then checks every REF, and finds indels anywhere in their repeat.",
 )
 @click.option(
     "--jobs",
@@ -164,19 +173,36 @@ def print_fetched(result: dict[str, Any]) -> None:
 
 
 @main.command()
-@click.option("--vcf", type=PATH, required=True, help="The VCF: plain, gzip or bgzip.")
+@click.option(
+    "--vcf",
+    type=PATH,
+    required=True,
+    help="The VCF (plain, gzip or bgzip) or BCF; - for standard input. It is read once.",
+)
 @click.option("--reference", type=PATH, required=True, help="Folder of the reference store.")
 @click.option(
     "--out-vcf",
     type=PATH,
-    metavar="FILE.vcf.gz",
-    help="The annotated VCF (BGZF, with a .csi index).",
+    metavar="FILE.vcf.gz|FILE.bcf|-",
+    help="The annotated VCF (BGZF), or BCF for a .bcf; - for BGZF on standard output.",
+)
+@click.option(
+    "--index",
+    type=click.Choice(INDEX_KINDS),
+    default="csi",
+    show_default=True,
+    help="The index beside it; tbi holds positions up to 2^29 only.",
 )
 @click.option(
     "--out-parquet",
     type=PATH,
     metavar="FILE.parquet",
     help="The annotated table, a row per record and ALT.",
+)
+@click.option(
+    "--genotypes",
+    is_flag=True,
+    help="Have the genotypes of all samples in the table, as a list.",
 )
 @metrics_option
 @run_metrics_option
@@ -195,6 +221,20 @@ def print_fetched(result: dict[str, Any]) -> None:
     help="Compression of the VCF: 1 fast, 9 small.",
 )
 @click.option("--overwrite-tags", is_flag=True, help="Replace ENS_ tags that the VCF already has.")
+@click.option(
+    "--match",
+    type=click.Choice(MATCH_MODES),
+    default="allele",
+    show_default=True,
+    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID.",
+)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(min=400),
+    default=1500,
+    show_default=True,
+    help="Memory to use, in 10^6 bytes: pieces of the VCF are made to fit.",
+)
 def annotate(chromosomes: str, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
@@ -205,20 +245,24 @@ def annotate(chromosomes: str, **options: Any) -> None:
     Example:
       ensembl-annotations annotate --vcf me.vcf.gz --reference data/ensembl_annotations \\
           --out-vcf me.annotated.vcf.gz --out-parquet me.annotated.parquet
+      bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
+          --reference data/ensembl_annotations | bcftools view -i 'ENS_AF<0.01'
     """  # noqa: D301
     with reported_errors():
         result = ensembl_annotations.annotate_vcf(
             chromosomes=parse_chromosomes(chromosomes), log=say, **options
         )
-    print_annotated(result)
+    print_annotated(result, err=options["out_vcf"] == Path("-"))
 
 
-def print_annotated(result: dict[str, Any]) -> None:
-    """Print the line of result of an annotation."""
+def print_annotated(result: dict[str, Any], *, err: bool = False) -> None:
+    """Print the line of result of an annotation; `err` where stdout has the VCF."""
     click.echo(
-        f"annotated: {result['num_records']} records, {result['num_exact']} of "
+        f"annotated: {result['num_records']} records, "
+        f"{result['num_exact'] + result['num_shifted']} of "
         f"{result['num_alleles']} alleles known to Ensembl release {result['release']} "
-        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s"
+        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s",
+        err=err,
     )
 
 

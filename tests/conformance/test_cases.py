@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from ensembl_annotations import annotate_vcf
+from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.common.errors import InputError
 from tests.conformance.conftest import Stores
-from tests.support.results import GRCH37, GRCH38, annotate_text, plain
+from tests.support.results import COLUMNS, GRCH37, GRCH38, annotate_text, plain
+from tests.support.vcf import check_metrics
 
 EXACT = None
 
@@ -18,37 +22,55 @@ EXACT = None
 class Case:
     """A query and its answer.
 
-    `ids` is what ENS_ID must be (None: the tag is absent); `reasons` why each ALT has no match
-    (None: it has one).
+    `ids` is what ENS_ID must be (None: the tag is absent), `match` what ENS_MATCH must be;
+    `reasons` why each ALT has no match (None: it has one). `bare` is the answer of a store
+    without the sequence, where it is another one: ENS_ID, ENS_MATCH and the one ALT's reason.
     """
 
     number: str
     record: str
     ids: str | None
     reasons: list[str | None]
-    header: list[str] = field(default_factory=lambda: GRCH38)
+    match: str | None
+    bare: tuple[str | None, str | None, str | None] | None
 
 
-def case(number: str, query: str, ids: str | None, *reasons: str | None, chrom: str = "21") -> Case:
+def case(
+    number: str,
+    query: str,
+    ids: str | None,
+    *reasons: str | None,
+    chrom: str = "21",
+    match: str | None = None,
+    bare: tuple[str | None, str | None, str | None] | None = None,
+) -> Case:
     pos, alleles = query.split()
     ref, alts = alleles.split(">", 1)
-    return Case(number, f"{chrom} {pos} . {ref} {alts} . . .", ids, list(reasons))
+    if match is None and ids is not None:
+        match = re.sub(r"[^,&.]+", "exact", ids)
+    return Case(number, f"{chrom} {pos} . {ref} {alts} . . .", ids, list(reasons), match, bare)
 
 
-# An indel that a caller wrote elsewhere in the same repeat is not found by the exact class.
-SHIFTED = "site_unknown"
+def shifted(
+    number: str, query: str, ids: str, bare: tuple[str | None, str | None, str | None]
+) -> Case:
+    """Return a case whose answer needs to know how far Ensembl's indel slides."""
+    return case(number, query, ids, None, match="shifted", bare=bare)
+
+
+UNKNOWN = (None, None, "site_unknown")
 
 ON_21 = [
     case("1", "101 CA>C", "rs1", EXACT),
     case("2", "101 CAAAAAT>CAAAAT", "rs1", EXACT),
-    case("3", "104 AA>A", None, SHIFTED),
-    case("4", "106 AT>T", None, SHIFTED),
+    shifted("3", "104 AA>A", "rs1", bare=UNKNOWN),
+    shifted("4", "106 AT>T", "rs1", bare=UNKNOWN),
     case("5", "101 C>CA", "rs2", EXACT),
-    case("6", "106 A>AA", None, SHIFTED),
+    shifted("6", "106 A>AA", "rs2", bare=UNKNOWN),
     case("7", "101 CAA>C", None, "allele_differs"),
     case("8", "201 GCA>G", "rs3", EXACT),
-    case("9", "204 CAC>C", None, SHIFTED),
-    case("10", "203 ACA>A", None, SHIFTED),
+    shifted("9", "204 CAC>C", "rs3", bare=UNKNOWN),
+    shifted("10", "203 ACA>A", "rs3", bare=UNKNOWN),
     case("11", "300 A>G", "rs4", EXACT),
     case("12", "300 A>C", None, "allele_differs"),
     case("13", "300 A>C,G", ".,rs4", "allele_differs", EXACT),
@@ -74,9 +96,19 @@ ON_21 = [
     case("34", "450 AT>A,ATT", "rs8,rs8", EXACT, EXACT),
     case("35", "472 A>T", "rs11", EXACT),
     case("36", "300 A>G", "rs4", EXACT, chrom="chr21"),
-    case("46", "107 T>AT", None, SHIFTED),
-    case("47", "104 AA>A", "rs47", EXACT, chrom="22"),
-    case("48", "101 G>GA", None, "ref_mismatch"),
+    shifted("46", "107 T>AT", "rs2", bare=UNKNOWN),
+    case(
+        "47",
+        "104 AA>A",
+        "rs1&rs47",
+        EXACT,
+        chrom="22",
+        match="shifted&exact",
+        bare=("rs47", "exact", None),
+    ),
+    # Without the sequence, nothing is known of a base that no published REF covers.
+    case("48", "101 G>GA", None, "ref_mismatch", bare=("rs2", "exact", None)),
+    case("49", "3106 CN>C", "rs49", EXACT, chrom="MT"),
     case("50a", "1 GA>A", "rs50", EXACT, chrom="22"),
     case("50b", "1 G>AG", "rs51", EXACT, chrom="22"),
     case("51", "0 N>A", None, "bad_position"),
@@ -84,25 +116,33 @@ ON_21 = [
     case("52b", "300 A>X", None, "symbolic"),
     case("53a", f"300 A>G,{','.join('A' * n for n in range(2, 301))}", None, EXACT),
     case("53b", f"300 A>A{'C' * 10_000}", None, "allele_differs"),
-    case("55", f"{2**29 + 5} A>G", None, "ref_mismatch"),
+    case("55", f"{2**29 + 5} A>G", None, "ref_mismatch", bare=UNKNOWN),
     case("breakend", "300 A>A[chr2:321681[", None, "symbolic"),
 ]
 
 
+@pytest.mark.parametrize("with_sequence", [True, False], ids=["with-sequence", "without"])
 @pytest.mark.parametrize("item", ON_21, ids=[item.number for item in ON_21])
-def test_case(item: Case, stores: Stores, tmp_path: Path) -> None:
-    found = annotate_text(tmp_path, stores.grch38, [item.record], item.header)
+def test_case(item: Case, with_sequence: bool, stores: Stores, tmp_path: Path) -> None:
+    store = stores.grch38 if with_sequence else stores.without_sequence
+    if item.record.startswith("MT"):
+        store = stores.without_sequence
+    found = annotate_text(tmp_path, store, [item.record])
+    ids, match, reasons = item.ids, item.match, item.reasons
+    if item.bare and not with_sequence:
+        ids, match, reasons = item.bare[0], item.bare[1], [item.bare[2]]
     if item.number == "53a":
         assert found.slots("ENS_ID") == ["rs4", *["."] * 299]
         assert found.reasons()[0] is None
     else:
-        assert found.tags().get("ENS_ID") == item.ids
-        assert found.reasons() == item.reasons
+        assert (found.tags().get("ENS_ID"), found.tags().get("ENS_MATCH")) == (ids, match)
+        assert found.reasons() == reasons
+    check_metrics(found.metrics)
     expected = plain(item.record).split("\t")
     assert [expected[column] for column in (0, 1, 3, 4, 5, 6)] == [
         found.records[0][column] for column in (0, 1, 3, 4, 5, 6)
     ]
-    if item.ids is None and item.number != "53a":
+    if ids is None and item.number != "53a":
         assert found.records == [expected]
 
 
@@ -241,6 +281,15 @@ def test_44_a_tag_that_is_there_is_refused(stores: Stores, tmp_path: Path) -> No
     assert "ENS_AF" not in found.tags()
 
 
+def test_45_a_file_cut_short_is_refused(stores: Stores, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.vcf.gz", tmp_path / "out.vcf.gz"
+    text = "\n".join([*GRCH38, COLUMNS, plain("21 300 . A G . . ."), ""])
+    source.write_bytes(compress_bgzf(text.encode()).removesuffix(EOF_BLOCK))
+    with pytest.raises(InputError, match="cut short"):
+        annotate_vcf(source, stores.grch38, out_vcf=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.vcf.gz"]
+
+
 def test_49_mitochondrial_n_is_literal(stores: Stores, tmp_path: Path) -> None:
     found = annotate_text(
         tmp_path, stores.without_sequence, ["MT 3106 . CN C . . .", "MT 3106 . CA C . . ."]
@@ -259,7 +308,7 @@ def test_52_gvcf_block_passes_through(stores: Stores, tmp_path: Path) -> None:
 def test_54_interleaved_contigs_keep_their_order(stores: Stores, tmp_path: Path) -> None:
     queries = ["21 300 . A G . . .", "22 104 . AA A . . .", "21 310 . A C . . ."]
     found = annotate_text(tmp_path, stores.grch38, queries)
-    assert [row[2] for row in found.records] == ["rs4", "rs47", "rs5"]
+    assert [row[2] for row in found.records] == ["rs4", "rs1;rs47", "rs5"]
     assert not (tmp_path / "out.vcf.gz.csi").exists()
     assert any("no index" in message for message in found.messages)
 

@@ -29,11 +29,18 @@ X: list[Row] = [
 ]
 
 
-def build(base: Path, records: dict[str, list[Row]]) -> Path:
+def build(
+    base: Path, records: dict[str, list[Row]], sequences: dict[str, str] | None = None
+) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
-        write_mirror(base / "mirror", records)
-        fetch_ensembl(base / "store", mirrors=[str(base / "mirror")], release=116)
+        write_mirror(base / "mirror", records, sequences)
+        fetch_ensembl(
+            base / "store",
+            mirrors=[str(base / "mirror")],
+            release=116,
+            fasta=sequences is not None,
+        )
     return base / "store"
 
 
@@ -109,6 +116,47 @@ def test_the_par_without_x_is_absent_and_said_so(tmp_path: Path) -> None:
 def test_a_key_that_can_not_be_looked_up_is_kept(whole: Path, tmp_path: Path) -> None:
     found = annotate_text(tmp_path, whole, ["1 2147483646 . ACGTA ACGTC . . ."])
     assert found.reasons() == ["bad_position"]
+
+
+def test_a_repeat_that_leaves_the_par(tmp_path: Path) -> None:
+    # 20 A around the last base of the region, at 2,781,479; the same on X only.
+    last = 2_781_479
+    sequence = "N" * (last - 10) + "A" * 20 + "N" * 100
+    rows: list[Row] = [
+        (last - 5, "rs1", "AA", "A", "dbSNP_156"),
+        (last + 3, "rs2", "AA", "A", "dbSNP_156"),
+    ]
+    made = build(tmp_path, {"X": rows}, {"X": sequence})
+    inside = f"{last - 8} . AA A . . ."
+    found = annotate_text(tmp_path, made, [f"chrX {inside}", f"chrY {inside}"])
+    assert [found.tags(index)["ENS_ID"] for index in (0, 1)] == ["rs1&rs2", "rs1"]
+    assert [found.tags(index)["ENS_MATCH"] for index in (0, 1)] == ["shifted&shifted", "shifted"]
+
+
+def test_one_id_is_named_once_with_its_best_class(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        (2, "rs1", "AA", "A", "dbSNP_156"),
+        (4, "rs1", "AA", "A", "dbSNP_156"),
+        (3, "rs2", "AA", "A", "dbSNP_156"),
+    ]
+    made = build(tmp_path, {"1": rows}, {"1": "CAAAAAAT"})
+    found = annotate_text(tmp_path, made, ["1 4 . AA A . . .", "1 6 . AA A . . ."])
+    assert [found.tags(index)["ENS_ID"] for index in (0, 1)] == ["rs1&rs2"] * 2
+    assert [found.tags(index)["ENS_MATCH"] for index in (0, 1)] == [
+        "exact&shifted",
+        "shifted&shifted",
+    ]
+    assert found.table["ens_match"].to_list() == [["exact", "shifted"], ["shifted", "shifted"]]
+    assert (found.metrics["num_exact"], found.metrics["num_shifted"]) == (1, 1)
+
+
+@pytest.mark.parametrize("with_sequence", [True, False])
+def test_the_header_says_which_classes_there_can_be(with_sequence: bool, tmp_path: Path) -> None:
+    rows: list[Row] = [(2, "rs1", "A", "G", "dbSNP_156")]
+    made = build(tmp_path, {"1": rows}, {"1": "CAAT"} if with_sequence else None)
+    found = annotate_text(tmp_path, made, ["1 2 . A G . . ."])
+    classes = '"exact,shifted"' if with_sequence else "exact"
+    assert f",Match={classes}," in next(line for line in found.header if "Match=" in line)
 
 
 def test_an_id_inside_a_description_does_not_hide_a_tag(whole: Path, tmp_path: Path) -> None:

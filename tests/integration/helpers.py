@@ -29,7 +29,14 @@ DEMO = {
         "max_bad_percent": 1,
     },
     "force_download": False,
-    "annotate": {"level": 1, "overwrite_tags": False, "assembly": None},
+    "annotate": {
+        "level": 1,
+        "overwrite_tags": False,
+        "assembly": None,
+        "match": "allele",
+        "genotypes": False,
+        "memory_mb": 1500,
+    },
     "samples": {"sample": {"vcf": SAMPLE_VCF}},
 }
 

@@ -24,15 +24,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations import annotate_vcf
+from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.common.bgzf import EOF_BLOCK
-from ensembl_annotations.common.datapackage import footer_sha256
+from ensembl_annotations.common.datapackage import ReferenceStore, footer_sha256
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.schema import TAG_IDS
 from tests.support import flips
 from tests.support.vcf import (
     CALL,
+    CHROMOSOMES,
     KNOWN,
+    MIRROR,
     OLD_OUTPUTS,
     SECOND,
     UNKNOWN,
@@ -106,7 +108,7 @@ UNREADABLE: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "byte order mark": (b"\xef\xbb\xbf" + plain_vcf(), ("line 1", "##fileformat=VCF")),
     "UTF-16": (plain_vcf().decode().encode("utf-16"), ("line 1", "##fileformat=VCF")),
     "old Mac line ends": (plain_vcf().replace(b"\n", b"\r"), ("#CHROM",)),
-    "BCF, not compressed": (b"BCF\x02\x02" + bytes(100), ("BCF", "bcftools view")),
+    "BCF, not compressed": (b"BCF\x02\x02" + bytes(100), ("BCF", "can't be read")),
     "two bytes of gzip": (b"\x1f\x8b", ("cut or corrupt",)),
     "gzip cut in the header": (ZIPPED[:12], ("cut or corrupt",)),
     "gzip cut in the middle": (ZIPPED[: len(ZIPPED) // 2], ("cut or corrupt",)),
@@ -135,17 +137,6 @@ def test_a_file_that_is_no_whole_vcf(name: str, tmp_path: Path, store: Path) -> 
     refused(tmp_path, vcf, store, str(vcf), *words)
 
 
-def test_a_bcf_as_bcftools_writes_it(tmp_path: Path, store: Path) -> None:
-    source = written(tmp_path, plain_vcf(lines=[DEPTH]))
-    with (
-        pysam.VariantFile(str(source)) as vcf,
-        pysam.VariantFile(str(tmp_path / "in.bcf"), "wb", header=vcf.header) as bcf,
-    ):
-        for entry in vcf:
-            bcf.write(entry)
-    refused(tmp_path, tmp_path / "in.bcf", store, "is a BCF", "bcftools view -Oz")
-
-
 def test_a_missing_file(tmp_path: Path, store: Path) -> None:
     refused(tmp_path, tmp_path / "none.vcf", store, "none.vcf", "no such file")
 
@@ -171,41 +162,6 @@ if os.geteuid() != 0:  # root may read everything
         vcf = written(tmp_path, plain_vcf())
         vcf.chmod(0)
         refused(tmp_path, vcf, store, "permission denied")
-
-
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "BGZF"])
-def test_standard_input_is_refused_or_read(tmp_path: Path, store: Path, packed: bool) -> None:
-    """A pipe can't be read twice: a clear message or the whole result, nothing in between."""
-    if not Path("/dev/stdin").exists():
-        pytest.skip("there is no /dev/stdin")
-    out = tmp_path / "out"
-    content = bgzf(plain_vcf()) if packed else plain_vcf()
-    arguments = annotate_arguments(Path("/dev/stdin"), store, out)
-    done = subprocess.run(
-        command(*arguments), input=content, capture_output=True, timeout=60, check=False
-    )
-    assert b"Traceback" not in done.stderr
-    if done.returncode:
-        assert done.stderr.count(b"Error: ") == 1
-        assert b"pipe" in done.stderr or b"regular file" in done.stderr
-        assert not out.exists() or snapshot(out) == {}
-    else:
-        metrics = json.loads((tmp_path / "metrics.json").read_bytes())
-        check_outputs(plain_vcf(), out / "out.vcf.gz", out / "out.parquet", metrics)
-
-
-def test_a_named_pipe_is_refused_or_read(tmp_path: Path, store: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    source = written(tmp_path, plain_vcf())
-    feeder = subprocess.Popen(["sh", "-c", f"cat '{source}' > '{pipe}'"], stderr=subprocess.DEVNULL)
-    try:
-        outcome = run(*annotate_arguments(pipe, store, tmp_path / "out"), timeout=20)
-    finally:
-        feeder.kill()
-        feeder.wait()
-    if outcome.code:
-        outcome.failed(str(pipe))
 
 
 # --- Headers and records -------------------------------------------------------------------------
@@ -1323,3 +1279,20 @@ def test_damaged_compression_is_refused_or_makes_no_difference(
         assert not out.exists() or snapshot(out) == {}
     else:
         check_outputs(FUZZED, out / "out.vcf.gz", None, result)
+
+
+def test_a_store_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
+    tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another release takes its place after it was checked, before its last chromosome is read."""
+    other = tmp_path / "other"
+    fetch_ensembl(other, mirrors=[str(MIRROR)], release=115, chromosomes=list(CHROMOSOMES))
+    check = ReferenceStore.check
+
+    def then_replaced(self: ReferenceStore, *arguments: Any) -> None:
+        check(self, *arguments)
+        own_store.rename(tmp_path / "old")
+        other.rename(own_store)
+
+    monkeypatch.setattr(ReferenceStore, "check", then_replaced)
+    refused(tmp_path, written(tmp_path, plain_vcf()), own_store, "was replaced while")

@@ -99,6 +99,7 @@ ANNOTATE_KEYS = {
     "num_records": int,
     "num_alleles": int,
     "num_exact": int,
+    "num_shifted": int,
     **{f"num_{reason}": int for reason in REASONS},
     "annotated_percent": float,
 }

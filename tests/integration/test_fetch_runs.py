@@ -16,7 +16,9 @@ import pytest
 
 from ensembl_annotations import fetch_ensembl, plan_fetch, scan_reference
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.fetch import fetch as fetch_module
 from ensembl_annotations.fetch.folder import new_folder
+from tests.support.fault_server import Step, fault_server
 from tests.support.mirror import Row, write_mirror
 from tests.support.nginx import Nginx, nginx
 from tests.support.vcf import MIRROR, RELEASE, command, invoke, run, small_disk, snapshot
@@ -58,6 +60,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the release's three chromosomes for all of human."""
+    monkeypatch.setattr("ensembl_annotations.fetch.manifest.CHROMOSOMES", CHROMOSOMES)
 
 
 def fetch(base: str | Path, out: Path, *options: object) -> list[object]:
@@ -149,6 +157,7 @@ def test_every_file_has_a_status_and_the_run_is_cached_only_if_all_are(
     assert fetched()["run"]["status"] == "downloaded"
 
 
+@pytest.mark.usefixtures("complete")
 def test_offline_with_everything_cached(release: Path, tmp_path: Path) -> None:
     with nginx(tmp_path / "nginx", release) as running:
         first = fetch_ensembl(tmp_path / "a", mirrors=[running.url], release=RELEASE, fasta=True)
@@ -272,11 +281,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_what_a_killed_run_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
     out = tmp_path / "store"
-    left = tmp_path / ".store.dead"
+    left = tmp_path / ".store.ensembl-annotations-abcd_123"
     left.mkdir()
     (left / "half.parquet").write_bytes(b"half")
+    others = [".store.bak", ".store.d", ".store.old", ".store.ensembl-annotations-abcd_1234"]
+    for name in others:
+        (tmp_path / name).mkdir()
     with new_folder(out) as first:
         assert not left.exists()
+        assert all((tmp_path / name).exists() for name in others)
         (first / "a").write_bytes(b"a")
         with pytest.raises(RuntimeError), new_folder(out) as second:
             assert first.exists() and second != first
@@ -292,12 +305,117 @@ def test_killed_between_the_two_renames(tmp_path: Path, monkeypatch: pytest.Monk
     out = tmp_path / "store"
     with new_folder(out) as folder:
         (folder / "datapackage.json").write_text('{"resources": [], "store_version": 2}')
-    old = tmp_path / ".store.x.old"
+    old = tmp_path / ".store.ensembl-annotations-abcd_123.old"
     out.rename(old)
     with pytest.raises(RuntimeError), new_folder(out):
         assert out.exists() and not old.exists()
         raise RuntimeError
     assert snapshot(out).keys() == {"datapackage.json"}
+
+
+def test_what_comes_to_the_folder_during_a_run_is_not_removed(tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    out.mkdir()
+    with pytest.raises(EnsemblAnnotationsError, match="not a reference store"), new_folder(out):
+        (out / "notes.txt").write_text("mine")
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["[1]", "*", "a b"])
+def test_names_with_special_characters(name: str, tmp_path: Path) -> None:
+    """They are no patterns: neither for what is removed, nor for what is read."""
+    (tmp_path / ".hidden.folder").mkdir()
+    for chromosome, out in (("22", tmp_path / f"ref{name}"), ("21", tmp_path / "ref1")):
+        fetch_ensembl(out, mirrors=str(MIRROR), release=RELEASE, chromosomes=[chromosome])
+        fetch_ensembl(out, mirrors=str(MIRROR), release=RELEASE, chromosomes=[chromosome])
+    assert (tmp_path / ".hidden.folder").exists()
+    found = scan_reference(str(tmp_path / f"ref{name}")).select("chrom").unique().collect()
+    assert found.rows() == [("22",)]
+
+
+@pytest.mark.parametrize("inside", ["cache", "--metrics", "--run-metrics"])
+def test_nothing_else_may_lie_in_the_folder(
+    inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "store"
+    options = [inside, out / "x"] if inside != "cache" else []
+    if inside == "cache":
+        monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(out / "x"))
+    outcome = invoke(*fetch(MIRROR, out, *options))
+    outcome.failed("is inside the store's folder", code=2)
+    assert not out.exists()
+
+
+def test_a_file_that_changes_before_it_is_converted(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is converted is what was verified."""
+    convert = fetch_module.convert_vcf
+
+    def replaced(path: Path, *arguments: Any, **options: Any) -> Any:
+        [other] = [found for found in cache.rglob("homo_sapiens-chr22.vcf.gz") if found != path]
+        shutil.copyfile(other, path)
+        return convert(path, *arguments, **options)
+
+    fetch_ensembl(tmp_path / "a", mirrors=str(MIRROR), release=RELEASE, chromosomes=["22"])
+    monkeypatch.setattr(fetch_module, "convert_vcf", replaced)
+    rows: list[Row] = [(5, "rs5", "A", "G", "TSA=SNV")]
+    base = write_mirror(tmp_path / "pub", {"22": rows})
+    with pytest.raises(EnsemblAnnotationsError, match="was changed in the download cache"):
+        fetch_ensembl(tmp_path / "b", mirrors=str(base), release=RELEASE)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_stalled_server_does_not_keep_an_interrupted_run(release: Path, tmp_path: Path) -> None:
+    files = {
+        f"/{path.relative_to(release).as_posix()}": path.read_bytes()
+        for path in release.rglob("*")
+        if path.is_file()
+    }
+    with fault_server(files, default=Step(stop_after=1000, how="stall")) as server:
+        for name in files:
+            if name.endswith("CHECKSUMS"):
+                server.always[name] = Step()
+        process = subprocess.Popen(
+            command(*fetch(server.url, tmp_path / "store")), stderr=subprocess.PIPE, text=True
+        )
+        wait_for(lambda: len(list((tmp_path / "cache").rglob("*.part"))) == len(CHROMOSOMES))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+    assert process.returncode == 130
+
+
+# --- Lists ---------------------------------------------------------------------------------------
+
+
+def test_a_release_of_which_chromosomes_are_missing_is_said_and_asked_for_again(
+    server: Nginx, tmp_path: Path
+) -> None:
+    said = invoke(*fetch(server.url, tmp_path / "store", "--dry-run")).succeeded().stdout
+    assert "not published there: 22 human chromosomes (1, 2, 3, 4, 5 …)" in said
+    before = len(server.requests())
+    invoke(*fetch(server.url, tmp_path / "store", "--dry-run")).succeeded()
+    assert len(server.requests()) > before
+
+
+def test_a_manifest_of_another_release_is_refused(tmp_path: Path) -> None:
+    manifest = MIRROR.parent / "manifests" / "mini-homo_sapiens-GRCh38-115.json"
+    with pytest.raises(EnsemblAnnotationsError, match="115"):
+        fetch_ensembl(tmp_path / "s", mirrors=str(MIRROR), release=116, manifest=manifest)
+
+
+def test_replaced_files_are_explained(release: Path, tmp_path: Path) -> None:
+    """The list that is kept is of before; only --force asks for it again."""
+    base = tmp_path / "pub"
+    whole = [*map(str, range(1, 23)), "X", "Y", "MT"]
+    rows: dict[str, list[Row]] = {name: [(5, "rs5", "A", "G", "TSA=SNV")] for name in whole}
+    write_mirror(base, rows)
+    out = tmp_path / "store"
+    with nginx(tmp_path / "nginx", base) as server:
+        invoke(*fetch(server.url, out, "--chromosomes", "21")).succeeded()
+        write_mirror(base, {name: some_rows(50, 1) for name in whole})
+        invoke(*fetch(server.url, out, "--chromosomes", "22")).failed("--force asks it again")
+        invoke(*fetch(server.url, out, "--chromosomes", "22", "--force")).succeeded()
 
 
 # --- Sequences -----------------------------------------------------------------------------------

@@ -341,8 +341,9 @@ def _added(before: bytes, after: bytes, joint: bytes) -> bytes:
 def check_metrics(metrics: dict[str, Any]) -> None:
     """Assert that the counts of an annotation fit each other."""
     unmatched = sum(metrics[f"num_{reason}"] for reason in REASONS)
-    assert metrics["num_exact"] + unmatched == metrics["num_alleles"] + metrics["num_no_alt"]
-    share = 100 * metrics["num_exact"] / metrics["num_alleles"] if metrics["num_alleles"] else 0
+    matched = metrics["num_exact"] + metrics["num_shifted"]
+    assert matched + unmatched == metrics["num_alleles"] + metrics["num_no_alt"]
+    share = 100 * matched / metrics["num_alleles"] if metrics["num_alleles"] else 0
     assert metrics["annotated_percent"] == pytest.approx(share, abs=0.001)
 
 
@@ -363,7 +364,7 @@ def check_outputs(
             number for number, found in enumerate(alts) for _ in found
         ]
         known = sum(item is not None for item in table["ens_id"].to_pylist())
-        assert known == metrics["num_exact"]
+        assert known == metrics["num_exact"] + metrics["num_shifted"]
     return text
 
 

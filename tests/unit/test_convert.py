@@ -59,7 +59,7 @@ flag = st.sampled_from([
 value = st.sampled_from([
     "TSA=SNV", "TSA=", "MA=A", "MA=c", "MA=G", "MA=T", "MA=-", "MA=AC", "MA=", "MAF=0.25", "MAF=0",
     "MAF=0.0001", "MAF=1e-05", "MAF=high", "MAF=", "MAF=.5", "MAF=1.5", "MAC=7", "MAC=007", "MAC=",
-    "MAC=4294967296", "AA=A", "AA=", "AA=ACA", "XYZ=1", "VE=x|1|y", "MA=A|B", "a|b",
+    "MAC=4294967296", "MAC=1\u0663", "MAF=0.\u0665", "AA=A", "AA=", "AA=ACA", "XYZ=1", "VE=x|1|y", "MA=A|B", "a|b",
 ])  # fmt: skip
 info = st.lists(st.one_of(flag, value), max_size=8).map(";".join).map(lambda text: text or ".")
 record = st.tuples(st.integers(1, 60), names, allele, alts, info)
@@ -178,6 +178,41 @@ def test_quality_and_filter_are_kept(tmp_path: Path) -> None:
     assert found["tsa"].to_list() == ["SNV", "SNV"]
 
 
+def test_line_ends_of_windows_are_no_part_of_info(tmp_path: Path) -> None:
+    rows: list[Record] = [(5, "rs5", "A", "G", "TSA=SNV;AA=A"), (6, "rs6", "A", "G", ".")]
+    found, done, bad = convert(tmp_path, text_of(rows).replace("\n", "\r\n"))
+    assert found.select("aa", "other").rows() == [("A", None), (None, None)]
+    assert (done.num_records, bad, done.unknown) == (2, [], Counter())
+
+
+def test_a_file_without_one_usable_row_is_an_error(tmp_path: Path) -> None:
+    rows: list[Record] = [(5, "rs5", "A", "G", "TSA=SNV")]
+    with pytest.raises(SourceError, match="1 of 1 records can't be used"):
+        convert(tmp_path, text_of(rows, "chr21"))
+
+
+def test_more_alts_than_can_be_numbered_are_set_aside(tmp_path: Path) -> None:
+    rows: list[Record] = [
+        (5, "rs5", "A", ",".join(["G"] * (2**20 + 1)), "TSA=SNV"),
+        (6, "rs6", "A", ",".join(["G"] * 5000), "TSA=SNV"),
+    ]
+    found, _, bad = convert(tmp_path, text_of(rows))
+    assert [row[1] for row in bad] == ["over 1048576 ALTs"]
+    assert found["alt_index"].to_list() == list(range(5000))
+
+
+def test_equal_keys_far_apart_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that comes late with the very key position that was written last."""
+    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 1)
+    rows: list[Record] = [
+        (10, "rs1", "T", "A", "TSA=SNV"),
+        (30, "rs2", "A", "C", "TSA=SNV"),
+        (10, "rs3", "A", "C", "TSA=SNV"),
+    ]
+    found, _, _ = convert(tmp_path, text_of(rows))
+    assert found["rs"].to_list() == [3, 1, 2]
+
+
 def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
     rows: list[Record] = [(pos, f"rs{pos}", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(1, 500)]
     convert(tmp_path, text_of(rows))
@@ -256,6 +291,14 @@ def test_pieces_are_the_lines_however_they_are_read(
     assert all(0 < count <= group for count in counts)
     first_lines = [11 + group * index for index in range(len(cut))]
     assert [piece.first_line for piece in cut] == first_lines
+
+
+def test_a_line_is_not_too_long_only_where_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 100)
+    good = [b"x" * 90 + b"\n"] * 5
+    assert len(list(cut_pieces(b"", iter(good), 7, "x"))) == 1
+    with pytest.raises(SourceError, match="line 12: is longer"):
+        list(cut_pieces(b"", iter([*good, b"x" * 60, b"x" * 60]), 7, "x"))
 
 
 def bomb() -> bytes:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from ensembl_annotations import cli
 from ensembl_annotations.catalog import materialize
 from ensembl_annotations.cli import ASSETS
+from ensembl_annotations.common import schema
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.common.params import load_params
+from ensembl_annotations.common.params import AnnotateParams, load_params
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
@@ -33,6 +36,7 @@ def test_the_committed_parameters_are_valid() -> None:
         ("release: 116", "release: latest", "ensembl.release: "),
         ("release: 116", 'release: "116"', "ensembl.release: "),
         ("level: 1", "level: 10", "annotate.level: "),
+        ("match: allele", "match: site", "annotate.match: Input should be 'allele' or 'position'"),
         ("  sample:", "  a/b:", "samples.a/b"),
         ("source: mini", "source: mimi", "Did you mean 'mini'?"),
         ("chromosomes: all", "chromosomes: 21,../x", "'../x' is not a chromosome name"),
@@ -50,6 +54,11 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, old: str, new: str, expected
         load_params(path)
     assert expected in str(caught.value)
     assert str(path) in str(caught.value) or "chromosome" in str(caught.value)
+
+
+def test_the_modes_of_matching_are_the_same_everywhere() -> None:
+    field = AnnotateParams.model_fields["match"]
+    assert get_args(field.annotation) == cli.MATCH_MODES == schema.MATCH_MODES
 
 
 def test_no_parameters_file(tmp_path: Path) -> None:

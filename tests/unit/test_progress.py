@@ -57,7 +57,7 @@ def test_a_line_says_how_far_it_is(clock: list[float]) -> None:
         progress.report()
     assert stream.getvalue().splitlines() == [
         "download 1.00 GB of 4.00 GB (25.0 %), 100.00 MB/s, 30 s left; "
-        "convert 0.0 kB of 2.00 MB (0.0 %), 0.0 kB/s, stalled",
+        "convert 0.0 kB of 2.00 MB (0.0 %), 0.0 kB/s, waiting",
         "download 500.00 MB of 4.00 GB (12.5 %), 25.00 MB/s, 2 min left; "
         "convert 2.00 MB of 2.00 MB (100.0 %)",
     ]
@@ -72,7 +72,7 @@ def test_the_rate_is_that_of_late(clock: list[float]) -> None:
         for second in range(1, 20):
             clock[0] = float(second)
             progress.report()
-    assert stream.getvalue().splitlines()[-1].endswith("0.0 kB/s, stalled")
+    assert stream.getvalue().splitlines()[-1].endswith("0.0 kB/s, waiting")
 
 
 def test_lines_come_by_themselves() -> None:

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from ensembl_annotations.annotate.guard import check_bases, check_header
+from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.match import (
     Contigs,
+    Run,
+    SortOrder,
     compare_bases,
     find_matches,
-    is_in_order,
+    position_runs,
     report_unresolved,
     split_alleles,
 )
-from ensembl_annotations.annotate.read import CHROM, Batch, VcfReader
+from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
+from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
+from ensembl_annotations.annotate.sites import with_site_tags
 from ensembl_annotations.annotate.values import per_id, record_tags
-from ensembl_annotations.annotate.write_parquet import TableWriter
+from ensembl_annotations.annotate.write import Targets
+from ensembl_annotations.annotate.write_bcf import check_contigs, contig_lines, missing_contigs
+from ensembl_annotations.annotate.write_parquet import TableWriter, typed_table
 from ensembl_annotations.annotate.write_vcf import (
-    VcfWriter,
     annotated_text,
     check_header_tags,
     check_record_tags,
     count_id_conflicts,
     header_bytes,
-    index_of,
     without_our_tags,
-    write_index,
 )
-from ensembl_annotations.common.atomic import Outputs, prepare_to_write
+from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.provenance import ENGINE_VERSION
-from ensembl_annotations.common.schema import REASONS
+from ensembl_annotations.common.schema import MATCH_MODES, REASONS
 
 Log = Callable[[str], object]
 
@@ -53,13 +58,22 @@ class Tally:
     num_records: int = 0
     num_alleles: int = 0
     num_exact: int = 0
+    num_shifted: int = 0
     num_par: int = 0
     num_id_conflicts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Tally) -> None:
+        """Add the counts of a part."""
+        for item in fields(self):
+            if item.name != "reasons":
+                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+        self.reasons += other.reasons
+
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""
-        share = 100 * self.num_exact / self.num_alleles if self.num_alleles else 0.0
+        num_known = self.num_exact + self.num_shifted
+        share = 100 * num_known / self.num_alleles if self.num_alleles else 0.0
         return {
             "release": int(store.release),
             "assembly": store.assembly,
@@ -67,11 +81,23 @@ class Tally:
             "num_records": self.num_records,
             "num_alleles": self.num_alleles,
             "num_exact": self.num_exact,
+            "num_shifted": self.num_shifted,
             **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
             "num_par": self.num_par,
             "num_id_conflicts": self.num_id_conflicts,
             "annotated_percent": round(share, 3),
         }
+
+
+@dataclass(frozen=True)
+class _Annotated:
+    """An annotated piece."""
+
+    text: pa.Buffer
+    table: pa.Table | None
+    tally: Tally
+    runs: list[Run]
+    last_base: int
 
 
 @dataclass
@@ -82,44 +108,68 @@ class _Job:
     reference: Reference
     contigs: Contigs
     overwrite: bool
-    tally: Tally = field(default_factory=Tally)
-    in_order: bool = True
-    _seen: list[str] = field(default_factory=list)
-    _last_pos: int = -1
+    with_sites: bool = False
+    workers: int = 1
 
-    def batches(self) -> Iterator[Batch]:
-        for batch in self.reader.batches():
-            if self.overwrite:
-                yield without_our_tags(batch)
-            else:
-                check_record_tags(batch, self.reader.path)
-                yield batch
+    def batch(self, piece: Piece) -> Batch:
+        """Return the records of a piece; our tags are taken out, or are an error."""
+        batch = self.reader.parse(piece)
+        if self.overwrite:
+            return without_our_tags(batch)
+        check_record_tags(batch, self.reader.path)
+        return batch
 
     def alleles(self, batch: Batch) -> pl.DataFrame:
-        return split_alleles(self.reader, batch, self.contigs)
+        return split_alleles(batch, self.contigs)
 
-    def annotate(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """Return the alleles, the matches per ID, and the changes per record of a batch."""
-        hits, alleles = find_matches(self.alleles(batch), self.reference)
+    def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
+        """Annotate a piece, independently of all others; a table only for a schema."""
+        batch = self.batch(piece)
+        hits, alleles = find_matches(
+            self.alleles(batch), self.reference, with_sites=self.with_sites
+        )
         by_id = per_id(hits)
-        changes = record_tags(alleles, by_id)
-        self._count(batch, alleles, changes)
-        return alleles, by_id, changes
+        changes = with_site_tags(record_tags(alleles, by_id), alleles)
+        return _Annotated(
+            annotated_text(batch, changes),
+            typed_table(batch, alleles, by_id, schema) if schema is not None else None,
+            _count(batch, alleles, changes),
+            position_runs(batch.text(CHROM), batch.pos),
+            _last_base(batch),
+        )
 
-    def _count(self, batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> None:
-        tally = self.tally
-        tally.num_records += len(batch.lines)
-        tally.num_alleles += int((alleles["alt"] != ".").sum())
-        tally.num_exact += int(alleles["reason"].is_null().sum())
-        tally.num_par += int(alleles.filter("par")["row"].n_unique())
-        for reason, count in alleles["reason"].drop_nulls().value_counts().iter_rows():
-            tally.reasons[reason] += count
-        tally.num_id_conflicts += count_id_conflicts(batch, changes)
-        if self.in_order:
-            positions = self.reader.positions(batch)
-            self.in_order, self._last_pos = is_in_order(
-                batch.text(CHROM), positions, self._seen, self._last_pos
-            )
+    def in_order(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
+        """Yield the annotated pieces in the input's order, several being worked on at a time."""
+        waiting: deque[Future[_Annotated]] = deque()
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
+            try:
+                for piece in self.reader.pieces():
+                    waiting.append(pool.submit(self.annotate, piece, schema))
+                    if len(waiting) > self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _last_base(batch: Batch) -> int:
+    begin, end = batch.lines.bounds(REF)
+    return int((batch.pos + end - begin - 1).max())
+
+
+def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> Tally:
+    reasons = alleles["reason"].drop_nulls().value_counts()
+    return Tally(
+        num_records=len(batch.lines),
+        num_alleles=int((alleles["alt"] != ".").sum()),
+        num_exact=int((alleles["reason"].is_null() & ~alleles["shifted"]).sum()),
+        num_shifted=int(alleles["shifted"].sum()),
+        num_par=int(alleles.filter("par")["row"].n_unique()),
+        num_id_conflicts=count_id_conflicts(batch, changes),
+        reasons=Counter(dict(reasons.iter_rows())),
+    )
 
 
 def annotate_vcf(
@@ -134,6 +184,10 @@ def annotate_vcf(
     chromosomes: Sequence[str] | None = None,
     level: int = 1,
     overwrite_tags: bool = False,
+    match: str = "allele",
+    index: str = "csi",
+    genotypes: bool = False,
+    memory_mb: int = DEFAULT_MEMORY_MB,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
@@ -141,11 +195,12 @@ def annotate_vcf(
     Parameters
     ----------
     vcf : Path
-        Plain, gzip or BGZF.
+        A VCF (plain, gzip or BGZF) or BCF; ``-`` is standard input. It is read once.
     reference : Path
         Folder of the store.
     out_vcf : Path, optional
-        The annotated VCF (BGZF); a ``.csi`` index is written beside it where it is sorted.
+        The annotated VCF (BGZF), or BCF for a name that ends in ``.bcf``; an index is written
+        beside it where it is sorted. ``-`` is standard output.
     out_parquet : Path, optional
         The annotated table, one row per (record, ALT).
     metrics, run_metrics : Path, optional
@@ -158,6 +213,15 @@ def annotate_vcf(
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
         Replace our tags where the input has them.
+    match : str
+        ``allele``, or ``position`` to tell also, in a tag of its own, what is published at the
+        same site with another allele.
+    index : str
+        ``csi``, ``tbi`` or ``none``.
+    genotypes : bool
+        Have the genotypes of all samples in the table, as a list.
+    memory_mb : int
+        How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
     log : callable
         Called with what the user should know, a line each.
 
@@ -171,42 +235,29 @@ def annotate_vcf(
     EnsemblAnnotationsError
         With nothing written under a final name.
     """
-    if out_vcf is None and out_parquet is None:
-        raise UsageError("Nothing to write: give --out-vcf, --out-parquet or both.")
-    if not 1 <= level <= 9:
-        raise UsageError(f"--level: expected 1 to 9, found {level}.")
+    targets = Targets(out_vcf, out_parquet, index, level, genotypes)
+    if match not in MATCH_MODES:
+        raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
+    if memory_mb < MIN_MEMORY_MB:
+        raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
-        index = index_of(out_vcf) if out_vcf is not None else None
-        _check_paths(vcf, reference, out_vcf, index, out_parquet, metrics, run_metrics)
+        targets.check(vcf, reference, metrics, run_metrics)
+        plan = plan_pieces(memory_mb, table=out_parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
-            job = _open(vcf, store, assembly, chromosomes, overwrite_tags, log)
-            provenance = _provenance(store, chromosomes, overwrite_tags)
-            with Outputs() as outputs:
-                _write(job, outputs, out_vcf, out_parquet, provenance, level, log)
-                content = job.tally.as_metrics(store)
-                if metrics is not None:
-                    outputs.write_json(metrics, content)
+            with VcfReader(vcf, plan.max_batch_bytes) as reader:
+                job = _job(reader, store, assembly, chromosomes, overwrite_tags, log)
+                job.with_sites, job.workers = match == "position", plan.workers
+                provenance = _provenance(store, chromosomes, overwrite_tags, match)
+                with Outputs() as outputs:
+                    tally = _write(job, outputs, targets, provenance, log)
+                    content = tally.as_metrics(store)
+                    if metrics is not None:
+                        outputs.write_json(metrics, content)
             report_unresolved(job.contigs, log)
             run["status"] = "annotated"
     return {**content, "run": run}
-
-
-def _check_paths(vcf: Path, reference: Path, *outputs: Path | None) -> None:
-    named = [path for path in outputs if path is not None]
-    for path in named:
-        if path.exists() and vcf.exists() and path.samefile(vcf):
-            raise UsageError(
-                f"{path}: is the input; it would be overwritten.", hint="Name another file."
-            )
-        if named.count(path) > 1 or [item.resolve() for item in named].count(path.resolve()) > 1:
-            raise UsageError(f"{path}: named for two outputs.", hint="Name two files.")
-        if reference.resolve() in path.resolve().parents:
-            raise UsageError(
-                f"{path}: is inside the reference store.", hint="Write to another folder."
-            )
-        prepare_to_write(path)
 
 
 def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[str] | None:
@@ -222,29 +273,33 @@ def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[st
     return [*chromosomes, "X"] if "Y" in chromosomes and "X" not in chromosomes else [*chromosomes]
 
 
-def _open(
-    vcf: Path,
+def _job(
+    reader: VcfReader,
     store: ReferenceStore,
     assembly: str | None,
     chromosomes: Sequence[str] | None,
     overwrite: bool,
     log: Log,
 ) -> _Job:
-    reader = VcfReader(vcf)
+    vcf = reader.path
     if not overwrite:
         check_header_tags(reader.header, vcf)
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
     job = _Job(reader, reference, Contigs(reference, reader.header, requested), overwrite)
     if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
-        compared = (compare_bases(job.alleles(batch), reference) for batch in job.batches())
+        compared = (
+            compare_bases(job.alleles(job.batch(piece)), reference) for piece in reader.look_ahead()
+        )
         check_bases(compared, store.assembly, assembly, vcf, log)
     return job
 
 
 def _provenance(
-    store: ReferenceStore, chromosomes: Sequence[str] | None, overwrite: bool
+    store: ReferenceStore, chromosomes: Sequence[str] | None, overwrite: bool, match: str
 ) -> dict[str, str]:
+    named = _needed(store, chromosomes) or store.chromosomes
+    can_shift = any(store.resource(name, "sequence") is not None for name in named)
     return {
         "ID": "ensembl_annotations",
         "Engine": ENGINE_VERSION,
@@ -253,61 +308,59 @@ def _provenance(
         "Species": store.species,
         "Assembly": store.assembly,
         "ReferenceSHA256": store.digest,
-        "Match": "exact",
+        "Match": "exact,shifted" if can_shift else "exact",
+        "SiteIDs": "yes" if match == "position" else "no",
         "Chromosomes": "|".join(chromosomes) if chromosomes is not None else "all",
         "OverwriteTags": "yes" if overwrite else "no",
     }
 
 
 def _write(
-    job: _Job,
-    outputs: Outputs,
-    out_vcf: Path | None,
-    out_parquet: Path | None,
-    provenance: dict[str, str],
-    level: int,
-    log: Log,
-) -> None:
+    job: _Job, outputs: Outputs, targets: Targets, provenance: dict[str, str], log: Log
+) -> Tally:
+    tally, order = Tally(), SortOrder()
+    header, vcf = job.reader.header, job.reader.path
     with ExitStack() as stack:
         writer = table = temporary = None
-        if out_vcf is not None:
-            temporary = outputs.temporary(out_vcf)
-            handle = stack.enter_context(temporary.open("wb"))
-            writer = VcfWriter(handle, level=level, threads=os.cpu_count() or 1)
-            stack.callback(writer.abandon)
-            release = provenance["Release"]
+        added = _added_contigs(job) if targets.is_bcf else {}
+        if targets.vcf is not None:
+            writer, temporary = targets.open(outputs, stack)
             writer.write(
-                header_bytes(job.reader.header, release, provenance, overwrite=job.overwrite)
+                header_bytes(
+                    header,
+                    provenance["Release"],
+                    provenance,
+                    overwrite=job.overwrite,
+                    contig_lines=contig_lines(added, header.line_end),
+                )
             )
-        if out_parquet is not None:
-            with_genotype = len(job.reader.header.samples) == 1
-            table = TableWriter(
-                outputs.temporary(out_parquet), provenance, with_genotype=with_genotype
-            )
+        if targets.parquet is not None:
+            path = outputs.temporary(targets.parquet)
+            table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
             stack.callback(table.abandon)
-        for batch in job.batches():
-            alleles, by_id, changes = job.annotate(batch)
-            if table is not None:
-                table.add(batch, alleles, by_id)
+        declared = {*header.contigs(), *added}
+        for done in job.in_order(table.schema if table is not None else None):
+            tally.add(done.tally)
+            order.add(done.runs)
+            if targets.is_bcf:
+                check_contigs((run[0] for run in done.runs), declared, vcf)
+            if temporary is not None:
+                check_position(done.last_base, targets.index, vcf)
+            if table is not None and done.table is not None:
+                table.add(done.table)
             if writer is not None:
-                writer.write(memoryview(annotated_text(batch, changes)))
+                writer.write(memoryview(done.text))
         if table is not None:
             table.finish()
         if writer is not None:
             writer.finish(without_last_byte=job.reader.ends_without_newline)
-    if out_vcf is not None and temporary is not None:
-        _index(job, outputs, temporary, out_vcf, log)
+    if temporary is not None:
+        targets.write_index(vcf, temporary, outputs, log, is_sorted=order.is_sorted)
+    return tally
 
 
-def _index(job: _Job, outputs: Outputs, temporary: Path, out_vcf: Path, log: Log) -> None:
-    index = index_of(out_vcf)
-    if not job.in_order:
-        outputs.remove_stale(index)
-        log(
-            f"{job.reader.path}: not sorted by contig and position; the order is kept and no index is written."
-        )
-        return
-    if not write_index(temporary, outputs.temporary(index)):
-        outputs.forget(index)
-        outputs.remove_stale(index)
-        log(f"{out_vcf}: htslib can't index it (an END out of range?); no index is written.")
+def _added_contigs(job: _Job) -> dict[str, int | None]:
+    """Return the contigs that a BCF's header needs beside its own."""
+    first = next(job.reader.look_ahead(), None)
+    met = job.reader.parse(first).text(CHROM).unique() if first is not None else ()
+    return missing_contigs(job.reader.header, met, job.reference.store)

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from ensembl_annotations.annotate.read import ALT, CHROM, REF, Batch, Header, VcfReader
-from ensembl_annotations.annotate.reference import Reference, same_bases
+from ensembl_annotations.annotate.read import ALT, CHROM, REF, Batch, Header
+from ensembl_annotations.annotate.reference import Reference, Wanted, same_bases
+from ensembl_annotations.annotate.shift import find_shifted, indels_of
+from ensembl_annotations.annotate.sites import find_sites, site_ids
 from ensembl_annotations.common.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
@@ -86,19 +89,23 @@ class Contigs:
         return not (self.reference.store.assembly == "GRCh37" and name in ("chrM", "M"))
 
     def with_lookup(self, alleles: pl.DataFrame) -> pl.DataFrame:
-        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS), ``par``, ``clip``.
+        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS), and ``par``.
 
         Notes
         -----
         What counts is where the key lies, whatever the padding. Only an ALT that is looked up
-        is flagged; where the contig to look up is not in the store, the reason says so. `clip`
-        is true where padding lies outside the pseudo-autosomal region, where X differs from Y.
+        is flagged; where the contig to look up is not in the store, the reason says so. Outside
+        the pseudo-autosomal region X differs from Y: ``clip`` is true where padding lies there,
+        and ``least`` and ``most`` (null elsewhere) are the region's ends on X, 0-based and
+        between bases, which a repeat may cross.
         """
         alleles = alleles.with_columns(
             lookup=pl.col("contig"),
             shift=pl.lit(0, pl.Int64),
             par=pl.lit(False),
             clip=pl.lit(False),
+            least=pl.lit(None, pl.Int64),
+            most=pl.lit(None, pl.Int64),
         )
         last = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
         for region in self._par:
@@ -116,6 +123,8 @@ class Contigs:
                 lookup=pl.when(inside).then(pl.lit("X")).otherwise("lookup"),
                 shift=pl.when(inside).then(pl.lit(region.shift, pl.Int64)).otherwise("shift"),
                 par=pl.col("par") | inside,
+                least=pl.when(inside).then(region.first - 1 + region.shift).otherwise("least"),
+                most=pl.when(inside).then(region.last + region.shift).otherwise("most"),
             )
         if not self._par:
             return alleles
@@ -130,7 +139,7 @@ class Contigs:
         )
 
 
-def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataFrame:
+def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
     """Return one row per (record, ALT) of a batch, keyed, with the reasons known so far.
 
     Returns
@@ -143,7 +152,7 @@ def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataF
     records = pl.DataFrame(
         {
             "chrom": batch.text(CHROM),
-            "pos": reader.positions(batch),
+            "pos": pl.Series(batch.pos),
             "ref": batch.text(REF),
             "alts": batch.text(ALT),
         }
@@ -173,52 +182,82 @@ def split_alleles(reader: VcfReader, batch: Batch, contigs: Contigs) -> pl.DataF
     return contigs.with_lookup(alleles).with_row_index("query")
 
 
-def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFrame, pl.DataFrame]:
+def find_matches(
+    alleles: pl.DataFrame, reference: Reference, *, with_sites: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Match keyed ALTs against the reference.
 
     Parameters
     ----------
     alleles : DataFrame
         From `split_alleles`.
+    reference : Reference
+    with_sites : bool
+        Find what else is published at each record's site.
 
     Returns
     -------
     hits : DataFrame
-        ``query`` and the store's columns, one row per matching ALT of a published record.
+        ``query``, the store's columns, ``shifted``: one row per matching ALT of a published
+        record.
     alleles : DataFrame
-        The input with `reason` filled in for every ALT without a hit.
+        The input with `reason` filled in for every ALT without a hit, ``shifted`` (whether all
+        hits are) and ``ens_site_id`` (list of String, the same for all ALTs of a record; null
+        where there is none, or not asked for).
 
     Notes
     -----
-    A match is an equal key whose REFs agree wherever their spans overlap, and whose whole REF
-    agrees with the sequence where the store has it.
+    An exact match is an equal key, a shifted one an insertion or deletion slid in its repeat.
+    For both, REFs agree wherever their spans overlap, and the query's whole REF agrees with the
+    sequence where the store has it.
     """
-    hits, reasons = [_no_hits()], [_reasons([], [])]
+    hits, reasons, sites = [_no_hits()], [_reasons([], [])], []
     wanted = alleles.filter(pl.col("reason").is_null())
     for contig in wanted["lookup"].unique(maintain_order=True).to_list():
         queries = wanted.filter(pl.col("lookup") == contig).select(
             "query",
+            "row",
             "code",
             "deleted",
             "inserted",
+            "least",
+            "most",
             start=pl.col("start") + pl.col("shift"),
             pos=pl.when("clip").then(pl.col("start") + 1).otherwise("pos") + pl.col("shift"),
             ref=pl.when("clip").then("deleted").otherwise(pl.col("ref").str.to_uppercase()),
         )
         queries, wrong = _check_sequence(queries, contig, reference)
-        found, why_not = _match_contig(queries, contig, reference)
+        indels = indels_of(queries)
+        rows = _read(queries, indels, contig, reference, with_sites=with_sites)
+        found = pl.concat([_exact(queries, rows), _shifted(indels, rows)])
+        left = queries.join(found.select("query"), on="query", how="anti", maintain_order="left")
         hits.append(found)
-        reasons += [wrong, why_not]
+        reasons += [wrong, _explain(left, rows)]
+        if with_sites:
+            sites.append(find_sites(queries, rows, refs_agree))
     all_hits = pl.concat(hits)
-    why = pl.concat(reasons)
-    alleles = alleles.join(why, on="query", how="left", maintain_order="left").with_columns(
-        reason=pl.coalesce("reason", "why")
+    alleles = alleles.join(
+        pl.concat(reasons), on="query", how="left", maintain_order="left"
+    ).with_columns(
+        reason=pl.coalesce("reason", "why"),
+        shifted=_only_shifted(len(alleles), all_hits),
     )
-    return all_hits, alleles.drop("why")
+    return all_hits, alleles.drop("why").hstack([site_ids(alleles, all_hits, sites)])
 
 
 def _no_hits() -> pl.DataFrame:
-    return no_published().insert_column(0, pl.Series("query", [], dtype=pl.UInt32))
+    return (
+        no_published()
+        .insert_column(0, pl.Series("query", [], dtype=pl.UInt32))
+        .with_columns(shifted=pl.lit(False))
+    )
+
+
+def _only_shifted(num_alleles: int, hits: pl.DataFrame) -> pl.Series:
+    """Tell which ALTs have hits, and shifted ones only."""
+    found = np.zeros((2, num_alleles), bool)
+    found[hits["shifted"].cast(pl.Int8).to_numpy(), hits["query"].to_numpy()] = True
+    return pl.Series(found[1] & ~found[0])
 
 
 def _reasons(queries: list[int], why: list[str]) -> pl.DataFrame:
@@ -237,18 +276,43 @@ def _check_sequence(
     return queries.filter(good), _reasons(wrong, ["ref_mismatch"] * len(wrong))
 
 
-def _match_contig(
-    queries: pl.DataFrame, contig: str, reference: Reference
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    sites = pl.concat([queries["start"], queries["pos"] - 1, queries["pos"]])
-    rows = reference.rows_at(contig, sites)
-    pairs = queries.join(rows, on=["start", "code"], suffix="_found", maintain_order="left_right")
+def _read(
+    queries: pl.DataFrame,
+    indels: pl.DataFrame,
+    contig: str,
+    reference: Reference,
+    *,
+    with_sites: bool,
+) -> pl.DataFrame:
+    """Return the published rows that queries can match, or that are at the same site."""
+    starts = pl.concat([queries["start"], queries["pos"] - 1, queries["pos"]])
+    positions = queries["pos"] if with_sites else None
+    return reference.rows(contig, Wanted.of(starts, indels.select("start", "change"), positions))
+
+
+def _exact(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    pairs = queries.drop("row", "least", "most").join(
+        rows, on=["start", "code"], suffix="_found", maintain_order="left_right"
+    )
     exact = pairs["code"] < NOT_COMPARABLE
     verified = pl.concat([pairs.filter(exact), _verify_alleles(pairs.filter(~exact))])
-    agrees = _refs_agree(verified)
-    hits = verified.filter(agrees).select("query", *(_found(name) for name in PUBLISHED))
-    left = queries.join(hits.select("query"), on="query", how="anti", maintain_order="left")
-    return hits, _explain(left, rows)
+    return _hits(verified, shifted=False)
+
+
+def _shifted(indels: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    pairs = find_shifted(indels, rows)
+    asked = indels.select("query", "pos", "ref", "least", "most")[pairs["indel"]]
+    found = rows[pairs["row"]].rename({"pos": "pos_found", "ref": "ref_found"})
+    together = pl.concat([asked, found, pairs.select("end")], how="horizontal")
+    outside = (pl.col("start") < pl.col("least")) | (pl.col("end") > pl.col("most"))
+    return _hits(together.filter(~outside.fill_null(False)), shifted=True)
+
+
+def _hits(pairs: pl.DataFrame, *, shifted: bool) -> pl.DataFrame:
+    """Return the hits among pairs of a query and a published row: those whose REFs agree."""
+    return pairs.filter(refs_agree(pairs)).select(
+        "query", *(_found(name) for name in PUBLISHED), shifted=pl.lit(shifted)
+    )
 
 
 def _found(name: str) -> pl.Expr:
@@ -264,7 +328,7 @@ def _verify_alleles(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter(equal & (found["code"] >= FIRST_HASH))
 
 
-def _refs_agree(pairs: pl.DataFrame) -> pl.Series:
+def refs_agree(pairs: pl.DataFrame) -> pl.Series:
     """Tell for each (query, published record) whether their REFs agree where they overlap."""
     simple = pairs.select(
         (pl.col("ref").str.len_bytes() == 1)
@@ -299,7 +363,7 @@ def _explain(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     near = place.join(
         rows.select(at="start", pos_found="pos", ref_found="ref"), on="at", maintain_order="left"
     ).filter((pl.col("at") == pl.col("key")) | (pl.col("pos_found") == pl.col("pos")))
-    agrees = _refs_agree(near)
+    agrees = refs_agree(near)
     mismatched = near.filter(~agrees)["query"].unique().implode()
     known = near["query"].unique().implode()
     return queries.select(
@@ -324,7 +388,7 @@ def compare_bases(alleles: pl.DataFrame, reference: Reference) -> tuple[int, int
         queries = wanted.filter(pl.col("lookup") == contig).select(
             ref=pl.col("ref").str.to_uppercase(), start=pl.col("pos") - 1 + pl.col("shift")
         )
-        rows = reference.rows_at(contig, queries["start"])
+        rows = reference.rows(contig, Wanted.of(queries["start"]))
         bases = rows.filter(
             pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
         ).unique(["start", "ref"], maintain_order=True)
@@ -342,7 +406,7 @@ def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
         "not_requested": "not among the chromosomes asked for",
     }
     for reason, text in texts.items():
-        names = [name for name, why in contigs.unresolved.items() if why == reason]
+        names = sorted(name for name, why in contigs.unresolved.items() if why == reason)
         if names:
             shown = ", ".join(names[:10]) + (
                 f" and {len(names) - 10} more" if len(names) > 10 else ""
@@ -352,36 +416,37 @@ def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
             log(f"Contigs {text}, passed through without annotation: {shown}{hint}.")
 
 
-def is_in_order(
-    chrom: pl.Series, pos: pl.Series, seen: list[str], last_pos: int
-) -> tuple[bool, int]:
-    """Tell whether a batch continues a sorted file.
+Run = tuple[str, int, int, bool]
+"""Records that follow one another on a contig: its name, first and last POS, whether ascending."""
 
-    Parameters
-    ----------
-    chrom, pos : Series
-        Of the batch's records.
-    seen : list of str
-        Contigs so far, in order; the batch's are appended.
-    last_pos : int
-        The last position so far.
 
-    Returns
-    -------
-    tuple of (bool, int)
-        Whether contigs stay together and positions ascend, and the new last position.
-    """
+def position_runs(chrom: pl.Series, pos: npt.NDArray[np.int64]) -> list[Run]:
+    """Return the runs of records on one contig, in order."""
     runs = chrom.rle().struct.unnest()
-    ordered = True
+    found = []
     begin = 0
     for length, name in zip(runs["len"].to_list(), runs["value"].to_list(), strict=True):
-        part = pos[begin : begin + length].to_numpy()
+        part = pos[begin : begin + length]
         begin += length
-        if seen and seen[-1] == name:
-            ordered &= int(part[0]) >= last_pos
-        else:
-            ordered &= name not in seen
-            seen.append(name)
-        ordered &= bool((np.diff(part) >= 0).all())
-        last_pos = int(part[-1])
-    return ordered, last_pos
+        found.append((name, int(part[0]), int(part[-1]), bool((np.diff(part) >= 0).all())))
+    return found
+
+
+class SortOrder:
+    """Whether a file's contigs stay together and its positions ascend."""
+
+    def __init__(self) -> None:
+        self.is_sorted = True
+        self._seen: set[str] = set()
+        self._last: tuple[str, int] = ("", -1)
+
+    def add(self, runs: list[Run]) -> None:
+        """Add the runs of the next records."""
+        for name, first, last, ascending in runs:
+            if name == self._last[0]:
+                self.is_sorted &= first >= self._last[1]
+            else:
+                self.is_sorted &= name not in self._seen
+                self._seen.add(name)
+            self.is_sorted &= ascending
+            self._last = (name, last)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
 
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.common.bgzf import GZIP_ERRORS, has_eof_block, is_bgzf, open_gzip
-from ensembl_annotations.common.errors import InputError, explain_os_error
-from ensembl_annotations.common.text import Lines, Offsets, scan_lines, take_text
+from ensembl_annotations.annotate.source import Source
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.text import Lines, Offsets, parse_digits, scan_heads, take_text
 
 BATCH_BYTES = 4 << 20
+BATCH_RECORDS = 16_000
+"""A piece has a fixed cost, tens of milliseconds: it is to be spread over so many records."""
+
+MAX_BATCH_RECORDS = 2 * BATCH_RECORDS
+"""A record takes 3 kB while it is in work, however short its line is."""
+
+AHEAD_BYTES = 64 << 20
+"""How much text may be looked at before it is annotated, and kept meanwhile."""
+
 MAX_POS = 2**31 - 1
 CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
@@ -67,6 +76,23 @@ class Header:
         return {match[1].decode("utf-8", "replace") for match in matches if match}
 
 
+@dataclass(frozen=True)
+class Piece:
+    """The text of whole record lines, not looked at yet.
+
+    Attributes
+    ----------
+    data : bytes
+        The lines.
+    first_record, first_line : int
+        As in `Batch`.
+    """
+
+    data: bytes
+    first_record: int
+    first_line: int
+
+
 @dataclass
 class Batch:
     """Whole record lines.
@@ -81,12 +107,15 @@ class Batch:
         0-based number of the first record in the file.
     first_line : int
         1-based number of the first line in the file.
+    pos : int64 array
+        POS of each record.
     """
 
     path: Path
     lines: Lines
     first_record: int
     first_line: int
+    pos: Offsets
 
     def text(self, column: int) -> pl.Series:
         """Return a column as text.
@@ -119,15 +148,20 @@ class Batch:
 
 
 class VcfReader:
-    """Read a plain, gzip or BGZF VCF.
+    """Read a VCF or BCF once, from its beginning to its end; close it, or use it with `with`.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file, a pipe, or ``-`` for standard input.
+    max_batch_bytes : int
+        Pieces of long lines may become so large, to have `BATCH_RECORDS` records; less than
+        `BATCH_BYTES` makes all pieces smaller.
 
     Attributes
     ----------
+    path : Path
+        The file, for messages.
     header : Header
         Read on opening.
     ends_without_newline : bool
@@ -141,73 +175,54 @@ class VcfReader:
 
     batch_bytes = BATCH_BYTES
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, max_batch_bytes: int = BATCH_BYTES) -> None:
+        self._source = Source(path)
+        self.path = self._source.name
         self.ends_without_newline = False
-        self._compressed = self._probe()
-        self.header = self._read_header()
+        self._growth = max_batch_bytes / BATCH_BYTES
+        self._ahead: deque[Piece] = deque()
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self.close()
+            raise
+        self._rest = self._read_pieces()
+
+    def __enter__(self) -> VcfReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._source.close()
 
     def _fail(self, message: str, hint: str | None = None) -> InputError:
         return InputError(f"{self.path}: {message}", hint=hint)
 
-    def _probe(self) -> bool:
-        if self.path.is_dir():
-            raise self._fail("is a folder; expected a VCF file.")
-        if self.path.exists() and not self.path.is_file():
-            raise self._fail(
-                "is not a regular file (a pipe or a device); expected a VCF file.",
-                "Save it to a file first: it is read twice.",
-            )
-        try:
-            with self.path.open("rb") as handle:
-                head = handle.read(18)
-        except FileNotFoundError as error:
-            raise self._fail("no such file; expected a VCF.", "Check the path.") from error
-        except OSError as error:
-            raise explain_os_error(error, self.path, "reading") from error
-        if not head:
-            raise self._fail("is empty; expected a VCF.")
-        if is_bgzf(head) and not has_eof_block(self.path):
-            raise self._fail(
-                "is cut short: the BGZF end-of-file block is missing.",
-                "Copy or make the file again; nothing was written.",
-            )
-        return head[:2] == b"\x1f\x8b"
-
-    @contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
-        try:
-            with open_gzip(self.path) if self._compressed else self.path.open("rb") as file:
-                yield file
-        except GZIP_ERRORS as error:
-            raise self._fail(
-                f"the gzip data are cut or corrupt ({error}).",
-                "Copy or make the file again; nothing was written.",
-            ) from error
-
     def _read_header(self) -> Header:
-        with self._open() as file:
-            first = file.readline(1 << 20)
-            if first.startswith(b"BCF"):
+        first = self._source.readline(1 << 20)
+        if not first.startswith(b"##fileformat=VCF"):
+            raise self._fail(
+                f"line 1: expected '##fileformat=VCFv4.x', found {first[:40]!r}.",
+                "Give a VCF, plain or compressed with gzip or bgzip, or a BCF.",
+            )
+        lines, size = [first], len(first)
+        while not lines[-1].startswith(b"#CHROM"):
+            line = self._source.readline()
+            size += len(line)
+            if not line.startswith(b"#") or size > _MAX_HEADER_BYTES:
+                found = repr(line[:40]) if line else "the end of the file"
                 raise self._fail(
-                    "is a BCF; expected a VCF.", "Convert it with 'bcftools view -Oz'."
+                    f"line {len(lines) + 1}: expected a header line or '#CHROM', found {found}.",
+                    "The header must end with the #CHROM line.",
                 )
-            if not first.startswith(b"##fileformat=VCF"):
-                raise self._fail(
-                    f"line 1: expected '##fileformat=VCFv4.x', found {first[:40]!r}.",
-                    "Give a VCF, plain or compressed with gzip or bgzip.",
-                )
-            lines, size = [first], len(first)
-            while not lines[-1].startswith(b"#CHROM"):
-                line = file.readline()
-                size += len(line)
-                if not line.startswith(b"#") or size > _MAX_HEADER_BYTES:
-                    found = repr(line[:40]) if line else "the end of the file"
-                    raise self._fail(
-                        f"line {len(lines) + 1}: expected a header line or '#CHROM', found {found}.",
-                        "The header must end with the #CHROM line.",
-                    )
-                lines.append(line)
+            lines.append(line)
         header = Header(lines)
         expected = ["#CHROM", *NAMES[1:8]]
         if header.columns[8:] == ["FORMAT"]:
@@ -222,34 +237,68 @@ class VcfReader:
             )
         return header
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield all records, in order, in batches of about `batch_bytes` of text."""
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the text of all records, in order, each once.
+
+        Notes
+        -----
+        Pieces have about `batch_bytes`; more, up to the limit, where lines are long, to have
+        `BATCH_RECORDS`; fewer where they are so short that this would be `MAX_BATCH_RECORDS`.
+        """
+        while self._ahead:
+            yield self._ahead.popleft()
+        yield from self._rest
+
+    def look_ahead(self) -> Iterator[Piece]:
+        """Yield the first pieces, which `pieces` gives again, up to `AHEAD_BYTES` of them."""
+        yield from self._ahead
+        kept = sum(len(piece.data) for piece in self._ahead)
+        while kept < AHEAD_BYTES and (piece := next(self._rest, None)) is not None:
+            self._ahead.append(piece)
+            kept += len(piece.data)
+            yield piece
+
+    def _read_pieces(self) -> Iterator[Piece]:
         record, line = 0, len(self.header.lines) + 1
-        for data in self._record_text():
-            lines = scan_lines(data)
-            self._check(lines, line)
-            yield Batch(self.path, lines, record, line)
-            record += len(lines)
-            line += len(lines)
-
-    def _record_text(self) -> Iterator[bytes]:
-        with self._open() as file:
-            skip = sum(len(line) for line in self.header.lines)
-            while skip:
-                skip -= len(file.read(min(skip, 1 << 20)))
-            rest: list[bytes] = []
-            while piece := file.read(self.batch_bytes):
-                end = piece.rfind(b"\n") + 1
-                if end:
-                    yield b"".join([*rest, piece[:end]])
-                    rest = []
-                if end < len(piece):
-                    rest.append(piece[end:])
-            if rest:
+        # The first piece is small: how long lines are is not known yet.
+        size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
+        while data := self._source.read(size):
+            if not data.endswith(b"\n"):
+                data += self._source.readline()
+            if not data.endswith(b"\n"):
                 self.ends_without_newline = True
-                yield b"".join([*rest, b"\n"])
+                data += b"\n"
+            yield Piece(data, record, line)
+            count = data.count(b"\n")
+            size = self._next_size(len(data) / count)
+            record += count
+            line += count
 
-    def _check(self, lines: Lines, first_line: int) -> None:
+    def _next_size(self, line_bytes: float) -> int:
+        least = min(self.batch_bytes, line_bytes * MAX_BATCH_RECORDS)
+        wanted = max(line_bytes * BATCH_RECORDS, least)
+        limit = self.batch_bytes * self._growth
+        return max(1, int(min(wanted * min(self._growth, 1), limit)))
+
+    def parse(self, piece: Piece) -> Batch:
+        """Find and check the fields of a piece.
+
+        Raises
+        ------
+        InputError
+            Naming the first line that is not a record.
+        """
+        lines = scan_heads(piece.data, SAMPLE)
+        self._check_columns(lines, piece.first_line)
+        return Batch(
+            self.path,
+            lines,
+            piece.first_record,
+            piece.first_line,
+            self._positions(lines, piece.first_line),
+        )
+
+    def _check_columns(self, lines: Lines, first_line: int) -> None:
         expected = len(self.header.columns)
         wrong = np.flatnonzero(lines.num_fields != expected)
         if len(wrong):
@@ -259,14 +308,14 @@ class VcfReader:
                 f"found {lines.num_fields[row]}.",
                 "Correct or remove the line; columns are separated by tabs.",
             )
-        begin, end = lines.bounds(POS)
-        codes = np.frombuffer(lines.data, np.uint8)
-        length = end - begin
-        digit = (codes < 48) | (codes > 57)
-        before = np.concatenate([[0], np.cumsum(digit, dtype=np.int32)])
-        bad = (length < 1) | (length > 10) | (before[end] - before[begin] > 0)
-        if bad.any():
-            self._bad_pos(lines, first_line, int(np.flatnonzero(bad)[0]))
+
+    def _positions(self, lines: Lines, first_line: int) -> Offsets:
+        data = np.frombuffer(lines.data, np.uint8)
+        positions, valid = parse_digits(data, *lines.bounds(POS))
+        bad = np.flatnonzero(~valid | (positions > MAX_POS))
+        if len(bad):
+            self._bad_pos(lines, first_line, int(bad[0]))
+        return positions
 
     def _bad_pos(self, lines: Lines, first_line: int, row: int) -> None:
         begin, end = lines.bounds(POS)
@@ -275,20 +324,6 @@ class VcfReader:
             f"line {first_line + row}: POS: expected a whole number up to {MAX_POS}, found {found!r}.",
             "Correct the line.",
         )
-
-    def positions(self, batch: Batch) -> pl.Series:
-        """Return POS of a batch, Int64.
-
-        Raises
-        ------
-        InputError
-            Where one is over 2^31 - 1.
-        """
-        positions = batch.text(POS).cast(pl.Int64)
-        too_large = (positions > MAX_POS).arg_true()
-        if len(too_large):
-            self._bad_pos(batch.lines, batch.first_line, too_large[0])
-        return positions
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ensembl_annotations.common.datapackage import ReferenceStore, Resource
+from ensembl_annotations.common.datapackage import ReferenceStore, Resource, footer_sha256_of
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.published import as_published, no_published
-from ensembl_annotations.common.schema import DETAILS_SCHEMA, ROLES, SEQUENCE_ROW_BASES
+from ensembl_annotations.common.schema import DETAILS_SCHEMA, ROLES
 from ensembl_annotations.common.text import arrow_int64
+
+Integers = npt.NDArray[np.integer[Any]]
+Flags = npt.NDArray[np.bool_]
+
+# A key of an indel's change of length, then its start: sorts by the one, then by the other.
+_LENGTH_FACTOR = 2**33
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which published rows to read; all arrays ascend.
+
+    Attributes
+    ----------
+    starts : int array
+        0-based: rows whose key starts there.
+    indel_starts : int array
+        0-based: rows of indels that can slide there, of a change of length as in `indels`.
+    indels : int64 array
+        The indels' change of length and start, as one number.
+    positions : int array
+        1-based: rows published at this POS.
+    """
+
+    starts: Integers
+    indel_starts: Integers
+    indels: Integers
+    positions: Integers
+
+    @classmethod
+    def of(
+        cls,
+        starts: pl.Series,
+        indels: pl.DataFrame | None = None,
+        positions: pl.Series | None = None,
+    ) -> Wanted:
+        """Sort what is wanted: `indels` has the columns ``start`` and ``change`` (of length)."""
+        nothing = np.zeros(0, np.int64)
+        at = change = nothing
+        if indels is not None:
+            at, change = indels["start"].to_numpy(), indels["change"].to_numpy().astype(np.int64)
+        return cls(
+            starts=starts.unique().sort().cast(pl.Int32).to_numpy(),
+            indel_starts=np.unique(at),
+            indels=np.unique(change * _LENGTH_FACTOR + at),
+            positions=nothing if positions is None else positions.unique().sort().to_numpy(),
+        )
 
 
 class _Table:
@@ -24,37 +75,55 @@ class _Table:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        self._columns = ROLES[resource.role]
-        # Texts stay dictionary-encoded until the few rows that are needed are picked.
-        self._file = pq.ParquetFile(
-            resource.path,
-            page_checksum_verification=True,
-            read_dictionary=[column.name for column in self._columns if column.dictionary],
-        )
+        # Opened once: a store that is replaced meanwhile must not be mixed with the new one.
+        self._handle = pa.OSFile(str(resource.path), "rb")
+        if footer_sha256_of(self._handle) != resource.footer_sha256:
+            raise ReferenceStoreError(
+                f"{resource.path}: was replaced while the store was in use.",
+                hint="Run the command again; nothing was written.",
+            )
+        self._metadata = pq.read_metadata(self._handle)
+        # A reader of one's own for each thread: pyarrow's must not be shared.
+        self._local = threading.local()
         self.rows = np.array(
             [
-                self._file.metadata.row_group(index).num_rows
-                for index in range(self._file.metadata.num_row_groups)
+                self._metadata.row_group(index).num_rows
+                for index in range(self._metadata.num_row_groups)
             ],
             np.int64,
         )
 
-    def bounds(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the smallest and largest value of a column in each row group."""
-        metadata = self._file.metadata
+    @property
+    def _file(self) -> pq.ParquetFile:
+        file = getattr(self._local, "file", None)
+        if file is None:
+            # Texts stay dictionary-encoded until the few rows that are needed are picked.
+            columns = ROLES[self._resource.role]
+            file = self._local.file = pq.ParquetFile(
+                self._handle,
+                metadata=self._metadata,
+                page_checksum_verification=True,
+                read_dictionary=[column.name for column in columns if column.dictionary],
+            )
+        return file
+
+    def bounds(self, name: str) -> tuple[Integers, Integers]:
+        """Return the smallest and largest value of a column in each row group; -1 for none."""
+        metadata = self._metadata
         column = metadata.schema.names.index(name)
         statistics = [
             metadata.row_group(index).column(column).statistics for index in range(len(self.rows))
         ]
+        known = [item if item is not None and item.has_min_max else None for item in statistics]
         return (
-            np.array([item.min for item in statistics], np.int64),
-            np.array([item.max for item in statistics], np.int64),
+            np.array([-1 if item is None else item.min for item in known], np.int64),
+            np.array([-1 if item is None else item.max for item in known], np.int64),
         )
 
-    def read(self, group: int) -> pa.Table:
+    def read(self, group: int, columns: list[str] | None = None) -> pa.Table:
         """Return a row group, its texts dictionary-encoded."""
         with self.explained():
-            table = self._file.read_row_group(group)
+            table = self._file.read_row_group(group, columns)
             if len(table) != self.rows[group]:
                 raise ValueError("rows are missing")
             return table
@@ -79,23 +148,52 @@ class _Groups:
         self.table = table
         self.low, self.high = table.bounds("start")
 
-    def touched(self, starts: npt.NDArray[np.integer[Any]]) -> list[int]:
-        """Return the row groups that can hold any of the ascending `starts`."""
-        first = np.searchsorted(self.high, starts, "left")
-        last = np.searchsorted(self.low, starts, "right") - 1
-        touched = np.zeros(len(self.low) + 1, np.int64)
-        some = first <= last
-        np.add.at(touched, first[some], 1)
-        np.add.at(touched, last[some] + 1, -1)
-        return np.flatnonzero(np.cumsum(touched)[:-1]).tolist()
+    def touched(self, starts: Integers) -> Flags:
+        """Tell which row groups can hold any of the ascending `starts`."""
+        return _any_within(starts, self.low, self.high)
 
-    def read(self, group: int, starts: npt.NDArray[np.integer[Any]]) -> pa.Table:
+    def read(self, group: int, starts: Integers) -> pa.Table:
         """Return the rows of a row group whose `start` is among the ascending `starts`."""
         table = self.table.read(group)
         with self.table.explained():
-            found = table["start"].to_numpy()
-            place = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
-            return table.take(arrow_int64(np.flatnonzero(starts[place] == found)))
+            found = _is_among(table["start"].to_numpy(), starts)
+            return table.take(arrow_int64(np.flatnonzero(found)))
+
+
+def _any_within(ascending: Integers, low: Integers, high: Integers) -> Flags:
+    """Tell for each interval, bounds included, whether any value lies in it."""
+    found: Flags = np.searchsorted(ascending, low, "left") < np.searchsorted(
+        ascending, high, "right"
+    )
+    return found
+
+
+def _is_among(values: Integers, ascending: Integers) -> Flags:
+    """Tell which values are among the ascending ones."""
+    if not len(ascending):
+        return np.zeros(len(values), bool)
+    place = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    found: Flags = ascending[place] == values
+    return found
+
+
+def _can_slide(start: Integers, which: Integers, details: pa.Table, indels: Integers) -> Flags:
+    """Tell which alleles can slide to the start of an indel with the same change of length."""
+    left, right = (pc.fill_null(details[name], 0).to_numpy() for name in _ROLLS)
+    ref, alt = (
+        pc.fill_null(pc.binary_length(details[name].cast(pa.string())), 0).to_numpy()
+        for name in ("ref", "alt")
+    )
+    change = (alt.astype(np.int64) - ref) * _LENGTH_FACTOR
+    rows = np.flatnonzero(((left > 0) | (right > 0))[which])
+    detail = which[rows]
+    place = change[detail] + start[rows]
+    found = np.zeros(len(start), bool)
+    found[rows] = _any_within(indels, place - left[detail], place + right[detail])
+    return found
+
+
+_ROLLS = ("roll_left", "roll_right")
 
 
 class _Chromosome:
@@ -106,24 +204,105 @@ class _Chromosome:
         self._details = _Table(details)
         # Row group n of the details belongs to row group n of the alleles.
         self._first_detail = np.concatenate([[0], np.cumsum(self._details.rows)])
+        self._left, self._right = (self._details.bounds(name)[1] for name in _ROLLS)
 
-    def rows_at(self, starts: npt.NDArray[np.integer[Any]]) -> Iterator[pl.DataFrame]:
-        """Yield the rows whose key starts at one of the ascending `starts`."""
-        for group in self._alleles.touched(starts):
-            found = self._alleles.read(group, starts)
-            if not len(found):
-                continue
-            details = self._details.read(group)
-            with self._details.explained():
-                which = found["detail"].to_numpy() - self._first_detail[group]
-                details = details.take(arrow_int64(which)).cast(DETAILS_SCHEMA)
-                joined = pa.Table.from_arrays(
-                    [*found.drop_columns(["detail"]).columns, *details.columns],
-                    names=[*found.column_names[:-1], *details.column_names],
-                )
-            rows = pl.from_arrow(joined)
-            assert isinstance(rows, pl.DataFrame)
-            yield as_published(rows)
+    @cached_property
+    def _largest_offset(self) -> Integers:
+        """How far a key starts behind its POS at most, by row group: read only where asked for."""
+        groups = range(len(self._details.rows))
+        offsets = [self._details.read(group, ["offset"])["offset"] for group in groups]
+        return np.array([pc.max(column).as_py() or 0 for column in offsets], np.int64)
+
+    def rows(self, wanted: Wanted) -> Iterator[pl.DataFrame]:
+        """Yield the rows that are wanted.
+
+        Notes
+        -----
+        How far the indels of a row group slide at most tells which row groups can reach a
+        place; one with a huge repeat is read for more queries, its neighbours are not.
+        """
+        low, high = self._alleles.low, self._alleles.high
+        touched = self._alleles.touched(wanted.starts)
+        slid = (self._left > 0) | (self._right > 0)
+        slid &= _any_within(wanted.indel_starts, low - self._left, high + self._right)
+        placed = np.zeros(len(low), bool)
+        if len(wanted.positions):
+            placed = _any_within(wanted.positions - 1, low - self._largest_offset, high)
+        for group in np.flatnonzero(touched | slid | placed).tolist():
+            table = self._read(group, wanted, slid=slid[group], placed=placed[group])
+            if len(table):
+                rows = pl.from_arrow(table)
+                assert isinstance(rows, pl.DataFrame)
+                yield as_published(rows)
+
+    def _read(self, group: int, wanted: Wanted, *, slid: bool, placed: bool) -> pa.Table:
+        alleles = self._alleles.table.read(group)
+        with self._alleles.table.explained():
+            start = alleles["start"].to_numpy()
+            chosen = _is_among(start, wanted.starts)
+            if not (slid or placed or chosen.any()):
+                return alleles.slice(0, 0)
+        details = self._details.read(group)
+        with self._details.explained():
+            which = alleles["detail"].to_numpy() - self._first_detail[group]
+            if slid:
+                chosen |= _can_slide(start, which, details, wanted.indels)
+            if placed:
+                pos = start + 1 - details["offset"].to_numpy()[which]
+                chosen |= _is_among(pos, wanted.positions)
+            rows = np.flatnonzero(chosen)
+            found = alleles.drop_columns(["detail"]).take(arrow_int64(rows))
+            details = details.take(arrow_int64(which[rows])).cast(DETAILS_SCHEMA)
+            return pa.Table.from_arrays(
+                [*found.columns, *details.columns],
+                names=[*found.column_names, *details.column_names],
+            )
+
+
+class _Sequence(_Groups):
+    """The sequence of a chromosome."""
+
+    def agrees(self, begin: Integers, text: npt.NDArray[np.uint8], bounds: Integers) -> Flags:
+        """Tell which slices of a text, at `bounds`, agree with the bases from `begin` on.
+
+        Notes
+        -----
+        Each row group is read once; of a text that goes on in the next one, that too.
+        """
+        length = np.diff(bounds)
+        answers: Flags = length == 0
+        group_of = np.searchsorted(self.low, begin, "right") - 1
+        group_of[answers] = -1
+        for group in np.unique(group_of[group_of >= 0]).tolist():
+            chosen = group_of == group
+            end = begin + length - self.low[group]
+            bases = self._bases(group, int(end[chosen].max()))
+            chosen &= end <= len(bases)
+            owner = np.repeat(np.flatnonzero(chosen), length[chosen])
+            place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+            found = bases[(begin - self.low[group])[owner] + place]
+            asked = text[bounds[:-1][owner] + place]
+            differs = (found != asked) & _IS_BASE[found] & _IS_BASE[asked]
+            answers[chosen] = True
+            answers[owner[differs]] = False
+        return answers
+
+    def _bases(self, group: int, count: int) -> npt.NDArray[np.uint8]:
+        """Return the bases of a row group, and of those behind it until there are `count`."""
+        parts: list[npt.NDArray[np.uint8]] = []
+        size = 0
+        while group < len(self.low) and (size < count or not parts):
+            for chunk in self.table.read(group)["bases"].chunks:
+                _, offsets, data = chunk.buffers()
+                bounds = np.frombuffer(offsets, np.int32, len(chunk) + 1, chunk.offset * 4)
+                parts.append(np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]])
+                size += len(parts[-1])
+            group += 1
+        return np.concatenate(parts)
+
+
+_IS_BASE = np.zeros(256, bool)
+_IS_BASE[list(b"ACGT")] = True
 
 
 class Reference:
@@ -138,35 +317,39 @@ class Reference:
     def __init__(self, store: ReferenceStore) -> None:
         self.store = store
         self._chromosomes: dict[str, _Chromosome | None] = {}
-        self._sequences: dict[str, _Groups | None] = {}
+        self._sequences: dict[str, _Sequence | None] = {}
+        self._lock = threading.Lock()
 
     def has(self, chromosome: str) -> bool:
         """Tell whether the store describes a file of this chromosome."""
         return self.store.resource(chromosome) is not None
 
     def _chromosome(self, name: str) -> _Chromosome | None:
-        if name not in self._chromosomes:
-            alleles = self.store.resource(name)
-            details = self.store.resource(name, "details")
-            assert (alleles is None) == (details is None)
-            self._chromosomes[name] = _Chromosome(alleles, details) if alleles and details else None
-        return self._chromosomes[name]
+        with self._lock:
+            if name not in self._chromosomes:
+                alleles = self.store.resource(name)
+                details = self.store.resource(name, "details")
+                assert (alleles is None) == (details is None)
+                self._chromosomes[name] = (
+                    _Chromosome(alleles, details) if alleles and details else None
+                )
+            return self._chromosomes[name]
 
-    def _sequence(self, name: str) -> _Groups | None:
-        if name not in self._sequences:
-            resource = self.store.resource(name, "sequence")
-            self._sequences[name] = _Groups(_Table(resource)) if resource else None
-        return self._sequences[name]
+    def _sequence(self, name: str) -> _Sequence | None:
+        with self._lock:
+            if name not in self._sequences:
+                resource = self.store.resource(name, "sequence")
+                self._sequences[name] = _Sequence(_Table(resource)) if resource else None
+            return self._sequences[name]
 
-    def rows_at(self, chromosome: str, starts: pl.Series) -> pl.DataFrame:
-        """Return all rows whose key starts at one of the positions.
+    def rows(self, chromosome: str, wanted: Wanted) -> pl.DataFrame:
+        """Return the published rows that are wanted, each once.
 
         Parameters
         ----------
         chromosome : str
             Ensembl's name.
-        starts : Series
-            Int64, 0-based, any order.
+        wanted : Wanted
 
         Returns
         -------
@@ -174,10 +357,9 @@ class Reference:
             The columns `PUBLISHED`, in the store's order.
         """
         found = self._chromosome(chromosome)
-        wanted = starts.unique().sort().cast(pl.Int32).to_numpy()
-        if found is None or not len(wanted):
+        if found is None:
             return no_published()
-        return pl.concat([no_published(), *found.rows_at(wanted)])
+        return pl.concat([no_published(), *found.rows(wanted)])
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None
@@ -198,33 +380,13 @@ class Reference:
             Boolean. Bases that are not A, C, G or T on either side are not compared; a REF
             that leaves the sequence does not agree.
         """
-        table = self._sequence(chromosome)
-        assert table is not None
-        cached: dict[int, str] = {}
-
-        def row(index: int) -> str:
-            if index not in cached:
-                if len(cached) > 64:
-                    cached.clear()
-                start = np.array([index * SEQUENCE_ROW_BASES], np.int32)
-                groups = table.touched(start)
-                found = table.read(groups[0], start)["bases"] if groups else []
-                cached[index] = found[0].as_py() if len(found) else ""
-            return cached[index]
-
-        def bases(start: int, length: int) -> str:
-            if not length:
-                return ""
-            first, last = start // SEQUENCE_ROW_BASES, (start + length - 1) // SEQUENCE_ROW_BASES
-            text = "".join(row(index) for index in range(first, last + 1))
-            begin = start - first * SEQUENCE_ROW_BASES
-            return text[begin : begin + length]
-
-        answers = []
-        for start, ref in zip(starts, refs, strict=True):
-            sequence = bases(start, len(ref))
-            answers.append(len(sequence) == len(ref) and same_bases(ref, sequence))
-        return pl.Series(answers, dtype=pl.Boolean)
+        sequence = self._sequence(chromosome)
+        assert sequence is not None
+        array = refs.to_arrow().cast(pa.large_binary())
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+        text = np.frombuffer(data if data is not None else b"", np.uint8)
+        return pl.Series(sequence.agrees(starts.to_numpy(), text, bounds))
 
 
 def same_bases(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+import numpy as np
 import polars as pl
 
 # Reserved in VCF INFO (; = , % and white space) or by our own layout (& | :).
@@ -30,35 +31,53 @@ def encode(values: pl.Series, *, keep_bar: bool = False) -> pl.Series:
     return values.replace(list(table), list(table.values()))
 
 
+def with_ids(rows: pl.DataFrame, *groups: str) -> pl.DataFrame:
+    """Add ``id``, and sort by `groups` and it: rs by ascending number, then others bytewise.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``rs`` and ``name`` as in the store.
+    groups : str
+        Columns.
+    """
+    return (
+        rows.with_columns(
+            id=pl.when(pl.col("rs") > 0)
+            .then("rs" + pl.col("rs").cast(pl.String))
+            .otherwise(pl.col("name")),
+            number=pl.when(pl.col("rs") > 0)
+            .then(pl.col("rs").cast(pl.UInt64))
+            .otherwise(pl.col("name").str.extract(r"^rs([1-9]\d*)$").cast(pl.UInt64, strict=False)),
+        )
+        .sort(*groups, "number", "id", nulls_last=True, maintain_order=True)
+        .drop("number")
+    )
+
+
 def per_id(hits: pl.DataFrame) -> pl.DataFrame:
     """Return one row per (query, ID), in the order of query and ID.
 
     Parameters
     ----------
     hits : DataFrame
-        ``query`` and the store's columns.
+        ``query``, the store's columns, ``shifted``.
 
     Returns
     -------
     DataFrame
-        ``query``, ``id`` (rs by ascending number, then others bytewise) and the values of the
-        ID. Where several published records of one ID match an ALT, terms are united, they are
-        the ALT's only if each record's are, one with several ALTs wins `multi`, and a value they
-        disagree on is null.
+        ``query``, ``id`` (rs by ascending number, then others bytewise), ``match`` (the best
+        class) and the values of the ID. Where several published records of one ID match an ALT,
+        terms are united, they are the ALT's only if each record's are, one with several ALTs
+        wins `multi`, and a value they disagree on is null.
     """
-    named = hits.with_columns(
-        id=pl.when(pl.col("rs") > 0)
-        .then("rs" + pl.col("rs").cast(pl.String))
-        .otherwise(pl.col("name")),
-        multi=pl.col("num_alts") > 1,
-        allele_clin=pl.when("clin_certain").then("clin"),
-        number=pl.when(pl.col("rs") > 0)
-        .then(pl.col("rs").cast(pl.UInt64))
-        .otherwise(pl.col("name").str.extract(r"^rs([1-9]\d*)$").cast(pl.UInt64, strict=False)),
-    ).sort("query", "number", "id", nulls_last=True, maintain_order=True)
+    named = with_ids(hits, "query").with_columns(
+        multi=pl.col("num_alts") > 1, allele_clin=pl.when("clin_certain").then("clin")
+    )
     key = ["query", "id"]
     if named.select(key).is_duplicated().any():
         named = named.group_by(key, maintain_order=True).agg(
+            pl.col("shifted").all(),
             pl.col("multi").any(),
             pl.when(pl.col("clin_certain").all()).then(_united("clin")).alias("allele_clin"),
             *(_united(name) for name in ("clin", "evidence", "source")),
@@ -75,6 +94,7 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
     return named.select(
         *key,
         "multi",
+        pl.when("shifted").then(pl.lit("shifted")).otherwise(pl.lit("exact")).alias("match"),
         "allele_clin",
         "clin",
         "evidence",
@@ -115,20 +135,28 @@ def decided_frequency(by_id: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def slots(by_id: pl.DataFrame) -> pl.DataFrame:
-    """Return the per-ALT texts of the ``Number=A`` tags: one row per matched query."""
-    items = by_id.select(
+def slot_items(by_id: pl.DataFrame) -> pl.DataFrame:
+    """Return the items of the ``Number=A`` tags but ENS_AF: one row per (query, ID)."""
+    return by_id.select(
         "query",
         ENS_ID=encode(by_id["id"]),
-        ENS_MATCH=pl.lit("exact"),
-        ENS_MULTI=pl.col("multi").cast(pl.Int8).cast(pl.String),
+        ENS_MATCH=pl.col("match"),
+        ENS_MULTI=pl.when("multi").then(pl.lit("1")).otherwise(pl.lit("0")),
         ENS_CLIN=encode(by_id["allele_clin"], keep_bar=True),
     )
-    joined = items.group_by("query", maintain_order=True).agg(
-        pl.col("ENS_ID", "ENS_MATCH", "ENS_MULTI").str.join("&"),
-        pl.when(pl.col("ENS_CLIN").is_not_null().any()).then(
-            pl.col("ENS_CLIN").fill_null(".").str.join("&")
-        ),
+
+
+def slots(by_id: pl.DataFrame) -> pl.DataFrame:
+    """Return the per-ALT texts of the ``Number=A`` tags: one row per matched query."""
+    joined = (
+        slot_items(by_id)
+        .group_by("query", maintain_order=True)
+        .agg(
+            pl.col("ENS_ID", "ENS_MATCH", "ENS_MULTI").str.join("&"),
+            pl.when(pl.col("ENS_CLIN").is_not_null().any()).then(
+                pl.col("ENS_CLIN").fill_null(".").str.join("&")
+            ),
+        )
     )
     frequency = decided_frequency(by_id).rename({"af": "ENS_AF"})
     return joined.join(frequency, on="query", how="left", maintain_order="left")
@@ -170,15 +198,59 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     alleles : DataFrame
-        One row per (record, ALT), with ``query, row, par, reason``.
+        One row per (record, ALT), with ``query`` (its own number), ``row``, ``par``.
     by_id : DataFrame
         From `per_id`.
 
     Returns
     -------
     DataFrame
-        ``row``, ``tags`` (``KEY=value`` joined by ``;``), ``ids`` (list of String, encoded).
+        ``row`` (ascending), ``tags`` (``KEY=value`` joined by ``;``), ``ids`` (encoded, joined
+        by ``;``).
+
+    Notes
+    -----
+    Most records have one ALT with one ID: those need no grouping.
     """
+    row, query = alleles["row"].to_numpy(), by_id["query"].to_numpy()
+    num_alts = np.bincount(row)
+    num_ids = np.bincount(query, minlength=len(alleles))
+    is_single = (num_alts[row] == 1) & (num_ids == 1)
+    # Several published records of one ID may disagree on its frequency.
+    is_single[query[by_id["af"].list.len().to_numpy() != 1]] = False
+    single = by_id.filter(is_single[query])
+    rest = ~is_single & (num_ids > 0) | alleles["par"].to_numpy() & ~is_single
+    rest_rows = np.isin(row, row[rest]) if rest.any() else rest
+    return pl.concat(
+        [
+            _single_tags(alleles, single),
+            _grouped_tags(alleles.filter(rest_rows), by_id.filter(rest_rows[query])),
+        ]
+    ).sort("row")
+
+
+def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+    """Return `record_tags` of records with one ALT that has one ID."""
+    place = alleles.select("row", "par")[by_id["query"]]
+    items = slot_items(by_id).drop("query")
+    items = items.with_columns(ENS_AF=by_id["af"].list.first())
+    frame = pl.concat([place, items, entries(by_id).drop("query")], how="horizontal")
+    return frame.select("row", tags=_joined_tags(), ids="ENS_ID")
+
+
+def _joined_tags() -> pl.Expr:
+    return pl.concat_str(
+        [
+            *(pl.lit(f"{name}=") + pl.col(name) for name in (*PER_ALT, *PER_ID)),
+            pl.when("par").then(pl.lit("ENS_PAR")),
+        ],
+        separator=";",
+        ignore_nulls=True,
+    )
+
+
+def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+    """Return `record_tags` of any records."""
     table = alleles.select("query", "row", "par")
     table = table.join(slots(by_id), on="query", how="left", maintain_order="left")
     some = (pl.col("ENS_ID").is_not_null() | pl.col("par")).any().over("row")
@@ -195,7 +267,8 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         .drop_nulls()
         .str.split("&")
         .list.explode(empty_as_null=False)
-        .unique(maintain_order=True),
+        .unique(maintain_order=True)
+        .str.join(";"),
     )
     named = entries(by_id).join(table.select("query", "row"), on="query", maintain_order="left")
     per_record = named.group_by("row", maintain_order=True).agg(
@@ -205,13 +278,7 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         for name in PER_ID
     )
     whole = per_alt.join(per_record, on="row", how="left", maintain_order="left")
-    tags = pl.concat_str(
-        [*(pl.lit(f"{name}=") + pl.col(name) for name in (*PER_ALT, *PER_ID)),
-         pl.when("par").then(pl.lit("ENS_PAR"))],
-        separator=";",
-        ignore_nulls=True,
-    )  # fmt: skip
-    return whole.select("row", "ids", tags=tags)
+    return whole.select("row", tags=_joined_tags(), ids="ids")
 
 
 def typed_columns(by_id: pl.DataFrame) -> pl.DataFrame:
@@ -224,7 +291,7 @@ def typed_columns(by_id: pl.DataFrame) -> pl.DataFrame:
     }
     listed = by_id.group_by("query", maintain_order=True).agg(
         ens_id=pl.col("id"),
-        ens_match=pl.lit("exact").repeat_by(pl.len()).explode(empty_as_null=True),
+        ens_match=pl.col("match"),
         ens_multi=pl.col("multi"),
         ens_tsa=pl.col("tsa"),
         ens_ma=pl.col("ma"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -11,18 +11,18 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ensembl_annotations.annotate.read import ID, INFO, INFO_ID, Batch, Header
+from ensembl_annotations.annotate.read import ID, INFO, INFO_ID, SAMPLE, Batch, Header
 from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.provenance import METADATA_KEY, structured_header_line
 from ensembl_annotations.common.schema import TAG_IDS, TAGS, tag_header_line
-from ensembl_annotations.common.text import Offsets, arrow_int64, scan_lines
+from ensembl_annotations.common.text import Offsets, arrow_int64, scan_heads
 
 _OURS = re.compile(rb"(?:^|;)(" + "|".join(TAG_IDS).encode() + rb")(?==|;|$)")
 _RS = re.compile(rb"(?:^|;)(rs\d+)(?=;|$)")
 _MARK = b"ENS_"
-_INDEX_ROOM_BYTES = 1 << 18
 
 
 def check_header_tags(header: Header, path: Path) -> None:
@@ -82,11 +82,16 @@ def without_our_tags(batch: Batch) -> Batch:
             pieces += [data[done:low], b";".join(kept) or b"."]
             done = high
     pieces.append(data[done:])
-    return replace(batch, lines=scan_lines(b"".join(pieces)))
+    return replace(batch, lines=scan_heads(b"".join(pieces), SAMPLE))
 
 
 def header_bytes(
-    header: Header, release: str, provenance: dict[str, str], *, overwrite: bool
+    header: Header,
+    release: str,
+    provenance: dict[str, str],
+    *,
+    overwrite: bool,
+    contig_lines: Sequence[bytes] = (),
 ) -> bytes:
     """Return the output's header: the input's lines, ours directly before ``#CHROM``."""
     kept = header.lines[:-1]
@@ -95,7 +100,7 @@ def header_bytes(
     ours = [tag_header_line(tag, release) for tag in TAGS]
     ours.append(structured_header_line(METADATA_KEY, provenance))
     added = [line.encode() + header.line_end for line in ours]
-    return b"".join([*kept, *added, header.lines[-1]])
+    return b"".join([*kept, *contig_lines, *added, header.lines[-1]])
 
 
 def _is_our_line(line: bytes) -> bool:
@@ -112,83 +117,91 @@ def annotated_text(batch: Batch, changes: pl.DataFrame) -> pa.Buffer:
     ----------
     batch : Batch
     changes : DataFrame
-        ``row`` (ascending), ``tags`` (String), ``ids`` (list of String).
+        ``row`` (ascending), ``tags`` (String), ``ids`` (String, joined by ``;``).
 
     Notes
     -----
-    The output is cut from the input's bytes: up to ID, ID, up to INFO, INFO, the rest of the
-    line; only ID and the end of INFO can differ.
+    The output is cut from the input's bytes: of a record that gets something, up to ID, the new
+    ID, up to the end of INFO, the new tags; nothing else can differ.
     """
     if changes.is_empty():
         return pa.py_buffer(batch.lines.data)
-    lines, data = batch.lines, batch.lines.data
     rows = changes["row"].to_numpy().astype(np.int64)
-    id_begin, id_end = lines.bounds(ID)
-    info_begin, info_end = lines.bounds(INFO)
+    id_begin, id_end = batch.lines.bounds(ID, rows)
+    info_begin, info_end = batch.lines.bounds(INFO, rows)
     info_end = batch.without_return(info_end)
-    new_ids = _new_ids(batch, rows, changes["ids"])
-    new_info, replaced = _new_info(batch, rows, changes["tags"], info_begin, info_end)
-    count = len(lines)
-    cuts = np.stack([lines.begin, id_begin, id_end, info_begin, info_end], axis=1)
-    offsets = np.concatenate([cuts.ravel(), [len(data)]])
-    text, offsets = _append(data, offsets, [*new_ids, *new_info])
-    order = np.arange(5 * count, dtype=np.int64).reshape(count, 5)
-    order = np.insert(order, 4, -1, axis=1)
-    order[rows, 1] = 5 * count + np.arange(len(rows))
-    order[rows, 4] = 5 * count + len(rows) + np.arange(len(rows))
-    order[rows[replaced], 3] = -1
-    flat = order.ravel()
+    new_ids = _new_ids(batch, changes["ids"], id_begin, id_end)
+    new_info, cut = _new_info(batch, changes["tags"], info_begin, info_end)
+    count = len(rows)
+    cuts = np.stack([id_begin, id_end, cut, info_end], axis=1).ravel()
+    text, offsets = _joined(batch.lines.data, cuts, [new_ids, new_info])
+    order = np.empty((count, 4), np.int64)
+    order[:, 0] = 4 * np.arange(count)
+    order[:, 1] = 4 * count + 1 + np.arange(count)
+    order[:, 2] = 4 * np.arange(count) + 2
+    order[:, 3] = 5 * count + 1 + np.arange(count)
     pieces = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
     )
-    return pieces.take(arrow_int64(flat[flat >= 0])).buffers()[2]
+    return pieces.take(arrow_int64(np.append(order.ravel(), 4 * count))).buffers()[2]
 
 
-def _append(data: bytes, offsets: Offsets, added: list[bytes]) -> tuple[bytes, Offsets]:
-    lengths = np.fromiter((len(piece) for piece in added), np.int64, len(added))
-    return b"".join([data, *added]), np.concatenate([offsets, len(data) + np.cumsum(lengths)])
+def _joined(data: bytes, cuts: Offsets, added: list[pa.Array]) -> tuple[bytes, Offsets]:
+    """Return one buffer of the data and the added texts, and where its pieces begin and end."""
+    texts, offsets = [memoryview(data)], [np.array([0]), cuts, np.array([len(data)])]
+    end = len(data)
+    for array in added:
+        _, bounds, content = array.buffers()
+        ends = np.frombuffer(bounds, np.int64, len(array) + 1, array.offset * 8)
+        if content is not None:
+            texts.append(memoryview(content)[int(ends[0]) : int(ends[-1])])
+        offsets.append(ends[1:] - ends[0] + end)
+        end += int(ends[-1] - ends[0])
+    return b"".join(texts), np.concatenate(offsets)
 
 
-def _new_ids(batch: Batch, rows: Offsets, ids: pl.Series) -> list[bytes]:
-    begin, end = batch.lines.bounds(ID, rows)
-    new = []
-    for low, high, found in zip(begin.tolist(), end.tolist(), ids.to_list(), strict=True):
-        old = batch.lines.data[low:high]
-        if old == b"." and len(found) == 1:
-            new.append(found[0].encode())
-            continue
-        kept = [] if old in (b".", b"") else old.split(b";")
-        added = [item for item in (name.encode() for name in found) if item not in kept]
-        new.append(b";".join([old, *added]) if kept else b";".join(added) or old)
-    return new
+def _new_ids(batch: Batch, ids: pl.Series, begin: Offsets, end: Offsets) -> pa.Array:
+    """Return the ID column of records: what was there, then what is new."""
+    new = ids.to_arrow().cast(pa.large_binary())
+    data = np.frombuffer(batch.lines.data, np.uint8)
+    has_own = ~((end == begin) | ((end == begin + 1) & (data[begin] == ord("."))))
+    has_own |= (ids == "").to_numpy()
+    if not has_own.any():
+        return new
+    whole = []
+    rows = np.flatnonzero(has_own)
+    for low, high, found in zip(
+        begin[rows].tolist(), end[rows].tolist(), ids.gather(rows).to_list(), strict=True
+    ):
+        own = batch.lines.data[low:high]
+        kept = {*own.split(b";"), b""}
+        added = [name for name in found.encode().split(b";") if name not in kept]
+        whole.append(b";".join([own, *added]))
+    return pc.replace_with_mask(new, pa.array(has_own), pa.array(whole, pa.large_binary()))
 
 
 def _new_info(
-    batch: Batch, rows: Offsets, tags: pl.Series, info_begin: Offsets, info_end: Offsets
-) -> tuple[list[bytes], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Return what to put behind each INFO, and where INFO itself (``.``) is replaced."""
-    data = batch.lines.data
-    new, replaced = [], np.zeros(len(rows), bool)
-    for place, (row, text) in enumerate(zip(rows.tolist(), tags.to_list(), strict=True)):
-        info = data[info_begin[row] : info_end[row]]
-        replaced[place] = info == b"."
-        joint = b"" if info in (b".", b"") or info.endswith(b";") else b";"
-        new.append(joint + text.encode())
-    return new, replaced
+    batch: Batch, tags: pl.Series, begin: Offsets, end: Offsets
+) -> tuple[pa.Array, Offsets]:
+    """Return what to put behind each INFO, and where: an INFO of ``.`` is replaced."""
+    data = np.frombuffer(batch.lines.data, np.uint8)
+    last = data[np.maximum(end - 1, 0)]
+    is_dot = (end == begin + 1) & (last == ord("."))
+    bare = (end == begin) | is_dot | (last == ord(";"))
+    joint = pl.DataFrame({"tags": tags, "bare": bare}).select(
+        pl.when("bare").then(pl.col("tags")).otherwise(";" + pl.col("tags"))
+    )
+    return joint.to_series().to_arrow().cast(pa.large_binary()), np.where(is_dot, begin, end)
 
 
 def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     """Count records with matches whose own ID column has an rs that is none of them."""
-    rows = changes["row"].to_numpy().astype(np.int64)
-    begin, end = batch.lines.bounds(ID, rows)
-    if b"rs" not in batch.lines.data:
-        return 0
+    data = np.frombuffer(batch.lines.data, np.uint8)
+    begin, end = batch.lines.bounds(ID, changes["row"].to_numpy().astype(np.int64))
     conflicts = 0
-    for low, high, found in zip(
-        begin.tolist(), end.tolist(), changes["ids"].to_list(), strict=True
-    ):
-        text = batch.lines.data[low:high]
-        own = _RS.findall(text) if b"rs" in text else []
+    for place in np.flatnonzero((end > begin + 1) | (data[begin] != ord("."))).tolist():
+        own = _RS.findall(batch.lines.data[begin[place] : end[place]])
+        found = set(changes["ids"][place].split(";")) - {""}
         conflicts += bool(found) and any(item.decode() not in found for item in own)
     return conflicts
 
@@ -223,31 +236,3 @@ class VcfWriter:
 
     def abandon(self) -> None:
         self._out.abandon()
-
-
-def index_of(vcf: Path) -> Path:
-    """Return where the index of a VCF goes."""
-    return vcf.with_name(f"{vcf.name}.csi")
-
-
-def write_index(vcf: Path, index: Path) -> bool:
-    """Write the CSI index of a sorted BGZF VCF, and tell whether htslib could.
-
-    Raises
-    ------
-    OSError
-        Where the disk is full.
-    """
-    import pysam
-
-    try:
-        pysam.tabix_index(
-            str(vcf), preset="vcf", csi=True, force=True, keep_original=True, index=str(index)
-        )
-    except (OSError, ValueError):
-        # htslib does not say why; a full disk is an error, a value it can't index is not.
-        with index.open("wb") as handle:
-            handle.write(bytes(_INDEX_ROOM_BYTES))
-            os.fsync(handle.fileno())
-        return False
-    return True

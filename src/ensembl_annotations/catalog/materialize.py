@@ -28,6 +28,7 @@ ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 
 _NOTHING_DONE = {
+    "num_cached": 0,
     "num_resumed": 0,
     "num_downloaded": 0,
     "downloaded_bytes": 0,

@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -182,10 +182,13 @@ def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
     name = entry["path"]
     if Path(name).name != name:
         raise ValueError(f"{name} is not a plain file name")
+    role, chromosome = entry["role"], entry["chromosome"]
+    if role not in ROLES or not isinstance(chromosome, str):
+        raise ValueError(f"{name} has the role {role!r} and the chromosome {chromosome!r}")
     return Resource(
         path=folder / name,
-        chromosome=entry["chromosome"],
-        role=entry["role"],
+        chromosome=chromosome,
+        role=role,
         num_bytes=entry["bytes"],
         sha256=digest,
         footer_sha256=entry["footer_sha256"],
@@ -194,7 +197,13 @@ def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
 
 
 def footer_sha256(path: Path) -> str:
-    """Return the SHA-256 of a parquet file's footer.
+    """Return the SHA-256 of a parquet file's footer; see `footer_sha256_of`."""
+    with path.open("rb") as handle:
+        return footer_sha256_of(handle)
+
+
+def footer_sha256_of(handle: BinaryIO) -> str:
+    """Return the SHA-256 of the footer of a parquet file that is open.
 
     Notes
     -----
@@ -203,12 +212,11 @@ def footer_sha256(path: Path) -> str:
 
     Source: Parquet file format: the last 8 bytes are the footer's length and the magic number.
     """
-    with path.open("rb") as handle:
-        end = handle.seek(0, os.SEEK_END)
-        handle.seek(max(end - 8, 0))
-        length = int.from_bytes(handle.read(4), "little")
-        handle.seek(max(end - 8 - length, 0))
-        return hashlib.sha256(handle.read()).hexdigest()
+    end = handle.seek(0, os.SEEK_END)
+    handle.seek(max(end - 8, 0))
+    length = int.from_bytes(handle.read(4), "little")
+    handle.seek(max(end - 8 - length, 0))
+    return hashlib.sha256(handle.read()).hexdigest()
 
 
 def _problem(item: Resource) -> str | None:

@@ -30,6 +30,7 @@ class ResourceMeter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak_bytes = 0
+        self.duration_sec = self.cpu_sec = 0.0
 
     def __enter__(self) -> ResourceMeter:
         self._began = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -38,7 +38,7 @@ class EnsemblParams(_Strict):
     assembly: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Assembly name")
     chromosomes: str | int = Field(description="`all`, or names separated by commas")
     fasta: bool = Field(
-        description="Fetch the sequence too: check REF against it, keep how far indels slide"
+        description="Fetch the sequence too: check REF against it, find indels wherever in their repeat they are written"
     )
     max_bad_percent: float = Field(
         ge=0, le=100, description="Fail where more of a file's rows can't be used (percent)"
@@ -62,6 +62,15 @@ class AnnotateParams(_Strict):
     level: int = Field(ge=1, le=9, description="Compression level of the VCF, 1 fast to 9 small")
     overwrite_tags: bool = Field(description="Replace ENS_ tags that the input already has")
     assembly: str | None = Field(description="Assembly of the VCFs where their headers do not say")
+    match: Literal["allele", "position"] = Field(
+        description="`allele`, or `position`: give the IDs of other alleles at the same site too, as ENS_SITE_ID"
+    )
+    genotypes: bool = Field(
+        description="Have the genotypes of all samples in the table, as a list (`gts`)"
+    )
+    memory_mb: int = Field(
+        ge=400, description="Memory to use (10^6 bytes): pieces of the VCF are made to fit"
+    )
 
 
 class Sample(_Strict):

@@ -45,7 +45,7 @@ class _Track:
         left = self.total_bytes - self.done_bytes
         if left > 0:
             parts.append(f"{format_bytes(max(rate, 0))}/s")
-            parts.append(f"{format_duration(left / rate)} left" if rate > 0 else "stalled")
+            parts.append(f"{format_duration(left / rate)} left" if rate > 0 else "waiting")
         return ", ".join(parts)
 
 

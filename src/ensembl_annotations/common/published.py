@@ -9,6 +9,7 @@ from typing import TypeVar
 import polars as pl
 
 from ensembl_annotations.common.datapackage import ReferenceStore
+from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.schema import ALLELES_SCHEMA, DETAILS_SCHEMA, PUBLISHED
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
@@ -50,12 +51,12 @@ def no_published() -> pl.DataFrame:
     return as_published(pl.concat([alleles, details], how="horizontal"))
 
 
-def scan_reference(folder: Path, chromosomes: Sequence[str] | None = None) -> pl.LazyFrame:
+def scan_reference(folder: Path | str, chromosomes: Sequence[str] | None = None) -> pl.LazyFrame:
     """Read a reference store as one table, lazily.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         The store.
     chromosomes : sequence of str, optional
         Ensembl's names; default all.
@@ -70,18 +71,25 @@ def scan_reference(folder: Path, chromosomes: Sequence[str] | None = None) -> pl
     ------
     ReferenceStoreError
         Where the store, or a file that is asked for, is missing or altered.
+    UsageError
+        Where it has no such chromosome.
     """
-    store = ReferenceStore(folder)
+    store = ReferenceStore(Path(folder))
     names = list(chromosomes) if chromosomes is not None else store.chromosomes
+    if unknown := [name for name in names if name not in store.chromosomes]:
+        raise UsageError(
+            f"chromosomes: {', '.join(unknown)}: not in the reference store {folder}.",
+            hint=f"There are: {', '.join(store.chromosomes)}.",
+        )
     store.check(names)
-    parts = []
+    parts = [no_published().lazy().select(pl.lit(None, pl.String).alias("chrom"), pl.all())]
     for name in names:
         alleles, details = store.resource(name), store.resource(name, "details")
         assert alleles is not None and details is not None
-        rows = pl.scan_parquet(details.path, row_index_name="detail").with_columns(
+        rows = pl.scan_parquet(details.path, glob=False, row_index_name="detail").with_columns(
             pl.col("detail").cast(pl.Int32)
         )
-        joined = pl.scan_parquet(alleles.path).join(
+        joined = pl.scan_parquet(alleles.path, glob=False).join(
             rows, on="detail", how="left", maintain_order="left"
         )
         parts.append(as_published(joined).select(pl.lit(name).alias("chrom"), pl.all()))

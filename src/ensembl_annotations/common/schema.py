@@ -119,7 +119,7 @@ _PER_ID = "in the order of ENS_ID, joined by &"
 
 TAGS = (
     Tag("ENS_ID", "A", "String", f"IDs of the Ensembl variants that are this ALT, joined by &: rs by number, then others. {_ENCODED}"),
-    Tag("ENS_MATCH", "A", "String", f"How each ID matches, {_PER_ID}: exact = same allele key"),
+    Tag("ENS_MATCH", "A", "String", f"How each ID matches, {_PER_ID}: exact = same allele key, shifted = the same insertion or deletion written elsewhere in its repeat"),
     Tag("ENS_MULTI", "A", "String", f"1 where the ID's record at Ensembl has several ALTs, else 0, {_PER_ID}"),
     Tag("ENS_CLIN", "A", "String", f"Clinical significance terms that are certain to be this ALT's, joined by |, {_PER_ID}; . = none certain, see ENS_RSCLIN. {_ENCODED}"),
     Tag("ENS_AF", "A", "Float", "Frequency of this ALT where MA and MAF decide it; . where undecided or where records disagree"),
@@ -132,6 +132,7 @@ TAGS = (
     Tag("ENS_SOURCE", ".", "String", f"Databases an ID is from: id|name(|name)*. {_ENCODED}"),
     Tag("ENS_RSCLIN", ".", "String", f"Clinical significance terms of an ID, which may be another allele's, REF's included: id|term(|term)*. {_ENCODED}"),
     Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X"),
+    Tag("ENS_SITE_ID", ".", "String", f"IDs of Ensembl variants at the same site that are none of the ALTs; only with match: position. {_ENCODED}"),
 )  # fmt: skip
 TAG_IDS = tuple(tag.id for tag in TAGS)
 
@@ -168,9 +169,14 @@ GENOTYPE = (
 )
 """Genotype columns, for a VCF with exactly one sample."""
 
+GENOTYPES = (
+    Column("gts", _TEXT_LIST, "GT of each sample as in the input, in the order of the metadata's `samples`, null for . ; null where FORMAT has no GT; only on request", source="input"),
+)  # fmt: skip
+"""The genotypes of all samples, where they were asked for."""
+
 ANNOTATION = (
     Column("ens_id", _TEXT_LIST, "matched IDs: rs by number, then others; null where nothing matches", source="ID"),
-    Column("ens_match", _TEXT_LIST, "match class of each ID: exact", source="derived"),
+    Column("ens_match", _TEXT_LIST, "match class of each ID: exact or shifted", source="derived"),
     Column("ens_multi", pa.list_(pa.bool_()), "whether each ID's record has several ALTs", source="ALT"),
     Column("ens_tsa", _TEXT_LIST, "type of sequence alteration of each ID", source="TSA"),
     Column("ens_ma", _TEXT_LIST, "minor allele of each ID", source="MA"),
@@ -184,6 +190,7 @@ ANNOTATION = (
     Column("ens_source", _TEXT_LIST, "databases of all matched IDs", source="source flags"),
     Column("ens_par", pa.bool_(), "looked up on X because it lies in a pseudo-autosomal region of Y", False),
     Column("ens_reason", _WORD, "why nothing matches; null where something does"),
+    Column("ens_site_id", _TEXT_LIST, "IDs at the record's site that are none of its ALTs, the same for each of them; null where there is none, and without match: position", source="ID"),
 )  # fmt: skip
 """What annotation adds to the table."""
 
@@ -202,7 +209,12 @@ REASONS = {
 """Every reason for an ALT without a match; each is counted."""
 
 
-def result_schema(*, with_genotype: bool) -> pa.Schema:
+MATCH_MODES = ("allele", "position")
+"""What can be asked for: `position` adds ENS_SITE_ID, what is at the site with another allele."""
+
+
+def result_schema(*, with_genotype: bool, with_genotypes: bool = False) -> pa.Schema:
     """Return the schema of the annotated table."""
-    columns = RESULT + (GENOTYPE if with_genotype else ()) + ANNOTATION
+    columns = RESULT + (GENOTYPE if with_genotype else ())
+    columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
     return pa.schema([column.field for column in columns])

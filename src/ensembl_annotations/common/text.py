@@ -16,6 +16,7 @@ Offsets = npt.NDArray[np.int64]
 
 _TAB, _NEWLINE = 9, 10
 _STEP = 1 << 18
+_LONG_LINE_BYTES = 2000
 
 
 @dataclass
@@ -29,7 +30,10 @@ class Lines:
     begin, end : int64 array
         Where each line begins, and where its content ends (before the newline).
     first_separator, separators : int64 arrays
-        The position of every tab and newline, and the index of each line's first.
+        The position of every tab and newline, and the index of each line's first. From
+        `scan_heads`, of a line's tabs only the first few.
+    counts : int64 array, optional
+        Number of fields of each line, where not every separator is known.
     """
 
     data: bytes
@@ -37,6 +41,7 @@ class Lines:
     end: Offsets
     separators: Offsets
     first_separator: Offsets
+    counts: Offsets | None = None
     _width: int | None = None
 
     def __len__(self) -> int:
@@ -45,6 +50,8 @@ class Lines:
     @property
     def num_fields(self) -> Offsets:
         """Number of fields of each line."""
+        if self.counts is not None:
+            return self.counts
         following = np.append(self.first_separator[1:], len(self.separators))
         return following - self.first_separator
 
@@ -84,6 +91,40 @@ def scan_lines(data: bytes) -> Lines:
     begin_of = np.concatenate([[0], end[:-1] + 1]).astype(np.int64) if len(end) else end
     first = np.concatenate([[0], newline[:-1] + 1]).astype(np.int64) if len(end) else newline
     return Lines(data, begin_of, end, separators, first)
+
+
+def scan_heads(data: bytes, num_tabs: int) -> Lines:
+    """Find the lines of a buffer, and the first fields of each: at least `num_tabs` tabs.
+
+    Notes
+    -----
+    Where lines are long, tabs behind those are only counted.
+    """
+    first_line = data.find(b"\n") + 1
+    if first_line < _LONG_LINE_BYTES:
+        return scan_lines(data)
+    codes = np.frombuffer(data, np.uint8)
+    end = np.concatenate(
+        [
+            np.flatnonzero(codes[begin : begin + _STEP] == _NEWLINE) + begin
+            for begin in range(0, len(codes), _STEP)
+        ]
+    )
+    begin = np.concatenate([[0], end[:-1] + 1]).astype(np.int64)
+    separators: list[int] = []
+    first, counts = np.empty(len(end), np.int64), np.empty(len(end), np.int64)
+    for row, (low, high) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+        first[row] = len(separators)
+        place = low
+        for _ in range(num_tabs):
+            place = data.find(b"\t", place, high) + 1
+            if not place:
+                break
+            separators.append(place - 1)
+        found = len(separators) - first[row]
+        counts[row] = found + 1 + (np.count_nonzero(codes[place:high] == _TAB) if place else 0)
+        separators.append(high)
+    return Lines(data, begin, end, np.array(separators, np.int64), first, counts)
 
 
 def take_binary(data: bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:

@@ -25,7 +25,9 @@ CACHE_VARIABLE = "ENSEMBL_ANNOTATIONS_CACHE"
 QUARANTINE = "quarantine"
 MANIFESTS = "manifests"
 VERIFIED, PARTIAL, QUARANTINED, MANIFEST = "verified", "partial", "quarantined", "manifest"
-_PLACE = re.compile(r"\d{5}-\d+")
+# The cache may share its folder with others' files: only what is named as ours is ours.
+_PLACE = re.compile(r"(?:.*/)?release-\d+/(?:variation/vcf|fasta)/\w+(?:/dna)?/\d{5}-\d+")
+_QUARANTINED = re.compile(r".+\.gz\.part-[0-9a-f]{12}|.+\.gz-[0-9a-f]{12}")
 _POLL_SEC = 0.2
 
 
@@ -75,7 +77,7 @@ class Place:
             content = json.loads(self.receipt.read_bytes())
             sha256, num_bytes = str(content["sha256"]), int(content["bytes"])
             return (sha256, num_bytes) if self.path.stat().st_size == num_bytes else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def find_verified(self) -> tuple[str, int] | None:
@@ -301,10 +303,10 @@ def prune_cache(
 
 
 def _places(cache: Path) -> list[Place]:
-    """Return the places of the cache: what lies in a folder named by a checksum and a size."""
+    """Return the places of the cache: folders below a release's, named by a checksum and a size."""
     found = set()
     for folder, _, names in os.walk(cache):
-        if _PLACE.fullmatch(Path(folder).name):
+        if _PLACE.fullmatch(Path(folder).relative_to(cache).as_posix()):
             found |= {Path(folder) / _name_of(name) for name in names}
     return [Place(path) for path in sorted(found)]
 
@@ -334,7 +336,11 @@ def _loose(cache: Path) -> list[tuple[Path, str]]:
     """Return the files that belong to no place, with their state."""
     manifests = (cache / MANIFESTS).glob("*.json")
     found = [(path, MANIFEST) for path in manifests if re.fullmatch("[0-9a-f]{16}", path.stem)]
-    found += [(path, QUARANTINED) for path in (cache / QUARANTINE).glob("*-*") if path.is_file()]
+    found += [
+        (path, QUARANTINED)
+        for path in (cache / QUARANTINE).glob("*-*")
+        if path.is_file() and _QUARANTINED.fullmatch(path.name)
+    ]
     return sorted(found)
 
 

@@ -26,9 +26,16 @@ def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
     Raises
     ------
     SourceError
-        Where a line is none of these, a name holds a path, a checksum has over 16 bits, or a name
+        Where the last line has no end (the list may be cut), a line is none of these, a name holds a path, a checksum has over 16 bits, or a name
         is there twice with different numbers.
     """
+    if text and not text.endswith("\n"):
+        number, last = text.count("\n") + 1, text.rpartition("\n")[2]
+        raise SourceError(
+            f"{where}, line {number}: expected '<checksum> <blocks> <name>' and a line end, found "
+            f"{last[:80]!r}: the list may be cut.",
+            hint="Try again, or another mirror; this may be an error page.",
+        )
     table: dict[str, tuple[int, int]] = {}
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):

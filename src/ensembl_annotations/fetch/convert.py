@@ -58,6 +58,9 @@ _ANY_CASE_CODE = _BASE_CODE.copy()
 _ANY_CASE_CODE[list(b"acgt")] = range(4)
 _COMMA, _DOT = ord(","), ord(".")
 _MOST_PLAIN_ALTS = 3
+# More do not make it faster: reading and writing are done by one thread.
+_MOST_CORES = 4
+_MOST_ALTS = 2**20
 # Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
 _UNDECIDED, _IS_ALT, _IS_REF = range(3)
 
@@ -141,6 +144,7 @@ def convert_vcf(
     quarantine: Callable[[BadRow], object] = lambda _: None,
     sequence_of: SequenceOf = lambda _: None,
     max_bad_percent: float = MAX_BAD_PERCENT,
+    sha256: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Conversion:
     """Write the records of one published VCF to the store.
@@ -160,7 +164,9 @@ def convert_vcf(
     sequence_of : callable
         Gives the sequence of a contig, for `roll_left`, `roll_right` and the check of REF.
     max_bad_percent : float
-        The largest share of bad rows, from 1,000 rows on.
+        The largest share of bad rows, from 1,000 rows on; some must be good in any case.
+    sha256 : str, optional
+        Of the file that was verified; it is compared with what is read.
     progress : callable
         Called with the number of compressed bytes read since the last call.
 
@@ -176,9 +182,9 @@ def convert_vcf(
     result = Conversion()
     parser = InfoParser()
     # One more than there are cores: what holds the interpreter leaves a core free for another.
-    workers = (os.cpu_count() or 1) + 1
+    workers = min(len(os.sched_getaffinity(0)), _MOST_CORES) + 1
     with (
-        expanded_bytes(path, name, progress) as pieces,
+        expanded_bytes(path, name, progress, sha256) as pieces,
         ThreadPoolExecutor(workers, thread_name_prefix="convert") as pool,
     ):
         header, first = read_header(pieces, name)
@@ -220,9 +226,10 @@ def _take(
 def _refuse_bad(result: Conversion, name: str, max_bad_percent: float) -> None:
     bad = result.num_quarantined
     total = result.num_records + bad
-    if result.first_bad is None or total < MIN_RECORDS_FOR_SHARE:
+    if result.first_bad is None:
         return
-    if bad * 100 > max_bad_percent * total:
+    too_many = total >= MIN_RECORDS_FOR_SHARE and bad * 100 > max_bad_percent * total
+    if too_many or not result.num_records:
         number, reason, _ = result.first_bad
         raise SourceError(
             f"{name}: {bad} of {total} records can't be used, more than {max_bad_percent:g} %; "
@@ -282,6 +289,7 @@ def _well_formed(
         **_check_contigs(lines, kept, chromosome),
         "POS is not a number": ~is_number | (pos > _MAX_POS),
         "no ID": (end == begin) | ((end == begin + 1) & (data[begin] == _DOT)),
+        f"over {_MOST_ALTS} ALTs": _has_too_many_alts(lines, kept),
     }
     for reason, wrong in checks.items():
         for row in kept[wrong].tolist():
@@ -291,6 +299,14 @@ def _well_formed(
         done.bad.append((first_line + row, bad[row], text))
     good = ~np.logical_or.reduce(list(checks.values()))
     return kept[good], pos[good]
+
+
+def _has_too_many_alts(lines: Lines, rows: Offsets) -> npt.NDArray[np.bool_]:
+    begin, end = lines.bounds(_ALT, rows)
+    wrong = np.zeros(len(rows), bool)
+    for row in np.flatnonzero(end - begin > _MOST_ALTS).tolist():
+        wrong[row] = lines.data.count(b",", int(begin[row]), int(end[row])) >= _MOST_ALTS
+    return wrong
 
 
 def _check_contigs(
@@ -371,10 +387,11 @@ def _with_quality(lines: Lines, rows: Offsets, info: pl.Series) -> pl.Series:
         }
     )
     parts = [
-        pl.when(pl.col(name) == ".").then(pl.lit("")).otherwise(f";{name}=" + pl.col(name))
-        for name in ("QUAL", "FILTER")
+        pl.when(pl.col(name) != ".").then(f"{name}=" + pl.col(name)) for name in ("QUAL", "FILTER")
     ]
-    return frame.select(pl.concat_str("info", *parts)).to_series()
+    own = pl.when(pl.col("info") != ".").then("info")
+    whole = pl.concat_str(own, *parts, separator=";", ignore_nulls=True)
+    return frame.select(pl.when(whole == "").then("info").otherwise(whole)).to_series()
 
 
 @dataclass

@@ -13,14 +13,14 @@ from typing import Any
 
 from ensembl_annotations.common.atomic import prepare_to_write, write_json
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
-from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.errors import SourceError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
-from ensembl_annotations.common.progress import Progress
+from ensembl_annotations.common.progress import Progress, format_bytes
 from ensembl_annotations.fetch.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
-from ensembl_annotations.fetch.download import FetchedFile, fetch_file
+from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
 from ensembl_annotations.fetch.folder import new_folder
 from ensembl_annotations.fetch.layouts import Layout
-from ensembl_annotations.fetch.manifest import Manifest, load_manifest
+from ensembl_annotations.fetch.manifest import Manifest, load_manifest_of
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
 from ensembl_annotations.fetch.package import (
     Quarantine,
@@ -35,13 +35,13 @@ from ensembl_annotations.fetch.sequence import convert_fasta, load_sequence
 from ensembl_annotations.fetch.store import StoreWriter
 
 JOBS = 4
-_PATIENCE_SEC = 5.0
+_PATIENCE_SEC = 2.0
 
 
 def fetch_ensembl(
-    out: Path,
+    out: Path | str,
     *,
-    mirrors: Sequence[str],
+    mirrors: Sequence[str] | str,
     release: int,
     species: str = "homo_sapiens",
     assembly: str = "GRCh38",
@@ -61,9 +61,9 @@ def fetch_ensembl(
 
     Parameters
     ----------
-    out : Path
+    out : Path or str
         The store's folder; replaced whole when everything has succeeded.
-    mirrors : sequence of str
+    mirrors : sequence of str, or one
         Bases of the same tree (URLs or folders), tried in order.
     release, species, assembly : int, str, str
         As in Ensembl's paths.
@@ -104,12 +104,15 @@ def fetch_ensembl(
     A file is converted as soon as it, and its chromosome's sequence where that is wanted, are
     verified, while others are still downloading.
     """
+    out, mirrors = Path(out), _as_list(mirrors)
     layout = Layout(species, assembly, release)
     progress = progress or Progress(quiet=True)
     with explained_os_errors("fetching"):
         for path in (metrics, run_metrics):
             if path is not None:
+                _refuse_inside(out, path, "would be removed with the old store")
                 prepare_to_write(path)
+        _refuse_inside(out, download_cache(), "holds the downloads")
         with recorded_run(run_metrics, {"cache_path": str(out.resolve())}) as run:
             plan = _plan(
                 out,
@@ -129,6 +132,13 @@ def fetch_ensembl(
             try:
                 with new_folder(out) as folder:
                     content = job.build(folder, downloads)
+            except SourceError as error:
+                if manifest is None and error.code in ("checksum", "size", "not_found"):
+                    error.hint = (
+                        f"{error.hint or ''} If the server has replaced files since it was first "
+                        "asked, --force asks it again."
+                    ).strip()
+                raise
             finally:
                 run |= downloads.figures()
             if metrics is not None:
@@ -138,9 +148,9 @@ def fetch_ensembl(
 
 
 def plan_fetch(
-    out: Path,
+    out: Path | str,
     *,
-    mirrors: Sequence[str],
+    mirrors: Sequence[str] | str,
     release: int,
     species: str = "homo_sapiens",
     assembly: str = "GRCh38",
@@ -158,12 +168,24 @@ def plan_fetch(
     EnsemblAnnotationsError
         Where it could not be done: not published, no answer, or no room.
     """
+    out, mirrors = Path(out), _as_list(mirrors)
     layout = Layout(species, assembly, release)
     plan = _plan(
         out, layout, mirrors, manifest, chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
     )
     plan.check_disk()
     return plan.lines()
+
+
+def _refuse_inside(out: Path, path: Path, why: str) -> None:
+    if out.resolve() in (path.resolve(), *path.resolve().parents):
+        raise UsageError(
+            f"{path}: is inside the store's folder {out}, and {why}.", hint="Choose another place."
+        )
+
+
+def _as_list(mirrors: Sequence[str] | str) -> Sequence[str]:
+    return [mirrors] if isinstance(mirrors, str) else mirrors
 
 
 def _plan(
@@ -178,7 +200,7 @@ def _plan(
     dvc_cache: Path | None,
 ) -> Plan:
     published = (
-        load_manifest(manifest)
+        load_manifest_of(layout, manifest)
         if manifest is not None
         else cached_manifest(mirrors, layout, with_fasta=fasta, force=force)
     )
@@ -223,8 +245,9 @@ class _Downloads:
             yield
         finally:
             self._stop.set()
+            limit = time.monotonic() + _PATIENCE_SEC
             for thread in threads:
-                thread.join(_PATIENCE_SEC)
+                thread.join(max(0.0, limit - time.monotonic()))
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -326,7 +349,14 @@ class _Job:
             return folder / f"{self.manifest.species}-chr{name}.sequence.parquet"
 
         chromosome, name = item.file.chromosome, item.file.name
-        written = convert_fasta(fetched.path, name, chromosome, target_of, self.progress.converted)
+        written = convert_fasta(
+            fetched.path,
+            name,
+            chromosome,
+            target_of,
+            sha256=fetched.sha256,
+            progress=self.progress.converted,
+        )
         sequences.add(chromosome, written)
         sources = [describe_source(item.file, fetched)]
         for contig, path in written.items():
@@ -355,6 +385,7 @@ class _Job:
                     quarantine=kept.add,
                     sequence_of=sequences.load,
                     max_bad_percent=self.max_bad_percent,
+                    sha256=fetched.sha256,
                     progress=self.progress.converted,
                 )
         except BaseException:
@@ -371,7 +402,7 @@ class _Job:
 
     def _say(self, fetched: FetchedFile, what: str) -> None:
         self.progress.say(
-            f"{fetched.path.name}: {fetched.status}, {fetched.num_bytes / 1e6:.2f} MB, {what}"
+            f"{fetched.path.name}: {fetched.status}, {format_bytes(fetched.num_bytes)}, {what}"
         )
 
     def _describe(self, folder: Path, quarantine: Quarantine) -> dict[str, Any]:

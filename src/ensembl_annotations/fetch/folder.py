@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         with _explained(out):
             _flush(folder)
             with _parent_locked(out):
+                # Again: what came here since the run began is not ours either.
+                _refuse_foreign(out)
                 _swap(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,6 +49,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def _refuse_foreign(out: Path) -> None:
+    """Raise where replacing `out` would remove what is not a reference store."""
     if out == Path.cwd() or out in Path.cwd().parents:
         raise EnsemblAnnotationsError(
             f"{out}: is the folder you are in; it would be replaced.",
@@ -56,6 +60,10 @@ def _refuse_foreign(out: Path) -> None:
             f"{out}: exists and {problem}; it would be replaced.",
             hint="Choose a new folder with --out.",
         )
+
+
+def _is_store(folder: Path) -> bool:
+    return any(folder.iterdir()) and _not_ours(folder) is None
 
 
 def _not_ours(out: Path) -> str | None:
@@ -100,7 +108,7 @@ def _parent_locked(out: Path) -> Iterator[None]:
 def _make_locked(out: Path) -> tuple[Path, int]:
     with _parent_locked(out):
         _remove_left_behind(out)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}{_MARK}", dir=out.parent))
         folder.chmod(0o755)
         lock = os.open(folder, os.O_RDONLY)
         with suppress(OSError):
@@ -108,9 +116,14 @@ def _make_locked(out: Path) -> tuple[Path, int]:
         return folder, lock
 
 
+# In the names of our own folders, so that no other hidden folder is taken for one.
+_MARK = ".ensembl-annotations-"
+
+
 def _remove_left_behind(out: Path) -> None:
-    for path in out.parent.glob(f".{out.name}.*"):
-        if not path.is_dir() or path.is_symlink():
+    ours = re.compile(rf"\.{re.escape(out.name)}{re.escape(_MARK)}\w{{8}}(\.old)?")
+    for path in list(out.parent.iterdir()):
+        if not ours.fullmatch(path.name) or not path.is_dir() or path.is_symlink():
             continue
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -119,8 +132,7 @@ def _remove_left_behind(out: Path) -> None:
             continue
         finally:
             os.close(handle)
-        old_store = path.name.endswith(".old") and not out.exists()
-        if old_store:
+        if path.name.endswith(".old") and not out.exists() and _is_store(path):
             # Killed between the two renames: the store that was there goes back.
             path.rename(out)
         else:

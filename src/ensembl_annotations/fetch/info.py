@@ -234,8 +234,8 @@ def parse_texts(parser: InfoParser, texts: pl.Series) -> pl.DataFrame:
 
 _VALUES_APART = rf"(^|;)({'|'.join(_APART)})=[^;]*"
 # Narrower than what `_is_valid` allows: what is left out here is only parsed more slowly.
-_PLAIN_FREQUENCY = r"^(?:0(?:\.\d{1,12})?|1|1\.0{1,12})$"
-_PLAIN_COUNT = r"^(?:0|[1-9]\d{0,8})$"
+_PLAIN_FREQUENCY = r"^(?:0(?:\.[0-9]{1,12})?|1|1\.0{1,12})$"
+_PLAIN_COUNT = r"^(?:0|[1-9][0-9]{0,8})$"
 
 
 def _table(parsed: list[Info], names: list[str]) -> pl.DataFrame:

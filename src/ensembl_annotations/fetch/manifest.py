@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
+from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN
 from ensembl_annotations.common.errors import SourceError, UsageError
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
@@ -60,6 +61,14 @@ class Manifest:
     def layout(self) -> Layout:
         return Layout(self.species, self.assembly, self.release)
 
+    @property
+    def missing(self) -> list[str]:
+        """Human chromosomes that are not published, although others are."""
+        listed = {file.chromosome for file in self.vcf}
+        if self.species != HUMAN or ALL in listed:
+            return []
+        return [name for name in CHROMOSOMES if name not in listed]
+
     def choose(self, chromosomes: Sequence[str] | None) -> list[PublishedFile]:
         """Return the variation files of these chromosomes, all of them by default.
 
@@ -84,7 +93,7 @@ class Manifest:
                 f"chromosomes: {', '.join(missing)} not published for {what}.",
                 hint=f"There are: {', '.join(by_name)}.",
             )
-        return [by_name[name] for name in chromosomes]
+        return [by_name[name] for name in dict.fromkeys(chromosomes)]
 
     def sequence_of(self, chromosome: str) -> PublishedFile:
         """Return the FASTA of a chromosome; of ``all``, the whole genome's.
@@ -285,6 +294,10 @@ def parse_manifest(content: Any) -> Manifest:
     fasta = tuple(_parse_file(entry) for entry in content["fasta"])
     if not vcf:
         raise ValueError("it lists no variation file")
+    for files in (vcf, fasta):
+        for values in ([file.name for file in files], [file.chromosome for file in files]):
+            if len(set(values)) < len(values):
+                raise ValueError("it lists a file or a chromosome twice")
     return Manifest(species, assembly, release, vcf, fasta)
 
 

@@ -59,6 +59,8 @@ def cached_manifest(
     manifest = read_manifest(mirrors, layout, with_fasta=with_fasta)
     if with_fasta and not manifest.fasta:
         return manifest  # the mirror that has the sequences may be down for the moment
+    if manifest.missing:
+        return manifest  # a list that may be cut, or of a release that is not all there yet
     with suppress(EnsemblAnnotationsError, OSError):
         write_json(path, {"key": key, "manifest": asdict(manifest)})
     return manifest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -76,19 +77,24 @@ def folder_of(mirror: str) -> Path | None:
     SourceError
         Where it is no address that can be used.
     """
+    shown = without_credentials(mirror)
     try:
         parts = urlsplit(mirror)
     except ValueError as error:
         raise SourceError(
-            f"{mirror}: not an address ({error}).", hint="Check `sources`, or --base-url."
+            f"{shown}: not an address ({error}).", hint="Check `sources`, or --base-url."
         ) from error
+    if not mirror.strip():
+        raise SourceError(
+            "The address of a mirror is empty.", hint="Check `sources`, or --base-url."
+        )
     if parts.scheme in ("http", "https"):
         return None
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     if "://" in mirror:
         raise SourceError(
-            f"{mirror}: {parts.scheme} is not understood; expected https, http, file or a folder.",
+            f"{shown}: {parts.scheme} is not understood; expected https, http, file or a folder.",
             hint="Check `sources`, or --base-url.",
         )
     return Path(mirror)
@@ -104,7 +110,7 @@ def without_credentials(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url
+        return re.sub(r"//[^/@]*@", "//", url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_blocks
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, footer_sha256
 from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import STORE_VERSION
@@ -20,6 +20,8 @@ from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.store import schema_description
 
+_LEVEL = 6
+_FLUSH_BYTES = 1 << 20
 _HEADER = b"file\tline\treason\ttext\n"
 
 
@@ -32,30 +34,36 @@ class Quarantine:
     @contextmanager
     def of(self, name: str) -> Iterator[Quarantine]:
         """Collect the rows of one published file."""
-        self._name = name
-        with (
-            self._part(name).open("wb") as raw,
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as out,
-        ):
-            self._out = cast(BinaryIO, out)
+        self._name, self._text = name, bytearray()
+        with self._part(name).open("wb") as out:
+            self._out = out
             yield self
+            self._flush()
 
     def add(self, row: BadRow) -> None:
         number, reason, text = row
         escaped = text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
-        self._out.write(f"{self._name}\t{number}\t{reason}\t{escaped}\n".encode())
+        self._text += f"{self._name}\t{number}\t{reason}\t{escaped}\n".encode()
+        if len(self._text) > _FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        # Not the standard library's gzip: its bytes depend on the version of Python and zlib.
+        self._out.write(compress_blocks(bytes(self._text), _LEVEL))
+        self._text.clear()
 
     def _part(self, name: str) -> Path:
         return self._folder / f"{QUARANTINE}.{name}"
 
     def join(self, names: Iterable[str], path: Path) -> None:
-        """Put the parts together, in this order; gzip files may follow one another."""
+        """Put the parts together, in this order."""
         with path.open("wb") as out:
-            out.write(gzip.compress(_HEADER, mtime=0))
+            out.write(compress_blocks(_HEADER, _LEVEL))
             for name in names:
                 with self._part(name).open("rb") as part:
                     shutil.copyfileobj(part, out)
                 self._part(name).unlink()
+            out.write(EOF_BLOCK)
 
 
 def describe_source(file: PublishedFile, fetched: FetchedFile) -> dict[str, Any]:

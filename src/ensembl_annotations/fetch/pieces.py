@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import io
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -37,9 +40,37 @@ class Piece:
     first_line: int
 
 
+class _HashingReader(io.RawIOBase):
+    """A file that is hashed as it is read."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._raw.readinto(buffer)
+        self._digest.update(memoryview(buffer)[:size])
+        return size
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole file."""
+        while self.read(READ_BYTES):
+            pass
+        return self._digest.hexdigest()
+
+
 @contextmanager
 def expanded_bytes(
-    path: Path, name: str, progress: Callable[[int], object] = lambda _: None
+    path: Path,
+    name: str,
+    progress: Callable[[int], object] = lambda _: None,
+    sha256: str | None = None,
 ) -> Iterator[Iterator[bytes]]:
     """Give the decompressed bytes of a published file, in pieces.
 
@@ -51,17 +82,22 @@ def expanded_bytes(
         Its name, for messages.
     progress : callable
         Called with the number of compressed bytes read since the last call.
+    sha256 : str, optional
+        Of the file that was verified; default: not compared.
 
     Raises
     ------
     SourceError
-        Where the gzip data are cut, corrupt, or expand beyond reason.
+        Where the gzip data are cut, corrupt, or expand beyond reason; at the end, where the file
+        is not the one that was verified.
     """
     limit = max(_ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size)
 
-    def read() -> Iterator[bytes]:
+    def read() -> Generator[bytes]:
         total = reported = 0
-        with path.open("rb") as raw, open_gzip(raw) as handle:
+        with path.open("rb", buffering=0) as file:
+            raw = _HashingReader(file)
+            handle = open_gzip(cast(BinaryIO, raw))
             while piece := handle.read(READ_BYTES):
                 total += len(piece)
                 if total > limit:
@@ -73,14 +109,22 @@ def expanded_bytes(
                 position = raw.tell()
                 progress(position - reported)
                 reported = position
+            if sha256 is not None and raw.sha256() != sha256:
+                raise SourceError(
+                    f"{name}: was changed in the download cache while it was converted.",
+                    hint="Run the command again.",
+                )
 
+    pieces = read()
     try:
-        yield read()
+        yield pieces
     except GZIP_ERRORS as error:
         raise SourceError(
             f"{name}: the gzip data are cut or corrupt ({error}).",
             hint="Run the command again with --force to fetch it again.",
         ) from error
+    finally:
+        pieces.close()
 
 
 def read_header(pieces: Iterator[bytes], name: str) -> tuple[list[str], bytes]:
@@ -126,7 +170,7 @@ def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) 
         Where a line is longer than any of Ensembl's can be.
     """
     waiting: list[bytes] = []
-    lines = waiting_bytes = 0
+    lines = open_bytes = 0
 
     def chunks() -> Iterator[bytes]:
         if first:
@@ -142,14 +186,14 @@ def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) 
             waiting.append(chunk[begin:end])
             yield Piece(b"".join(waiting), first_line)
             first_line += ROW_GROUP_RECORDS
-            waiting, lines, waiting_bytes, begin = [], 0, 0, end
+            waiting, lines, begin = [], 0, end
         if begin < len(chunk):
             waiting.append(chunk[begin:])
-            waiting_bytes += len(chunk) - begin
             lines += len(ends) - used
-        if not lines and waiting_bytes > MAX_LINE_BYTES:
+        open_bytes = len(chunk) - int(ends[-1]) if len(ends) else open_bytes + len(chunk)
+        if open_bytes > MAX_LINE_BYTES:
             raise SourceError(
-                f"{name}, line {first_line}: is longer than {MAX_LINE_BYTES >> 20} MiB; "
+                f"{name}, line {first_line + lines}: is longer than {MAX_LINE_BYTES >> 20} MiB; "
                 "expected a record.",
                 hint="The file is not one of Ensembl's; check the mirror.",
             )

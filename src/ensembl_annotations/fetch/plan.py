@@ -81,6 +81,9 @@ class Plan:
             f"{what}: {len(self.wanted)} files, {format_bytes(total)}; to download: "
             f"{self.num_missing} files, {format_bytes(self.remaining_bytes)}"
         ]
+        if missing := self.manifest.missing:
+            names = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+            lines.append(f"  not published there: {len(missing)} human chromosomes ({names})")
         for need in self.needs:
             free = format_bytes(_free_bytes(need.folder))
             lines.append(

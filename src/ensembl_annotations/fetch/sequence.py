@@ -61,6 +61,8 @@ def convert_fasta(
     name: str,
     chromosome: str,
     target_of: Callable[[str], Path],
+    *,
+    sha256: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Path]:
     """Write the sequences of a FASTA file, each to a file of its own.
@@ -73,6 +75,8 @@ def convert_fasta(
         The one sequence it must hold; ``all`` for any.
     target_of : callable
         From a sequence's name to the file to write.
+    sha256 : str, optional
+        Of the file that was verified; it is compared with what is read.
     progress : callable
         Called with the number of compressed bytes read since the last call.
 
@@ -88,7 +92,7 @@ def convert_fasta(
     """
     written: dict[str, Path] = {}
     writer: _SequenceWriter | None = None
-    with expanded_bytes(path, name, progress) as pieces:
+    with expanded_bytes(path, name, progress, sha256) as pieces:
         for title, bases in _read_records(pieces, name):
             if title is None and writer is None:
                 raise SourceError(f"{name}, line 1: expected a FASTA record, found {bases[:60]!r}.")

@@ -114,21 +114,22 @@ class ChromosomeWriter:
             role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
         }
         self._waiting: Rows | None = None
-        self._written_to = -1
+        self._written_to = -2
         self._num_details = 0
         self._in_order = True
 
     def add(self, rows: Rows) -> None:
         """Add the rows of the next piece."""
-        self._in_order = self._in_order and int(rows.start[0]) >= self._written_to
+        carried = None
         if self._waiting is not None:
             waiting = self._waiting
             settled = int(np.searchsorted(waiting.start, waiting.last_pos - 1))
             if settled:
                 self._write(waiting.part(0, settled))
             if settled < len(waiting):
-                rows = rows.behind(waiting.part(settled, len(waiting)))
-        self._waiting = rows
+                carried = waiting.part(settled, len(waiting))
+        self._in_order = self._in_order and int(rows.start[0]) > self._written_to
+        self._waiting = rows.behind(carried) if carried is not None else rows
 
     def _write(self, rows: Rows) -> None:
         self._written_to = int(rows.start[-1])
@@ -160,8 +161,8 @@ class ChromosomeWriter:
             writer.close()
 
     def _sort(self) -> None:
-        alleles = pl.read_parquet(self.paths["alleles"], use_statistics=False)
-        details = pl.read_parquet(self.paths["details"], use_statistics=False)
+        alleles = pl.read_parquet(self.paths["alleles"], glob=False, use_statistics=False)
+        details = pl.read_parquet(self.paths["details"], glob=False, use_statistics=False)
         alleles = alleles.sort("start", "code", maintain_order=True)
         whole = Rows(
             **{name: alleles[name].to_numpy().astype(np.int64) for name in ALLELES_SCHEMA.names},

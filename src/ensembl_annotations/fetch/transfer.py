@@ -80,7 +80,7 @@ class Part:
         try:
             content = json.loads(self.place.origin.read_bytes())
             url, validator, total = (content[key] for key in ("url", "validator", "total"))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         is_valid = (
             isinstance(url, str)

@@ -285,7 +285,8 @@ def _describe_mirrors(report: UpstreamReport) -> list[str]:
     answered = [answer.manifest for answer in report.answers if answer.manifest is not None]
     lines = [f"No answer: {item.problem}" for item in report.answers if item.problem]
     if all(manifest == answered[0] for manifest in answered):
-        return lines
+        names = [item.mirror for item in report.answers if item.manifest is not None]
+        return [*lines, f"Answered by {', '.join(names)}."]
     lines.append("The mirrors do not agree; the first that answered is taken:")
     against = "what is noted" if report.was_noted else "the first answer"
     for answer in report.answers:

@@ -1,0 +1,91 @@
+"""The index beside an annotated VCF or BCF."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ensembl_annotations.annotate.write_bcf import is_bcf_name
+from ensembl_annotations.common.bcftools import Bcftools
+from ensembl_annotations.common.errors import InputError, UsageError
+
+INDEX_KINDS = ("csi", "tbi", "none")
+MAX_TBI_POS = 2**29
+
+_ROOM_BYTES = 1 << 18
+
+
+def index_of(out: Path, kind: str) -> Path | None:
+    """Return where the index goes, if there is to be one."""
+    return out.with_name(f"{out.name}.{kind}") if kind != "none" else None
+
+
+def possible_indexes(out: Path) -> list[Path]:
+    """Return where an index of this file can be: a tool takes any of them for the file's."""
+    return [out.with_name(f"{out.name}.{kind}") for kind in INDEX_KINDS if kind != "none"]
+
+
+def check_index_kind(out: Path, kind: str) -> None:
+    """Refuse an index that a file can't have.
+
+    Raises
+    ------
+    UsageError
+    """
+    if kind not in INDEX_KINDS:
+        raise UsageError(f"--index: expected {', '.join(INDEX_KINDS)}, found {kind!r}.")
+    if kind == "tbi" and is_bcf_name(out):
+        raise UsageError(f"{out}: a BCF has no .tbi index.", hint="Use --index csi.")
+
+
+def check_position(last: int, kind: str, vcf: Path) -> None:
+    """Refuse a position that the index can't hold.
+
+    Raises
+    ------
+    InputError
+    """
+    if kind == "tbi" and last > MAX_TBI_POS:
+        raise InputError(
+            f"{vcf}: has a record that reaches position {last}; a .tbi index holds positions "
+            f"up to 2^29 ({MAX_TBI_POS}).",
+            hint="Use --index csi.",
+        )
+
+
+def write_index(path: Path, index: Path, kind: str, *, bcf: bool) -> bool:
+    """Write the index of a sorted file, and tell whether htslib could.
+
+    Raises
+    ------
+    OSError
+        Where the disk is full.
+    """
+    if _made(path, index, kind, bcf=bcf):
+        return True
+    # htslib does not say why; a full disk is an error, a value it can't index is not.
+    with index.open("wb") as handle:
+        handle.write(bytes(_ROOM_BYTES))
+        os.fsync(handle.fileno())
+    return False
+
+
+def _made(path: Path, index: Path, kind: str, *, bcf: bool) -> bool:
+    if bcf:
+        with Bcftools(["index", "--force", "--output", str(index), str(path)]) as bcftools:
+            bcftools.input.close()
+            return bcftools.failure() is None
+    import pysam
+
+    try:
+        pysam.tabix_index(
+            str(path),
+            preset="vcf",
+            csi=kind == "csi",
+            force=True,
+            keep_original=True,
+            index=str(index),
+        )
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""What a run writes, and where: names are checked before, indexes made after."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from ensembl_annotations.annotate.index import (
+    check_index_kind,
+    index_of,
+    possible_indexes,
+    write_index,
+)
+from ensembl_annotations.annotate.write_bcf import BcfWriter, is_bcf_name
+from ensembl_annotations.annotate.write_vcf import VcfWriter
+from ensembl_annotations.common.atomic import Outputs, prepare_to_write
+from ensembl_annotations.common.errors import UsageError, explain_os_error
+
+STDOUT = Path("-")
+
+
+class TextWriter(Protocol):
+    """Takes the text of a VCF."""
+
+    def write(self, text: bytes | memoryview) -> None: ...
+    def finish(self, *, without_last_byte: bool) -> None: ...
+    def abandon(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The annotated VCF (or BCF, or standard output for ``-``) and table of a run."""
+
+    vcf: Path | None
+    parquet: Path | None
+    index: str
+    level: int
+    genotypes: bool
+
+    @property
+    def is_bcf(self) -> bool:
+        return self.vcf is not None and is_bcf_name(self.vcf)
+
+    @property
+    def file(self) -> Path | None:
+        """The annotated VCF where it is a file."""
+        return None if self.vcf == STDOUT else self.vcf
+
+    def check(self, vcf: Path, reference: Path, *figures: Path | None) -> None:
+        """Refuse names that can't be written to, or that are something else already.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+        """
+        if self.vcf is None and self.parquet is None:
+            raise UsageError("Nothing to write: give --out-vcf, --out-parquet or both.")
+        if not 1 <= self.level <= 9:
+            raise UsageError(f"--level: expected 1 to 9, found {self.level}.")
+        if self.genotypes and self.parquet is None:
+            raise UsageError("--genotypes: are a column of the table; give --out-parquet.")
+        if self.parquet == STDOUT or STDOUT in figures:
+            raise UsageError("Only --out-vcf can be '-', standard output.")
+        if self.vcf == STDOUT and sys.stdout.isatty():
+            raise UsageError("--out-vcf -: standard output is a terminal; expected a pipe or file.")
+        check_index_kind(self.vcf or Path(), self.index)
+        indexes = possible_indexes(self.file) if self.file is not None else []
+        _check_paths(vcf, reference, self.file, *indexes, self.parquet, *figures)
+
+    def open(self, outputs: Outputs, stack: ExitStack) -> tuple[TextWriter, Path | None]:
+        """Return what takes the annotated VCF's text, and the temporary file it goes to."""
+        assert self.vcf is not None
+        writer: TextWriter
+        if self.vcf == STDOUT:
+            temporary = None
+            writer = VcfWriter(
+                cast(BinaryIO, _Stdout()), level=self.level, threads=os.cpu_count() or 1
+            )
+        else:
+            temporary = outputs.temporary(self.vcf)
+            if self.is_bcf:
+                writer = BcfWriter(temporary, self.vcf, level=self.level)
+            else:
+                handle = stack.enter_context(temporary.open("wb"))
+                writer = VcfWriter(handle, level=self.level, threads=os.cpu_count() or 1)
+        stack.callback(writer.abandon)
+        return writer, temporary
+
+    def write_index(
+        self,
+        vcf: Path,
+        temporary: Path,
+        outputs: Outputs,
+        log: Callable[[str], object],
+        *,
+        is_sorted: bool,
+    ) -> None:
+        """Index the annotated file where it is sorted; no index of an older one stays."""
+        assert self.vcf is not None
+        index = index_of(self.vcf, self.index)
+        made = False
+        if index is not None and not is_sorted:
+            log(
+                f"{vcf}: not sorted by contig and position; the order is kept and no index is written."
+            )
+        elif index is not None:
+            path = outputs.temporary(index)
+            made = write_index(temporary, path, self.index, bcf=self.is_bcf)
+            if not made:
+                outputs.forget(index)
+                log(
+                    f"{self.vcf}: htslib can't index it (an END out of range?); no index is written."
+                )
+        for stale in possible_indexes(self.vcf):
+            if not made or stale != index:
+                outputs.remove_stale(stale)
+
+
+class _Stdout:
+    """Standard output, unbuffered: what is written has been handed over, or is an error."""
+
+    def write(self, data: bytes) -> int:
+        try:
+            number = sys.stdout.fileno()
+        except (OSError, ValueError):
+            # Not a real one, as in a test or notebook.
+            return sys.stdout.buffer.write(data)
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(number, left) :]
+        except OSError as error:
+            raise explain_os_error(error, "standard output", "writing") from error
+        return len(data)
+
+
+def _check_paths(vcf: Path, reference: Path, *outputs: Path | None) -> None:
+    named = [path for path in outputs if path is not None]
+    for path in named:
+        if path.exists() and vcf.exists() and path.samefile(vcf):
+            raise UsageError(
+                f"{path}: is the input; it would be overwritten.", hint="Name another file."
+            )
+        if named.count(path) > 1 or [item.resolve() for item in named].count(path.resolve()) > 1:
+            raise UsageError(f"{path}: named for two outputs.", hint="Name two files.")
+        if reference.resolve() in path.resolve().parents:
+            raise UsageError(
+                f"{path}: is inside the reference store.", hint="Write to another folder."
+            )
+        prepare_to_write(path)
