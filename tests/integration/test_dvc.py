@@ -210,6 +210,16 @@ def test_removed_results_come_back_from_the_cache(
     assert project.run_records() == records
 
 
+def test_the_cache_takes_no_disk_of_its_own(first_run: tuple[Project, Done]) -> None:
+    """The plan of disk space counts the store once where DVC's cache is on the same disk."""
+    for folder in (STORE, ANNOTATED):
+        digests = first_run[0].digests(folder)
+        for name, digest in digests.items():
+            # Of files with the same content only one is linked.
+            if list(digests.values()).count(digest) == 1:
+                assert first_run[0].path(f"{folder}/{name}").stat().st_nlink == 2, name
+
+
 # What others get, and what they never get
 
 

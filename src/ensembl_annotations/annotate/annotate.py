@@ -50,6 +50,9 @@ from ensembl_annotations.common.schema import MATCH_MODES, REASONS
 
 Log = Callable[[str], object]
 
+# In the header line; a species may have thousands of contigs.
+_MOST_NAMED = 100
+
 
 @dataclass
 class Tally:
@@ -299,6 +302,7 @@ def _provenance(
     store: ReferenceStore, chromosomes: Sequence[str] | None, overwrite: bool, match: str
 ) -> dict[str, str]:
     named = _needed(store, chromosomes) or store.chromosomes
+    looked_up = store.chromosomes if chromosomes is None else chromosomes
     can_shift = any(store.resource(name, "sequence") is not None for name in named)
     return {
         "ID": "ensembl_annotations",
@@ -310,7 +314,7 @@ def _provenance(
         "ReferenceSHA256": store.digest,
         "Match": "exact,shifted" if can_shift else "exact",
         "SiteIDs": "yes" if match == "position" else "no",
-        "Chromosomes": "|".join(chromosomes) if chromosomes is not None else "all",
+        "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else "all",
         "OverwriteTags": "yes" if overwrite else "no",
     }
 

@@ -177,6 +177,19 @@ def _is_among(values: Integers, ascending: Integers) -> Flags:
     return found
 
 
+def _starts_among(start: Integers, ascending: Integers) -> Flags:
+    """Tell which of the ascending `start` are among other ascending values, few of which are near."""
+    if not len(start):
+        return np.zeros(0, bool)
+    first, last = np.searchsorted(ascending, start[[0, -1]] + [0, 1])
+    near = ascending[first:last]
+    marks = np.zeros(len(start) + 1, np.int32)
+    np.add.at(marks, np.searchsorted(start, near, "left"), 1)
+    np.add.at(marks, np.searchsorted(start, near, "right"), -1)
+    among: Flags = np.cumsum(marks[:-1]) > 0
+    return among
+
+
 def _can_slide(start: Integers, which: Integers, details: pa.Table, indels: Integers) -> Flags:
     """Tell which alleles can slide to the start of an indel with the same change of length."""
     left, right = (pc.fill_null(details[name], 0).to_numpy() for name in _ROLLS)
@@ -213,8 +226,8 @@ class _Chromosome:
         offsets = [self._details.read(group, ["offset"])["offset"] for group in groups]
         return np.array([pc.max(column).as_py() or 0 for column in offsets], np.int64)
 
-    def rows(self, wanted: Wanted) -> Iterator[pl.DataFrame]:
-        """Yield the rows that are wanted.
+    def rows(self, wanted: Wanted) -> Iterator[pa.Table]:
+        """Yield the rows that are wanted: alleles and their details.
 
         Notes
         -----
@@ -231,15 +244,13 @@ class _Chromosome:
         for group in np.flatnonzero(touched | slid | placed).tolist():
             table = self._read(group, wanted, slid=slid[group], placed=placed[group])
             if len(table):
-                rows = pl.from_arrow(table)
-                assert isinstance(rows, pl.DataFrame)
-                yield as_published(rows)
+                yield table
 
     def _read(self, group: int, wanted: Wanted, *, slid: bool, placed: bool) -> pa.Table:
         alleles = self._alleles.table.read(group)
         with self._alleles.table.explained():
             start = alleles["start"].to_numpy()
-            chosen = _is_among(start, wanted.starts)
+            chosen = _starts_among(start, wanted.starts)
             if not (slid or placed or chosen.any()):
                 return alleles.slice(0, 0)
         details = self._details.read(group)
@@ -357,9 +368,12 @@ class Reference:
             The columns `PUBLISHED`, in the store's order.
         """
         found = self._chromosome(chromosome)
-        if found is None:
+        tables = [] if found is None else list(found.rows(wanted))
+        if not tables:
             return no_published()
-        return pl.concat([no_published(), *found.rows(wanted)])
+        rows = pl.from_arrow(pa.concat_tables(tables))
+        assert isinstance(rows, pl.DataFrame)
+        return as_published(rows)
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None
