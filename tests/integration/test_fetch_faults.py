@@ -536,7 +536,7 @@ def test_no_room_for_the_store(mirror: Path, tmp_path: Path) -> None:
             found = snapshot(place)
         codes.append(outcome.code)
         if outcome.code:
-            outcome.failed("disk is full")
+            outcome.failed(str(place), "the disk is full")
             assert found == {}
     assert codes[0] == 1
     assert codes[-1] == 0

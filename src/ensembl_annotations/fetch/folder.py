@@ -36,8 +36,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder, lock = _make_locked(out)
     try:
-        yield folder
         with _explained(out):
+            yield folder
             _flush(folder)
             with _parent_locked(out):
                 # Again: what came here since the run began is not ours either.
