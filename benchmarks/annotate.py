@@ -191,7 +191,11 @@ def main(
     for family in wanted:
         if family not in families:
             say(f"{family} is not installed: left out")
-    load_before = os.getloadavg()[0]
+    machine = {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+        "load_before": os.getloadavg()[0],
+    }  # fmt: skip
     with ExitStack() as stack:
         place = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         base = place.resolve()
@@ -216,34 +220,34 @@ def main(
             runs = peers.runs(item, outputs, families)
             say(f"{name}: {count} variants; comparing answers")
             ready[name] = item, runs, check(item, runs, shop.folder)
-        timed = {}
+        results: dict[str, Any] = {
+            "records": records,
+            "num_rounds": rounds,
+            "machine": machine,
+            "versions": versions(families),
+            "store_bytes": folder_bytes(store),
+            "queries": {},
+            "growth": [],
+        }
         idle: list[Measured] = []
         for name, (item, runs, agreement) in ready.items():
             say(f"Timing {name}: {len(runs)} commands, {rounds} rounds")
-            timed[name] = time_all(item, runs, agreement, rounds)
+            results["queries"][name] = time_all(item, runs, agreement, rounds)
             empty = [*OURS, "annotate", "--vcf", str(shop.header_only(item.query)), "--reference",
                      str(store), "--out-vcf", str(outputs / "none.vcf.gz")]  # fmt: skip
             idle += interleaved({"": empty}, rounds)[""]
-        grown = measure_growth(shop, release, store, rounds) if growth else []
-        store_bytes = folder_bytes(store)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    results: dict[str, Any] = {
-        "records": records,
-        "num_rounds": rounds,
-        "machine": {
-            "cores": cores,
-            "system": platform.platform(),
-            "load_before": load_before,
-            "load_after": os.getloadavg()[0],
-        },
-        "versions": versions(families),
-        "store_bytes": store_bytes,
-        "idle": {key: statistics.median(row[key] for row in idle) for key in idle[0]},
-        "queries": timed,
-        "growth": grown,
-    }
-    results["targets"] = judge(results)
+            results["idle"] = {key: statistics.median(row[key] for row in idle) for key in idle[0]}
+            keep(results, folder)
+        if growth:
+            results["growth"] = measure_growth(shop, release, store, rounds)
+            keep(results, folder)
     show(results)
+
+
+def keep(results: dict[str, Any], folder: Path) -> None:
+    """Judge and write what there is so far, so that an interrupted run is not lost."""
+    results["machine"]["load_after"] = os.getloadavg()[0]
+    results["targets"] = judge(results)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "annotate.json").write_text(json.dumps(results, indent=2) + "\n")
     (folder / "annotate.svg").write_text(chart(results))
