@@ -192,6 +192,9 @@ class World:
             # Without a base beside it an indel has no spelling; at a contig's begin it is behind.
             left, right = (1, 0) if low else (0, 1)
         low, high = max(0, low - left), min(len(text), high + right)
+        if not all(map(_keeps_unknown, chosen)):
+            # Beside another N the text would not say which of the two goes.
+            low, high = max(low, begin), min(high, begin + len(edits[0].block.bases))
         written = []
         for edit in chosen:
             before, after = text[low : begin + edit.begin], text[begin + edit.end : high]
@@ -263,10 +266,13 @@ def _some(draw: random.Random, letters: str, count: int) -> str:
     return "".join(draw.choices(letters, k=count))
 
 
+def _keeps_unknown(edit: Edit) -> bool:
+    return edit.block.bases[edit.begin : edit.end].isascii()
+
+
 def _is_clear(edit: Edit) -> bool:
     """Tell whether the text says which bases go: not where one N of several does."""
-    bases = edit.block.bases
-    return bases[edit.begin : edit.end].isascii() or sum(not sign.isascii() for sign in bases) == 1
+    return _keeps_unknown(edit) or sum(not sign.isascii() for sign in edit.block.bases) == 1
 
 
 def _is_indel(edit: Edit) -> bool:
