@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -20,10 +21,9 @@ import psutil
 SAMPLE_SEC = 0.01
 OURS = [sys.executable, "-m", "ensembl_annotations.cli"]
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# psutil finds children by reading every process of the machine: a tenth of a core at this rate,
-# taken from what is measured. Linux lists them, where the kernel was built so.
-_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+# Children are found by reading every process of the machine, which at the rate of the samples would
+# take a tenth of a core from what is measured.
+_CHILDREN_EVERY = 20
 
 Measured = dict[str, float]
 """``wall_sec``, ``cpu_sec``, ``peak_mb``, ``read_mb`` of one run of a command."""
@@ -36,7 +36,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     -------
     dict
         ``wall_sec``; ``cpu_sec``, user and system; ``peak_mb``, the largest sum of resident sets
-        (10^6 bytes), sampled every 10 ms. Pages that processes share are counted in each;
+        (10^6 bytes), sampled every 10 ms; children are looked for every 200 ms. Pages that processes share are counted in each;
         ``read_mb``, what was read by system calls, from disk, page cache or pipe (not by memory
         maps); 0 where the system does not tell.
 
@@ -56,8 +56,13 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
 
         def watch() -> None:
             nonlocal peak
-            while not ended.wait(SAMPLE_SEC):
-                peak = max(peak, _resident_bytes(process.pid))
+            family: list[psutil.Process] = []
+            for sample in count():
+                if ended.wait(SAMPLE_SEC):
+                    return
+                if sample % _CHILDREN_EVERY == 0:
+                    family = _family(process.pid)
+                peak = max(peak, sum(map(_resident_bytes, family)))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -90,29 +95,19 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     return read
 
 
-def _resident_bytes(root: int) -> int:
-    """Return the memory of a process and its descendants."""
-    if not _LISTS_CHILDREN:
-        return _resident_bytes_psutil(root)
-    total = 0
-    waiting = [root]
-    while waiting:
-        folder = Path(f"/proc/{waiting.pop()}")
-        # A process may end while it is looked at.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            total += int((folder / "statm").read_text().split()[1]) * _PAGE_BYTES
-            for task in (folder / "task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
-    return total
-
-
-def _resident_bytes_psutil(root: int) -> int:
-    total = 0
+def _family(root: int) -> list[psutil.Process]:
+    """Return a process and its descendants."""
     with suppress(psutil.Error):
         process = psutil.Process(root)
-        for item in [process, *process.children(recursive=True)]:
-            total += item.memory_info().rss
-    return total
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    # A process may end while it is looked at.
+    with suppress(psutil.Error):
+        return int(process.memory_info().rss)
+    return 0
 
 
 def interleaved(

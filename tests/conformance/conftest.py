@@ -31,7 +31,7 @@ def built(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
         if in_pieces:
-            patch.setattr(pieces, "ROW_GROUP_RECORDS", 1)
+            patch.setattr(pieces, "PIECE_BYTES", 1)
         write_mirror(base / "mirror", RECORDS, SEQUENCES)
         write_mirror(base / "mirror", RECORDS, assembly="GRCh37")
         made = Stores(base / "grch38", base / "grch37", base / "without_sequence")

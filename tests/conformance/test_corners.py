@@ -182,7 +182,7 @@ def test_other_forms_of_a_header_tell_the_build(line: str, whole: Path, tmp_path
 def test_the_store_does_not_depend_on_how_it_was_read(
     read_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 4)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 120)
     rows: list[Row] = [
         (pos, f"rs{pos}", "AC", "A,G,ACC", "dbSNP_156;MA=G;MAF=0.2") for pos in range(1, 120)
     ]

@@ -21,7 +21,7 @@ import pytest
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.annotate.read import VcfReader
-from ensembl_annotations.fetch import pieces, sequence
+from ensembl_annotations.fetch import pieces, sequence, store
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import COLUMNS, GRCH38
 
@@ -401,7 +401,8 @@ def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, As
         fetch_ensembl(base / "without", mirrors=mirrors, release=116, chromosomes=names)
         # Many row groups: an indel and what it can be slid to often lie in two of them, and a
         # long REF in three.
-        patch.setattr(pieces, "ROW_GROUP_RECORDS", 40)
+        patch.setattr(pieces, "PIECE_BYTES", 4000)
+        patch.setattr(store, "ROW_GROUP_ROWS", 40)
         patch.setattr(sequence, "SEQUENCE_ROW_BASES", 200)
         patch.setattr(sequence, "_ROWS_PER_GROUP", 2)
         fetch_ensembl(base / "with", mirrors=mirrors, release=116, chromosomes=names, fasta=True)

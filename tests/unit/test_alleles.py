@@ -9,11 +9,11 @@ from ensembl_annotations.common.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
     allele_code,
-    allele_frequencies,
     allele_key,
     one_minus,
     with_allele_keys,
 )
+from tests.support.minor_allele import allele_frequencies
 
 bases = st.text("ACGT", min_size=1, max_size=8)
 few = st.text("AC", min_size=1, max_size=6)

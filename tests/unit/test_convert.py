@@ -18,19 +18,20 @@ from ensembl_annotations.common.alleles import (
     NOT_COMPARABLE,
     Spans,
     allele_code,
-    allele_frequencies,
     allele_key,
 )
 from ensembl_annotations.common.bgzf import compress_bgzf
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.published import as_published
 from ensembl_annotations.common.schema import DETAILS_SCHEMA
-from ensembl_annotations.fetch import pieces
+from ensembl_annotations.common.text import parse_digits
+from ensembl_annotations.fetch import pieces, store
 from ensembl_annotations.fetch.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.info import Info, InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.pieces import cut_pieces
 from ensembl_annotations.fetch.roll import refs_fit, roll_indels
 from ensembl_annotations.fetch.store import StoreWriter
+from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
 
 LITERAL = set("ACGTUNRYSWKMBDHV")
@@ -116,14 +117,14 @@ def convert(
     """Convert the records of a file; return what the store has, and what was set aside."""
     path = folder / "x.vcf.gz"
     path.write_bytes(compress_bgzf((HEADER + text).encode("utf-8", "surrogateescape"), 1))
-    store = StoreWriter(folder, "s", "x.vcf.gz")
+    writers = StoreWriter(folder, "s", "x.vcf.gz")
     if chromosome != "all":
-        store.open(chromosome)
+        writers.open(chromosome)
     bad: list[Any] = []
-    done = convert_vcf(path, "x.vcf.gz", chromosome, store, quarantine=bad.append, **options)
-    store.finish()
+    done = convert_vcf(path, "x.vcf.gz", chromosome, writers, quarantine=bad.append, **options)
+    writers.finish()
     frames = []
-    for name, writer in store.chromosomes.items():
+    for name, writer in writers.chromosomes.items():
         alleles = pl.read_parquet(writer.paths["alleles"])
         details = pl.read_parquet(writer.paths["details"]).with_row_index("detail")
         assert alleles["detail"].n_unique() == len(details)
@@ -138,13 +139,14 @@ def convert(
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(records, st.integers(1, 12))
+@given(records, st.integers(1, 500), st.integers(1, 12))
 def test_records_become_what_the_rules_say(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], group: int
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], piece: int, group: int
 ) -> None:
     folder = tmp_path_factory.mktemp("convert")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "ROW_GROUP_RECORDS", group)
+        patch.setattr(pieces, "PIECE_BYTES", piece)
+        patch.setattr(store, "ROW_GROUP_ROWS", group)
         found, done, bad = convert(folder, text_of(rows))
     parser = InfoParser()
     parser.read_header(HEADER.splitlines())
@@ -157,6 +159,28 @@ def test_records_become_what_the_rules_say(
         other = parser.parse(row[4]).other
         counted += unknown_keys(other) if other else Counter()
     assert done.unknown == counted
+
+
+tokens = st.one_of(
+    st.integers(0, 10**11).map(lambda number: str(number).encode()),
+    st.binary(max_size=12).filter(lambda token: b"\t" not in token),
+    st.from_regex(rb"[0-9]{1,11}", fullmatch=True),
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(tokens, min_size=1, max_size=12), st.binary(max_size=9))
+def test_digits_are_read_wherever_they_stand(values: list[bytes], rest: bytes) -> None:
+    data = np.frombuffer(b"\t" * 8 + b"\t".join(values) + rest, np.uint8)
+    end = 8 + np.cumsum([len(token) + 1 for token in values]) - 1
+    begin = end - [len(token) for token in values]
+    numbers, valid = parse_digits(data, begin, end)
+    expected = [
+        int(token) if 0 < len(token) <= 10 and token.isascii() and token.isdigit() else None
+        for token in values
+    ]
+    found = zip(numbers.tolist(), valid.tolist(), strict=True)
+    assert [number if good else None for number, good in found] == expected
 
 
 @settings(max_examples=300)
@@ -203,7 +227,7 @@ def test_more_alts_than_can_be_numbered_are_set_aside(tmp_path: Path) -> None:
 
 def test_equal_keys_far_apart_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that comes late with the very key position that was written last."""
-    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 1)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1)
     rows: list[Record] = [
         (10, "rs1", "T", "A", "TSA=SNV"),
         (30, "rs2", "A", "C", "TSA=SNV"),
@@ -227,8 +251,8 @@ def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
 def test_a_file_that_is_not_in_order_is_sorted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 3)
-    monkeypatch.setattr("ensembl_annotations.fetch.store.ROW_GROUP_RECORDS", 4)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 100)
+    monkeypatch.setattr(store, "ROW_GROUP_ROWS", 4)
     draw = np.random.default_rng(1)
     rows: list[Record] = [
         (int(pos), f"rs{index + 1}", "AC", "A,ACC,GC", "TSA=indel")
@@ -246,7 +270,7 @@ def test_a_file_that_is_not_in_order_is_sorted(
 
 
 def test_contigs_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "ROW_GROUP_RECORDS", 4)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 120)
     rows: list[Record] = [(pos, f"rs{pos}", "A", "C", "TSA=SNV") for pos in range(1, 8)]
     text = text_of(rows, "1") + text_of(rows, "II") + text_of(rows[:1], "scaffold_3.1")
     found, _, _ = convert(tmp_path, text, "all")
@@ -270,7 +294,7 @@ def test_a_contig_that_comes_back_is_an_error(tmp_path: Path) -> None:
     st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"")), max_size=40),
     st.booleans(),
     st.lists(st.integers(1, 20), min_size=1, max_size=10),
-    st.integers(1, 9),
+    st.integers(1, 30),
 )
 def test_pieces_are_the_lines_however_they_are_read(
     lines: list[bytes], ended: bool, sizes: list[int], group: int
@@ -282,15 +306,17 @@ def test_pieces_are_the_lines_however_they_are_read(
         chunks.append(text[begin : begin + size])
         begin += size
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "ROW_GROUP_RECORDS", group)
+        patch.setattr(pieces, "PIECE_BYTES", group)
         cut = list(cut_pieces(b"", iter(chunks), 11, "x"))
     whole = text if not text or text.endswith(b"\n") else text + b"\n"
     assert b"".join(piece.data for piece in cut) == whole
+    # Up to the end of the line that holds the last of so many bytes.
+    for piece in cut[:-1]:
+        assert piece.data.rfind(b"\n", 0, -1) + 1 < group <= len(piece.data)
     counts = [piece.data.count(b"\n") for piece in cut]
-    assert all(count == group for count in counts[:-1])
-    assert all(0 < count <= group for count in counts)
-    first_lines = [11 + group * index for index in range(len(cut))]
-    assert [piece.first_line for piece in cut] == first_lines
+    assert [piece.first_line for piece in cut] == [
+        11 + sum(counts[:index]) for index in range(len(cut))
+    ]
 
 
 def test_a_line_is_not_too_long_only_where_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,20 @@ class Keys:
     code: npt.NDArray[np.uint32]
 
 
+def equal_spans(
+    text: npt.NDArray[np.uint8], spans: Spans, other_text: npt.NDArray[np.uint8], others: Spans
+) -> npt.NDArray[np.bool_]:
+    """Tell which slices of one buffer equal those of another."""
+    same: npt.NDArray[np.bool_] = spans.length == others.length
+    rows = np.flatnonzero(same)
+    length = spans.length[rows]
+    owner = np.repeat(rows, length)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
+    differs = text[spans.begin[owner] + place] != other_text[others.begin[owner] + place]
+    same[owner[differs]] = False
+    return same
+
+
 def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
     """Return the allele keys of many alleles at once; what `allele_key` does one by one.
 
@@ -229,7 +243,7 @@ def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
         (String) and ``code`` (UInt32). Where the ALT is not comparable, `start` is POS - 1,
         the alleles are empty and the code is `NOT_COMPARABLE`.
     """
-    text, (ref, alt) = _joined([alleles["ref"], alleles["alt"]])
+    text, (ref, alt) = joined_texts([alleles["ref"], alleles["alt"]])
     upper = upper_case(text)
     keys = key_spans(upper, ref, alt)
     return alleles.with_columns(
@@ -240,7 +254,7 @@ def with_allele_keys(alleles: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _joined(columns: Sequence[pl.Series]) -> tuple[npt.NDArray[np.uint8], list[Spans]]:
+def joined_texts(columns: Sequence[pl.Series]) -> tuple[npt.NDArray[np.uint8], list[Spans]]:
     """Return the texts of several columns as one buffer, and where each stands in it."""
     pieces, spans, begin = [], [], 0
     for column in columns:
@@ -280,56 +294,3 @@ def one_minus(frequency: str) -> str:
 def is_frequency(text: str) -> bool:
     """Tell whether `text` is a number from 0 to 1."""
     return bool(re.fullmatch(_NUMBER, text)) and 0 <= Decimal(text) <= 1
-
-
-def minor_allele_fits(ref: str, alts: Sequence[str], minor: str) -> tuple[bool, list[bool]]:
-    """Tell which alleles of a record, as published, its minor allele can be.
-
-    Returns
-    -------
-    tuple of (bool, list of bool)
-        Whether REF fits, and whether each ALT fits.
-
-    Notes
-    -----
-    Ensembl writes MA as the anchored REF where REF is the minor allele, and otherwise as the
-    ALT without the anchor base it shares with REF (``-`` when nothing is left). An anchor base
-    is there only where the alleles differ in length.
-    """
-    ref, alts, minor = ref.upper(), [alt.upper() for alt in alts], minor.upper()
-    anchored = any(len(alt) != len(ref) for alt in alts)
-
-    def published(alt: str) -> str:
-        if anchored and ref and alt[:1] == ref[:1]:
-            return alt[1:] or "-"
-        return alt
-
-    return minor == ref, [minor == published(alt) for alt in alts]
-
-
-def allele_frequencies(
-    ref: str, alts: Sequence[str], minor: str | None, frequency: str | None
-) -> list[str | None]:
-    """Return each ALT's frequency where the minor allele decides it, else None.
-
-    Parameters
-    ----------
-    ref, alts : str, sequence of str
-        The record's alleles as published.
-    minor, frequency : str or None
-        MA and MAF as published.
-
-    Notes
-    -----
-    Exactly one allele must fit MA. If it is an ALT, that ALT has MAF; if it is REF and there
-    is one ALT, that has 1 - MAF; in every other case nothing is known.
-    """
-    unknown: list[str | None] = [None] * len(alts)
-    if minor is None or frequency is None:
-        return unknown
-    ref_fits, alt_fits = minor_allele_fits(ref, alts, minor)
-    if ref_fits + sum(alt_fits) != 1:
-        return unknown
-    if ref_fits:
-        return [one_minus(frequency)] if len(alts) == 1 else unknown
-    return [frequency if fits else None for fits in alt_fits]

@@ -16,17 +16,21 @@ from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
 SAMPLE_SEC = 0.05
+# Where the system does not list a process's children, psutil reads every process to find them.
+_CHILDREN_EVERY = 10
 
 
 class ResourceMeter:
     """Measure wall time, processor time and peak memory of this process and its children.
 
     Use as a context manager. Memory is the sum of the resident sets, sampled every 50 ms, so a
-    shorter peak can be missed.
+    shorter peak can be missed; children are looked for every half second.
     """
 
     def __init__(self) -> None:
         self._process = psutil.Process()
+        self._children: list[psutil.Process] = []
+        self._num_samples = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak_bytes = 0
@@ -56,8 +60,11 @@ class ResourceMeter:
         return float(times.user + times.system + times.children_user + times.children_system)
 
     def _sample(self) -> None:
+        if self._num_samples % _CHILDREN_EVERY == 0:
+            self._children = self._process.children(recursive=True)
+        self._num_samples += 1
         total = 0
-        for process in [self._process, *self._process.children(recursive=True)]:
+        for process in [self._process, *self._children]:
             try:
                 total += process.memory_info().rss
             except psutil.Error:

@@ -13,8 +13,8 @@ import pyarrow as pa
 STORE_VERSION = 2
 """Version of the reference store's layout; a store of another version is not opened."""
 
-ROW_GROUP_RECORDS = 65_536
-"""Published records per row group."""
+ROW_GROUP_ROWS = 65_536
+"""Rows of a row group of the alleles file, about."""
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,33 @@ def scan_heads(data: bytes, num_tabs: int) -> Lines:
 
 def take_binary(data: bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
     """Return the slices of a buffer, which must not overlap and must ascend, as an array."""
+    return _slices_and_gaps(data, begin, end).take(arrow_int64(np.arange(len(begin)) * 2))
+
+
+def encode_slices(data: bytes, begin: Offsets, end: Offsets) -> tuple[Offsets, pa.Array]:
+    """Return for each slice the number of its content, and the contents in order of appearance.
+
+    Parameters
+    ----------
+    data, begin, end : bytes, int64 arrays
+        As of `take_binary`; the slices are not copied.
+
+    Returns
+    -------
+    tuple of (int64 array, LargeBinaryArray)
+    """
+    encoded = _slices_and_gaps(data, begin, end).dictionary_encode()
+    codes = np.frombuffer(encoded.indices.buffers()[1], np.int32, 2 * len(begin))
+    return codes[::2].astype(np.int64), encoded.dictionary
+
+
+def _slices_and_gaps(data: bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
+    """Return the slices, and after each, as a null, what stands between it and the next one."""
     offsets = np.empty(2 * len(begin) + 1, np.int64)
     offsets[0:-1:2], offsets[1::2], offsets[-1] = begin, end, len(data)
-    pieces = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    )
-    return pieces.take(arrow_int64(np.arange(len(begin)) * 2))
+    every_other = np.full(len(begin) // 4 + 1, 0b01010101, np.uint8)
+    buffers = [pa.py_buffer(every_other), pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
 
 
 def take_text(data: bytes, begin: Offsets, end: Offsets) -> pl.Series:
@@ -174,27 +195,35 @@ def parse_digits(
     """
     words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     length = end - begin
-    many = length > 8
+    valid = (length - 1).view(np.uint64) < 10
     # The last eight bytes of the number; of a shorter one, all of it, moved to the word's end.
-    place = np.where(many, end - 8, begin)
-    valid = (length > 0) & (length <= 10)
-    inside = valid & (place < len(words))
-    missing = np.where(inside, 8 - np.minimum(length, 8), 0).astype(np.uint64) * np.uint64(8)
-    digits = (words[np.where(inside, place, 0)] ^ _ASCII_ZEROS) << missing
+    place = np.maximum(begin, end - 8)
+    outside = np.flatnonzero((place >= len(words)) | (length < 1))
+    place[outside] = 0
+    missing = ((place + 8 - end) << 3).view(np.uint64)
+    missing[outside] = 0
+    digits = words[place]
+    digits ^= _ASCII_ZEROS
+    digits <<= missing
     valid &= ((digits | (digits + _UP_TO_NINE)) & _HIGH_BITS) == 0
-    digits = (digits * np.uint64(2561)) >> np.uint64(8)
-    digits = ((digits & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
-    digits = (digits & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)
-    numbers = (digits >> np.uint64(32)).astype(np.int64)
+    digits *= np.uint64(2561)
+    digits >>= np.uint64(8)
+    digits &= np.uint64(0x00FF00FF00FF00FF)
+    digits *= np.uint64(6553601)
+    digits >>= np.uint64(16)
+    digits &= np.uint64(0x0000FFFF0000FFFF)
+    digits *= np.uint64(42949672960001)
+    digits >>= np.uint64(32)
+    numbers = digits.view(np.int64)
     for place_value, distance in ((10**8, 9), (10**9, 10)):
         rows = np.flatnonzero(valid & (length >= distance))
-        digit = data[end[rows] - distance].astype(np.int64) - ord("0")
-        valid[rows] &= (digit >= 0) & (digit <= 9)
-        numbers[rows] += digit * place_value
-    for row in np.flatnonzero(valid & ~inside).tolist():
-        text = data[begin[row] : end[row]].tobytes()
-        valid[row] = text.isdigit()
-        numbers[row] = int(text) if text.isdigit() else 0
+        digit = data[end[rows] - distance] - np.uint8(ord("0"))
+        valid[rows] &= digit <= 9
+        numbers[rows] += digit.astype(np.int64) * place_value
+    for row in outside.tolist():
+        text = data[begin[row] : max(begin[row], end[row])].tobytes()
+        valid[row] = text.isdigit() and len(text) <= 10
+        numbers[row] = int(text) if valid[row] else 0
     return numbers, valid
 
 

@@ -7,7 +7,6 @@ through the general path of allele keys.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,7 +23,8 @@ import pyarrow as pa
 from ensembl_annotations.common.alleles import (
     Keys,
     Spans,
-    allele_frequencies,
+    equal_spans,
+    joined_texts,
     key_spans,
     one_minus,
     take_spans,
@@ -35,9 +35,9 @@ from ensembl_annotations.common.schema import UNNAMED_ENTRY
 from ensembl_annotations.common.text import (
     Lines,
     Offsets,
+    encode_slices,
     parse_digits,
     scan_lines,
-    take_binary,
     take_text,
 )
 from ensembl_annotations.fetch.info import InfoParser, parse_texts, unknown_keys
@@ -57,9 +57,10 @@ _BASE_CODE[list(b"ACGT")] = range(4)
 _ANY_CASE_CODE = _BASE_CODE.copy()
 _ANY_CASE_CODE[list(b"acgt")] = range(4)
 _COMMA, _DOT = ord(","), ord(".")
+_RS = int.from_bytes(b"rs", "little")
 _MOST_PLAIN_ALTS = 3
-# More do not make it faster: reading and writing are done by one thread.
-_MOST_CORES = 4
+# With more, memory grows, and time little: a third of the work, to read and write, is one thread's.
+_NUM_WORKERS = 2
 _MOST_ALTS = 2**20
 # Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
 _UNDECIDED, _IS_ALT, _IS_REF = range(3)
@@ -182,10 +183,9 @@ def convert_vcf(
     result = Conversion()
     parser = InfoParser()
     # One more than there are cores: what holds the interpreter leaves a core free for another.
-    workers = min(len(os.sched_getaffinity(0)), _MOST_CORES) + 1
     with (
         expanded_bytes(path, name, progress, sha256) as pieces,
-        ThreadPoolExecutor(workers, thread_name_prefix="convert") as pool,
+        ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix="convert") as pool,
     ):
         header, first = read_header(pieces, name)
         parser.read_header(header)
@@ -193,7 +193,7 @@ def convert_vcf(
         try:
             for piece in cut_pieces(first, pieces, len(header) + 1, name):
                 waiting.append(pool.submit(_convert, piece, chromosome, parser, sequence_of))
-                if len(waiting) > workers:
+                if len(waiting) > _NUM_WORKERS:
                     _take(waiting.popleft().result(), result, store, quarantine)
             while waiting:
                 _take(waiting.popleft().result(), result, store, quarantine)
@@ -350,11 +350,10 @@ def _parsed_info(
     begin, end = lines.bounds(_INFO, rows)
     data = np.frombuffer(lines.data, np.uint8)
     end = end - ((end > begin) & (data[end - 1] == ord("\r")))
-    encoded = take_binary(lines.data, begin, end).dictionary_encode()
-    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
-    texts = pl.from_arrow(encoded.dictionary.cast(pa.large_string()))
+    codes, distinct = encode_slices(lines.data, begin, end)
+    texts = pl.from_arrow(distinct.cast(pa.large_string()))
     assert isinstance(texts, pl.Series)
-    if not _says_nothing(lines, rows, _QUAL) or not _says_nothing(lines, rows, _FILTER):
+    if not _says_no_quality(lines, rows):
         whole = _with_quality(lines, rows, texts.gather(codes))
         texts = whole.unique(maintain_order=True)
         codes = texts.to_frame("text").with_row_index("code").join(
@@ -371,10 +370,11 @@ def _parsed_info(
     return codes, infos
 
 
-def _says_nothing(lines: Lines, rows: Offsets, column: int) -> bool:
-    begin, end = lines.bounds(column, rows)
-    data = np.frombuffer(lines.data, np.uint8)
-    return bool((end - begin == 1).all() and (data[begin] == _DOT).all())
+def _says_no_quality(lines: Lines, rows: Offsets) -> bool:
+    """Tell whether QUAL and FILTER are a dot in every row."""
+    words = np.ndarray((len(lines.data) - 3,), "<u4", lines.data, strides=(1,))
+    begin, _ = lines.bounds(_QUAL, rows)
+    return bool((words[begin] == int.from_bytes(b".\t.\t", "little")).all())
 
 
 def _with_quality(lines: Lines, rows: Offsets, info: pl.Series) -> pl.Series:
@@ -478,16 +478,16 @@ class _Alleles:
 
 def _rows(records: _Records, sequence: Bases | None) -> Rows:
     parts, plain = _plain_snvs(records)
-    spelled, texts = _spelled(records, np.flatnonzero(~plain), sequence)
+    others, number, spelling = _spelled(records, np.flatnonzero(~plain), sequence)
     num_plain = sum(len(part.record) for part in parts)
-    alleles = _Alleles.joined([*parts, spelled])
-    text = np.full(len(alleles.record), -1, np.int64)
-    text[num_plain:] = np.arange(len(spelled.record))
+    alleles = _Alleles.joined([*parts, others])
+    spelled = np.full(len(alleles.record), len(spelling) - 1, np.int64)
+    spelled[num_plain:] = number
     # Published order first, then by key: the sort is stable, so equal keys stay in that order.
     order = np.argsort(alleles.record * 2**20 + alleles.alt_index, kind="stable")
     key = alleles.start[order] * 2**32 + alleles.code[order]
     order = order[np.argsort(key, kind="stable")]
-    return _with_details(records, alleles.take(order), text[order], texts)
+    return _with_details(records, alleles.take(order), spelled[order], spelling)
 
 
 def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_]]:
@@ -530,8 +530,14 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
 
 def _spelled(
     records: _Records, rows: Offsets, sequence: Bases | None
-) -> tuple[_Alleles, pl.DataFrame]:
-    """Return all other alleles, and their spelling: ``ref, alt, offset, roll_left, roll_right``."""
+) -> tuple[_Alleles, Offsets, pl.DataFrame]:
+    """Return all other alleles, the number of each one's spelling, and the spellings.
+
+    Returns
+    -------
+    tuple of (_Alleles, int64 array, DataFrame)
+        The spellings: ``ref, alt, offset, roll_left, roll_right``, the last one of nulls.
+    """
     begin, end = records.ref[0][rows], records.alt[1][rows]
     # REF, a tab, and the ALTs of one record after the other.
     text = _gather_bytes(records.data, begin, end - begin)
@@ -546,30 +552,66 @@ def _spelled(
     ref_of = ref.some(record)
     keys = key_spans(upper, ref_of, alt)
     pos = records.pos[rows]
-    info = records.infos[records.info[rows]].select("ma", "maf")
     alts = take_spans(text, alt)
-    frame = info.with_columns(ref=refs, first=np.cumsum(num_alts) - num_alts, num_alts=num_alts)
-    minor_is_ref = frame.select(
-        pl.col("ma").str.to_uppercase().eq(pl.col("ref").str.to_uppercase()).fill_null(False)
-    ).to_series()
-    left, right = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
+    minor_is_ref, minor_is_alt = _minor_fits(records, rows, upper, ref, alt, record)
+    num_fits = minor_is_ref + np.bincount(record[minor_is_alt], minlength=len(rows))
+    decided = records.has_frequency[rows] & (num_fits == 1)
+    rule = np.where(minor_is_alt & decided[record], _IS_ALT, _UNDECIDED)
+    rule[(minor_is_ref & decided & (num_alts == 1))[record]] = _IS_REF
     alleles = _Alleles(
         record=rows[record],
         alt_index=alt_index,
         num_alts=num_alts[record],
         start=pos[record] - 1 + keys.offset,
         code=keys.code.astype(np.int64),
-        rule=_frequency_rules(frame, alts),
-        certain=((num_alts == 1) & ~minor_is_ref.to_numpy())[record],
+        rule=rule,
+        certain=((num_alts == 1) & ~minor_is_ref)[record],
     )
-    spelling = {
-        "ref": refs.gather(record),
-        "alt": alts,
-        "offset": pl.Series(keys.offset, dtype=pl.Int32),
-        "roll_left": left,
-        "roll_right": right,
-    }
-    return alleles, pl.DataFrame(spelling)
+    rolls = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
+    number, first = _distinct_spellings(text, ref_of, alt, rolls)
+    # One more, of nulls, for the alleles that are told by their code.
+    some = np.append(first, len(record))
+    nothing = pl.Series([None], dtype=pl.String)
+    roll = np.append(rolls, [[-1], [-1]], axis=1)[:, some]
+    spelling = pl.DataFrame(
+        {
+            "ref": refs.gather(record).extend(nothing).gather(some),
+            "alt": alts.extend(nothing).gather(some),
+            "offset": np.append(keys.offset, 0)[some].astype(np.int32),
+            "roll_left": roll[0],
+            "roll_right": roll[1],
+        }
+    )
+    return (
+        alleles,
+        number,
+        spelling.with_columns(
+            pl.when(pl.col(name) >= 0).then(name).alias(name)
+            for name in ("roll_left", "roll_right")
+        ),
+    )
+
+
+def _distinct_spellings(
+    text: npt.NDArray[np.uint8], ref: Spans, alt: Spans, rolls: npt.NDArray[np.int32]
+) -> tuple[Offsets, Offsets]:
+    """Return for each allele the number of its spelling, and where each spelling is first."""
+    count = len(ref.begin)
+    # REF, a tab, ALT, and what `rolls` says.
+    begin = np.stack(
+        [ref.begin, ref.begin + ref.length, alt.begin, np.arange(count) * 8 + len(text)]
+    )
+    length = np.stack([ref.length, np.ones(count, np.int64), alt.length, np.full(count, 8)])
+    joined = np.concatenate([text, np.ascontiguousarray(rolls.T).view(np.uint8).ravel()])
+    content = _gather_bytes(joined, begin.T.ravel(), length.T.ravel())
+    bounds = np.concatenate([[0], np.cumsum(length.sum(axis=0))])
+    whole = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), count, [None, pa.py_buffer(bounds), pa.py_buffer(content)]
+    )
+    number = whole.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    first = np.empty(number.max(initial=-1) + 1, np.int64)
+    first[number[::-1]] = np.arange(count)[::-1]
+    return number, first
 
 
 def _gather_bytes(
@@ -597,26 +639,47 @@ def _split_alts(text: npt.NDArray[np.uint8], begin: Offsets, end: Offsets) -> tu
     return record, Spans(first, last - first)
 
 
-def _frequency_rules(records: pl.DataFrame, alts: pl.Series) -> Offsets:
-    """Return the rule of every ALT.
+def _minor_fits(
+    records: _Records,
+    rows: Offsets,
+    text: npt.NDArray[np.uint8],
+    ref: Spans,
+    alt: Spans,
+    record: Offsets,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tell which REFs and which ALTs the record's minor allele can be.
 
     Parameters
     ----------
-    records : DataFrame
-        ``ref, ma, maf``, and where each record's ALTs are: ``first``, ``num_alts``.
-    alts : Series
-        The ALTs of all records, in order.
+    records, rows : _Records, int64 array
+        The records, and which of them.
+    text : uint8 array
+        Upper-case.
+    ref, alt : Spans
+        The REF of each of those, and all their ALTs, in `text`.
+    record : int64 array
+        Whose each ALT is.
+
+    Notes
+    -----
+    Ensembl writes MA as the anchored REF where REF is the minor allele, and otherwise as the ALT
+    without the anchor base it shares with REF (``-`` when nothing is left). An anchor base is
+    there only where the record's alleles differ in length.
     """
-    rules = np.full(len(alts), _UNDECIDED)
-    known = records.filter(pl.col("ma").is_not_null() & pl.col("maf").is_not_null())
-    texts = alts.to_list()
-    for ref, minor, first, count in known.select("ref", "ma", "first", "num_alts").iter_rows():
-        # A frequency that differs from its complement tells which of the two was given.
-        frequencies = allele_frequencies(ref, texts[first : first + count], minor, "0")
-        for index, found in enumerate(frequencies):
-            if found is not None:
-                rules[first + index] = _IS_ALT if found == "0" else _IS_REF
-    return rules
+    distinct, (spans,) = joined_texts([records.infos["ma"].fill_null("")])
+    minors, minor = upper_case(distinct), spans.some(records.info[rows])
+    has_minor = minor.length > 0
+    is_ref = has_minor & equal_spans(text, ref, minors, minor)
+    ref_of, minor_of = ref.some(record), minor.some(record)
+    anchored = np.zeros(len(rows), bool)
+    anchored[record[alt.length != ref_of.length]] = True
+    shared = anchored[record] & (alt.length > 0) & (ref_of.length > 0)
+    shared[shared] = text[alt.begin[shared]] == text[ref_of.begin[shared]]
+    rest = Spans(alt.begin + shared, alt.length - shared)
+    is_alt = has_minor[record] & equal_spans(text, rest, minors, minor_of)
+    empty = np.flatnonzero(shared & (rest.length == 0) & (minor_of.length == 1))
+    is_alt[empty] = minors[minor_of.begin[empty]] == ord("-")
+    return is_ref, is_alt
 
 
 def _rolls(
@@ -625,11 +688,13 @@ def _rolls(
     ref: Spans,
     begin: Offsets,
     sequence: Bases | None,
-) -> tuple[pl.Series, pl.Series]:
-    """Return how far insertions and deletions slide; null for others and where REF differs."""
+) -> npt.NDArray[np.int32]:
+    """Return how far insertions and deletions slide, left and right; -1 for others.
+
+    It is -1 where REF differs from the sequence, too.
+    """
     count = len(begin)
-    values = np.zeros((2, count), np.int32)
-    valid = np.zeros(count, bool)
+    values = np.full((2, count), -1, np.int32)
     if sequence is not None:
         one_sided = (keys.deleted.length == 0) != (keys.inserted.length == 0)
         rows = np.flatnonzero(one_sided)
@@ -641,14 +706,7 @@ def _rolls(
         )
         start = begin[rows] + keys.offset[rows]
         values[:, rows] = roll_indels(sequence, start, deleted.length, text, unit)
-        valid[rows] = True
-    left, right = (
-        pl.DataFrame({"roll": side, "valid": valid})
-        .select(pl.when("valid").then(pl.col("roll")))
-        .to_series()
-        for side in values
-    )
-    return left, right
+    return values
 
 
 def _count_differing(records: _Records, sequence: Bases) -> int:
@@ -668,84 +726,89 @@ def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:
     data = records.data
     begin, end = records.lines.bounds(_ID, records.rows)
     numbers, valid = parse_digits(data, begin + 2, end)
-    valid &= (data[begin] == ord("r")) & (data[begin + 1] == ord("s"))
-    valid &= (data[begin + 2] != ord("0")) & (numbers < 2**32)
-    return np.where(valid, numbers, 0).astype(np.uint32)
+    pairs = np.ndarray((len(data) - 1,), "<u2", data, strides=(1,))
+    valid &= (pairs[begin] == _RS) & (data[begin + 2] != ord("0")) & (numbers < 2**32)
+    numbers[~valid] = 0
+    return numbers.astype(np.uint32)
 
 
-def _with_details(records: _Records, alleles: _Alleles, text: Offsets, texts: pl.DataFrame) -> Rows:
-    """Put together rows and their details: a detail for each combination of values that occurs."""
+def _with_details(
+    records: _Records, alleles: _Alleles, spelled: Offsets, spelling: pl.DataFrame
+) -> Rows:
+    """Put together rows and their details: a detail for each combination of values that occurs.
+
+    Parameters
+    ----------
+    records : _Records
+    alleles : _Alleles
+    spelled : int64 array
+        Which row of `spelling` each allele has; the last one, of nulls, where it has none.
+    spelling : DataFrame
+        From `_spelled`.
+    """
     rs = _rs_numbers(records)[alleles.record]
-    info = records.info[alleles.record]
-    special = np.flatnonzero((text >= 0) | (rs == 0))
-    names = _names(records, alleles.record[special], rs[special] == 0)
-    number, spelling = _distinct(_gather(texts, text[special]).with_columns(name=names))
-    extra = np.zeros(len(text), np.int64)
-    extra[special] = number + 1
+    name, names = _names(records, alleles.record, rs == 0)
     variant = ((alleles.num_alts * 2**20 + alleles.alt_index) * 3 + alleles.rule) * 2
     variant_number, variants = _encode(variant + alleles.certain)
-    combined = (info * len(variants) + variant_number) * (len(spelling) + 1) + extra
+    combined = records.info[alleles.record] * len(variants)
+    combined += variant_number
+    combined *= len(spelling)
+    combined += spelled
+    combined *= len(names)
+    combined += name
     detail, keys = _encode(combined)
-    rest, extra_of = np.divmod(keys, len(spelling) + 1)
-    info_of, variant_of = np.divmod(rest, len(variants))
+    keys, name_of = np.divmod(keys, len(names))
+    keys, spelling_of = np.divmod(keys, len(spelling))
+    info_of, variant_of = np.divmod(keys, len(variants))
     flags = variants[variant_of]
     certain, flags = flags & 1, flags >> 1
     counts, rule = np.divmod(flags, 3)
-    details = records.infos[info_of].hstack(_gather(spelling, extra_of - 1))
-    details = details.with_columns(
-        alt_index=pl.Series(counts & (2**20 - 1), dtype=pl.Int32),
-        num_alts=pl.Series(counts >> 20, dtype=pl.Int32),
-        clin_certain=pl.Series(certain.astype(bool)),
-        offset=pl.col("offset").fill_null(0),
-        rule=pl.Series(rule, dtype=pl.Int8),
-    )
+    details = _gather(records.infos, info_of).hstack(_gather(spelling, spelling_of))
     return Rows(
         start=alleles.start,
         code=alleles.code,
         rs=rs,
         detail=detail,
-        details=_with_frequency(details),
+        details=details.with_columns(
+            name=names.gather(_row_numbers(name_of)),
+            alt_index=pl.Series(counts & (2**20 - 1), dtype=pl.Int32),
+            num_alts=pl.Series(counts >> 20, dtype=pl.Int32),
+            clin_certain=pl.Series(certain.astype(bool)),
+            af=_frequencies(details["maf"], rule),
+        ),
         last_pos=int(records.pos.max()),
     )
 
 
-def _names(records: _Records, record: Offsets, wanted: npt.NDArray[np.bool_]) -> pl.Series:
-    """Return the IDs of records where wanted, null elsewhere."""
+def _names(
+    records: _Records, record: Offsets, wanted: npt.NDArray[np.bool_]
+) -> tuple[Offsets, pl.Series]:
+    """Return the number of each allele's ID where wanted, and the IDs, the last one null."""
     distinct = np.unique(record[wanted])
     begin, end = records.lines.bounds(_ID, records.rows[distinct])
-    names = take_text(records.lines.data, begin, end).to_frame("name")
-    place = np.where(wanted, np.searchsorted(distinct, record), -1)
-    return _gather(names, place).to_series()
+    number = np.full(len(record), len(distinct), np.int64)
+    number[wanted] = np.searchsorted(distinct, record[wanted])
+    names = take_text(records.lines.data, begin, end)
+    return number, names.rename("name").extend(pl.Series([None], dtype=pl.String))
 
 
-def _with_frequency(details: pl.DataFrame) -> pl.DataFrame:
-    complement = details.filter(pl.col("rule") == _IS_REF)["maf"].unique().to_list()
-    rest = [_one_minus(text) for text in complement]
-    return details.with_columns(
-        af=pl.when(pl.col("rule") == _IS_ALT)
-        .then(pl.col("maf"))
-        .when(pl.col("rule") == _IS_REF)
-        .then(pl.col("maf").replace_strict(complement, rest, default=None, return_dtype=pl.String))
-    )
+def _frequencies(maf: pl.Series, rule: Offsets) -> pl.Series:
+    """Return the frequency of each detail's ALT, as text."""
+    rest = np.flatnonzero(rule == _IS_REF)
+    complement = [_one_minus(text) for text in maf.gather(_row_numbers(rest))]
+    own = pl.select(pl.when(pl.lit(pl.Series(rule == _IS_ALT))).then(maf)).to_series()
+    return own.scatter(rest, complement) if len(rest) else own
 
 
 _one_minus = lru_cache(1 << 16)(one_minus)
 
 
 def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:
-    """Return rows of a frame by number; nulls for -1."""
-    index = pl.Series(np.where(rows < 0, len(frame), rows), dtype=pl.UInt32)
-    return frame.select(pl.all().gather(index, null_on_oob=True))
+    return frame.select(pl.all().gather(_row_numbers(rows)))
 
 
-def _distinct(frame: pl.DataFrame) -> tuple[Offsets, pl.DataFrame]:
-    """Return for each row the number of its content, and the contents in order of appearance."""
-    contents = frame.unique(maintain_order=True)
-    numbered = contents.with_row_index("number")
-    number = frame.join(
-        numbered, on=frame.columns, how="left", nulls_equal=True, maintain_order="left"
-    )["number"]
-    return number.to_numpy().astype(np.int64), contents
+def _row_numbers(rows: Offsets) -> pl.Series:
+    return pl.Series(rows.astype(np.uint32))
 
 
 def _encode(values: Offsets) -> tuple[Offsets, Offsets]:

@@ -1,4 +1,4 @@
-"""Read a published VCF in pieces of a fixed number of records, in bounded memory."""
+"""Read a published VCF in pieces, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import numpy as np
 
 from ensembl_annotations.common.bgzf import GZIP_ERRORS, open_gzip
 from ensembl_annotations.common.errors import SourceError
-from ensembl_annotations.common.schema import ROW_GROUP_RECORDS
 
 READ_BYTES = 4 << 20
+PIECE_BYTES = 12 << 20
+"""Text that is converted at once, about: so much that what a call costs does not show."""
+
 MAX_LINE_BYTES = 64 << 20
 MAX_EXPANSION = 200
 """How many bytes a compressed byte may become; Ensembl's files expand six- to twelve-fold."""
@@ -162,7 +164,7 @@ def _split_header(data: bytes) -> tuple[list[str], bytes] | None:
 
 
 def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) -> Iterator[Piece]:
-    """Yield pieces of `ROW_GROUP_RECORDS` lines; how the bytes were read does not matter.
+    """Yield pieces of `PIECE_BYTES`, to the line's end; how the bytes were read does not matter.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) 
         Where a line is longer than any of Ensembl's can be.
     """
     waiting: list[bytes] = []
-    lines = open_bytes = 0
+    num_bytes = open_bytes = 0
 
     def chunks() -> Iterator[bytes]:
         if first:
@@ -178,25 +180,27 @@ def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) 
         yield from rest
 
     for chunk in chunks():
-        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord("\n")) + 1
-        begin = used = 0
-        while lines + len(ends) - used >= ROW_GROUP_RECORDS:
-            used += ROW_GROUP_RECORDS - lines
-            end = int(ends[used - 1])
+        begin = 0
+        while end := chunk.find(b"\n", begin + max(0, PIECE_BYTES - num_bytes - 1)) + 1:
             waiting.append(chunk[begin:end])
-            yield Piece(b"".join(waiting), first_line)
-            first_line += ROW_GROUP_RECORDS
-            waiting, lines, begin = [], 0, end
-        if begin < len(chunk):
-            waiting.append(chunk[begin:])
-            lines += len(ends) - used
-        open_bytes = len(chunk) - int(ends[-1]) if len(ends) else open_bytes + len(chunk)
+            data = b"".join(waiting)
+            yield Piece(data, first_line)
+            first_line += _count_lines(data)
+            waiting, num_bytes, begin = [], 0, end
+        waiting.append(chunk[begin:])
+        num_bytes += len(chunk) - begin
+        last = chunk.rfind(b"\n") + 1
+        open_bytes = len(chunk) - last if last else open_bytes + len(chunk)
         if open_bytes > MAX_LINE_BYTES:
             raise SourceError(
-                f"{name}, line {first_line + lines}: is longer than {MAX_LINE_BYTES >> 20} MiB; "
-                "expected a record.",
+                f"{name}, line {first_line + _count_lines(b''.join(waiting))}: is longer than "
+                f"{MAX_LINE_BYTES >> 20} MiB; expected a record.",
                 hint="The file is not one of Ensembl's; check the mirror.",
             )
     data = b"".join(waiting)
     if data:
         yield Piece(data if data.endswith(b"\n") else data + b"\n", first_line)
+
+
+def _count_lines(data: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))

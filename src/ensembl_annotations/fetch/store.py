@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ensembl_annotations.common.schema import (
     ALLELES_SCHEMA,
     DETAILS_SCHEMA,
     ROLES,
-    ROW_GROUP_RECORDS,
+    ROW_GROUP_ROWS,
     Column,
 )
 
@@ -97,7 +98,7 @@ def parquet_writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
 
 
 class ChromosomeWriter:
-    """Write the alleles file and the details file of one chromosome, a row group per piece.
+    """Write the alleles file and the details file of one chromosome, piece by piece.
 
     Notes
     -----
@@ -125,14 +126,20 @@ class ChromosomeWriter:
             waiting = self._waiting
             settled = int(np.searchsorted(waiting.start, waiting.last_pos - 1))
             if settled:
-                self._write(waiting.part(0, settled))
+                self._write(waiting, settled)
             if settled < len(waiting):
                 carried = waiting.part(settled, len(waiting))
         self._in_order = self._in_order and int(rows.start[0]) > self._written_to
         self._waiting = rows.behind(carried) if carried is not None else rows
 
-    def _write(self, rows: Rows) -> None:
-        self._written_to = int(rows.start[-1])
+    def _write(self, rows: Rows, count: int) -> None:
+        """Write the first `count` rows."""
+        self._written_to = int(rows.start[count - 1])
+        num_groups = max(1, round(count / ROW_GROUP_ROWS))
+        for begin, end in pairwise(count * index // num_groups for index in range(num_groups + 1)):
+            self._write_group(rows.part(begin, end))
+
+    def _write_group(self, rows: Rows) -> None:
         alleles = pa.table(
             {
                 "start": rows.start.astype(np.int32),
@@ -142,7 +149,11 @@ class ChromosomeWriter:
             },
             schema=ALLELES_SCHEMA,
         )
-        details = rows.details.select(DETAILS_SCHEMA.names).to_arrow().cast(DETAILS_SCHEMA)
+        details = (
+            rows.details.select(DETAILS_SCHEMA.names)
+            .to_arrow(compat_level=pl.CompatLevel.newest())
+            .cast(DETAILS_SCHEMA)
+        )
         self._num_details += len(details)
         for role, table in (("alleles", alleles), ("details", details)):
             self._writers[role].write_table(table, row_group_size=len(table))
@@ -150,7 +161,7 @@ class ChromosomeWriter:
     def finish(self) -> None:
         """Write what waits and close the files."""
         if self._waiting is not None:
-            self._write(self._waiting)
+            self._write(self._waiting, len(self._waiting))
         self.abandon()
         if not self._in_order:
             self._sort()
@@ -173,8 +184,7 @@ class ChromosomeWriter:
             role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
         }
         self._num_details = 0
-        for begin in range(0, len(whole), ROW_GROUP_RECORDS):
-            self._write(whole.part(begin, min(begin + ROW_GROUP_RECORDS, len(whole))))
+        self._write(whole, len(whole))
         self.abandon()
 
 
