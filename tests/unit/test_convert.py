@@ -25,6 +25,7 @@ from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.published import as_published
 from ensembl_annotations.common.schema import DETAILS_SCHEMA
 from ensembl_annotations.common.text import parse_digits
+from ensembl_annotations.fetch import convert as fetch_convert
 from ensembl_annotations.fetch import pieces, store
 from ensembl_annotations.fetch.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.info import Info, InfoParser, parse_texts, unknown_keys
@@ -139,14 +140,15 @@ def convert(
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(records, st.integers(1, 500), st.integers(1, 12))
+@given(records, st.integers(1, 500), st.integers(1, 12), st.sampled_from([1, 100, 2**63]))
 def test_records_become_what_the_rules_say(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], piece: int, group: int
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Record], piece: int, group: int, most: int
 ) -> None:
     folder = tmp_path_factory.mktemp("convert")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "PIECE_BYTES", piece)
         patch.setattr(store, "ROW_GROUP_ROWS", group)
+        patch.setattr(fetch_convert, "_MOST_COMBINED", most)
         found, done, bad = convert(folder, text_of(rows))
     parser = InfoParser()
     parser.read_header(HEADER.splitlines())

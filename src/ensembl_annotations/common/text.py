@@ -5,7 +5,7 @@ Bytes stay bytes. What has to be text (alleles, names) is decoded, the rest neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ class Lines:
     first_separator: Offsets
     counts: Offsets | None = None
     _width: int | None = None
+    _columns: Offsets = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -60,9 +61,8 @@ class Lines:
         if rows is None or len(rows) == len(self):
             width = len(self.separators) // max(len(self), 1)
             if len(self.separators) == width * len(self) and self._is_uniform(width):
-                table = self.separators.reshape(len(self), width)
-                end = table[:, column]
-                return (self.begin if column == 0 else table[:, column - 1] + 1), end
+                end = self._columns[column]
+                return (self.begin if column == 0 else self._columns[column - 1] + 1), end
         first = self.first_separator if rows is None else self.first_separator[rows]
         line_begin = self.begin if rows is None else self.begin[rows]
         end = self.separators[first + column]
@@ -74,6 +74,9 @@ class Lines:
         if self._width is None:
             uniform = bool((self.first_separator == width * np.arange(len(self))).all())
             self._width = width if uniform else 0
+            if uniform:
+                table = self.separators.reshape(len(self), width)
+                self._columns = np.ascontiguousarray(table.T)
         return self._width == width
 
 
@@ -216,10 +219,12 @@ def parse_digits(
     digits >>= np.uint64(32)
     numbers = digits.view(np.int64)
     for place_value, distance in ((10**8, 9), (10**9, 10)):
-        rows = np.flatnonzero(valid & (length >= distance))
-        digit = data[end[rows] - distance] - np.uint8(ord("0"))
-        valid[rows] &= digit <= 9
-        numbers[rows] += digit.astype(np.int64) * place_value
+        has_digit = length >= distance
+        if has_digit.any():
+            digit = data[np.maximum(end - distance, 0)] - np.uint8(ord("0"))
+            digit *= has_digit
+            valid &= digit <= 9
+            numbers += digit * np.int64(place_value)
     for row in outside.tolist():
         text = data[begin[row] : max(begin[row], end[row])].tobytes()
         valid[row] = text.isdigit() and len(text) <= 10

@@ -62,6 +62,7 @@ _MOST_PLAIN_ALTS = 3
 # With more, memory grows, and time little: a third of the work, to read and write, is one thread's.
 _NUM_WORKERS = 2
 _MOST_ALTS = 2**20
+_MOST_COMBINED = 2**63
 # Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
 _UNDECIDED, _IS_ALT, _IS_REF = range(3)
 
@@ -444,50 +445,46 @@ def _minor_codes(infos: pl.DataFrame) -> npt.NDArray[np.uint8]:
 
 @dataclass
 class _Alleles:
-    """Alleles of records, as arrays of one length.
+    """Alleles of records, as int64 arrays of one length.
 
     Attributes
     ----------
-    record, alt_index, num_alts, start, code : int64 arrays
-        Which record, which of its ALTs, and the key.
-    rule : int64 array
-        Whose frequency MAF is.
-    certain : bool array
-        Whether clinical terms are certain to be this ALT's.
+    place : array
+        Which record, and which of its ALTs: record * 2^20 + index.
+    key : array
+        start * 2^32 + code.
+    variant : array
+        From `_variants`.
+    spelled : array
+        Which spelling it has; 0, the one of nulls, where `code` tells REF and ALT.
     """
 
-    record: Offsets
-    alt_index: Offsets
-    num_alts: Offsets
-    start: Offsets
-    code: Offsets
-    rule: Offsets
-    certain: npt.NDArray[np.bool_]
+    place: Offsets
+    key: Offsets
+    variant: Offsets
+    spelled: Offsets
 
-    @staticmethod
-    def joined(parts: list[_Alleles]) -> _Alleles:
-        names = _Alleles.__dataclass_fields__
-        return _Alleles(
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        )
 
-    def take(self, order: Offsets) -> _Alleles:
-        names = _Alleles.__dataclass_fields__
-        return _Alleles(**{name: getattr(self, name)[order] for name in names})
+def _variants(
+    num_alts: Offsets, alt_index: Offsets, rule: Offsets, certain: npt.NDArray[np.bool_]
+) -> Offsets:
+    """Put together in one number: ALTs of the record, index of this one, rule, certain or not."""
+    return ((num_alts * _MOST_ALTS + alt_index) * 3 + rule) * 2 + certain
 
 
 def _rows(records: _Records, sequence: Bases | None) -> Rows:
     parts, plain = _plain_snvs(records)
-    others, number, spelling = _spelled(records, np.flatnonzero(~plain), sequence)
-    num_plain = sum(len(part.record) for part in parts)
-    alleles = _Alleles.joined([*parts, others])
-    spelled = np.full(len(alleles.record), len(spelling) - 1, np.int64)
-    spelled[num_plain:] = number
+    others, spelling = _spelled(records, np.flatnonzero(~plain), sequence)
+    parts.append(others)
+    place, key, variant, spelled = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("place", "key", "variant", "spelled")
+    )
     # Published order first, then by key: the sort is stable, so equal keys stay in that order.
-    order = np.argsort(alleles.record * 2**20 + alleles.alt_index, kind="stable")
-    key = alleles.start[order] * 2**32 + alleles.code[order]
-    order = order[np.argsort(key, kind="stable")]
-    return _with_details(records, alleles.take(order), spelled[order], spelling)
+    order = np.argsort(place, kind="stable")
+    order = order[np.argsort(key[order], kind="stable")]
+    alleles = _Alleles(place[order], key[order], variant[order], spelled[order])
+    return _with_details(records, alleles, spelling)
 
 
 def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_]]:
@@ -514,15 +511,13 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
         if count == 1:
             rule[decided & (minor == refs)] = _IS_REF
             certain[:, 0] = minor != refs
+        index = np.arange(count)
         parts.append(
             _Alleles(
-                record=np.repeat(rows, count),
-                alt_index=np.tile(np.arange(count), len(rows)),
-                num_alts=np.full(alts.size, count),
-                start=np.repeat(start[rows], count),
-                code=(refs[:, None] * 4 + alts).ravel(),
-                rule=rule.ravel(),
-                certain=certain.ravel(),
+                place=(rows[:, None] * _MOST_ALTS + index).ravel(),
+                key=((start[rows] * 2**32 + refs * 4)[:, None] + alts).ravel(),
+                variant=_variants(np.array(count), index, rule, certain).ravel(),
+                spelled=np.zeros(alts.size, np.int64),
             )
         )
     return parts, plain
@@ -530,13 +525,13 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
 
 def _spelled(
     records: _Records, rows: Offsets, sequence: Bases | None
-) -> tuple[_Alleles, Offsets, pl.DataFrame]:
-    """Return all other alleles, the number of each one's spelling, and the spellings.
+) -> tuple[_Alleles, pl.DataFrame]:
+    """Return all other alleles, and the spellings.
 
     Returns
     -------
-    tuple of (_Alleles, int64 array, DataFrame)
-        The spellings: ``ref, alt, offset, roll_left, roll_right``, the last one of nulls.
+    tuple of (_Alleles, DataFrame)
+        The spellings: ``ref, alt, offset, roll_left, roll_right``, the first one of nulls.
     """
     begin, end = records.ref[0][rows], records.alt[1][rows]
     # REF, a tab, and the ALTs of one record after the other.
@@ -558,38 +553,29 @@ def _spelled(
     decided = records.has_frequency[rows] & (num_fits == 1)
     rule = np.where(minor_is_alt & decided[record], _IS_ALT, _UNDECIDED)
     rule[(minor_is_ref & decided & (num_alts == 1))[record]] = _IS_REF
-    alleles = _Alleles(
-        record=rows[record],
-        alt_index=alt_index,
-        num_alts=num_alts[record],
-        start=pos[record] - 1 + keys.offset,
-        code=keys.code.astype(np.int64),
-        rule=rule,
-        certain=((num_alts == 1) & ~minor_is_ref)[record],
-    )
     rolls = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
-    number, first = _distinct_spellings(text, ref_of, alt, rolls)
-    # One more, of nulls, for the alleles that are told by their code.
-    some = np.append(first, len(record))
-    nothing = pl.Series([None], dtype=pl.String)
-    roll = np.append(rolls, [[-1], [-1]], axis=1)[:, some]
+    number, some = _distinct_spellings(text, ref_of, alt, rolls)
+    alleles = _Alleles(
+        place=rows[record] * _MOST_ALTS + alt_index,
+        key=(pos[record] - 1 + keys.offset) * 2**32 + keys.code,
+        variant=_variants(
+            num_alts[record], alt_index, rule, ((num_alts == 1) & ~minor_is_ref)[record]
+        ),
+        spelled=number + 1,
+    )
     spelling = pl.DataFrame(
         {
-            "ref": refs.gather(record).extend(nothing).gather(some),
-            "alt": alts.extend(nothing).gather(some),
-            "offset": np.append(keys.offset, 0)[some].astype(np.int32),
-            "roll_left": roll[0],
-            "roll_right": roll[1],
+            "ref": refs.gather(record[some]),
+            "alt": alts.gather(some),
+            "offset": keys.offset[some].astype(np.int32),
+            "roll_left": rolls[0, some],
+            "roll_right": rolls[1, some],
         }
+    ).with_columns(
+        pl.when(pl.col(name) >= 0).then(name).alias(name) for name in ("roll_left", "roll_right")
     )
-    return (
-        alleles,
-        number,
-        spelling.with_columns(
-            pl.when(pl.col(name) >= 0).then(name).alias(name)
-            for name in ("roll_left", "roll_right")
-        ),
-    )
+    nothing = {name: [0] if name == "offset" else [None] for name in spelling.columns}
+    return alleles, pl.concat([pl.DataFrame(nothing, spelling.schema), spelling])
 
 
 def _distinct_spellings(
@@ -609,9 +595,7 @@ def _distinct_spellings(
         pa.large_binary(), count, [None, pa.py_buffer(bounds), pa.py_buffer(content)]
     )
     number = whole.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    first = np.empty(number.max(initial=-1) + 1, np.int64)
-    first[number[::-1]] = np.arange(count)[::-1]
-    return number, first
+    return number, _first_places(number, int(number.max(initial=-1)) + 1)
 
 
 def _gather_bytes(
@@ -732,47 +716,48 @@ def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:
     return numbers.astype(np.uint32)
 
 
-def _with_details(
-    records: _Records, alleles: _Alleles, spelled: Offsets, spelling: pl.DataFrame
-) -> Rows:
+def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) -> Rows:
     """Put together rows and their details: a detail for each combination of values that occurs.
 
     Parameters
     ----------
     records : _Records
     alleles : _Alleles
-    spelled : int64 array
-        Which row of `spelling` each allele has; the last one, of nulls, where it has none.
+        In the order of the rows.
     spelling : DataFrame
         From `_spelled`.
     """
-    rs = _rs_numbers(records)[alleles.record]
-    name, names = _names(records, alleles.record, rs == 0)
-    variant = ((alleles.num_alts * 2**20 + alleles.alt_index) * 3 + alleles.rule) * 2
-    variant_number, variants = _encode(variant + alleles.certain)
-    combined = records.info[alleles.record] * len(variants)
-    combined += variant_number
-    combined *= len(spelling)
-    combined += spelled
-    combined *= len(names)
-    combined += name
-    detail, keys = _encode(combined)
-    keys, name_of = np.divmod(keys, len(names))
-    keys, spelling_of = np.divmod(keys, len(spelling))
-    info_of, variant_of = np.divmod(keys, len(variants))
-    flags = variants[variant_of]
+    record = alleles.place // _MOST_ALTS
+    rs = _rs_numbers(records)[record]
+    name, names = _names(records, record, rs == 0)
+    info = records.info[record]
+    variant, variants = _encode(alleles.variant)
+    combined, num_combined = info, len(records.infos)
+    for values, count in (
+        (variant, len(variants)),
+        (alleles.spelled, len(spelling)),
+        (name, len(names)),
+    ):
+        if num_combined * count > _MOST_COMBINED:
+            combined, found = _encode(combined)
+            num_combined = len(found)
+        combined = combined * count + values
+        num_combined *= count
+    detail, found = _encode(combined)
+    first = _first_places(detail, len(found))
+    flags = alleles.variant[first]
     certain, flags = flags & 1, flags >> 1
     counts, rule = np.divmod(flags, 3)
-    details = _gather(records.infos, info_of).hstack(_gather(spelling, spelling_of))
+    details = _gather(records.infos, info[first]).hstack(_gather(spelling, alleles.spelled[first]))
     return Rows(
-        start=alleles.start,
-        code=alleles.code,
+        start=alleles.key >> 32,
+        code=alleles.key & (2**32 - 1),
         rs=rs,
         detail=detail,
         details=details.with_columns(
-            name=names.gather(_row_numbers(name_of)),
-            alt_index=pl.Series(counts & (2**20 - 1), dtype=pl.Int32),
-            num_alts=pl.Series(counts >> 20, dtype=pl.Int32),
+            name=names.gather(_row_numbers(name[first])),
+            alt_index=pl.Series(counts % _MOST_ALTS, dtype=pl.Int32),
+            num_alts=pl.Series(counts // _MOST_ALTS, dtype=pl.Int32),
             clin_certain=pl.Series(certain.astype(bool)),
             af=_frequencies(details["maf"], rule),
         ),
@@ -809,6 +794,13 @@ def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:
 
 def _row_numbers(rows: Offsets) -> pl.Series:
     return pl.Series(rows.astype(np.uint32))
+
+
+def _first_places(numbers: Offsets, count: int) -> Offsets:
+    """Return where each number from 0 on stands first."""
+    places = np.empty(count, np.int64)
+    places[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    return places
 
 
 def _encode(values: Offsets) -> tuple[Offsets, Offsets]:
