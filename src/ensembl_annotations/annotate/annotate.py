@@ -292,7 +292,9 @@ def _job(
     job = _Job(reader, reference, Contigs(reference, reader.header, requested), overwrite)
     if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
         compared = (
-            compare_bases(job.alleles(job.batch(piece)), reference) for piece in reader.look_ahead()
+            counts
+            for piece in reader.look_ahead()
+            for counts in compare_bases(job.alleles(job.batch(piece)), reference)
         )
         check_bases(compared, store.assembly, assembly, vcf, log)
     return job

@@ -113,7 +113,7 @@ def check_bases(
     Parameters
     ----------
     comparisons : iterable of (int, int)
-        Per batch: how many co-located REFs were compared, and how many agree.
+        Of some SNVs at a time: how many co-located REFs were compared, and how many agree.
     assembly, claimed, path, log
         As in `check_header`; `log` gets what the user should know.
 

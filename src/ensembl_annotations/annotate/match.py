@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -376,26 +376,30 @@ def _explain(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def compare_bases(alleles: pl.DataFrame, reference: Reference) -> tuple[int, int]:
-    """Count how many one-base REFs of SNVs have a co-located one-base REF, and how many agree."""
+def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[tuple[int, int]]:
+    """Count how many one-base REFs of SNVs have a co-located one-base REF, and how many agree.
+
+    Yields
+    ------
+    tuple of (int, int)
+        Of a thousand SNVs at a time, since few are needed.
+    """
     wanted = alleles.filter(
         pl.col("reason").is_null()
         & (pl.col("code") < NOT_COMPARABLE)
         & (pl.col("ref").str.len_bytes() == 1)
     ).unique("row", keep="first", maintain_order=True)
-    compared = agreeing = 0
     for contig in wanted["lookup"].unique(maintain_order=True).to_list():
         queries = wanted.filter(pl.col("lookup") == contig).select(
             ref=pl.col("ref").str.to_uppercase(), start=pl.col("pos") - 1 + pl.col("shift")
         )
-        rows = reference.rows(contig, Wanted.of(queries["start"]))
-        bases = rows.filter(
-            pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
-        ).unique(["start", "ref"], maintain_order=True)
-        pairs = queries.join(bases.select("start", found="ref"), on="start")
-        compared += len(pairs)
-        agreeing += int((pairs["ref"] == pairs["found"]).sum())
-    return compared, agreeing
+        for some in queries.iter_slices(1000):
+            rows = reference.rows(contig, Wanted.of(some["start"]))
+            bases = rows.filter(
+                pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
+            ).unique(["start", "ref"], maintain_order=True)
+            pairs = some.join(bases.select("start", found="ref"), on="start")
+            yield len(pairs), int((pairs["ref"] == pairs["found"]).sum())
 
 
 def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,7 +125,8 @@ class _Table:
     def read(self, group: int, columns: list[str] | None = None) -> pa.Table:
         """Return a row group, its texts dictionary-encoded."""
         with self.explained():
-            table = self._file.read_row_group(group, columns)
+            # Pieces are worked on in parallel; threads for the columns of one cost more than they give.
+            table = self._file.read_row_group(group, columns, use_threads=False)
             if len(table) != self.rows[group]:
                 raise ValueError("rows are missing")
             return table
@@ -226,8 +229,8 @@ class _Chromosome:
         offsets = [self._details.read(group, ["offset"])["offset"] for group in groups]
         return np.array([pc.max(column).as_py() or 0 for column in offsets], np.int64)
 
-    def rows(self, wanted: Wanted) -> Iterator[pa.Table]:
-        """Yield the rows that are wanted: alleles and their details.
+    def rows(self, wanted: Wanted, pool: Executor) -> list[pa.Table]:
+        """Return the rows that are wanted: alleles and their details, by row group.
 
         Notes
         -----
@@ -241,12 +244,14 @@ class _Chromosome:
         placed = np.zeros(len(low), bool)
         if len(wanted.positions):
             placed = _any_within(wanted.positions - 1, low - self._largest_offset, high)
-        for group in np.flatnonzero(touched | slid | placed).tolist():
-            table = self._read(group, wanted, slid=slid[group], placed=placed[group])
-            if len(table):
-                yield table
+        groups = np.flatnonzero(touched | slid | placed)
+        tables = pool.map(
+            lambda group: self._read(group, wanted, bool(slid[group]), bool(placed[group])),
+            groups.tolist(),
+        )
+        return [table for table in tables if len(table)]
 
-    def _read(self, group: int, wanted: Wanted, *, slid: bool, placed: bool) -> pa.Table:
+    def _read(self, group: int, wanted: Wanted, slid: bool, placed: bool) -> pa.Table:
         alleles = self._alleles.table.read(group)
         with self._alleles.table.explained():
             start = alleles["start"].to_numpy()
@@ -330,6 +335,8 @@ class Reference:
         self._chromosomes: dict[str, _Chromosome | None] = {}
         self._sequences: dict[str, _Sequence | None] = {}
         self._lock = threading.Lock()
+        # An exome is one piece, and touches half the row groups of a genome.
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="reference")
 
     def has(self, chromosome: str) -> bool:
         """Tell whether the store describes a file of this chromosome."""
@@ -368,7 +375,7 @@ class Reference:
             The columns `PUBLISHED`, in the store's order.
         """
         found = self._chromosome(chromosome)
-        tables = [] if found is None else list(found.rows(wanted))
+        tables = [] if found is None else found.rows(wanted, self._pool)
         if not tables:
             return no_published()
         rows = pl.from_arrow(pa.concat_tables(tables))
