@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -241,10 +242,40 @@ def test_equal_keys_far_apart_are_sorted(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
     rows: list[Record] = [(pos, f"rs{pos}", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(1, 500)]
+    rows += [(pos, "CM1", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(500, 900)]
+    rows += [(pos, f"rs{pos}", "AC", "A", "dbSNP_156;TSA=SNV") for pos in range(900, 1000)]
     convert(tmp_path, text_of(rows))
     details = pl.read_parquet(tmp_path / "s-chr21.details.parquet")
-    assert len(details) == 1
+    assert details["name"].to_list() == [None, "CM1", None]
     assert details.columns == DETAILS_SCHEMA.names
+
+
+@pytest.mark.parametrize("rest", ["\t\t\t", ".\t\t\t", "\t.\t\t", "\t\t.\t", ".\t.\t"])
+def test_empty_columns_at_the_end_of_a_file(rest: str, tmp_path: Path) -> None:
+    fields = rest.split("\t")[-3:]
+    for end in ("", "\n"):
+        text = "21\t5\trs1\tA\tC\t" + "\t".join(fields) + end
+        found, done, bad = convert(tmp_path, text)
+        assert (len(found), done.num_records, bad) == (1, 1, [])
+        parts = [
+            f"{name}={value}"
+            for name, value in zip(("QUAL", "FILTER"), fields, strict=False)
+            if value != "."
+        ]
+        assert found["other"].to_list() == [";".join(parts) or None]
+
+
+def test_a_long_ref_with_many_alts_is_not_copied(tmp_path: Path) -> None:
+    ref = "A" + "CG" * 20_000
+    alts = ",".join("A" + "T" * count for count in range(300))
+    rows: list[Record] = [(5, "rs5", ref, alts, "TSA=indel")]
+    tracemalloc.start()
+    found, _, _ = convert(tmp_path, text_of(rows))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["ref"].unique().to_list() == [ref]
+    # Numpy's arrays are traced; 300 copies would take 12 MB, and their indices 16 times that.
+    assert peak < 40_000_000
 
 
 # --- Order and contigs ---------------------------------------------------------------------------

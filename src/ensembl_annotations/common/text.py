@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 Offsets = npt.NDArray[np.int64]
+Bytes = bytes | npt.NDArray[np.uint8]
 
 _TAB, _NEWLINE = 9, 10
 _STEP = 1 << 18
@@ -130,17 +131,17 @@ def scan_heads(data: bytes, num_tabs: int) -> Lines:
     return Lines(data, begin, end, np.array(separators, np.int64), first, counts)
 
 
-def take_binary(data: bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
+def take_binary(data: Bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
     """Return the slices of a buffer, which must not overlap and must ascend, as an array."""
     return _slices_and_gaps(data, begin, end).take(arrow_int64(np.arange(len(begin)) * 2))
 
 
-def encode_slices(data: bytes, begin: Offsets, end: Offsets) -> tuple[Offsets, pa.Array]:
+def encode_slices(data: Bytes, begin: Offsets, end: Offsets) -> tuple[Offsets, pa.Array]:
     """Return for each slice the number of its content, and the contents in order of appearance.
 
     Parameters
     ----------
-    data, begin, end : bytes, int64 arrays
+    data, begin, end : bytes or uint8 array, int64 arrays
         As of `take_binary`; the slices are not copied.
 
     Returns
@@ -152,7 +153,7 @@ def encode_slices(data: bytes, begin: Offsets, end: Offsets) -> tuple[Offsets, p
     return codes[::2].astype(np.int64), encoded.dictionary
 
 
-def _slices_and_gaps(data: bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
+def _slices_and_gaps(data: Bytes, begin: Offsets, end: Offsets) -> pa.LargeBinaryArray:
     """Return the slices, and after each, as a null, what stands between it and the next one."""
     offsets = np.empty(2 * len(begin) + 1, np.int64)
     offsets[0:-1:2], offsets[1::2], offsets[-1] = begin, end, len(data)

@@ -375,6 +375,9 @@ def _says_no_quality(lines: Lines, rows: Offsets) -> bool:
     """Tell whether QUAL and FILTER are a dot in every row."""
     words = np.ndarray((len(lines.data) - 3,), "<u4", lines.data, strides=(1,))
     begin, _ = lines.bounds(_QUAL, rows)
+    # With both and INFO empty, the last line of a piece ends before a word does.
+    if not len(begin) or begin[-1] >= len(words):
+        return False
     return bool((words[begin] == int.from_bytes(b".\t.\t", "little")).all())
 
 
@@ -554,7 +557,7 @@ def _spelled(
     rule = np.where(minor_is_alt & decided[record], _IS_ALT, _UNDECIDED)
     rule[(minor_is_ref & decided & (num_alts == 1))[record]] = _IS_REF
     rolls = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
-    number, some = _distinct_spellings(text, ref_of, alt, rolls)
+    number, some = _distinct_spellings(text, ref, alt, record, rolls)
     alleles = _Alleles(
         place=rows[record] * _MOST_ALTS + alt_index,
         key=(pos[record] - 1 + keys.offset) * 2**32 + keys.code,
@@ -579,23 +582,23 @@ def _spelled(
 
 
 def _distinct_spellings(
-    text: npt.NDArray[np.uint8], ref: Spans, alt: Spans, rolls: npt.NDArray[np.int32]
+    text: npt.NDArray[np.uint8],
+    ref: Spans,
+    alt: Spans,
+    record: Offsets,
+    rolls: npt.NDArray[np.int32],
 ) -> tuple[Offsets, Offsets]:
     """Return for each allele the number of its spelling, and where each spelling is first."""
-    count = len(ref.begin)
-    # REF, a tab, ALT, and what `rolls` says.
-    begin = np.stack(
-        [ref.begin, ref.begin + ref.length, alt.begin, np.arange(count) * 8 + len(text)]
+    ref_number, refs = encode_slices(text, ref.begin, ref.begin + ref.length)
+    alt_number, alts = encode_slices(text, alt.begin, alt.begin + alt.length)
+    number, found = _encode(
+        _combined(
+            (ref_number[record], len(refs)),
+            (alt_number, len(alts)),
+            *((side + 1, int(side.max(initial=-1)) + 2) for side in rolls.astype(np.int64)),
+        )
     )
-    length = np.stack([ref.length, np.ones(count, np.int64), alt.length, np.full(count, 8)])
-    joined = np.concatenate([text, np.ascontiguousarray(rolls.T).view(np.uint8).ravel()])
-    content = _gather_bytes(joined, begin.T.ravel(), length.T.ravel())
-    bounds = np.concatenate([[0], np.cumsum(length.sum(axis=0))])
-    whole = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), count, [None, pa.py_buffer(bounds), pa.py_buffer(content)]
-    )
-    number = whole.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return number, _first_places(number, int(number.max(initial=-1)) + 1)
+    return number, _first_places(number, len(found))
 
 
 def _gather_bytes(
@@ -732,18 +735,14 @@ def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) 
     name, names = _names(records, record, rs == 0)
     info = records.info[record]
     variant, variants = _encode(alleles.variant)
-    combined, num_combined = info, len(records.infos)
-    for values, count in (
-        (variant, len(variants)),
-        (alleles.spelled, len(spelling)),
-        (name, len(names)),
-    ):
-        if num_combined * count > _MOST_COMBINED:
-            combined, found = _encode(combined)
-            num_combined = len(found)
-        combined = combined * count + values
-        num_combined *= count
-    detail, found = _encode(combined)
+    detail, found = _encode(
+        _combined(
+            (info, len(records.infos)),
+            (variant, len(variants)),
+            (alleles.spelled, len(spelling)),
+            (name, len(names)),
+        )
+    )
     first = _first_places(detail, len(found))
     flags = alleles.variant[first]
     certain, flags = flags & 1, flags >> 1
@@ -771,10 +770,11 @@ def _names(
     """Return the number of each allele's ID where wanted, and the IDs, the last one null."""
     distinct = np.unique(record[wanted])
     begin, end = records.lines.bounds(_ID, records.rows[distinct])
-    number = np.full(len(record), len(distinct), np.int64)
-    number[wanted] = np.searchsorted(distinct, record[wanted])
-    names = take_text(records.lines.data, begin, end)
-    return number, names.rename("name").extend(pl.Series([None], dtype=pl.String))
+    codes, names = encode_slices(records.lines.data, begin, end)
+    number = np.full(len(record), len(names), np.int64)
+    number[wanted] = codes[np.searchsorted(distinct, record[wanted])]
+    texts = pl.Series("name", names.cast(pa.large_string()), dtype=pl.String)
+    return number, texts.extend(pl.Series([None], dtype=pl.String))
 
 
 def _frequencies(maf: pl.Series, rule: Offsets) -> pl.Series:
@@ -794,6 +794,18 @@ def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:
 
 def _row_numbers(rows: Offsets) -> pl.Series:
     return pl.Series(rows.astype(np.uint32))
+
+
+def _combined(*columns: tuple[Offsets, int]) -> Offsets:
+    """Return one number for each combination of numbers, of which each is below its count."""
+    combined, total = columns[0]
+    for values, count in columns[1:]:
+        if total * count > _MOST_COMBINED:
+            combined, found = _encode(combined)
+            total = len(found)
+        combined = combined * count + values
+        total *= count
+    return combined
 
 
 def _first_places(numbers: Offsets, count: int) -> Offsets:
