@@ -4,21 +4,26 @@ import sys
 from pathlib import Path
 
 from ensembl_annotations.annotate import annotate_vcf
-from ensembl_annotations.catalog.materialize import STORE
+from ensembl_annotations.catalog.materialize import STORE, refuse_shared_cache
 from ensembl_annotations.cli import print_annotated, reported_errors, say
+from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.params import load_params
 
-with reported_errors():
-    sample = sys.argv[1]
+sample = sys.argv[1]
+out = Path("data/annotated") / sample
+metrics = Path(f"metrics/annotate/{sample}.json")
+run_metrics = Path(f"metrics/run/annotate/{sample}.json")
+
+with reported_errors(), logged_run(f"annotated_vcf@{sample}", out, metrics, run_metrics):
+    refuse_shared_cache()
     params = load_params()
-    out = Path("data/annotated") / sample
     result = annotate_vcf(
         Path(params.samples[sample].vcf),
         STORE,
         out_vcf=out / "annotated.vcf.gz",
         out_parquet=out / "annotated.parquet",
-        metrics=Path(f"metrics/annotate/{sample}.json"),
-        run_metrics=Path(f"metrics/run/annotate/{sample}.json"),
+        metrics=metrics,
+        run_metrics=run_metrics,
         assembly=params.annotate.assembly,
         level=params.annotate.level,
         overwrite_tags=params.annotate.overwrite_tags,

@@ -18,12 +18,13 @@ bcftools bcftools tests that compare our output with bcftools
 tabix tabix tests that query our indexes with tabix
 nginx nginx-light tests of downloads from a web server and of HTTP remotes
 sshd openssh-server tests of SFTP remotes
+/usr/lib/nginx/modules/ngx_http_dav_ext_module.so libnginx-mod-http-dav-ext tests of WebDAV remotes
 EOF
 }
 
 list_missing() {
     needs | while read -r program package purpose; do
-        command -v "$program" >/dev/null 2>&1 || echo "$program $package $purpose"
+        command -v "$program" >/dev/null 2>&1 || [ -f "$program" ] || echo "$program $package $purpose"
     done
 }
 

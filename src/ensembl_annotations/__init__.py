@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ensembl_annotations.annotate import annotate_vcf
+    from ensembl_annotations.catalog.compare import compare_stores
+    from ensembl_annotations.catalog.history import read_history
     from ensembl_annotations.catalog.materialize import materialize, plan_materialize
+    from ensembl_annotations.catalog.provenance import trace_provenance
     from ensembl_annotations.common.published import scan_reference
     from ensembl_annotations.fetch import fetch_ensembl, plan_fetch
 
 __all__ = [
     "annotate_vcf",
+    "compare_stores",
     "fetch_ensembl",
     "materialize",
     "plan_fetch",
     "plan_materialize",
+    "read_history",
     "scan_reference",
+    "trace_provenance",
 ]
 
 # Imported when first used: a stage or command starts with what it needs only.
 _MODULES = {
     "annotate_vcf": "ensembl_annotations.annotate",
+    "compare_stores": "ensembl_annotations.catalog.compare",
     "fetch_ensembl": "ensembl_annotations.fetch",
     "materialize": "ensembl_annotations.catalog.materialize",
     "plan_materialize": "ensembl_annotations.catalog.materialize",
     "plan_fetch": "ensembl_annotations.fetch",
+    "read_history": "ensembl_annotations.catalog.history",
     "scan_reference": "ensembl_annotations.common.published",
+    "trace_provenance": "ensembl_annotations.catalog.provenance",
 }
 
 

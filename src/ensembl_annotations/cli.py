@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -342,6 +343,112 @@ def verify(folder: Path) -> None:
     click.echo(f"{folder}: {len(store.resources)} files verified, release {store.release}.")
 
 
+remote_option = click.option(
+    "--remote", metavar="NAME", help="A DVC remote; default the one that dvc.yaml names."
+)
+
+
+@main.command()
+@remote_option
+def publish(remote: str | None) -> None:
+    """Push the reference to a DVC remote, and make sure that all of it has arrived.
+
+    Every file is verified first. No sample is pushed, and no record of runs: those name samples.
+    Exit code 1 names each file that is altered, does not fit, or is missing there.
+
+    \b
+    Example:
+      ensembl-annotations publish --remote team
+    """  # noqa: D301
+    from ensembl_annotations.catalog import sharing
+
+    with reported_errors():
+        done = sharing.publish(remote=remote, log=say)
+    click.echo(
+        f"published: {done['num_files']} files, {done['total_bytes'] / 1e9:.6g} GB, "
+        f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
+    )
+
+
+@main.command()
+@remote_option
+@click.option(
+    "--content", is_flag=True, help="Read all that the remote has; else only sizes are compared."
+)
+def repair(remote: str | None, content: bool) -> None:
+    """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
+
+    \b
+    Example:
+      ensembl-annotations repair
+    """  # noqa: D301
+    from ensembl_annotations.catalog import sharing
+
+    with reported_errors():
+        done = sharing.repair(remote=remote, content=content, log=say)
+    mended = [*done["local"], *(f"{name} (in the remote)" for name in done["remote"])]
+    click.echo(f"{done['num_files']} files verified; mended: {', '.join(mended) or 'none'}.")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@main.command("history")
+@click.argument("asset", required=False)
+@json_option
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many, the newest.")
+def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:
+    """Print every materialization of an asset in git, newest first; of all assets by default.
+
+    ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE. Dates are of
+    commits, in UTC; "workspace" is not committed yet. Status and seconds are of runs on this machine;
+    - is not known. The table has 12 digits of each digest, --json all.
+
+    \b
+    Example:
+      ensembl-annotations history annotated_vcf@sample --limit 5
+    """  # noqa: D301
+    from ensembl_annotations.catalog.history import describe_history
+
+    with reported_errors():
+        history = ensembl_annotations.read_history(asset, limit=limit)
+    if as_json:
+        click.echo(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
+        return
+    for line in describe_history(history):
+        click.echo(line)
+    for note in history.notes:
+        say(f"Note: {note}")
+
+
+@main.command("provenance")
+@click.argument("file", type=PATH)
+@click.option(
+    "--verify", is_flag=True, help="Check what can be: the file, the reference, dvc.lock."
+)
+@json_option
+def provenance_command(file: Path, verify: bool, as_json: bool) -> None:
+    """Print what FILE was made from, in which commit it is, and how to make it again.
+
+    FILE is an annotated VCF (.vcf, .vcf.gz, .bcf, - for standard input) or parquet, or a reference
+    store. Run it in the repository's folder. With --verify exit code 1 means that something differs.
+
+    \b
+    Example:
+      ensembl-annotations provenance data/annotated/sample/annotated.vcf.gz --verify
+    """  # noqa: D301
+    from ensembl_annotations.catalog.provenance import describe_provenance
+
+    with reported_errors():
+        found = ensembl_annotations.trace_provenance(file, verify=verify)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+    else:
+        for line in describe_provenance(found):
+            click.echo(line)
+    sys.exit(1 if found.differs else 0)
+
+
 @main.group()
 def cache() -> None:
     """Look at the download cache, and tidy it.
@@ -400,6 +507,54 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
         click.echo(line)
     for entry in pruned.in_use:
         click.echo(f"Kept, in use by another process: {entry.path}")
+
+
+@main.command("compare")
+@click.argument("before", metavar="REV_OR_DIR")
+@click.argument("after", metavar="REV_OR_DIR")
+@click.option(
+    "--sample",
+    metavar="NAME|FILE",
+    help="Only alleles that this sample carries: a sample of params.yaml, or its table, VCF or BCF.",
+)
+@click.option(
+    "--out-parquet",
+    type=PATH,
+    metavar="FILE.parquet",
+    help="Write every change here, a row each.",
+)
+@click.option(
+    "--json", "form", flag_value="json", default="table", help="Print JSON instead of a table."
+)
+@click.option("--markdown", "form", flag_value="markdown", help="Print it for a pull request.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    help="Changes to print; default 20, or all with --json and --sample.",
+)
+def compare_command(
+    before: str, after: str, sample: str | None, form: str, limit: int | None, **options: Any
+) -> None:
+    """Say what changed between two reference stores: IDs, clinical terms, frequencies.
+
+    Each is a folder with a store, or a git revision of the repository in this folder: its data come
+    from DVC's cache, or else the remote, and nothing is checked out. Alleles are compared by their
+    key, as it is written: an indel elsewhere in its repeat is another one. Positions are 1-based.
+
+    \b
+    Example:
+      ensembl-annotations compare main HEAD --sample p01
+    """  # noqa: D301
+    from ensembl_annotations.catalog.compare import describe_comparison
+
+    if limit is None and not (form == "json" and sample is not None):
+        limit = 20
+    with reported_errors():
+        result = ensembl_annotations.compare_stores(
+            before, after, sample=sample, limit=limit, log=say, **options
+        )
+    for line in describe_comparison(result, form):
+        click.echo(line)
 
 
 if __name__ == "__main__":

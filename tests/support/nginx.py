@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 _CONFIGURATION = """
+{modules}
 {user}
 daemon off;
 worker_processes 1;
@@ -66,7 +67,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(base: Path, root: Path, server: str = "") -> Iterator[Nginx]:
+def nginx(
+    base: Path, root: Path, server: str = "", modules: Sequence[Path] = ()
+) -> Iterator[Nginx]:
     """Serve `root`; skip the test where nginx is missing.
 
     Parameters
@@ -77,6 +80,8 @@ def nginx(base: Path, root: Path, server: str = "") -> Iterator[Nginx]:
         What is served at ``/``.
     server : str
         More directives for the ``server`` block, such as ``limit_rate`` or ``location``.
+    modules : sequence of Path
+        Dynamic modules to load.
     """
     program = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
     if program is None:
@@ -84,8 +89,11 @@ def nginx(base: Path, root: Path, server: str = "") -> Iterator[Nginx]:
     base.mkdir(parents=True, exist_ok=True)
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
+    loaded = "".join(f"load_module {path};" for path in modules)
     (base / "nginx.conf").write_text(
-        _CONFIGURATION.format(base=base, port=port, root=root, user=user, server=server)
+        _CONFIGURATION.format(
+            base=base, port=port, root=root, user=user, server=server, modules=loaded
+        )
     )
     command = [program, "-p", str(base), "-c", str(base / "nginx.conf")]
     process = subprocess.Popen([*command, "-e", str(base / "error.log")], stderr=subprocess.PIPE)

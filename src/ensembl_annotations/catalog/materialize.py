@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.common.metrics import now_utc
+from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc
 from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
@@ -90,11 +91,14 @@ def materialize(
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
         _dvc_repro(project, stages, {}, log)
+        _check_kept(project)
     results = {}
     for place in places:
         run = project / place.run
         if _stamp(run) == before[place]:
             write_json(run, _cached_figures(project, place))
+            content = _read(project / place.metrics)
+            log_run(project / RUN_LOG, place.name, _read(run), content, project / place.path)
         results[place.name] = {
             "path": str(place.path),
             **_read(project / place.metrics),
@@ -227,6 +231,65 @@ def _dvc_repro(
         raise EnsemblAnnotationsError(
             f"'dvc repro {' '.join(arguments)}' failed (exit code {done.returncode}); "
             "what went wrong is printed above."
+        )
+
+
+def refuse_shared_cache(project: Path = Path()) -> None:
+    """Refuse to annotate where DVC's cache, which gets the annotated genome, is shared by a group.
+
+    Raises
+    ------
+    UsageError
+    """
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    with suppress(DvcException):
+        if Config(str(project.resolve() / ".dvc")).get("cache", {}).get("shared") == "group":
+            raise UsageError(
+                "DVC's cache is shared by a group (cache.shared); annotated genomes would be in it.",
+                hint="Share the reference by a remote in a folder instead; see docs/sharing.md.",
+            )
+
+
+def missing_from_cache(project: Path) -> list[str]:
+    """Return what is in ``dvc.lock`` and in the workspace, but was not kept in DVC's cache.
+
+    Returns
+    -------
+    list of str
+        Paths of outputs, or of files in them.
+
+    Notes
+    -----
+    Where the disk of its cache is full, DVC prints errors, writes ``dvc.lock`` and ends with 0.
+    """
+    from dvc.repo import Repo
+
+    missing = []
+    with Repo(str(project)) as repo:
+        for out in repo.index.outs:
+            if not out.use_cache or not out.hash_info.value or not Path(out.fs_path).exists():
+                continue
+            if not Path(out.cache.oid_to_path(out.hash_info.value)).is_file():
+                missing.append(str(out))
+                continue
+            entries = out.get_obj() if out.hash_info.isdir else ()
+            missing += [
+                f"{out}/{'/'.join(key)}"
+                for key, _, info in entries
+                if not Path(out.cache.oid_to_path(info.value)).is_file()
+            ]
+    return sorted(missing)
+
+
+def _check_kept(project: Path) -> None:
+    if missing := missing_from_cache(project):
+        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
+        raise EnsemblAnnotationsError(
+            f"DVC did not keep {shown} in its cache; its disk may be full (see above).",
+            hint="Free space, then run 'dvc commit --force' and this again. Until then nobody can pull it.",
+            code="not_cached",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,11 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError
 SAMPLE_SEC = 0.05
 # Where the system does not list a process's children, psutil reads every process to find them.
 _CHILDREN_EVERY = 10
+
+RUN_LOG = Path("logs/runs.jsonl")
+"""A line of JSON for each run on this machine; not in git."""
+
+_LOGGED = ("status", "finished_at", "duration_sec", "peak_memory_mb")
 
 
 class ResourceMeter:
@@ -120,3 +127,89 @@ def recorded_run(path: Path | None, figures: dict[str, Any]) -> Iterator[dict[st
     figures |= meter.as_metrics() | {"finished_at": now_utc()}
     if path is not None:
         write_json(path, figures)
+
+
+def log_run(
+    log: Path, asset: str, run: Mapping[str, Any], content: Mapping[str, Any] | None, out: Path
+) -> None:
+    """Append a line to the log of runs.
+
+    Parameters
+    ----------
+    log : Path
+        The log; it and its folder are made where they are missing.
+    asset : str
+        ``ensembl_annotations``, or ``annotated_vcf@sample``.
+    run : mapping
+        Figures of the run; `status`, `finished_at`, `duration_sec` and `peak_memory_mb` are kept.
+    content : mapping or None
+        Figures of the content, by which what was made is recognised; None where the run failed.
+    out : Path
+        The asset's folder; the number of its files and their bytes are kept with `content`.
+
+    Notes
+    -----
+    The line is one write at the end of the file, so stages that run at a time do not mix theirs.
+    """
+    line: dict[str, Any] = {"asset": asset}
+    line |= {name: run[name] for name in _LOGGED if name in run}
+    # What was made is made: no run fails for its log.
+    with suppress(OSError):
+        if content is not None:
+            sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
+            line |= {"num_files": len(sizes), "size_bytes": sum(sizes), "content": dict(content)}
+        text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            size = os.fstat(handle).st_size
+            # A full disk may have cut the last line; this one must not become part of it.
+            is_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            os.write(handle, b"\n" + text if is_cut else text)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def logged_run(
+    asset: str, out: Path, metrics: Path, run_metrics: Path, log: Path = RUN_LOG
+) -> Iterator[None]:
+    """Append a block, which makes an asset, to the log of runs, whether it ends well or not.
+
+    Parameters
+    ----------
+    asset, out, log
+        As of `log_run`.
+    metrics, run_metrics : Path
+        The JSON files that the block writes: figures of the content, and those of `recorded_run`.
+    """
+    before, began = _stamp(run_metrics), time.perf_counter()
+    try:
+        yield
+    except BaseException:
+        # Without figures of its own it failed before there was anything to measure.
+        figures = {"duration_sec": round(time.perf_counter() - began, 3)}
+        if _stamp(run_metrics) != before:
+            figures = _figures(run_metrics)
+        failed = {"status": "failed", "finished_at": now_utc()}
+        log_run(log, asset, figures | failed, None, out)
+        raise
+    log_run(log, asset, _figures(run_metrics), _figures(metrics), out)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when the file is written again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    """Return the figures of a file; none where they can't be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ release that changes no result must not make every result look out of date."""
 
 METADATA_KEY = "ensembl_annotations"
 """The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
+
+_FIELD = re.compile(r'([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
 
 
 def sha256_of(path: Path) -> str:
@@ -32,3 +35,15 @@ def _structured(fields: dict[str, str]) -> Iterator[str]:
             yield f'{name}="{escaped}"'
         else:
             yield f"{name}={value}"
+
+
+def parse_structured_line(line: str) -> dict[str, str]:
+    """Return the fields of ``##key=<A=b,C="d e">``; none for a line of another form."""
+    _, opened, fields = line.rstrip().partition("=<")
+    if not opened or not fields.endswith(">"):
+        return {}
+    return {name: _unquoted(value) for name, value in _FIELD.findall(fields[:-1])}
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

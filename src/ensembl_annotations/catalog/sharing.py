@@ -1,0 +1,496 @@
+"""Share the reference through a DVC remote: what DVC leaves unsaid is checked here, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ensembl_annotations.catalog.materialize import STORE
+from ensembl_annotations.common.atomic import atomic_path
+from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    UsageError,
+    explain_os_error,
+)
+from ensembl_annotations.common.progress import format_bytes
+
+STAGE = "fetch_ensembl"
+
+Log = Callable[[str], object]
+
+_CHUNK_BYTES = 4 << 20
+# So many requests wait for a remote at a time.
+_JOBS = 8
+_SPARE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file of the reference as DVC keeps it.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the store; for the list of files itself, `LIST_NAME`.
+    md5 : str
+        As DVC writes it: the list's ends in ``.dir``.
+    """
+
+    name: str
+    md5: str
+
+
+LIST_NAME = "the list of files"
+
+
+class SharedReference:
+    """The reference of ``dvc.lock``: its files in DVC's cache and in a remote.
+
+    Parameters
+    ----------
+    project : Path
+        The repository.
+    remote : str, optional
+        The name of a remote; default the one that ``dvc.yaml`` names.
+
+    Raises
+    ------
+    UsageError
+        Outside a repository of DVC, for an unknown remote, and before the first run.
+    """
+
+    def __init__(self, project: Path, remote: str | None = None) -> None:
+        from dvc.config import NoRemoteError, RemoteNotFoundError
+        from dvc.exceptions import DvcException, NotDvcRepoError
+        from dvc.repo import Repo
+
+        self.project = project.resolve()
+        try:
+            self._repo = Repo(str(self.project))
+            outs = {
+                stage.name: stage.outs[0]
+                for stage in self._repo.index.stages
+                if getattr(stage, "name", None) == STAGE
+            }
+        except NotDvcRepoError as error:
+            raise UsageError(
+                f"{self.project}: not a repository of DVC.", hint="Run it in a clone."
+            ) from error
+        except DvcException as error:
+            raise UsageError(f"{self.project}: {error}") from error
+        if STAGE not in outs or not outs[STAGE].hash_info.value:
+            raise UsageError(
+                f"{self.project / 'dvc.lock'}: has no reference yet.",
+                hint="Run 'make', or 'dvc repro fetch_ensembl'.",
+            )
+        self._out = outs[STAGE]
+        self._cache = self._repo.cache.local
+        self.remote = remote or self._out.remote
+        try:
+            self._odb = self._repo.cloud.get_remote_odb(self.remote)
+        except (NoRemoteError, RemoteNotFoundError) as error:
+            raise UsageError(f"Remote {self.remote!r}: {error}.") from error
+        except Exception as error:
+            raise _remote_error(self.remote, error) from error
+
+    @property
+    def url(self) -> str:
+        """The remote's address, without credentials."""
+        return str(self._odb.fs.unstrip_protocol(self._odb.path)).rpartition("@")[2]
+
+    @property
+    def list_piece(self) -> Piece:
+        return Piece(LIST_NAME, str(self._out.hash_info.value))
+
+    def pieces(self) -> list[Piece]:
+        """Return the list's files, sorted by name.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Where the list is neither in the cache nor in the remote, or damaged in both.
+        """
+        if not self._is_cached(self.list_piece):
+            self.restore(self.list_piece)
+        entries = self._out.get_obj()
+        return [Piece("/".join(key), str(info.value)) for key, _, info in sorted(entries)]
+
+    # --- The cache
+
+    def cached(self, piece: Piece) -> Path:
+        """Return where the cache has, or would have, a piece."""
+        return Path(self._cache.oid_to_path(piece.md5))
+
+    def _is_cached(self, piece: Piece) -> bool:
+        path = self.cached(piece)
+        return path.is_file() and _digests(path)[0] == piece.md5.removesuffix(".dir")
+
+    def local_problems(self, pieces: list[Piece]) -> dict[Piece, str]:
+        """Return what is wrong with the cached pieces: read whole, against MD5 and SHA-256."""
+        expected = self._expected(pieces)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(lambda piece: self._local_problem(piece, expected), pieces)
+            return {piece: problem for piece, problem in zip(pieces, found, strict=True) if problem}
+
+    def _expected(self, pieces: list[Piece]) -> dict[str, str]:
+        """Return the SHA-256 of each file, from the ``datapackage.json`` that is to be shared."""
+        package = next((piece for piece in pieces if piece.name == FILE_NAME), None)
+        if package is None or not self._is_cached(package):
+            return {}
+        with _named_folder(self.cached(package)) as folder:
+            store = ReferenceStore(folder)
+            found = {item.path.name: item.sha256 for item in store.resources}
+            return {
+                **found,
+                QUARANTINE: store.package["quarantine"]["hash"].removeprefix("sha256:"),
+            }
+
+    def _local_problem(self, piece: Piece, expected: dict[str, str]) -> str | None:
+        path = self.cached(piece)
+        if not path.is_file():
+            return "is not in DVC's cache"
+        md5, sha256 = _digests(path)
+        if md5 != piece.md5.removesuffix(".dir"):
+            return f"is altered in DVC's cache: MD5 is {md5}, expected {piece.md5} ({path})"
+        if sha256 != expected.get(piece.name, sha256):
+            return f"has another SHA-256 than {FILE_NAME} says: {sha256}"
+        return None
+
+    def adopt(self, piece: Piece) -> bool:
+        """Take a piece into the cache from the workspace, where it is as it should be there."""
+        source, target = self.project / STORE / piece.name, self.cached(piece)
+        if not source.is_file() or _digests(source)[0] != piece.md5:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+        target.chmod(0o444)
+        return True
+
+    def drop(self, piece: Piece) -> None:
+        """Remove a damaged piece from the cache, and its link from the workspace."""
+        for path in (self.cached(piece), self.project / STORE / piece.name):
+            if path.is_file() and _digests(path)[0] != piece.md5.removesuffix(".dir"):
+                path.unlink()
+
+    # --- The remote
+
+    def _remote_path(self, piece: Piece) -> str:
+        return str(self._odb.oid_to_path(piece.md5))
+
+    def remote_problems(self, pieces: list[Piece]) -> dict[Piece, str]:
+        """Return which pieces the remote lacks, or has in another size. Nothing is downloaded."""
+        with ThreadPoolExecutor(_JOBS) as pool:
+            found = list(pool.map(self._remote_problem, pieces))
+        return {piece: problem for piece, problem in zip(pieces, found, strict=True) if problem}
+
+    def _remote_problem(self, piece: Piece) -> str | None:
+        try:
+            size = self._odb.fs.info(self._remote_path(piece))["size"]
+        except FileNotFoundError:
+            return "is missing in the remote"
+        except Exception as error:
+            raise _remote_error(self.remote, error) from error
+        path = self.cached(piece)
+        if path.is_file() and path.stat().st_size != size:
+            return f"is cut in the remote: {size} bytes, expected {path.stat().st_size}"
+        return None
+
+    def altered_in_remote(self, pieces: list[Piece]) -> dict[Piece, str]:
+        """Return which pieces have other content in the remote; all of them are read."""
+        found = {}
+        for piece in pieces:
+            with self._explained(), self._odb.fs.open(self._remote_path(piece), "rb") as handle:
+                md5 = _digests_of(handle)[0]
+            if md5 != piece.md5.removesuffix(".dir"):
+                found[piece] = f"is altered in the remote: MD5 is {md5}, expected {piece.md5}"
+        return found
+
+    def restore(self, piece: Piece) -> None:
+        """Take a piece from the remote into the cache.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Where the remote lacks it, or has other content; nothing is kept then.
+        """
+        target = self.cached(piece)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target) as temporary:
+            with (
+                self._explained(piece),
+                self._odb.fs.open(self._remote_path(piece), "rb") as source,
+                temporary.open("wb") as copy,
+            ):
+                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+            md5 = _digests(temporary)[0]
+            if md5 != piece.md5.removesuffix(".dir"):
+                raise EnsemblAnnotationsError(
+                    f"{piece.name}: is altered in remote {self.remote!r}: MD5 is {md5}, expected "
+                    f"{piece.md5}.",
+                    code="remote_altered",
+                )
+        target.chmod(0o444)
+
+    def remove_from_remote(self, pieces: list[Piece]) -> None:
+        """Remove pieces from the remote.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Where that is not allowed, or can't be done over HTTP.
+        """
+        for piece in pieces:
+            try:
+                with suppress(FileNotFoundError), self._explained():
+                    self._odb.fs.rm_file(self._remote_path(piece))
+            except NotImplementedError as error:
+                raise EnsemblAnnotationsError(
+                    f"{piece.name}: can't be removed from remote {self.remote!r} over HTTP.",
+                    hint=f"Remove {self._remote_path(piece)} on the server, then publish again.",
+                    code="remote",
+                ) from error
+
+    def check_room(self, num_bytes: int) -> None:
+        """Refuse where a remote that is a folder can't hold so many bytes more.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+        """
+        if self._odb.fs.protocol not in ("local", ("local", "file")):
+            return
+        folder = Path(self._odb.path)
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        if free < num_bytes + _SPARE_BYTES:
+            raise EnsemblAnnotationsError(
+                f"Remote {self.remote!r} ({self.url}): needs {format_bytes(num_bytes)}, "
+                f"{format_bytes(free)} are free.",
+                hint="Make room there; nothing was pushed.",
+                code="disk_full",
+            )
+
+    @contextmanager
+    def _explained(self, piece: Piece | None = None) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if piece is None:
+                raise
+            raise EnsemblAnnotationsError(
+                f"{piece.name}: is neither in DVC's cache nor in remote {self.remote!r} "
+                f"({self.url}).",
+                code="remote_missing",
+            ) from error
+        except (EnsemblAnnotationsError, NotImplementedError):
+            raise
+        except Exception as error:
+            raise _remote_error(self.remote, error) from error
+
+    def dvc(self, *arguments: str) -> int:
+        """Run a command of DVC in the project; what it prints is seen. Returns its exit code."""
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.run(command, cwd=self.project, check=False).returncode
+
+
+def publish(
+    *, project: Path = Path(), remote: str | None = None, log: Log = lambda _: None
+) -> dict[str, Any]:
+    """Push the reference to its remote, and make sure that all of it has arrived.
+
+    Parameters
+    ----------
+    project : Path
+        The repository.
+    remote : str, optional
+        A remote's name; default the one that ``dvc.yaml`` names.
+    log : callable
+        Called with a line of text per step.
+
+    Returns
+    -------
+    dict
+        ``remote``, ``url``, ``num_files``, ``total_bytes``, ``num_pushed``.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where a file is altered, does not fit, or has not arrived; it is named. `UsageError` where
+        there is nothing to publish.
+
+    Notes
+    -----
+    Only the reference is pushed: no sample, and no record of runs, since those name samples. Every
+    file is read and compared with ``datapackage.json`` before. Sizes are compared after.
+    """
+    shared = SharedReference(project, remote)
+    pieces = shared.pieces()
+    _raise_for(
+        shared.local_problems(pieces), "Nothing was pushed. 'ensembl-annotations repair' mends it."
+    )
+    everything = [*pieces, shared.list_piece]
+    sizes = {piece: shared.cached(piece).stat().st_size for piece in everything}
+    before = shared.remote_problems(everything)
+    shared.check_room(sum(sizes[piece] for piece in before))
+    log(
+        f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {len(before)}."
+    )
+    if before:
+        cut = [piece for piece, why in before.items() if "missing" not in why]
+        # With the list there, DVC believes in all that is on it.
+        unseen = [] if shared.list_piece in before else [shared.list_piece]
+        shared.remove_from_remote([*unseen, *cut])
+        code = shared.dvc("push", STAGE, "--remote", shared.remote, "--no-run-cache")
+        if code:
+            raise EnsemblAnnotationsError(
+                f"'dvc push {STAGE}' to {shared.remote!r} ({shared.url}) failed (exit code {code}); "
+                "what went wrong is printed above.",
+                hint="What has arrived stays there; publish again to go on.",
+            )
+    _raise_for(shared.remote_problems(everything), "Publish again.")
+    return {
+        "remote": shared.remote,
+        "url": shared.url,
+        "num_files": len(pieces),
+        "total_bytes": sum(sizes.values()),
+        "num_pushed": len(before),
+    }
+
+
+def repair(
+    *,
+    project: Path = Path(),
+    remote: str | None = None,
+    content: bool = False,
+    log: Log = lambda _: None,
+) -> dict[str, Any]:
+    """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
+
+    Parameters
+    ----------
+    project, remote, log
+        As in `publish`.
+    content : bool
+        Read what the remote has, too; else only its sizes are compared.
+
+    Returns
+    -------
+    dict
+        ``num_files``; ``local``, ``remote``: names of the files that were mended there.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Naming what could be mended from nowhere.
+
+    Notes
+    -----
+    A file of the cache is taken from the workspace where that has it, else from the remote, else
+    all is made again from what Ensembl published, which gives the same bytes. A file of the remote is pushed again.
+    """
+    shared = SharedReference(project, remote)
+    try:
+        pieces = shared.pieces()
+    except EnsemblAnnotationsError as error:
+        log(f"{error.message} The reference is made again.")
+        _make_again(shared)
+        pieces = shared.pieces()
+    damaged = shared.local_problems(pieces)
+    lost = []
+    bad_there: dict[Piece, str] = {}
+    for piece, problem in damaged.items():
+        log(f"{piece.name}: {problem}.")
+        shared.drop(piece)
+        if shared.adopt(piece):
+            continue
+        try:
+            shared.restore(piece)
+        except EnsemblAnnotationsError as error:
+            log(error.message)
+            lost.append(piece)
+            if error.code == "remote_altered":
+                bad_there[piece] = "is altered in the remote"
+    if lost:
+        log("The reference is made again from what Ensembl published.")
+        _make_again(shared)
+    if shared.dvc("checkout", STAGE, "--quiet", "--force"):
+        raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
+    _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
+    everything = [*pieces, shared.list_piece]
+    bad_there |= {
+        piece: why for piece, why in shared.remote_problems(everything).items() if "cut" in why
+    }
+    if content:
+        missing = shared.remote_problems(everything)
+        bad_there |= shared.altered_in_remote([item for item in everything if item not in missing])
+    for piece, why in bad_there.items():
+        log(f"{piece.name}: {why}.")
+    if bad_there:
+        shared.remove_from_remote([shared.list_piece, *bad_there])
+        publish(project=project, remote=remote, log=log)
+    return {
+        "num_files": len(pieces),
+        "local": sorted(piece.name for piece in damaged),
+        "remote": sorted(piece.name for piece in bad_there),
+    }
+
+
+def _make_again(shared: SharedReference) -> None:
+    if shared.dvc("repro", "--force", "--single-item", STAGE):
+        raise EnsemblAnnotationsError(
+            "The reference could not be made again; what went wrong is printed above.",
+            hint="Ask who publishes the remote to run 'ensembl-annotations repair --content' there.",
+        )
+
+
+def _raise_for(problems: dict[Piece, str], hint: str) -> None:
+    if problems:
+        lines = [f"{piece.name}: {why}." for piece, why in problems.items()]
+        raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="altered")
+
+
+def _remote_error(remote: str, error: Exception) -> EnsemblAnnotationsError:
+    if isinstance(error, OSError) and error.errno:
+        told = explain_os_error(error, f"remote {remote!r}", "reaching").message
+    else:
+        told = f"Remote {remote!r}: {' '.join(str(error).split()) or type(error).__name__}"
+    return EnsemblAnnotationsError(
+        told,
+        hint="Check its address and the credentials in the environment; see docs/sharing.md.",
+        code="remote",
+    )
+
+
+@contextmanager
+def _named_folder(path: Path) -> Iterator[Path]:
+    """Give a folder in which a cached ``datapackage.json`` has its name."""
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copyfile(path, Path(name) / FILE_NAME)
+        yield Path(name)
+
+
+def _digests(path: Path) -> tuple[str, str]:
+    with path.open("rb") as handle:
+        return _digests_of(handle)
+
+
+def _digests_of(handle: BinaryIO) -> tuple[str, str]:
+    """Return MD5 and SHA-256 of what a file has left."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    while chunk := handle.read(_CHUNK_BYTES):
+        md5.update(chunk)
+        sha256.update(chunk)
+    return md5.hexdigest(), sha256.hexdigest()

@@ -1,0 +1,413 @@
+"""From a file back to what it was made from; `project` is a repository that ran the pipeline."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ensembl_annotations.annotate import annotate_vcf
+from ensembl_annotations.catalog.provenance import Provenance, trace_provenance
+from ensembl_annotations.common.bgzf import EOF_BLOCK
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError
+from ensembl_annotations.common.provenance import (
+    ENGINE_VERSION,
+    parse_structured_line,
+    structured_header_line,
+)
+from tests.integration.helpers import ANNOTATED, SAMPLE_VCF, STORE, Project
+
+VCF, TABLE = f"{ANNOTATED}/annotated.vcf.gz", f"{ANNOTATED}/annotated.parquet"
+ASSET = "annotated_vcf@sample"
+PULL = ".venv/bin/dvc pull fetch_ensembl  # where it was published; if not, the next downloads it"
+
+
+@pytest.fixture
+def seen(reproduced: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The session's project as the current folder. Only to be read."""
+    monkeypatch.chdir(reproduced.root)
+    monkeypatch.setenv("HOME", reproduced.environment["HOME"])
+    return reproduced
+
+
+@pytest.fixture
+def changed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of one's own as the current folder."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("HOME", project.environment["HOME"])
+    return project
+
+
+def results(found: Provenance) -> dict[str, str]:
+    return {check.name: check.result for check in found.checks}
+
+
+def reasons(found: Provenance) -> dict[str, str]:
+    return {check.name: check.reason for check in found.checks}
+
+
+ALL_OK = dict.fromkeys(["complete", "reference", "header", "reference files", "dvc.lock"], "ok")
+
+
+def command(project: Project, *arguments: str | Path, **options: Any) -> Any:
+    tool = Path(sys.executable).parent / "ensembl-annotations"
+    return subprocess.run(
+        [str(tool), "provenance", *map(str, arguments)],
+        cwd=project.root,
+        env={**project.environment, "PYTHONPATH": str(project.root / "src")},
+        capture_output=True,
+        check=False,
+        **options,
+    )
+
+
+# Of the pipeline
+
+
+@pytest.mark.parametrize(("name", "kind"), [(VCF, "VCF"), (TABLE, "parquet")])
+def test_file_of_the_pipeline_is_traced_to_its_commit(seen: Project, name: str, kind: str) -> None:
+    found = trace_provenance(name, verify=True)
+    metrics = seen.metrics("fetch_ensembl")
+    assert found.kind == kind
+    assert found.made_from["reference_sha256"] == metrics["reference_sha256"]
+    assert {
+        name: found.made_from[name] for name in ("release", "species", "assembly", "source")
+    } == {
+        "release": "116",
+        "species": "homo_sapiens",
+        "assembly": "GRCh38",
+        "source": "mini",
+    }
+    assert (found.made_from["engine"], found.made_from["site_ids"]) == (ENGINE_VERSION, "no")
+    assert found.reference_path == STORE
+    assert len(found.sources) == 25
+    assert all(len(source["sha256"]) == 64 and source["checksum"] for source in found.sources)
+    assert found.asset == ASSET
+    assert found.commit in seen.git("log", "--format=%h", "--", "dvc.lock").split()
+    assert seen.git("show", f"{found.commit}:dvc.lock")
+    assert found.commands[:3] == [f"git checkout {found.commit}", "make env", PULL]
+    md5 = seen.digests("data/vcf")["sample.vcf.gz"]
+    needs = f"# needs {SAMPLE_VCF} with the MD5 {md5}"
+    assert found.commands[3:] == [f".venv/bin/dvc repro annotate@sample  {needs}"]
+    assert results(found) == ALL_OK
+    assert found.notes == []
+
+
+def test_it_is_the_content_that_is_traced_not_the_name(seen: Project, tmp_path: Path) -> None:
+    copy = tmp_path / "renamed"
+    shutil.copy(seen.path(VCF), copy)
+    found = trace_provenance(copy, verify=True)
+    assert (found.asset, results(found)) == (ASSET, ALL_OK)
+
+
+def test_what_is_not_committed_is_in_the_workspace(changed: Project) -> None:
+    changed.set_param("annotate.level", 9)
+    changed.repro()
+    found = trace_provenance(VCF, verify=True)
+    assert (found.commit, results(found)) == ("workspace", ALL_OK)
+    assert found.commands[:2] == ["make env", PULL]
+
+
+@pytest.mark.parametrize("name", [STORE, f"{STORE}/datapackage.json"])
+def test_reference_is_traced_to_its_commit(seen: Project, name: str) -> None:
+    found = trace_provenance(name, verify=True)
+    assert found.kind == "reference store"
+    assert found.asset == "ensembl_annotations"
+    assert found.reference_commit == found.commit
+    assert len(found.sources) == 25
+    assert found.commands[-1] == ".venv/bin/dvc repro fetch_ensembl"
+    assert results(found) == {"reference files": "ok", "dvc.lock": "ok"}
+
+
+def test_file_of_a_former_release_names_the_commit(changed: Project, tmp_path: Path) -> None:
+    former = tmp_path / "former.vcf.gz"
+    shutil.copy(changed.path(VCF), former)
+    digest, before = changed.metrics("fetch_ensembl")["reference_sha256"], trace_provenance(VCF)
+    changed.set_param("ensembl.release", 115)
+    changed.repro()
+    changed.commit()
+    found = trace_provenance(former, verify=True)
+    assert found.made_from["reference_sha256"] == digest
+    assert (found.asset, found.commit) == (ASSET, before.commit)
+    assert (found.reference_path, found.sources) == (None, [])
+    assert found.reference_commit == before.reference_commit
+    assert results(found) == {
+        "complete": "ok",
+        "reference": "DIFFERS",
+        "header": "not known",
+        "reference files": "not known",
+        "dvc.lock": "ok",
+    }
+    assert found.differs
+
+
+def test_without_the_cache_it_is_not_known(changed: Project) -> None:
+    assert trace_provenance(VCF).commit is not None
+    shutil.rmtree(changed.path(".dvc/cache"))
+    found = trace_provenance(VCF, verify=True)
+    assert (found.asset, found.commit) == (None, None)
+    assert results(found) == {**ALL_OK, "dvc.lock": "not known"}
+    assert "DVC's cache has no list of files" in found.notes[0]
+    assert not found.differs
+
+
+def test_clone_without_data_knows_the_commit_of_the_reference(
+    seen: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = seen.clone(tmp_path / "clone")
+    monkeypatch.chdir(clone.root)
+    found = trace_provenance(seen.path(VCF), verify=True)
+    assert found.reference_path is None
+    assert found.reference_commit is not None
+    assert found.commands == [
+        f"git checkout {found.reference_commit}",
+        *("make env", PULL, ".venv/bin/dvc repro fetch_ensembl"),
+        found.commands[-1],
+    ]
+    start = f"ensembl-annotations annotate --vcf INPUT.vcf.gz --reference {STORE}"
+    assert found.commands[-1].startswith(f"{start} --out-vcf annotated.vcf.gz --chromosomes 1,2,3,")
+    assert results(found) == {
+        "complete": "ok",
+        **dict.fromkeys(["reference", "header", "reference files", "dvc.lock"], "not known"),
+    }
+
+
+def test_outside_a_repository_the_plain_commands_are_given(
+    seen: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = trace_provenance(seen.path(TABLE), verify=True)
+    fetch, annotate = found.commands
+    assert fetch.startswith(
+        "ensembl-annotations fetch --base-url BASE_OF_THE_SOURCE --release 116 "
+        "--species homo_sapiens --assembly GRCh38 --source mini --chromosomes 1,2,"
+    )
+    assert fetch.endswith(" --out reference")
+    assert " --reference reference --out-parquet annotated.parquet" in annotate
+    assert "git can't read a repository here" in found.notes[0]
+    assert not found.differs
+
+
+# Not of the pipeline
+
+
+def test_options_of_the_command_are_those_of_the_file(seen: Project, tmp_path: Path) -> None:
+    vcf, table = tmp_path / "me.bcf", tmp_path / "my table.parquet"
+    annotate_vcf(
+        Path(SAMPLE_VCF),
+        Path(STORE),
+        out_vcf=vcf,
+        out_parquet=table,
+        chromosomes=["21", "X"],
+        match="position",
+        genotypes=True,
+        overwrite_tags=True,
+    )
+    start = f"ensembl-annotations annotate --vcf INPUT.vcf.gz --reference {STORE} "
+    options = "--match position --chromosomes 21,X --overwrite-tags"
+    found = trace_provenance(vcf, verify=True)
+    assert (found.kind, found.asset) == ("BCF", None)
+    assert found.commands == [f"{start}--out-vcf me.bcf {options}"]
+    assert (found.made_from["chromosomes"], found.made_from["overwrite_tags"]) == ("21|X", "yes")
+    assert results(found) == {**ALL_OK, "dvc.lock": "not known"}
+    found = trace_provenance(table)
+    assert found.commands == [f"{start}--out-parquet 'my table.parquet' {options} --genotypes"]
+
+
+def test_plain_text_has_no_end_that_could_be_checked(seen: Project, tmp_path: Path) -> None:
+    content = gzip.decompress(seen.path(VCF).read_bytes())
+    for path, data in [("a.vcf", content), ("b.vcf.gz", gzip.compress(content))]:
+        (tmp_path / path).write_bytes(data)
+        found = trace_provenance(tmp_path / path, verify=True)
+        assert results(found)["complete"] == "not known"
+        assert results(found)["header"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["bgzf", "plain", "cut"])
+def test_standard_input_is_read_to_its_end(seen: Project, kind: str) -> None:
+    content = seen.path(VCF).read_bytes()
+    data = {"bgzf": content, "plain": gzip.decompress(content), "cut": content[:-5]}[kind]
+    done = command(seen, "-", "--verify", "--json", input=data)
+    found = json.loads(done.stdout)
+    assert found["made_from"]["release"] == "116"
+    assert found["asset"] == (ASSET if kind == "bgzf" else None)
+    complete = {"bgzf": "ok", "plain": "not known", "cut": "DIFFERS"}[kind]
+    assert found["checks"][0]["result"] == complete
+    assert done.returncode == (1 if kind == "cut" else 0)
+    assert b"Traceback" not in done.stderr
+
+
+def test_named_pipe_is_read_like_standard_input(seen: Project, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"cat {seen.path(VCF)} > {pipe}"]) as process:
+        found = trace_provenance(pipe, verify=True)
+        process.wait()
+    assert (found.asset, results(found)) == (ASSET, ALL_OK)
+
+
+# What differs
+
+
+def test_cut_file_differs(changed: Project) -> None:
+    path = changed.path(VCF)
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: -len(EOF_BLOCK)])
+    found = trace_provenance(VCF, verify=True)
+    assert results(found) == {**ALL_OK, "complete": "DIFFERS", "dvc.lock": "DIFFERS"}
+    done = command(changed, VCF, "--verify")
+    assert done.returncode == 1
+    assert b"complete: DIFFERS (the BGZF end-of-file block is missing" in done.stdout
+    assert command(changed, VCF).returncode == 0
+
+
+def test_edited_header_differs(changed: Project) -> None:
+    content = gzip.decompress(changed.path(VCF).read_bytes())
+    changed.path("edited.vcf").write_bytes(content.replace(b",Release=116,", b",Release=117,"))
+    found = trace_provenance("edited.vcf", verify=True)
+    assert results(found)["header"] == "DIFFERS"
+    assert reasons(found)["header"] == "release is 116, the header says 117"
+
+
+def test_damaged_reference_differs(changed: Project) -> None:
+    path = changed.path(f"{STORE}/homo_sapiens-chr7.parquet")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    for name in (VCF, STORE):
+        found = trace_provenance(name, verify=True)
+        assert results(found)["reference files"] == "DIFFERS"
+        assert "homo_sapiens-chr7.parquet" in reasons(found)["reference files"]
+    assert command(changed, STORE, "--verify").returncode == 1
+
+
+def test_damaged_description_of_the_reference_differs(changed: Project) -> None:
+    path = changed.path(f"{STORE}/datapackage.json")
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content.replace(b'"release": 116', b'"release": 118'))
+    assert results(trace_provenance(VCF, verify=True))["reference"] == "DIFFERS"
+    assert results(trace_provenance(STORE, verify=True))["dvc.lock"] == "DIFFERS"
+    path.write_bytes(content[:100])
+    assert results(trace_provenance(VCF, verify=True))["reference"] == "DIFFERS"
+    with pytest.raises(EnsemblAnnotationsError, match="not a description of a reference store"):
+        trace_provenance(STORE)
+
+
+# What has no provenance
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "found nothing"),
+        (b"PAR1", "footer can't be read"),
+        (b"PAR1" + b"x" * 100 + b"PAR1", "footer can't be read"),
+        (b"hello\n", "found something else"),
+        (b"\x1f\x8b", "cut or corrupt"),
+        (b"\x1f\x8b\x08\x00garbage that is no gzip", "cut or corrupt"),
+        (gzip.compress(b"hello"), "found something else"),
+        (gzip.compress(b"BCF\2\2\xff\xff\xff\xff##fileformat=VCFv4.2\n"), "no header line"),
+        (b"BCF", "found something else"),
+        (b"##fileformat=VCFv4.2", "no header line"),
+        (b"##fileformat=VCFv4.2\n##ensembl_annotations=text\n", "no header line"),
+        (b"##fileformat=VCFv4.2\n#CHROM\n##ensembl_annotations=<ID=a>\n", "no header line"),
+        (b"\0" * 5000, "found something else"),
+    ],
+)
+def test_odd_file_is_explained(seen: Project, tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "odd"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        trace_provenance(path, verify=True)
+
+
+def test_missing_file_and_folder_are_explained(seen: Project, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        trace_provenance(tmp_path / "none.vcf.gz")
+    with pytest.raises(EnsemblAnnotationsError, match=r"datapackage\.json is missing"):
+        trace_provenance(tmp_path)
+    with pytest.raises(EnsemblAnnotationsError, match=r"datapackage\.json is missing"):
+        trace_provenance(tmp_path / "datapackage.json")
+
+
+def test_parquet_that_is_not_ours_is_explained(seen: Project, tmp_path: Path) -> None:
+    table = pa.table({"a": [1]})
+    pq.write_table(table, tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="has no metadata ensembl_annotations"):
+        trace_provenance(tmp_path / "other.parquet")
+    metadata = {"ensembl_annotations": "{broken"}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="has no metadata ensembl_annotations"):
+        trace_provenance(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="is a file of a reference store") as caught:
+        trace_provenance(f"{STORE}/homo_sapiens-chr21.parquet")
+    assert caught.value.hint == f"Give the folder: {STORE}"
+
+
+def test_not_annotated_vcf_has_exit_code_1(seen: Project) -> None:
+    done = command(seen, SAMPLE_VCF)
+    assert done.returncode == 1
+    assert b"has no header line ##ensembl_annotations" in done.stderr
+    done = command(seen, "-", input=seen.path(TABLE).read_bytes())
+    assert (done.returncode, b"from a pipe" in done.stderr) == (1, True)
+
+
+def test_damaged_files_never_end_in_a_traceback(seen: Project, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    path = tmp_path / "damaged"
+    for name in (VCF, TABLE):
+        intact = seen.path(name).read_bytes()
+        for _ in range(60):
+            content = bytearray(intact[: chance.randrange(len(intact))])
+            for _ in range(chance.randrange(3)):
+                if content:
+                    content[chance.randrange(len(content))] = chance.randrange(256)
+            path.write_bytes(content)
+            try:
+                found = trace_provenance(path, verify=True)
+            except EnsemblAnnotationsError:
+                continue
+            assert found.differs
+
+
+# The header line, the text
+
+
+def test_header_line_is_read_as_it_was_written() -> None:
+    fields = {"ID": "x", "Source": 'a "b", c\\d=<e>', "Match": "exact,shifted", "Empty": ""}
+    assert parse_structured_line(structured_header_line("ensembl_annotations", fields)) == fields
+    assert parse_structured_line("##ensembl_annotations=<A=1,B=2>\r\n") == {"A": "1", "B": "2"}
+    assert parse_structured_line("##ensembl_annotations=1") == {}
+
+
+def test_values_of_a_header_are_safe_to_print_and_to_paste(seen: Project, tmp_path: Path) -> None:
+    content = gzip.decompress(seen.path(VCF).read_bytes())
+    evil = content.replace(b"Source=mini", b'Source="$(rm x); \x1b[31m"')
+    evil = evil.replace(b"ReferenceSHA256=", b"ReferenceSHA256=0")
+    (tmp_path / "evil.vcf").write_bytes(evil)
+    done = command(seen, tmp_path / "evil.vcf")
+    assert b"\x1b" not in done.stdout
+    assert b"--source '$(rm x); ?[31m'" in done.stdout
+
+
+def test_text_is_the_same_every_time(seen: Project) -> None:
+    done = command(seen, VCF, "--verify")
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert lines[0].split() == ["file", VCF]
+    assert "to make it again:" in lines
+    assert "header: ok (as the reference)" in lines
+    assert command(seen, VCF, "--verify").stdout == done.stdout

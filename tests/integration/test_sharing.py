@@ -1,0 +1,459 @@
+"""A shared reference: push, pull, and every way in which that can go wrong, against real servers."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensembl_annotations.catalog.materialize import missing_from_cache
+from tests.integration.helpers import ANNOTATED, STORE, Done, Project
+from tests.support.nginx import nginx
+from tests.support.seaweed import S3Server, find_weed, s3_server
+from tests.support.sshd import sshd
+
+TOOL = Path(sys.executable).parent / "ensembl-annotations"
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    if find_weed() is None:
+        pytest.skip("weed (SeaweedFS) is not installed: no S3 server")
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        server.files().mkdir("shared")
+        yield server
+
+
+@dataclass
+class Remote:
+    """A place to share by, and what looks into it."""
+
+    kind: str
+    url: str
+    variables: dict[str, str]
+    folder: Path | None = None
+    server: S3Server | None = None
+
+    def configure(self, project: Project) -> None:
+        project.dvc("remote", "modify", "refcache", "url", self.url)
+        if self.server is not None:
+            project.dvc("remote", "modify", "refcache", "endpointurl", self.server.url)
+        project.commit()
+
+    def objects(self) -> dict[str, bytes]:
+        """Return everything that is there, by path."""
+        if self.folder is not None:
+            paths = (path for path in self.folder.rglob("*") if path.is_file())
+            return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+        assert self.server is not None
+        files, base = self.server.files(), self.url.removeprefix("s3://")
+        if not files.exists(base):
+            return {}
+        return {path.removeprefix(f"{base}/"): files.cat(path) for path in files.find(base)}
+
+    def write(self, path: str, content: bytes) -> None:
+        if self.folder is not None:
+            target = self.folder / path
+            target.unlink()
+            target.write_bytes(content)
+        else:
+            assert self.server is not None
+            self.server.files().pipe(f"{self.url.removeprefix('s3://')}/{path}", content)
+
+    def remove(self, path: str) -> None:
+        if self.folder is not None:
+            (self.folder / path).unlink()
+        else:
+            assert self.server is not None
+            self.server.files().rm_file(f"{self.url.removeprefix('s3://')}/{path}")
+
+
+@pytest.fixture(params=["path", "s3"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Remote:
+    if request.param == "path":
+        folder = tmp_path / "remote"
+        return Remote("path", str(folder), {}, folder=folder)
+    server: S3Server = request.getfixturevalue("s3")
+    return Remote("s3", f"s3://shared/{tmp_path.name}", keys("writer"), server=server)
+
+
+def keys(name: str) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": f"{name}-secret"}
+
+
+def tool(project: Project, *arguments: str | Path, code: int = 0, **variables: str) -> Done:
+    return project.run(
+        TOOL, *arguments, code=code, PYTHONPATH=str(project.root / "src"), **variables
+    )
+
+
+@pytest.fixture
+def writer(project: Project, remote: Remote) -> Project:
+    """A project with data whose remote is the one of the test."""
+    remote.configure(project)
+    return project
+
+
+def reader(writer: Project, tmp_path: Path, name: str = "reader") -> Project:
+    return writer.clone(tmp_path / name)
+
+
+def object_of(project: Project, name: str) -> str:
+    """Return where a remote has a file of the store."""
+    for relative, digest in project.digests(STORE).items():
+        if relative == name:
+            return f"files/md5/{digest[:2]}/{digest[2:]}"
+    raise KeyError(name)
+
+
+CHR22 = "homo_sapiens-chr22.parquet"
+DAV_MODULE = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
+
+
+def test_what_is_published_is_pulled_verified_and_used(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    first = tool(writer, "publish", **remote.variables)
+    assert "52 files" in first.output
+    again = tool(writer, "publish", **remote.variables)
+    assert " 0 pushed" in again.output
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **remote.variables)
+    assert clone.digests(STORE) == writer.digests(STORE)
+    assert "verified" in tool(clone, "verify", STORE).output
+    # Annotated with, and nothing downloaded.
+    assert clone.repro(**remote.variables) == ["annotate@sample"]
+    assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
+    assert clone.changed() == []
+
+
+def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_path: Path) -> None:
+    tool(writer, "publish", **remote.variables)
+    clone = reader(writer, tmp_path)
+    names = ["datapackage.json", CHR22, "homo_sapiens-chr22.details.parquet"]
+    clone.dvc("pull", *(f"{STORE}/{name}" for name in names), **remote.variables)
+    assert sorted(clone.digests(STORE)) == sorted(names)
+    done = tool(
+        clone, "annotate", "--vcf", "data/vcf/sample.vcf.gz", "--reference", STORE,
+        "--chromosomes", "22", "--out-vcf", tmp_path / "o.vcf.gz",
+    )  # fmt: skip
+    assert "annotated" in done.output
+
+
+def test_nothing_of_a_sample_reaches_a_remote(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    writer.set_param("samples.secretname", {"vcf": "data/vcf/secretname.vcf.gz"})
+    shutil.copy(writer.path("data/vcf/sample.vcf.gz"), writer.path("data/vcf/secretname.vcf.gz"))
+    writer.repro()
+    # The only commit: those before have a relative remote, which DVC looks for at / here.
+    before = writer.git("branch", "--format=%(refname:short)").split()
+    writer.git("checkout", "--quiet", "--orphan", "alone")
+    writer.commit()
+    writer.git("branch", "--quiet", "-D", *before)
+    writer.git("remote", "remove", "origin")
+    tool(writer, "publish", **remote.variables)
+    writer.dvc("push", code=None, **remote.variables)
+    writer.dvc("push", "--all-commits", code=None, **remote.variables)
+    writer.dvc("install")
+    origin = tmp_path / "origin.git"
+    writer.git("init", "--quiet", "--bare", origin)
+    writer.run("git", "push", "--quiet", origin, "HEAD:main", code=None, **remote.variables)
+    objects = remote.objects()
+    assert objects
+    mine = {*writer.digests(ANNOTATED).values(), *writer.digests("data/vcf").values()}
+    for path, content in objects.items():
+        assert "".join(path.split("/")[-2:]).removesuffix(".dir") not in mine
+        for word in (b"secretname", b"sample.vcf", b"data/annotated", str(writer.root).encode()):
+            assert word not in content, path
+
+
+def test_two_publish_at_once(writer: Project, remote: Remote, tmp_path: Path) -> None:
+    other = writer.copy(tmp_path / "other")
+    environment = {**writer.environment, **remote.variables}
+    running = [
+        subprocess.Popen(
+            [TOOL, "publish"],
+            cwd=item.root,
+            env={**environment, "PYTHONPATH": str(item.root / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for item in (writer, other)
+    ]
+    printed = [process.communicate()[0].decode() for process in running]
+    assert [process.returncode for process in running] == [0, 0], printed
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **remote.variables)
+    assert clone.digests(STORE) == writer.digests(STORE)
+
+
+def test_a_file_that_is_missing_there_is_pushed_again(writer: Project, remote: Remote) -> None:
+    """DVC itself takes a remote that has the list of files for one that has them all."""
+    tool(writer, "publish", **remote.variables)
+    remote.remove(object_of(writer, CHR22))
+    done = tool(writer, "publish", **remote.variables)
+    assert "1 pushed" in done.output
+    assert object_of(writer, CHR22) in remote.objects()
+
+
+def test_a_file_that_is_cut_there_is_named_and_mended(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    place = object_of(writer, CHR22)
+    whole = remote.objects()[place]
+    remote.write(place, whole[:-7])
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", code=None, **remote.variables)
+    done = tool(writer, "repair", **remote.variables)
+    assert f"{CHR22} (in the remote)" in done.output
+    assert remote.objects()[place] == whole
+
+
+def test_an_altered_file_there_is_named_and_mended(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    place = object_of(writer, CHR22)
+    whole = remote.objects()[place]
+    remote.write(place, whole[:-7] + b"altered")
+    # Who pulls gets an error of DVC without a name, and no such file; `repair` makes it anew.
+    clone = reader(writer, tmp_path)
+    pulled = clone.dvc("pull", "fetch_ensembl", code=None, **remote.variables)
+    assert pulled.code != 0
+    mended = tool(clone, "repair", **remote.variables)
+    assert CHR22 in mended.output
+    assert clone.digests(STORE) == writer.digests(STORE)
+    assert remote.objects()[place] == whole
+    # Who has it all finds it by reading the remote.
+    remote.write(place, whole[:-7] + b"altered")
+    assert "mended: none" in tool(writer, "repair", **remote.variables).output
+    done = tool(writer, "repair", "--content", **remote.variables)
+    assert f"{CHR22} (in the remote)" in done.output
+    assert remote.objects()[place] == whole
+
+
+def test_an_altered_file_here_is_not_pushed(writer: Project, remote: Remote) -> None:
+    expected = writer.digests(STORE)
+    digest = expected[CHR22]
+    cached = writer.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    content = cached.read_bytes()
+    cached.chmod(0o644)
+    cached.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    refused = tool(writer, "publish", code=1, **remote.variables)
+    assert CHR22 in refused.output
+    assert "is altered" in refused.output
+    assert remote.objects() == {}
+    assert CHR22 in tool(writer, "repair", **remote.variables).output
+    assert writer.digests(STORE) == expected
+    tool(writer, "publish", **remote.variables)
+
+
+def test_nothing_is_published_before_the_first_run(demo: Project, tmp_path: Path) -> None:
+    clone = demo.clone(tmp_path / "empty")
+    done = tool(clone, "publish", code=1)
+    assert "neither in DVC's cache nor in remote 'refcache'" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_an_unknown_remote(project: Project) -> None:
+    done = tool(project, "publish", "--remote", "nosuch", code=2)
+    assert "nosuch" in done.output
+    assert "Traceback" not in done.output
+
+
+# --- S3
+
+
+@pytest.fixture
+def s3_writer(project: Project, s3: S3Server, tmp_path: Path) -> tuple[Project, Remote]:
+    found = Remote("s3", f"s3://shared/{tmp_path.name}", keys("writer"), server=s3)
+    found.configure(project)
+    return project, found
+
+
+def test_who_may_only_read_can_pull_but_not_publish(
+    s3_writer: tuple[Project, Remote], tmp_path: Path
+) -> None:
+    writer, remote = s3_writer
+    refused = tool(writer, "publish", code=1, **keys("reader"))
+    assert "Traceback" not in refused.output
+    assert remote.objects() == {}
+    tool(writer, "publish", **keys("writer"))
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **keys("reader"))
+    assert clone.digests(STORE) == writer.digests(STORE)
+
+
+@pytest.mark.parametrize("variables", [keys("nobody"), {}], ids=["wrong", "none"])
+def test_wrong_credentials(s3_writer: tuple[Project, Remote], variables: dict[str, str]) -> None:
+    writer, remote = s3_writer
+    refused = tool(writer, "publish", code=1, AWS_EC2_METADATA_DISABLED="true", **variables)
+    assert "Remote 'refcache'" in refused.output or "remote 'refcache'" in refused.output
+    assert "docs/sharing.md" in refused.output
+    assert "Traceback" not in refused.output
+    assert remote.objects() == {}
+
+
+def test_a_bucket_that_is_not_there(project: Project, s3: S3Server) -> None:
+    Remote("s3", "s3://nosuchbucket/ref", {}, server=s3).configure(project)
+    refused = tool(project, "publish", code=1, **keys("writer"))
+    assert "s3://nosuchbucket/ref" in refused.output
+    assert "Traceback (most recent" not in refused.output.split("ERROR")[0]
+
+
+def test_a_server_that_dies_meanwhile(
+    project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if find_weed() is None:
+        pytest.skip("weed (SeaweedFS) is not installed: no S3 server")
+    with s3_server(tmp_path_factory.mktemp("dying")) as server:
+        server.files().mkdir("dying")
+        remote = Remote("s3", "s3://dying/ref", keys("writer"), server=server)
+        remote.configure(project)
+        environment: dict[str, Any] = {
+            **project.environment, **remote.variables, "PYTHONPATH": str(project.root / "src"),
+            "AWS_MAX_ATTEMPTS": "1",
+        }  # fmt: skip
+        running = subprocess.Popen(
+            [TOOL, "publish"], cwd=project.root, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        while running.poll() is None and not remote.objects():
+            pass
+        server.kill()
+        printed = running.communicate()[0].decode()
+        if running.returncode:
+            assert "refcache" in printed
+        server.start()
+        tool(project, "publish", **remote.variables)
+        clone = reader(project, tmp_path)
+        clone.dvc("pull", "fetch_ensembl", **remote.variables)
+        assert clone.digests(STORE) == project.digests(STORE)
+
+
+# --- SFTP, WebDAV, HTTP
+
+
+def check_push_and_pull(project: Project, tmp_path: Path, **variables: str) -> None:
+    project.commit()
+    done = tool(project, "publish", **variables)
+    assert "53 pushed" in done.output
+    assert " 0 pushed" in tool(project, "publish", **variables).output
+    clone = reader(project, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **variables)
+    assert clone.digests(STORE) == project.digests(STORE)
+    digest = project.digests(STORE)[CHR22]
+    cached = clone.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    cached.chmod(0o644)
+    cached.write_bytes(b"altered")
+    assert CHR22 in tool(clone, "repair", **variables).output
+    assert clone.digests(STORE) == project.digests(STORE)
+
+
+def test_sftp(project: Project, tmp_path: Path) -> None:
+    with sshd(tmp_path / "sshd") as server:
+        address = f"ssh://127.0.0.1:{server.port}{tmp_path / 'remote'}"
+        project.dvc("remote", "modify", "refcache", "url", address)
+        user = getpass.getuser()
+        variables = {"USER": user, "LOGNAME": user}
+        project.dvc("remote", "modify", "refcache", "keyfile", str(server.key))
+        check_push_and_pull(project, tmp_path, **variables)
+
+
+def test_webdav(project: Project, tmp_path: Path) -> None:
+    if not DAV_MODULE.exists():
+        pytest.skip("libnginx-mod-http-dav-ext is not installed: no WebDAV server")
+    (tmp_path / "dav" / "reference").mkdir(parents=True)
+    methods = """
+    dav_methods PUT DELETE MKCOL COPY MOVE;
+    dav_ext_methods PROPFIND OPTIONS;
+    create_full_put_path on;
+    client_max_body_size 0;
+    """
+    with nginx(tmp_path / "nginx", tmp_path / "dav", methods, modules=[DAV_MODULE]) as server:
+        address = f"{server.url.replace('http', 'webdav', 1)}/reference"
+        project.dvc("remote", "modify", "refcache", "url", address)
+        check_push_and_pull(project, tmp_path)
+
+
+def test_http(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    methods = "dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;"
+    with nginx(tmp_path / "nginx", tmp_path / "web", methods) as server:
+        project.dvc("remote", "modify", "refcache", "url", f"{server.url}/reference")
+        project.dvc("remote", "modify", "refcache", "method", "PUT")
+        check_push_and_pull(project, tmp_path)
+        # What is missing there can't be pushed while the list is, and a list can't be removed.
+        (tmp_path / "web" / "reference" / object_of(project, CHR22)).unlink()
+        refused = tool(project, "publish", code=1)
+        assert "on the server, then publish again" in refused.output
+
+
+def test_a_cache_that_a_group_shares_gets_no_genome(project: Project) -> None:
+    project.dvc("config", "--local", "cache.shared", "group")
+    failed = project.dvc("repro", "--force", "--single-item", "annotate@sample", code=None)
+    assert failed.code != 0
+    assert "annotated genomes would be in it" in failed.output
+    assert "Traceback" not in failed.output
+
+
+# --- Full disks
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("tmpfs can't be mounted here: no small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_remote_without_room_is_refused_before(project: Project, small_disk: Path) -> None:
+    project.dvc("remote", "modify", "refcache", "url", str(small_disk / "remote"))
+    refused = tool(project, "publish", code=1)
+    assert "are free" in refused.output
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [80, 120])
+def test_a_full_cache_is_an_error(
+    size: int, demo: Project, small_disk: Path, tmp_path: Path
+) -> None:
+    clone = demo.clone(tmp_path / "clone")
+    clone.dvc("cache", "dir", "--local", str(small_disk / "cache"))
+    clone.dvc("config", "--local", "cache.type", "copy")
+    subprocess.run(["mount", "-o", f"remount,size={size}k", str(small_disk)], check=True)
+    failed = clone.materialize("ensembl_annotations", code=1)
+    assert "No space left" in failed.output
+    assert f"Error: DVC did not keep {STORE}" in failed.output
+    subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+    clone.dvc("commit", "--force", code=None)
+    clone.materialize()
+    assert missing_from_cache(clone.root) == []
+
+
+def test_what_dvc_did_not_keep_is_named(project: Project) -> None:
+    assert missing_from_cache(project.root) == []
+    digest = project.digests(STORE)[CHR22]
+    project.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}").unlink()
+    assert missing_from_cache(project.root) == [f"{STORE}/{CHR22}"]
+    assert CHR22 in tool(project, "repair").output
+    assert missing_from_cache(project.root) == []
