@@ -31,7 +31,7 @@ USABLE := $(shell test -f $(READY) && grep -qxF "$(CURDIR)" $(READY) && \
 	$(BIN)/python -c 'import pip' >/dev/null 2>&1 && echo yes)
 REMAKE := $(if $(USABLE),,remake)
 
-.PHONY: all help env test lint bench force tools lock clean remake
+.PHONY: all help env test lint bench force review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
 	@$(BIN)/ensembl-annotations materialize
@@ -82,6 +82,8 @@ $(READY): pyproject.toml $(LOCKS) $(REMAKE)
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@printf '%s\n' "$(CURDIR)" > $(READY)
 
+BASE ?= main
+
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
 
@@ -101,6 +103,12 @@ bench: $(READY) tools ## Measure speed and memory of fetching and annotating, ag
 
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force
+
+review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
+	@sh scripts/review.sh $(BASE)
+
+hooks: ## Install the git hook that stops genomes and secrets from being committed
+	@cp scripts/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
 
 tools: ## Install the Debian packages some tests use, where that is possible without asking
 	@sh tests/install_tools.sh

@@ -1,0 +1,86 @@
+"""The review of a change, and the git hook that keeps genomes and secrets out of git."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.integration.helpers import REPO, Done, Project
+
+VCF = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+def review(project: Project, base: str, code: int = 0) -> Done:
+    if not project.path(".venv").exists():
+        project.path(".venv").symlink_to(REPO / ".venv")
+    return project.run("sh", "scripts/review.sh", base, code=code)
+
+
+def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
+    project.set_param("ensembl.release", 115)
+    stale = review(project, "HEAD", code=1)
+    assert "`dvc.lock` is not current" in stale.output
+    assert "fetch_ensembl" in stale.output
+    project.repro()
+    project.commit()
+    done = review(project, "HEAD~1")
+    assert "`dvc.lock` is current" in done.output
+    assert "ensembl.release" in done.output
+    assert "| 115 " in done.output
+    assert "num_exact" in done.output
+    assert "flowchart" in done.output
+    reference = done.output.partition("### Reference")[2]
+    assert "retired" in reference
+    assert "Not compared" not in reference
+    # Without any data the rest is there.
+    clone = project.clone(tmp_path / "clone")
+    bare = review(clone, "HEAD~1")
+    assert "`dvc.lock` is current" in bare.output
+    assert "num_exact" in bare.output
+    assert "Not compared" in bare.output
+
+
+def test_nothing_changed(project: Project) -> None:
+    done = review(project, "HEAD")
+    assert done.output.count("No change.") == 2
+
+
+def test_an_unknown_base(project: Project) -> None:
+    assert "no such revision" in review(project, "nosuch", code=2).output
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data/vcf/me.vcf.gz", b"x"),
+        ("notes.txt", VCF),
+        ("notes.txt", gzip.compress(VCF)),
+        ("me.bam", b"x"),
+        ("a name with spaces.vcf", VCF),
+        (".dvc/config", b"[remote]\n    secret_access_key = abc\n"),
+        ("key", b"-----BEGIN OPENSSH " + b"PRIVATE KEY-----\n"),
+        ("run.sh", b"export AWS_ACCESS_KEY_ID=" + b"AKIA" + b"IOSFODNN7EXAMPLE\n"),
+    ],
+)
+def test_genomes_and_secrets_are_not_committed(
+    name: str, content: bytes, seed: Project, tmp_path: Path
+) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.run("make", "hooks")
+    clone.path("harmless.txt").write_bytes(b"nothing\n")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "Harmless")
+    target = clone.path(name)
+    target.write_bytes(content)
+    clone.git("add", "--force", name)
+    refused = clone.run("git", "commit", "--message", "A leak", code=1)
+    assert f"Not committed: {name}" in refused.output
+
+
+def test_the_repository_itself_passes_the_hook(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.run("make", "hooks")
+    clone.git("checkout", "--quiet", "--orphan", "whole")
+    clone.git("commit", "--quiet", "--message", "Everything")
