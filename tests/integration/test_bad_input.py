@@ -109,6 +109,10 @@ UNREADABLE: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "UTF-16": (plain_vcf().decode().encode("utf-16"), ("line 1", "##fileformat=VCF")),
     "old Mac line ends": (plain_vcf().replace(b"\n", b"\r"), ("#CHROM",)),
     "BCF, not compressed": (b"BCF\x02\x02" + bytes(100), ("BCF", "can't be read")),
+    "a first line of 1 MiB": (
+        b"##fileformat=VCFv4.2".ljust(1 << 20, b"x") + plain_vcf().partition(b"\n")[2],
+        ("line 1", "is longer than"),
+    ),
     "two bytes of gzip": (b"\x1f\x8b", ("cut or corrupt",)),
     "gzip cut in the header": (ZIPPED[:12], ("cut or corrupt",)),
     "gzip cut in the middle": (ZIPPED[: len(ZIPPED) // 2], ("cut or corrupt",)),

@@ -480,6 +480,16 @@ def test_a_contig_that_nobody_knows_is_named(tmp_path: Path, store: Path) -> Non
     assert snapshot(out) == {"o.bcf": b"old"}
 
 
+def test_a_nul_byte_cuts_no_record(tmp_path: Path, store: Path) -> None:
+    content = plain_vcf(KNOWN, KNOWN, lines=DECLARED)
+    line = content.count(b"\n")
+    vcf = written(tmp_path, content.removesuffix(b"\n") + b"\0\n")
+    annotate(vcf, store, "--out-vcf", tmp_path / "o.vcf.gz")
+    out = tmp_path / "out"
+    annotate(vcf, store, "--out-vcf", out / "o.bcf").failed(f"line {line}", "NUL byte")
+    assert snapshot(out) == {}
+
+
 def test_what_bcftools_refuses_is_our_error(tmp_path: Path, store: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

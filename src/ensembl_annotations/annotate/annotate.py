@@ -31,7 +31,12 @@ from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.annotate.sites import with_site_tags
 from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.annotate.write import Targets
-from ensembl_annotations.annotate.write_bcf import check_contigs, contig_lines, missing_contigs
+from ensembl_annotations.annotate.write_bcf import (
+    check_bytes,
+    check_contigs,
+    contig_lines,
+    missing_contigs,
+)
 from ensembl_annotations.annotate.write_parquet import TableWriter, typed_table
 from ensembl_annotations.annotate.write_vcf import (
     annotated_text,
@@ -346,6 +351,9 @@ def _write(
             stack.callback(table.abandon)
         declared = {*header.contigs(), *added}
         for done in job.in_order(table.schema if table is not None else None):
+            if targets.is_bcf:
+                first_line = len(header.lines) + 1 + tally.num_records
+                check_bytes(done.text.to_pybytes(), first_line, vcf)
             tally.add(done.tally)
             order.add(done.runs)
             if targets.is_bcf:

@@ -31,6 +31,7 @@ CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
 INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
 _MAX_HEADER_BYTES = 256 << 20
+_MAX_FIRST_BYTES = 1 << 20
 
 
 @dataclass
@@ -206,11 +207,15 @@ class VcfReader:
         return InputError(f"{self.path}: {message}", hint=hint)
 
     def _read_header(self) -> Header:
-        first = self._source.readline(1 << 20)
+        first = self._source.readline(_MAX_FIRST_BYTES)
         if not first.startswith(b"##fileformat=VCF"):
             raise self._fail(
                 f"line 1: expected '##fileformat=VCFv4.x', found {first[:40]!r}.",
                 "Give a VCF, plain or compressed with gzip or bgzip, or a BCF.",
+            )
+        if len(first) == _MAX_FIRST_BYTES and not first.endswith(b"\n"):
+            raise self._fail(
+                f"line 1: is longer than {_MAX_FIRST_BYTES} bytes.", "Correct the line."
             )
         lines, size = [first], len(first)
         while not lines[-1].startswith(b"#CHROM"):

@@ -97,6 +97,23 @@ def check_contigs(names: Iterable[str], declared: set[str], vcf: Path) -> None:
             )
 
 
+def check_bytes(text: bytes, first_line: int, vcf: Path) -> None:
+    """Refuse a record with a NUL byte: in a BCF it would end there.
+
+    Raises
+    ------
+    InputError
+        Naming the line.
+    """
+    place = text.find(b"\0")
+    if place >= 0:
+        raise InputError(
+            f"{vcf}: line {first_line + text.count(bytes([10]), 0, place)}: holds a NUL byte, which a BCF can't.",
+            hint="Correct the line, or write a .vcf.gz.",
+            code="nul_byte",
+        )
+
+
 class BcfWriter:
     """Write the annotated VCF's text as BCF; its text goes to bcftools as it is made.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 HUMAN = "homo_sapiens"
 PRIMARY = (*(str(number) for number in range(1, 23)), "X", "Y")
@@ -81,6 +82,7 @@ def contig_aliases(species: str, assembly: str) -> dict[str, str]:
     return aliases
 
 
+@cache
 def _accessions(assembly: str) -> dict[str, str]:
     if assembly not in LENGTHS:
         return {}
