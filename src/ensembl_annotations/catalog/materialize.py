@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc
+from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
 from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
@@ -83,7 +83,7 @@ def materialize(
     params = load_params(project / PARAMS_FILE)
     prune_samples(project, params.samples, log)
     places = _places(names, params)
-    before = {place: _stamp(project / place.run) for place in places}
+    before = {place: stamp_of(project / place.run) for place in places}
     stages = [ASSETS[name] for name in ASSETS if name in names]
     if not params.samples and stages:
         stages = [ASSETS["ensembl_annotations"]]
@@ -95,7 +95,7 @@ def materialize(
     results = {}
     for place in places:
         run = project / place.run
-        if _stamp(run) == before[place]:
+        if stamp_of(run) == before[place]:
             write_json(run, _cached_figures(project, place))
             content = _read(project / place.metrics)
             log_run(project / RUN_LOG, place.name, _read(run), content, project / place.path)
@@ -122,7 +122,7 @@ def fetch_options(params: Params, project: Path = Path()) -> dict[str, Any]:
         "chromosomes": wanted.wanted,
         "fasta": wanted.fasta,
         "manifest": project / manifest_path(wanted.source, layout),
-        "dvc_cache": _dvc_cache(project),
+        "dvc_cache": dvc_cache(project),
     }
 
 
@@ -130,7 +130,7 @@ def _in_project(mirror: str, project: Path) -> str:
     return mirror if "://" in mirror else str(project / mirror)
 
 
-def _dvc_cache(project: Path) -> Path | None:
+def dvc_cache(project: Path) -> Path | None:
     """Return where DVC keeps its copies; None outside a repository of DVC."""
     from dvc.config import Config
     from dvc.exceptions import DvcException
@@ -198,15 +198,6 @@ def _cached_figures(project: Path, place: _Place) -> dict[str, Any]:
         **_NO_TIME,
         "finished_at": now_utc(),
     }
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return what changes when the file is written again."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_ino
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ensembl_annotations.catalog.history import (
     shown,
 )
 from ensembl_annotations.catalog.label import Label, read_label
-from ensembl_annotations.catalog.materialize import ANNOTATED, ASSETS, STORE, _dvc_cache
+from ensembl_annotations.catalog.materialize import ANNOTATED, ASSETS, STORE, dvc_cache
 from ensembl_annotations.catalog.versions import WORKSPACE
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
@@ -132,7 +132,7 @@ class _Trace:
         self.project, self.found = project, found
         self.digest = found.made_from.get("reference_sha256")
         self.store: ReferenceStore | None = None
-        self.history, self.cache = History(), _dvc_cache(project.resolve())
+        self.history, self.cache = History(), dvc_cache(project.resolve())
         try:
             self.history = read_history(project=project)
         except UsageError as error:

@@ -183,13 +183,13 @@ def logged_run(
     metrics, run_metrics : Path
         The JSON files that the block writes: figures of the content, and those of `recorded_run`.
     """
-    before, began = _stamp(run_metrics), time.perf_counter()
+    before, began = stamp_of(run_metrics), time.perf_counter()
     try:
         yield
     except BaseException:
         # Without figures of its own it failed before there was anything to measure.
         figures = {"duration_sec": round(time.perf_counter() - began, 3)}
-        if _stamp(run_metrics) != before:
+        if stamp_of(run_metrics) != before:
             figures = _figures(run_metrics)
         failed = {"status": "failed", "finished_at": now_utc()}
         log_run(log, asset, figures | failed, None, out)
@@ -197,7 +197,7 @@ def logged_run(
     log_run(log, asset, _figures(run_metrics), _figures(metrics), out)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def stamp_of(path: Path) -> tuple[int, int] | None:
     """Return what changes when the file is written again."""
     try:
         status = path.stat()
