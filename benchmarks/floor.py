@@ -126,7 +126,7 @@ def main(query: Path, store: Path, out: Path, level: int) -> None:
                 list(pool.map(partial(decode, details, columns=list(DETAILS)), groups))
         with out.open("wb") as handle:
             for blocks in pool.map(lambda text: compress_blocks(text, level), texts):
-                handle.write(blocks)
+                handle.writelines(blocks)
             handle.write(EOF_BLOCK)
 
 

@@ -23,12 +23,13 @@ REGIONS_MAX_VARIANTS = 1_000
 
 OURS_VCF, OURS_6, OURS_TABLE = "ours", "ours, level 6", "ours, VCF and parquet"
 BCF, BCF_6, VCF = "bcftools, BCF", "bcftools, BCF, level 6", "bcftools, vcf.gz"
+BCF_ALL = "bcftools, BCF, all fields"
 BCF_NORM, BCF_REGIONS = "bcftools norm, then BCF", "bcftools -R, BCF"
 VCFANNO, SNPSIFT, ECHTVAR, FLOOR = "vcfanno", "SnpSift -tabix", "echtvar", "floor"
-LABELS = (OURS_VCF, OURS_6, OURS_TABLE, FLOOR, BCF, BCF_6, VCF, BCF_NORM, BCF_REGIONS, VCFANNO,
+LABELS = (OURS_VCF, OURS_6, OURS_TABLE, FLOOR, BCF, BCF_6, BCF_ALL, VCF, BCF_NORM, BCF_REGIONS, VCFANNO,
           SNPSIFT, ECHTVAR)  # fmt: skip
 FAMILIES = {
-    "bcftools": (BCF, BCF_6, VCF, BCF_NORM, BCF_REGIONS),
+    "bcftools": (BCF, BCF_6, BCF_ALL, VCF, BCF_NORM, BCF_REGIONS),
     "vcfanno": (VCFANNO,),
     "SnpSift": (SNPSIFT,),
     "echtvar": (ECHTVAR,),
@@ -39,6 +40,7 @@ LIMITS = {
     OURS_VCF: "writes all that Ensembl publishes, 14 tags rather than 4, so more bytes",
     BCF: "one ID where several records carry an allele; TSA, MA, MAF, MAC are the record's, not the "
     "ALT's; an indel only where it is spelled like Ensembl's",
+    BCF_ALL: "as bcftools, with every INFO field of the source, as ours has",
     BCF_NORM: "as bcftools; records with several ALTs are split, so the records change",
     BCF_REGIONS: "as bcftools; needs a list of regions made from the query, which is timed too",
     VCFANNO: "no ID column (an INFO tag instead); writes QUAL anew with 4 digits; values of "
@@ -175,8 +177,9 @@ def _bcftools(data: Data, stem: Path, label: str, out: Path) -> list[str]:
             f"| awk {shlex.quote(merge)} > {_quoted(regions)}"
         ]
         more = f"-R {_quoted(regions)} "
+    columns = "ID,INFO" if label == BCF_ALL else COLUMNS
     lines.append(
-        f"bcftools annotate {more}-a {_quoted(source)} -c {COLUMNS} --threads {THREADS} "
+        f"bcftools annotate {more}-a {_quoted(source)} -c {columns} --threads {THREADS} "
         f"-Oz{level} -o {_quoted(out, query)}"
     )
     return lines

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +58,6 @@ def _interrupt_once(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _version() -> str:
-    try:
-        return version("ensembl-annotations")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 metrics_option = click.option(
     "--metrics", type=PATH, help="Write the counts here (JSON); functions of the inputs only."
 )
@@ -79,7 +71,7 @@ quiet_option = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(_version(), prog_name="ensembl-annotations")
+@click.version_option(package_name="ensembl-annotations", prog_name="ensembl-annotations")
 def main() -> None:
     """Annotate VCFs with a verified, versioned Ensembl reference.
 

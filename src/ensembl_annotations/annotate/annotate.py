@@ -29,6 +29,7 @@ from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB
 from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.annotate.sites import with_site_tags
+from ensembl_annotations.annotate.tabix import Places, places_of
 from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.annotate.write import Targets
 from ensembl_annotations.annotate.write_bcf import (
@@ -105,6 +106,7 @@ class _Annotated:
     table: pa.Table | None
     tally: Tally
     runs: list[Run]
+    places: list[Places]
     last_base: int
 
 
@@ -118,6 +120,7 @@ class _Job:
     overwrite: bool
     with_sites: bool = False
     workers: int = 1
+    index: str | None = None
 
     def batch(self, piece: Piece) -> Batch:
         """Return the records of a piece; our tags are taken out, or are an error."""
@@ -138,11 +141,14 @@ class _Job:
         )
         by_id = per_id(hits)
         changes = with_site_tags(record_tags(alleles, by_id), alleles)
+        text = annotated_text(batch, changes)
+        runs = position_runs(batch.text(CHROM), batch.pos)
         return _Annotated(
-            annotated_text(batch, changes),
+            text,
             typed_table(batch, alleles, by_id, schema) if schema is not None else None,
             _count(batch, alleles, changes),
-            position_runs(batch.text(CHROM), batch.pos),
+            runs,
+            places_of(batch, runs, text, self.index) if self.index is not None else [],
             _last_base(batch),
         )
 
@@ -257,6 +263,7 @@ def annotate_vcf(
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
                 job = _job(reader, store, assembly, chromosomes, overwrite_tags, log)
                 job.with_sites, job.workers = match == "position", plan.workers
+                job.index = targets.tabix_kind
                 provenance = _provenance(store, chromosomes, overwrite_tags, match)
                 with Outputs() as outputs:
                     tally = _write(job, outputs, targets, provenance, log)
@@ -357,19 +364,19 @@ def _write(
             tally.add(done.tally)
             order.add(done.runs)
             if targets.is_bcf:
-                check_contigs((run[0] for run in done.runs), declared, vcf)
+                check_contigs((run.name for run in done.runs), declared, vcf)
             if temporary is not None:
                 check_position(done.last_base, targets.index, vcf)
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:
-                writer.write(memoryview(done.text))
+                writer.write(memoryview(done.text), done.places)
         if table is not None:
             table.finish()
         if writer is not None:
             writer.finish(without_last_byte=job.reader.ends_without_newline)
-    if temporary is not None:
-        targets.write_index(vcf, temporary, outputs, log, is_sorted=order.is_sorted)
+    if writer is not None and temporary is not None:
+        targets.write_index(vcf, writer, outputs, log, is_sorted=order.is_sorted)
     return tally
 
 

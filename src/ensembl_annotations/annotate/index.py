@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ensembl_annotations.annotate.write_bcf import is_bcf_name
-from ensembl_annotations.common.bcftools import Bcftools
 from ensembl_annotations.common.errors import InputError, UsageError
 
 INDEX_KINDS = ("csi", "tbi", "none")
 MAX_TBI_POS = 2**29
-
-_ROOM_BYTES = 1 << 18
 
 
 def index_of(out: Path, kind: str) -> Path | None:
@@ -51,41 +47,3 @@ def check_position(last: int, kind: str, vcf: Path) -> None:
             f"up to 2^29 ({MAX_TBI_POS}).",
             hint="Use --index csi.",
         )
-
-
-def write_index(path: Path, index: Path, kind: str, *, bcf: bool) -> bool:
-    """Write the index of a sorted file, and tell whether htslib could.
-
-    Raises
-    ------
-    OSError
-        Where the disk is full.
-    """
-    if _made(path, index, kind, bcf=bcf):
-        return True
-    # htslib does not say why; a full disk is an error, a value it can't index is not.
-    with index.open("wb") as handle:
-        handle.write(bytes(_ROOM_BYTES))
-        os.fsync(handle.fileno())
-    return False
-
-
-def _made(path: Path, index: Path, kind: str, *, bcf: bool) -> bool:
-    if bcf:
-        with Bcftools(["index", "--force", "--output", str(index), str(path)]) as bcftools:
-            bcftools.input.close()
-            return bcftools.failure() is None
-    import pysam
-
-    try:
-        pysam.tabix_index(
-            str(path),
-            preset="vcf",
-            csi=kind == "csi",
-            force=True,
-            keep_original=True,
-            index=str(index),
-        )
-    except (OSError, ValueError):
-        return False
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from ensembl_annotations.common.contigs import (
 from ensembl_annotations.common.published import no_published
 from ensembl_annotations.common.schema import PUBLISHED
 
+_KEY = ("start", "code")
 _MAX_LOOKUP_POS = 2**31 - 2**8
 
 
@@ -291,32 +293,31 @@ def _read(
 
 
 def _exact(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    pairs = queries.drop("row", "least", "most").join(
-        rows, on=["start", "code"], suffix="_found", maintain_order="left_right"
+    # Only what tells them apart is joined; the many columns of the published rows come after.
+    pairs = queries.select("query", "pos", "ref", "start", "deleted", "inserted", "code").join(
+        rows.select(*_KEY, "ref", "pos", "alt").with_row_index("row"),
+        on=_KEY,
+        suffix="_found",
+        maintain_order="left_right",
     )
     exact = pairs["code"] < NOT_COMPARABLE
     verified = pl.concat([pairs.filter(exact), _verify_alleles(pairs.filter(~exact))])
-    return _hits(verified, shifted=False)
+    return _hits(verified, rows, shifted=False)
 
 
 def _shifted(indels: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     pairs = find_shifted(indels, rows)
     asked = indels.select("query", "pos", "ref", "least", "most")[pairs["indel"]]
-    found = rows[pairs["row"]].rename({"pos": "pos_found", "ref": "ref_found"})
-    together = pl.concat([asked, found, pairs.select("end")], how="horizontal")
+    found = rows.select(pos_found="pos", ref_found="ref")[pairs["row"]]
+    together = pl.concat([asked, found, pairs.select("row", "start", "end")], how="horizontal")
     outside = (pl.col("start") < pl.col("least")) | (pl.col("end") > pl.col("most"))
-    return _hits(together.filter(~outside.fill_null(False)), shifted=True)
+    return _hits(together.filter(~outside.fill_null(False)), rows, shifted=True)
 
 
-def _hits(pairs: pl.DataFrame, *, shifted: bool) -> pl.DataFrame:
+def _hits(pairs: pl.DataFrame, rows: pl.DataFrame, *, shifted: bool) -> pl.DataFrame:
     """Return the hits among pairs of a query and a published row: those whose REFs agree."""
-    return pairs.filter(refs_agree(pairs)).select(
-        "query", *(_found(name) for name in PUBLISHED), shifted=pl.lit(shifted)
-    )
-
-
-def _found(name: str) -> pl.Expr:
-    return pl.col(f"{name}_found").alias(name) if name in ("pos", "ref") else pl.col(name)
+    agreed = pairs.select("query", "row").filter(refs_agree(pairs))
+    return rows[agreed["row"]].select(agreed["query"], *PUBLISHED, shifted=pl.lit(shifted))
 
 
 def _verify_alleles(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -420,8 +421,14 @@ def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
             log(f"Contigs {text}, passed through without annotation: {shown}{hint}.")
 
 
-Run = tuple[str, int, int, bool]
-"""Records that follow one another on a contig: its name, first and last POS, whether ascending."""
+class Run(NamedTuple):
+    """Records that follow one another on a contig."""
+
+    name: str
+    num_records: int
+    first_pos: int
+    last_pos: int
+    ascending: bool
 
 
 def position_runs(chrom: pl.Series, pos: npt.NDArray[np.int64]) -> list[Run]:
@@ -432,7 +439,8 @@ def position_runs(chrom: pl.Series, pos: npt.NDArray[np.int64]) -> list[Run]:
     for length, name in zip(runs["len"].to_list(), runs["value"].to_list(), strict=True):
         part = pos[begin : begin + length]
         begin += length
-        found.append((name, int(part[0]), int(part[-1]), bool((np.diff(part) >= 0).all())))
+        ascending = bool((np.diff(part) >= 0).all())
+        found.append(Run(name, length, int(part[0]), int(part[-1]), ascending))
     return found
 
 
@@ -446,7 +454,7 @@ class SortOrder:
 
     def add(self, runs: list[Run]) -> None:
         """Add the runs of the next records."""
-        for name, first, last, ascending in runs:
+        for name, _, first, last, ascending in runs:
             if name == self._last[0]:
                 self.is_sorted &= first >= self._last[1]
             else:

@@ -378,7 +378,7 @@ class Reference:
         tables = [] if found is None else found.rows(wanted, self._pool)
         if not tables:
             return no_published()
-        rows = pl.from_arrow(pa.concat_tables(tables))
+        rows = pl.from_arrow(pa.concat_tables(tables).combine_chunks())
         assert isinstance(rows, pl.DataFrame)
         return as_published(rows)
 

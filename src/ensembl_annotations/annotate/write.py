@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from ensembl_annotations.annotate.index import (
     check_index_kind,
     index_of,
     possible_indexes,
-    write_index,
 )
+from ensembl_annotations.annotate.tabix import Places, TabixIndex
 from ensembl_annotations.annotate.write_bcf import BcfWriter, is_bcf_name
 from ensembl_annotations.annotate.write_vcf import VcfWriter
 from ensembl_annotations.common.atomic import Outputs, prepare_to_write
@@ -27,9 +27,10 @@ STDOUT = Path("-")
 class TextWriter(Protocol):
     """Takes the text of a VCF."""
 
-    def write(self, text: bytes | memoryview) -> None: ...
+    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None: ...
     def finish(self, *, without_last_byte: bool) -> None: ...
     def abandon(self) -> None: ...
+    def write_index(self, path: Path) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Targets:
     def file(self) -> Path | None:
         """The annotated VCF where it is a file."""
         return None if self.vcf == STDOUT else self.vcf
+
+    @property
+    def tabix_kind(self) -> str | None:
+        """The kind of index to make while writing: of a VCF that is a file."""
+        return None if self.file is None or self.is_bcf or self.index == "none" else self.index
 
     def check(self, vcf: Path, reference: Path, *figures: Path | None) -> None:
         """Refuse names that can't be written to, or that are something else already.
@@ -87,14 +93,17 @@ class Targets:
                 writer = BcfWriter(temporary, self.vcf, level=self.level)
             else:
                 handle = stack.enter_context(temporary.open("wb"))
-                writer = VcfWriter(handle, level=self.level, threads=os.cpu_count() or 1)
+                index = TabixIndex(self.tabix_kind) if self.tabix_kind is not None else None
+                writer = VcfWriter(
+                    handle, level=self.level, threads=os.cpu_count() or 1, index=index
+                )
         stack.callback(writer.abandon)
         return writer, temporary
 
     def write_index(
         self,
         vcf: Path,
-        temporary: Path,
+        writer: TextWriter,
         outputs: Outputs,
         log: Callable[[str], object],
         *,
@@ -109,8 +118,7 @@ class Targets:
                 f"{vcf}: not sorted by contig and position; the order is kept and no index is written."
             )
         elif index is not None:
-            path = outputs.temporary(index)
-            made = write_index(temporary, path, self.index, bcf=self.is_bcf)
+            made = writer.write_index(outputs.temporary(index))
             if not made:
                 outputs.forget(index)
                 log(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ensembl_annotations.annotate.read import Header
+from ensembl_annotations.annotate.tabix import Places
 from ensembl_annotations.common.bcftools import Bcftools
 from ensembl_annotations.common.bgzf import has_eof_block
 from ensembl_annotations.common.contigs import HUMAN, LENGTHS, MT_LENGTH, contig_aliases
@@ -13,6 +15,8 @@ from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import InputError
 
 _MT_STYLES = {"": "MT", "chr": "chrM", "NC_": "NC_012920.1", "CM": "J01415.2"}
+
+_ROOM_BYTES = 1 << 18
 
 
 def is_bcf_name(path: Path) -> bool:
@@ -138,7 +142,7 @@ class BcfWriter:
             arguments = ["view", "--no-version", f"-Ob{level}", "--threads", "1", "-"]
             self._bcftools = Bcftools(arguments, handle)
 
-    def write(self, text: bytes | memoryview) -> None:
+    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None:
         try:
             self._bcftools.input.write(text)
         except BrokenPipeError as error:
@@ -156,6 +160,25 @@ class BcfWriter:
 
     def abandon(self) -> None:
         self._bcftools.close()
+
+    def write_index(self, path: Path) -> bool:
+        """Write the index, and tell whether htslib could.
+
+        Raises
+        ------
+        OSError
+            Where the disk is full.
+        """
+        arguments = ["index", "--force", "--output", str(path), str(self._path)]
+        with Bcftools(arguments) as bcftools:
+            bcftools.input.close()
+            if bcftools.failure() is None:
+                return True
+        # htslib does not say why; a full disk is an error, a value it can't index is not.
+        with path.open("wb") as handle:
+            handle.write(bytes(_ROOM_BYTES))
+            os.fsync(handle.fileno())
+        return False
 
     def _failed(self, failure: str | None) -> InputError:
         return InputError(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ensembl_annotations.annotate.read import ID, INFO, INFO_ID, SAMPLE, Batch, Header
+from ensembl_annotations.annotate.tabix import Places, TabixIndex
 from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.provenance import METADATA_KEY, structured_header_line
@@ -215,13 +216,20 @@ class VcfWriter:
     level : int
         1 (fast) to 9 (small).
     threads : int
+    index : TabixIndex, optional
+        Gets the places of the records.
     """
 
-    def __init__(self, handle: BinaryIO, *, level: int, threads: int) -> None:
+    def __init__(
+        self, handle: BinaryIO, *, level: int, threads: int, index: TabixIndex | None = None
+    ) -> None:
         self._out = BgzfWriter(handle, level=level, threads=threads)
         self._held = b""
+        self._index = index
 
-    def write(self, text: bytes | memoryview) -> None:
+    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None:
+        if self._index is not None:
+            self._index.add(places, self._out.num_bytes + len(self._held))
         # The last byte waits: where the input has no newline at its end, neither has the output.
         view = memoryview(text)
         if view:
@@ -236,3 +244,9 @@ class VcfWriter:
 
     def abandon(self) -> None:
         self._out.abandon()
+
+    def write_index(self, path: Path) -> bool:
+        """Write the index of what was written; of a BCF, htslib may find a value it can't index."""
+        assert self._index is not None
+        path.write_bytes(self._index.content(self._out))
+        return True

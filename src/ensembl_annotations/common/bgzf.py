@@ -35,29 +35,26 @@ def open_gzip(source: Path | BinaryIO) -> BinaryIO:
     return cast(BinaryIO, igzip.open(source, "rb"))  # type: ignore[no-untyped-call]
 
 
-def compress_blocks(data: bytes | memoryview, level: int) -> bytes:
+def compress_blocks(data: bytes | memoryview, level: int) -> list[bytes]:
     """Compress `data` into BGZF blocks, without the end-of-file block.
 
     The bytes depend only on `data`, `level` and the libdeflate of the lock file, so two
     machines write the same file.
     """
-    out: list[bytes] = []
+    blocks = []
     view = memoryview(data)
     for begin in range(0, len(view), BLOCK_BYTES):
         block = view[begin : begin + BLOCK_BYTES]
         body = bytes(deflate.deflate_compress(block, level))
-        out += (
-            _HEADER,
-            struct.pack("<H", len(body) + 25),
-            body,
-            struct.pack("<II", deflate.crc32(block), len(block)),
-        )
-    return b"".join(out)
+        size = struct.pack("<H", len(body) + 25)
+        check = struct.pack("<II", deflate.crc32(block), len(block))
+        blocks.append(b"".join((_HEADER, size, body, check)))
+    return blocks
 
 
 def compress_bgzf(data: bytes, level: int = 6) -> bytes:
     """Return `data` as a whole BGZF file, end-of-file block included."""
-    return compress_blocks(data, level) + EOF_BLOCK
+    return b"".join([*compress_blocks(data, level), EOF_BLOCK])
 
 
 class BgzfWriter:
@@ -72,6 +69,13 @@ class BgzfWriter:
     threads : int
         How many threads compress.
 
+    Attributes
+    ----------
+    num_bytes : int
+        How much was written, uncompressed.
+    block_sizes : list of int
+        The compressed size of each block so far; all but the last hold `BLOCK_BYTES`.
+
     Notes
     -----
     At most ``2 * threads`` groups of 1 MB wait at a time, so memory stays bounded. Call
@@ -82,11 +86,14 @@ class BgzfWriter:
         self._handle = handle
         self._level = level
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bgzf")
-        self._waiting: deque[Future[bytes]] = deque()
+        self._waiting: deque[Future[list[bytes]]] = deque()
         self._limit = 2 * threads
         self._rest = bytearray()
+        self.num_bytes = 0
+        self.block_sizes: list[int] = []
 
     def write(self, data: bytes | memoryview) -> None:
+        self.num_bytes += len(data)
         self._rest += data
         whole = len(self._rest) - len(self._rest) % _GROUP_BYTES
         if whole:
@@ -98,7 +105,12 @@ class BgzfWriter:
     def _submit(self, group: bytes) -> None:
         self._waiting.append(self._pool.submit(compress_blocks, group, self._level))
         while len(self._waiting) > self._limit:
-            self._handle.write(self._waiting.popleft().result())
+            self._write_next()
+
+    def _write_next(self) -> None:
+        blocks = self._waiting.popleft().result()
+        self._handle.write(b"".join(blocks))
+        self.block_sizes += map(len, blocks)
 
     def finish(self) -> None:
         """Write everything that waits, then the end-of-file block."""
@@ -106,7 +118,7 @@ class BgzfWriter:
             self._submit(bytes(self._rest))
             self._rest.clear()
         while self._waiting:
-            self._handle.write(self._waiting.popleft().result())
+            self._write_next()
         self._handle.write(EOF_BLOCK)
         self._pool.shutdown()
 

@@ -49,7 +49,7 @@ class Quarantine:
 
     def _flush(self) -> None:
         # Not the standard library's gzip: its bytes depend on the version of Python and zlib.
-        self._out.write(compress_blocks(bytes(self._text), _LEVEL))
+        self._out.writelines(compress_blocks(bytes(self._text), _LEVEL))
         self._text.clear()
 
     def _part(self, name: str) -> Path:
@@ -58,7 +58,7 @@ class Quarantine:
     def join(self, names: Iterable[str], path: Path) -> None:
         """Put the parts together, in this order."""
         with path.open("wb") as out:
-            out.write(compress_blocks(_HEADER, _LEVEL))
+            out.writelines(compress_blocks(_HEADER, _LEVEL))
             for name in names:
                 with self._part(name).open("rb") as part:
                     shutil.copyfileobj(part, out)
