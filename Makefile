@@ -14,6 +14,7 @@ export PIP_NO_INPUT = 1
 
 BIN := .venv/bin
 READY := .venv/.ready
+DEV := .venv/.ready-dev
 LOCKS := requirements-build.lock requirements.lock
 
 # True for a Python that can make the environment. Run, not only looked up: a shim may refuse.
@@ -76,28 +77,34 @@ $(READY): pyproject.toml $(LOCKS) $(REMAKE)
 	else \
 		echo 'Updating .venv'; \
 	fi; \
-	rm -f $(READY)
+	rm -f $(READY) $(DEV)
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements-build.lock
 	@$(BIN)/python -m pip install -q --require-hashes --no-build-isolation -r requirements.lock
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@printf '%s\n' "$(CURDIR)" > $(READY)
+
+# Tests, linters, the benchmarks' tools and the asset UI, in versions that fit the others.
+$(DEV): requirements-dev.lock $(READY)
+	@echo 'Adding what tests and the asset UI need to .venv (once)'
+	@$(BIN)/python -m pip install -q --require-hashes --no-build-isolation -r requirements-dev.lock
+	@touch $(DEV)
 
 BASE ?= main
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
 
-test: $(READY) tools lint ## Run the linters and all tests (two processes)
+test: $(DEV) tools lint ## Run the linters and all tests (two processes)
 	@seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make test SEED=$$seed' repeats it)"; \
 	$(BIN)/python -m pytest -n 2 --hypothesis-seed=$$seed $(ARGS)
 
-lint: $(READY) ## Check style, types and the import rules between the sub-packages
+lint: $(DEV) ## Check style, types and the import rules between the sub-packages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) tools ## Measure speed and memory of fetching and annotating, against other tools
+bench: $(DEV) tools ## Measure speed and memory of fetching and annotating, against other tools
 	@$(BIN)/python benchmarks/fetch.py
 	@$(BIN)/python benchmarks/annotate.py $(ARGS)
 
@@ -126,10 +133,11 @@ lock: ## Regenerate requirements.lock and requirements-build.lock from pyproject
 			$(if $(UPGRADE),--upgrade) "$$@"; \
 	}; \
 	printf '%s\n' pip setuptools wheel | compile - -o requirements-build.lock; \
-	compile --all-extras -c requirements-build.lock pyproject.toml -o requirements.lock; \
-	if grep -nE '://|^-|find-links' requirements.lock requirements-build.lock; then \
+	compile --all-extras -c requirements-build.lock pyproject.toml -o requirements-dev.lock; \
+	compile --extra s3 --extra ssh --extra webdav -c requirements-dev.lock pyproject.toml -o requirements.lock; \
+	if grep -nE '://|^-|find-links' requirements*.lock; then \
 		echo 'The locks must not name servers or folders; see the lines above.' >&2; exit 1; fi; \
-	echo 'Wrote requirements.lock and requirements-build.lock'
+	echo 'Wrote requirements.lock, requirements-dev.lock and requirements-build.lock'
 
 clean: ## Remove the environment, build artefacts and caches of tools (never data, never DVC's cache)
 	@rm -rf .venv build dist src/*.egg-info .coverage \

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install the programs that some tests run for real: bcftools, tabix, nginx and an OpenSSH server.
+# Install the programs that some tests run for real: bcftools, tabix, nginx, an OpenSSH server
+# and a browser.
 #
 # Only what is missing, only from Debian's packages, and only when that needs no question: apt-get
 # exists and we are root or have sudo without a password. Everywhere else it says what is skipped.
@@ -18,6 +19,7 @@ bcftools bcftools tests that compare our output with bcftools
 tabix tabix tests that query our indexes with tabix
 nginx nginx-light tests of downloads from a web server and of HTTP remotes
 sshd openssh-server tests of SFTP remotes
+chromium chromium tests that open the pages in a browser
 /usr/lib/nginx/modules/ngx_http_dav_ext_module.so libnginx-mod-http-dav-ext tests of WebDAV remotes
 EOF
 }

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ensembl_annotations.catalog.compare import compare_stores
     from ensembl_annotations.catalog.history import read_history
     from ensembl_annotations.catalog.materialize import materialize, plan_materialize
+    from ensembl_annotations.catalog.overview import write_catalog
     from ensembl_annotations.catalog.provenance import trace_provenance
     from ensembl_annotations.common.published import scan_reference
     from ensembl_annotations.fetch import fetch_ensembl, plan_fetch
@@ -24,6 +25,7 @@ __all__ = [
     "read_history",
     "scan_reference",
     "trace_provenance",
+    "write_catalog",
 ]
 
 # Imported when first used: a stage or command starts with what it needs only.
@@ -37,6 +39,7 @@ _MODULES = {
     "read_history": "ensembl_annotations.catalog.history",
     "scan_reference": "ensembl_annotations.common.published",
     "trace_provenance": "ensembl_annotations.catalog.provenance",
+    "write_catalog": "ensembl_annotations.catalog.overview",
 }
 
 

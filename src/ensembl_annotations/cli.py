@@ -21,7 +21,6 @@ from ensembl_annotations.common.errors import (
 )
 
 PATH = click.Path(path_type=Path, readable=False)
-ASSETS = ("ensembl_annotations", "annotated_vcf")
 MATCH_MODES = ("allele", "position")
 INDEX_KINDS = ("csi", "tbi", "none")
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
@@ -197,6 +196,10 @@ def print_fetched(result: dict[str, Any]) -> None:
     is_flag=True,
     help="Have the genotypes of all samples in the table, as a list.",
 )
+@click.option("--summary", type=PATH, metavar="FILE.html", help="A page that shows what was found.")
+@click.option(
+    "--multiqc", type=PATH, metavar="SAMPLE_mqc.json", help="A section for MultiQC's report."
+)
 @metrics_option
 @run_metrics_option
 @click.option("--assembly", help="Assembly of the VCF, where its header does not say (checked).")
@@ -260,7 +263,7 @@ def print_annotated(result: dict[str, Any], *, err: bool = False) -> None:
 
 
 @main.command("materialize")
-@click.argument("assets", nargs=-1, type=click.Choice(ASSETS))
+@click.argument("assets", nargs=-1, metavar="[ASSET]...")
 @click.option(
     "--force", is_flag=True, help="Download the reference again and rebuild the named assets."
 )
@@ -271,6 +274,8 @@ def print_annotated(result: dict[str, Any], *, err: bool = False) -> None:
 )
 def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> None:
     """Bring assets, and what they need, up to date through DVC; all of them by default.
+
+    ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
 
     Also removes what samples left behind that are no longer in params.yaml.
 
@@ -411,6 +416,25 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
         click.echo(line)
     for note in history.notes:
         say(f"Note: {note}")
+
+
+@main.command("catalog")
+@click.option(
+    "--out", type=PATH, default="catalog.html", show_default=True, help="The page to write."
+)
+def catalog_command(out: Path) -> None:
+    """Write a page with every asset: state, metadata, history, lineage, parameters.
+
+    One file, for a browser, offline. States are of this machine's data; a clone without data has the
+    same history.
+
+    \b
+    Example:
+      ensembl-annotations catalog --out catalog.html
+    """  # noqa: D301
+    with reported_errors():
+        ensembl_annotations.write_catalog(out)
+    click.echo(f"Wrote {out}.")
 
 
 @main.command("provenance")

@@ -56,6 +56,7 @@ from tests.support.vcf import (
     small_disk,
     snapshot,
     split,
+    written,
 )
 
 ONE = ("S1",)
@@ -72,12 +73,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_store(store: Path, tmp_path: Path) -> Path:
     """A copy of the store that a test may damage."""
     return Path(shutil.copytree(store, tmp_path / "own"))
-
-
-def written(folder: Path, content: bytes, name: str = "in.vcf") -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
 
 
 # --- Files that are no VCF, or not a whole one ---------------------------------------------------

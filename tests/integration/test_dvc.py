@@ -88,6 +88,8 @@ def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
         "annotated.parquet",
         "annotated.vcf.gz",
         "annotated.vcf.gz.csi",
+        "sample_mqc.json",
+        "summary.html",
     ]
     assert project.metrics("run/fetch_ensembl")["status"] == "downloaded"
     assert project.metrics("run/annotate/sample")["status"] == "annotated"
@@ -291,7 +293,7 @@ def test_remote_holds_nothing_of_a_person(
             name.removesuffix(".dir")
             for name in _locked(each, "data/annotated/") + _locked(each, "data/vcf/")
         }
-    assert len(private) == 2 * (2 * 4) + 2
+    assert len(private) == 2 * (2 * 6) + 2
     names = {name.replace("/", "") for name in held}
     words = (b"annotated.vcf", b"annotated.parquet", b"data/vcf", b"annotate@", b"/other", b"demo")
     for digest in private:
@@ -368,6 +370,7 @@ def test_materialize_removes_what_a_former_sample_left(pair: Project, reproduced
     assert not pair.path("data/annotated/other").exists()
     assert not pair.path("metrics/annotate/other.json").exists()
     assert not pair.path("metrics/run/annotate/other.json").exists()
+    assert not pair.path("metrics/plots/other").exists()
     assert pair.path("dvc.lock").read_bytes() == reproduced.path("dvc.lock").read_bytes()
     assert pair.digests(ANNOTATED) == reproduced.digests(ANNOTATED)
     assert pair.path(OTHER_VCF).exists()
@@ -589,7 +592,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 52 + 50 * 2 + 3 + 2 + 1 + 2
+    assert len(contents) == 52 + 50 * 2 + 5 + 2 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name

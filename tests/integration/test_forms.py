@@ -17,11 +17,14 @@ from ensembl_annotations.annotate import annotate_vcf, read
 from ensembl_annotations.annotate.memory import MAX_BATCH_BYTES, plan_pieces
 from ensembl_annotations.annotate.read import BATCH_BYTES, SAMPLE, VcfReader
 from ensembl_annotations.common.bgzf import EOF_BLOCK
+from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import TAG_IDS
 from ensembl_annotations.common.text import scan_heads, scan_lines
 from tests.support.vcf import (
     CALL,
     KNOWN,
+    MIRROR,
+    RELEASE,
     SECOND,
     UNKNOWN,
     Outcome,
@@ -36,15 +39,18 @@ from tests.support.vcf import (
     plain_vcf,
     record,
     reference_snvs,
+    run,
     sample_text,
     snapshot,
     split,
+    written,
 )
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("bcftools") and shutil.which("tabix")), reason="needs bcftools and tabix"
 )
 
+DEMONSTRATION = MIRROR.parent / "vcf" / "sample.vcf.gz"
 DECLARED = (
     '##FILTER=<ID=q10,Description="x">',
     '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">',
@@ -66,12 +72,6 @@ COHORT = plain_vcf(*RECORDS, lines=DECLARED, samples=SAMPLES)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_store(tmp_path_factory.mktemp("reference"))
-
-
-def written(folder: Path, content: bytes, name: str = "in.vcf") -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
 
 
 def tool(*arguments: object, stdin: bytes | None = None) -> bytes:
@@ -639,3 +639,27 @@ def test_an_info_of_10_mb(tmp_path: Path, store: Path) -> None:
     content = plain_vcf(KNOWN, record(info="X=" + "A" * 10_000_000), record(info="Y"), SECOND)
     done = accepted(tmp_path, written(tmp_path, content), store)
     assert [b"ENS_ID=" in line for line in done.records] == [True] * 4
+
+
+def test_both_builds_of_polars_give_the_same(tmp_path: Path) -> None:
+    """The one for old processors numbers rows with 64 bits; MultiQC and others bring it along."""
+    pytest.importorskip("_polars_runtime_compat")
+    digests = set()
+    for build in ("32", "compat"):
+        environment = os.environ | {
+            "POLARS_FORCE_PKG": build,
+            "ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "cache"),
+        }
+        folder = tmp_path / build
+        run(
+            "fetch", "--base-url", MIRROR, "--release", RELEASE, "--chromosomes", "22,MT",
+            "--fasta", "--out", folder / "store", env=environment,
+        ).succeeded()  # fmt: skip
+        run(
+            "annotate", "--vcf", DEMONSTRATION, "--reference", folder / "store", "--match", "position",
+            "--out-vcf", folder / "o.vcf.gz", "--out-parquet", folder / "o.parquet",
+            "--summary", folder / "o.html", env=environment,
+        ).succeeded()  # fmt: skip
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digests.add(tuple(sha256_of(path) for path in files))
+    assert len(digests) == 1

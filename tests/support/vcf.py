@@ -136,6 +136,12 @@ def snapshot(folder: Path) -> Snapshot:
     }
 
 
+def written(folder: Path, content: bytes, name: str = "in.vcf") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     """Mount a file system of `size` bytes; skip the test where that is not allowed."""

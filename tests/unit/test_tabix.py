@@ -145,11 +145,16 @@ def test_an_end_out_of_range_reaches_as_far_as_an_index_can(
     kind: str, end: int, tmp_path: Path
 ) -> None:
     first = f"1\t1000\t.\tA\t<DEL>\t.\t.\tEND={end}\tGT\t0/1"
-    lines = [first, *(line("1", pos, "snv", 1, 600) for pos in range(2_000, 400_000_000, 2_000_000))]
+    lines = [
+        first,
+        *(line("1", pos, "snv", 1, 600) for pos in range(2_000, 400_000_000, 2_000_000)),
+    ]
     out = write(tmp_path, lines, kind, 10_000)
     # htslib takes at most 2^63 for an END, and a larger one for the largest.
     near, far, before = answers(
-        out, Path(f"{out}.{kind}"), [("1", 1_000, 1_900), ("1", 300_000_000, 300_000_500), ("1", 5, 7)]
+        out,
+        Path(f"{out}.{kind}"),
+        [("1", 1_000, 1_900), ("1", 300_000_000, 300_000_500), ("1", 5, 7)],
     )
     assert first in near
     assert first in far

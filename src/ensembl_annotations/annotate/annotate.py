@@ -29,6 +29,7 @@ from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB
 from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.annotate.sites import with_site_tags
+from ensembl_annotations.annotate.summary import AnnotationRun, Part, Reports, Summary, part_of
 from ensembl_annotations.annotate.tabix import Places, places_of
 from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.annotate.write import Targets
@@ -107,6 +108,7 @@ class _Annotated:
     tally: Tally
     runs: list[Run]
     places: list[Places]
+    part: Part | None
     last_base: int
 
 
@@ -121,6 +123,7 @@ class _Job:
     with_sites: bool = False
     workers: int = 1
     index: str | None = None
+    summarise: bool = False
 
     def batch(self, piece: Piece) -> Batch:
         """Return the records of a piece; our tags are taken out, or are an error."""
@@ -149,6 +152,7 @@ class _Job:
             _count(batch, alleles, changes),
             runs,
             places_of(batch, runs, text, self.index) if self.index is not None else [],
+            part_of(batch, alleles, by_id) if self.summarise else None,
             _last_base(batch),
         )
 
@@ -202,6 +206,9 @@ def annotate_vcf(
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
+    summary: Path | None = None,
+    multiqc: Path | None = None,
+    plots: Path | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
@@ -236,6 +243,12 @@ def annotate_vcf(
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
+    summary : Path, optional
+        A page (HTML, one file) that shows what was found.
+    multiqc : Path, optional
+        A section for MultiQC, ``<sample>_mqc.json``.
+    plots : Path, optional
+        A folder for two pictures of counts, ``contigs.svg`` and ``frequencies.svg``.
     log : callable
         Called with what the user should know, a line each.
 
@@ -250,27 +263,38 @@ def annotate_vcf(
         With nothing written under a final name.
     """
     targets = Targets(out_vcf, out_parquet, index, level, genotypes)
+    reports = Reports(summary, multiqc, plots)
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
-        targets.check(vcf, reference, metrics, run_metrics)
+        reports.check()
+        targets.check(vcf, reference, metrics, run_metrics, *reports.paths)
+        notes: list[str] = []
+
+        def noted(text: str) -> None:
+            notes.append(text)
+            log(text)
+
         plan = plan_pieces(memory_mb, table=out_parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
-                job = _job(reader, store, assembly, chromosomes, overwrite_tags, log)
+                job = _job(reader, store, assembly, chromosomes, overwrite_tags, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
-                job.index = targets.tabix_kind
+                job.index, job.summarise = targets.tabix_kind, reports.wanted
                 provenance = _provenance(store, chromosomes, overwrite_tags, match)
                 with Outputs() as outputs:
-                    tally = _write(job, outputs, targets, provenance, log)
+                    tally, found = _write(job, outputs, targets, provenance, noted)
                     content = tally.as_metrics(store)
+                    report_unresolved(job.contigs, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
-            report_unresolved(job.contigs, log)
+                    name = Path(reader.path).name
+                    about = AnnotationRun(name, reader.header, content, provenance, notes)
+                    reports.write(outputs, found, about)
             run["status"] = "annotated"
     return {**content, "run": run}
 
@@ -335,8 +359,8 @@ def _provenance(
 
 def _write(
     job: _Job, outputs: Outputs, targets: Targets, provenance: dict[str, str], log: Log
-) -> Tally:
-    tally, order = Tally(), SortOrder()
+) -> tuple[Tally, Summary]:
+    tally, order, summary = Tally(), SortOrder(), Summary()
     header, vcf = job.reader.header, job.reader.path
     with ExitStack() as stack:
         writer = table = temporary = None
@@ -363,6 +387,8 @@ def _write(
                 check_bytes(done.text.to_pybytes(), first_line, vcf)
             tally.add(done.tally)
             order.add(done.runs)
+            if done.part is not None:
+                summary.add(done.part)
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
             if temporary is not None:
@@ -377,7 +403,7 @@ def _write(
             writer.finish(without_last_byte=job.reader.ends_without_newline)
     if writer is not None and temporary is not None:
         targets.write_index(vcf, writer, outputs, log, is_sorted=order.is_sorted)
-    return tally
+    return tally, summary
 
 
 def _added_contigs(job: _Job) -> dict[str, int | None]:

@@ -181,7 +181,9 @@ def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
         .then(pl.lit("bad_position"))
         .otherwise(None)
     )
-    return contigs.with_lookup(alleles).with_row_index("query")
+    numbered = contigs.with_lookup(alleles).with_row_index("query")
+    # Builds of polars differ in the type of a row number.
+    return numbered.with_columns(pl.col("query").cast(pl.UInt32))
 
 
 def find_matches(

@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.catalog.materialize import ANNOTATED, ASSETS, LOCK, METRICS, STORE
+from ensembl_annotations.catalog.materialize import (
+    ANNOTATED,
+    ASSETS,
+    LOCK,
+    METRICS,
+    REFERENCE,
+    SAMPLES,
+    STORE,
+)
 from ensembl_annotations.catalog.versions import (
     WORKSPACE,
     Repository,
@@ -20,8 +28,6 @@ from ensembl_annotations.catalog.versions import (
 )
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.metrics import RUN_LOG
-
-REFERENCE, SAMPLES = ASSETS
 
 _SAMPLE_STAGE = re.compile(rf"{ASSETS[SAMPLES]}@([A-Za-z0-9][A-Za-z0-9_-]*)")
 _COLUMNS = [

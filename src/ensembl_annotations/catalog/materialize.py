@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ruamel.yaml.error import YAMLError
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
-from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
+from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params, nearest
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
 STORE = Path("data/ensembl_annotations")
@@ -27,6 +28,7 @@ METRICS = Path("metrics")
 LOCK = Path("dvc.lock")
 ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
+REFERENCE, SAMPLES = ASSETS
 
 _NOTHING_DONE = {
     "num_cached": 0,
@@ -73,20 +75,13 @@ def materialize(
     UsageError
         For an unknown asset, outside a repository, or for wrong parameters.
     """
-    names = list(ASSETS) if assets is None else list(assets)
-    unknown = [name for name in names if name not in ASSETS]
-    if unknown:
-        raise UsageError(
-            f"{unknown[0]!r} is not an asset.", hint=f"There are: {', '.join(ASSETS)}."
-        )
     project = project.resolve()
     params = load_params(project / PARAMS_FILE)
+    names = _asset_names(list(ASSETS) if assets is None else assets, params)
     prune_samples(project, params.samples, log)
-    places = _places(names, params)
+    places = asset_places(params, names)
     before = {place: stamp_of(project / place.run) for place in places}
-    stages = [ASSETS[name] for name in ASSETS if name in names]
-    if not params.samples and stages:
-        stages = [ASSETS["ensembl_annotations"]]
+    stages = [stage_of(name) for name in names]
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
@@ -105,6 +100,25 @@ def materialize(
             **_read(run),
         }
     return results
+
+
+def _asset_names(assets: Iterable[str], params: Params) -> list[str]:
+    """Return the assets in the order of the lineage; without samples, there is the reference only."""
+    known = [*ASSETS, *(f"{SAMPLES}@{sample}" for sample in params.samples)]
+    wanted = set(assets)
+    for name in sorted(wanted - set(known)):
+        raise UsageError(f"{name!r} is not an asset.{nearest(name, known)}")
+    if SAMPLES in wanted:
+        wanted -= {name for name in known if name.startswith(f"{SAMPLES}@")}
+        if not params.samples:
+            wanted = {REFERENCE}
+    return [name for name in known if name in wanted]
+
+
+def stage_of(asset: str) -> str:
+    """Return the stage of dvc.yaml that makes an asset; a sample's where one is named."""
+    name, at, sample = asset.partition("@")
+    return f"{ASSETS[name]}{at}{sample}"
 
 
 def fetch_options(params: Params, project: Path = Path()) -> dict[str, Any]:
@@ -160,36 +174,37 @@ def plan_materialize(*, force: bool = False, project: Path = Path()) -> list[str
     return plan_fetch(**options, force=force)
 
 
-class _Place:
-    """Where an asset's figures are."""
+@dataclass(frozen=True)
+class Place:
+    """Where an asset is, the figures of its content, and those of its last run."""
 
-    def __init__(self, name: str, path: Path, metrics: Path, run: Path) -> None:
-        self.name, self.path, self.metrics, self.run = name, path, metrics, run
+    name: str
+    path: Path
+    metrics: Path
+    run: Path
 
 
-def _places(names: Iterable[str], params: Params) -> list[_Place]:
-    places = [
-        _Place(
-            "ensembl_annotations",
-            STORE,
-            METRICS / "fetch_ensembl.json",
-            METRICS / "run" / "fetch_ensembl.json",
-        )
-    ]
-    if "annotated_vcf" in names:
-        places += [
-            _Place(
-                f"annotated_vcf@{sample}",
-                ANNOTATED / sample,
-                METRICS / "annotate" / f"{sample}.json",
-                METRICS / "run" / "annotate" / f"{sample}.json",
+def asset_places(params: Params, names: Iterable[str] = ASSETS) -> list[Place]:
+    """Return the places of the reference, and of the samples that are named, or of all."""
+    wanted = set(names)
+    stage = ASSETS[REFERENCE]
+    places = [Place(REFERENCE, STORE, METRICS / f"{stage}.json", METRICS / "run" / f"{stage}.json")]
+    stage = ASSETS[SAMPLES]
+    for sample in params.samples:
+        if wanted & {SAMPLES, f"{SAMPLES}@{sample}"}:
+            figures = Path(stage) / f"{sample}.json"
+            places.append(
+                Place(
+                    f"{SAMPLES}@{sample}",
+                    ANNOTATED / sample,
+                    METRICS / figures,
+                    METRICS / "run" / figures,
+                )
             )
-            for sample in params.samples
-        ]
     return places
 
 
-def _cached_figures(project: Path, place: _Place) -> dict[str, Any]:
+def _cached_figures(project: Path, place: Place) -> dict[str, Any]:
     fetched = _NOTHING_DONE if place.name == "ensembl_annotations" else {}
     return {
         "status": "cached",
@@ -322,7 +337,8 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
     made = [name.partition("@")[2] for name in stages if name.startswith("annotate@")]
     removed = [sample for sample in made if sample not in set(samples)]
     for sample in removed:
-        shutil.rmtree(project / ANNOTATED / sample, ignore_errors=True)
+        for folder in (ANNOTATED, METRICS / "plots"):
+            shutil.rmtree(project / folder / sample, ignore_errors=True)
         for folder in (METRICS / "annotate", METRICS / "run" / "annotate"):
             (project / folder / f"{sample}.json").unlink(missing_ok=True)
         del stages[f"annotate@{sample}"]

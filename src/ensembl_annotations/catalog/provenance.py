@@ -11,15 +11,20 @@ from typing import Any
 
 from ensembl_annotations.catalog.commands import annotate_command, fetch_command, stage_commands
 from ensembl_annotations.catalog.history import (
-    REFERENCE,
-    SAMPLES,
     History,
     Materialization,
     read_history,
     shown,
 )
 from ensembl_annotations.catalog.label import Label, read_label
-from ensembl_annotations.catalog.materialize import ANNOTATED, ASSETS, STORE, dvc_cache
+from ensembl_annotations.catalog.materialize import (
+    ANNOTATED,
+    ASSETS,
+    REFERENCE,
+    SAMPLES,
+    STORE,
+    dvc_cache,
+)
 from ensembl_annotations.catalog.versions import WORKSPACE
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError

@@ -40,6 +40,10 @@ class Outputs:
         """Write `content` as JSON, to appear with the other files."""
         self.temporary(final).write_text(_json_text(content), "utf-8")
 
+    def write_text(self, final: Path, content: str) -> None:
+        """Write text, to appear with the other files."""
+        self.temporary(final).write_text(content, "utf-8")
+
     def forget(self, final: Path) -> None:
         """Give up a file after all."""
         for item in [item for item in self._files if item[1] == final]:

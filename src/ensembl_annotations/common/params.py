@@ -126,7 +126,7 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
         known = ", ".join(params.sources) or "none"
         raise UsageError(
             f"{path}: ensembl.source: {source!r} has no mirror under `sources` (there: {known})."
-            + _nearest(source, list(params.sources))
+            + nearest(source, list(params.sources))
         )
     return params
 
@@ -138,7 +138,7 @@ def _explain(path: Path, content: Any, error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1])
             lines.append(
-                f"{path}: {place}: no such parameter." + _nearest(str(problem["loc"][-1]), known)
+                f"{path}: {place}: no such parameter." + nearest(str(problem["loc"][-1]), known)
             )
         elif problem["type"] == "missing":
             lines.append(f"{path}: {place}: missing; expected a value.")
@@ -156,6 +156,7 @@ def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields) if hasattr(model, "model_fields") else []
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """Return the end of a message on an unknown name: the one that was meant, or all there are."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."

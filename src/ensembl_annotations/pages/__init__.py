@@ -1,0 +1,1 @@
+"""Pages and pictures: one file each, without scripts or anything from elsewhere."""

@@ -1,0 +1,288 @@
+"""Charts as SVG, each with a title, a text for who can't see it, and its figures as a table.
+
+Colours are classes (`page.css`), so that a page can be light, dark or printed; a chart that is a file of
+its own gets a light style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+
+_BAR, _ROW, _VALUE = 300, 22, 120
+_CHAR, _MOST_LABEL = 6.4, 28
+_STYLE = "<style>text{font:12px sans-serif;fill:#222}.k{fill:#1f6f8b}.n{fill:#d1843a}.axis{stroke:#999}</style>"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart.
+
+    Attributes
+    ----------
+    id : str
+        Unique in a page.
+    title, text : str
+        What it is, and what it shows in words.
+    svg : str
+        The picture.
+    header : sequence of str
+        The table's columns.
+    rows : sequence of sequence of str
+        The table's cells.
+    legend : sequence of (str, str)
+        Colour class and what it stands for.
+    """
+
+    id: str
+    title: str
+    text: str
+    svg: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    legend: Sequence[tuple[str, str]] = ()
+
+    def file(self) -> str:
+        """Return the picture as a file of its own."""
+        begin, end = self.svg.split(">", 1)
+        key = "; ".join(f"{_COLOURS[name]}: {what}" for name, what in self.legend)
+        note = f"{self.title}{f' ({key})' if key else ''}"
+        height = _height(begin)
+        grown = begin.replace(f'height="{height}"', f'height="{height + 30}"').replace(
+            f' {height}"', f' {height + 30}"'
+        )
+        return (
+            f'{grown} xmlns="http://www.w3.org/2000/svg">{_STYLE}'
+            f'<rect width="100%" height="100%" fill="#fff"/>'
+            f'<text x="4" y="18">{escape(note)}</text><g transform="translate(0 30)">'
+            f"{end.removesuffix('</svg>')}</g></svg>\n"
+        )
+
+
+_COLOURS = {"k": "blue", "n": "orange"}
+
+
+def _height(begin: str) -> int:
+    return int(begin.split('height="')[1].split('"', maxsplit=1)[0])
+
+
+def number(value: float) -> str:
+    """Return a count with thousands separated by a narrow space that does not break."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def _label_width(names: Iterable[str]) -> float:
+    return max((len(_cut(name)) for name in names), default=0) * _CHAR + 12
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MOST_LABEL else f"{name[: _MOST_LABEL - 1]}…"
+
+
+def _open(id: str, title: str, text: str, width: float, height: float) -> str:
+    return (
+        f'<svg role="img" aria-labelledby="{id}-t {id}-d" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}"><title id="{id}-t">{escape(title)}</title>'
+        f'<desc id="{id}-d">{escape(text)}</desc>'
+    )
+
+
+def bars(
+    id: str,
+    title: str,
+    text: str,
+    rows: Sequence[tuple[str, Sequence[int]]],
+    parts: Sequence[tuple[str, str]] = (("k", "count"),),
+    what: str = "",
+) -> Chart:
+    """Return horizontal bars of one or more parts, one row each, from zero.
+
+    Parameters
+    ----------
+    id, title, text : str
+        As in `Chart`.
+    rows : sequence of (str, sequence of int)
+        Label, and the size of each part.
+    parts : sequence of (str, str)
+        Colour class and name of each part.
+    what : str
+        Heading of the labels' column.
+    """
+    longest = max((sum(sizes) for _, sizes in rows), default=0) or 1
+    label = _label_width(name for name, _ in rows)
+    shapes = []
+    for place, (name, sizes) in enumerate(rows):
+        y = place * _ROW
+        shapes.append(
+            f'<text x="{label - 6:g}" y="{y + 15}" text-anchor="end">{escape(_cut(name))}</text>'
+        )
+        x = label
+        for (colour, part), size in zip(parts, sizes, strict=True):
+            width = _BAR * size / longest
+            if size:
+                width = max(width, 1.0)
+                shapes.append(
+                    f'<rect class="{colour}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" '
+                    f'height="{_ROW - 8}"><title>{escape(f"{name}: {number(size)} {part}")}</title></rect>'
+                )
+            x += width
+        total = " + ".join(number(size) for size in sizes if size) or "0"
+        shapes.append(f'<text x="{x + 6:.1f}" y="{y + 15}">{total}</text>')
+    svg = _open(id, title, text, label + _BAR + _VALUE, len(rows) * _ROW + 4)
+    table = [[name, *(number(size) for size in sizes)] for name, sizes in rows]
+    return Chart(
+        id,
+        title,
+        text,
+        f"{svg}{''.join(shapes)}</svg>",
+        (what, *(name for _, name in parts)),
+        table,
+        parts if len(parts) > 1 else (),
+    )
+
+
+def strips(
+    id: str,
+    title: str,
+    text: str,
+    rows: Sequence[tuple[str, int, Sequence[tuple[int, int, int]]]],
+    parts: Sequence[tuple[str, str]],
+) -> Chart:
+    """Return counts along sequences: one strip each, the first part above its line, the second below.
+
+    Parameters
+    ----------
+    rows : sequence of (str, int, sequence of (int, int, int))
+        Name, number of windows, and (window, first part, second part) of those that have any.
+    """
+    height, width = 26, 540
+    label = _label_width(name for name, _, _ in rows)
+    longest = max((count for _, count, _ in rows), default=1) or 1
+    highest = max((max(a, b) for _, _, cells in rows for _, a, b in cells), default=1) or 1
+    shapes, table = [], []
+    for place, (name, count, cells) in enumerate(rows):
+        middle = place * height + height / 2
+        step = width / longest
+        shapes.append(
+            f'<text x="{label - 6}" y="{middle + 4:g}" text-anchor="end">{escape(_cut(name))}</text>'
+            f'<path class="axis" d="M{label} {middle:g}h{count * step:.1f}"/>'
+        )
+        for side, sign in ((0, -1), (1, 1)):
+            path = _outline(cells, side, sign * (height / 2 - 2) / highest, step, label, middle)
+            if path:
+                shapes.append(f'<path class="{parts[side][0]}" d="{path}"/>')
+        first, second = (sum(cell[side] for cell in cells) for side in (1, 2))
+        table.append([name, number(first), number(second)])
+    svg = _open(id, title, text, label + width + 10, len(rows) * height + 4)
+    header = ("contig", *(name for _, name in parts))
+    return Chart(id, title, text, f"{svg}{''.join(shapes)}</svg>", header, table, parts)
+
+
+def _outline(
+    cells: Sequence[tuple[int, int, int]],
+    side: int,
+    scale: float,
+    step: float,
+    left: float,
+    middle: float,
+) -> str:
+    """Return the filled outline of one side of a strip."""
+    sizes = [(cell[0], cell[1 + side]) for cell in cells if cell[1 + side]]
+    path = []
+    for place, (window, size) in enumerate(sizes):
+        if place == 0 or sizes[place - 1][0] != window - 1:
+            path.append(f"M{left + window * step:.1f} {middle:g}")
+        path.append(f"V{middle + size * scale:.1f}h{step:.2f}")
+        if place + 1 == len(sizes) or sizes[place + 1][0] != window + 1:
+            path.append(f"V{middle:g}z")
+    return "".join(path)
+
+
+def line(
+    id: str, title: str, text: str, points: Sequence[tuple[str, float, str]], what: str
+) -> Chart:
+    """Return one value over a sequence of named points, from zero.
+
+    Parameters
+    ----------
+    points : sequence of (str, float, str)
+        Name, value, and the value as text.
+    """
+    width, height, left, top = 560, 120, 10, 18
+    highest = max((value for _, value, _ in points), default=0) or 1
+    step = width / max(len(points) - 1, 1)
+    places = [
+        (left + place * step, top + height * (1 - value / highest))
+        for place, (_, value, _) in enumerate(points)
+    ]
+    shapes = [f'<path class="axis" d="M{left} {top + height}h{width}"/>']
+    shapes += [
+        f'<path class="line" d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"/>'
+        for (x, y), (to_x, to_y) in pairwise(places)
+    ]
+    for (x, y), (name, _, value) in zip(places, points, strict=True):
+        shapes.append(
+            f'<circle class="k" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+            f"<title>{escape(f'{name}: {value}')}</title></circle>"
+        )
+    if points:
+        shapes.append(f'<text x="{left}" y="12">{escape(points[0][2])}</text>')
+        if len(points) > 1:
+            shapes.append(
+                f'<text x="{left + width}" y="12" text-anchor="end">{escape(points[-1][2])}</text>'
+            )
+    svg = _open(id, title, text, width + 2 * left, top + height + 8)
+    table = [[name, value] for name, _, value in points]
+    return Chart(id, title, text, f"{svg}{''.join(shapes)}</svg>", ("commit", what), table)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box of a lineage: what it is, more about it, its column from the left, and where it leads."""
+
+    name: str
+    note: str
+    column: int
+    link: str = ""
+
+
+def lineage(
+    id: str, title: str, text: str, nodes: Sequence[Node], edges: Sequence[tuple[int, int]]
+) -> Chart:
+    """Return boxes in columns, and arrows from what something is made from to it."""
+    width, height, gap_x, gap_y = 210, 44, 50, 14
+    filled: dict[int, int] = {}
+    places = []
+    for node in nodes:
+        row = filled.get(node.column, 0)
+        filled[node.column] = row + 1
+        places.append((node.column * (width + gap_x) + 1, row * (height + gap_y) + 1))
+    shapes = []
+    for source, target in edges:
+        x, y = places[source][0] + width, places[source][1] + height / 2
+        to_x, to_y = places[target][0], places[target][1] + height / 2
+        middle = (x + to_x) / 2
+        shapes.append(
+            f'<path class="arrow" d="M{x} {y:g}C{middle:g} {y:g} {middle:g} {to_y:g} {to_x} {to_y:g}"/>'
+            f'<path class="head" d="M{to_x} {to_y:g}l-7 -4v8z"/>'
+        )
+    for node, (x, y) in zip(nodes, places, strict=True):
+        box = (
+            f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>'
+            f'<text x="{x + 10}" y="{y + 18}">{escape(_cut(node.name))}</text>'
+            f'<text class="soft" x="{x + 10}" y="{y + 35}">{escape(_cut(node.note))}</text>'
+        )
+        shapes.append(f'<a href="{escape(node.link)}">{box}</a>' if node.link else box)
+    columns, rows = max(filled, default=0) + 1, max(filled.values(), default=1)
+    svg = _open(
+        id, title, text, columns * (width + gap_x) - gap_x + 2, rows * (height + gap_y) - gap_y + 2
+    )
+    made_of = [
+        [node.name, ", ".join(nodes[a].name for a, b in edges if b == place) or "–", node.note]
+        for place, node in enumerate(nodes)
+    ]
+    return Chart(
+        id, title, text, f"{svg}{''.join(shapes)}</svg>", ("what", "made from", "state"), made_of
+    )
