@@ -206,7 +206,6 @@ def test_the_library() -> None:
         ("annotate", "extra"),
         ("fetch", "--release", "x", "--base-url", "x", "--out", "x"),
         ("fetch", "--release", "0", "--base-url", "x", "--out", "x"),
-        ("materialize", "nothing"),
     ],
     ids=" ".join,
 )
@@ -367,3 +366,7 @@ def test_verify_what_is_no_store(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "store" / "datapackage.json").write_bytes(content)
     invoke("verify", tmp_path / "store").failed("datapackage.json")
+
+
+def test_an_unknown_asset_is_named_with_the_one_that_was_meant() -> None:
+    invoke("materialize", "anotated_vcf").failed("'anotated_vcf'", "'annotated_vcf'", code=2)
