@@ -56,7 +56,7 @@ def test_an_unknown_base(project: Project) -> None:
     [
         ("data/vcf/me.vcf.gz", b"x"),
         ("notes.txt", VCF),
-        ("notes.txt", gzip.compress(VCF)),
+        ("notes.txt", gzip.compress(VCF, mtime=0)),
         ("me.bam", b"x"),
         ("a name with spaces.vcf", VCF),
         (".dvc/config", b"[remote]\n    secret_access_key = abc\n"),

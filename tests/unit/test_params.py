@@ -6,8 +6,6 @@ from typing import get_args
 import pytest
 
 from ensembl_annotations import cli
-from ensembl_annotations.catalog import materialize
-from ensembl_annotations.cli import ASSETS
 from ensembl_annotations.common import schema
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.params import AnnotateParams, load_params
@@ -70,7 +68,3 @@ def test_chromosomes_can_be_one_number(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(TEXT.replace("chromosomes: all", "chromosomes: 21"))
     assert load_params(path).ensembl.wanted == ["21"]
-
-
-def test_the_command_line_knows_the_assets() -> None:
-    assert tuple(materialize.ASSETS) == ASSETS

@@ -107,7 +107,7 @@ class _Annotated:
     table: pa.Table | None
     tally: Tally
     runs: list[Run]
-    places: list[Places]
+    places: Places | None
     part: Part | None
     last_base: int
 
@@ -151,7 +151,7 @@ class _Job:
             typed_table(batch, alleles, by_id, schema) if schema is not None else None,
             _count(batch, alleles, changes),
             runs,
-            places_of(batch, runs, text, self.index) if self.index is not None else [],
+            places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
             _last_base(batch),
         )
@@ -387,6 +387,9 @@ def _write(
                 check_bytes(done.text.to_pybytes(), first_line, vcf)
             tally.add(done.tally)
             order.add(done.runs)
+            if not order.is_sorted:
+                # There will be no index: what it takes is not collected any more.
+                job.index = None
             if done.part is not None:
                 summary.add(done.part)
             if targets.is_bcf:
@@ -396,7 +399,7 @@ def _write(
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:
-                writer.write(memoryview(done.text), done.places)
+                writer.write(memoryview(done.text), done.places if order.is_sorted else None)
         if table is not None:
             table.finish()
         if writer is not None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ensembl_annotations.annotate.match import Run
@@ -26,34 +25,36 @@ _DIGITS = re.compile(rb"[0-9]+")
 _LEN = re.compile(rb"[\t:]LEN[:\t\r\n]")
 _VCF_COLUMNS = struct.pack("<6i", 2, 1, 2, 0, ord("#"), 0)
 _MOST_DIGITS = 18
+# More than a CSI has windows of 2^14, and bins; the number of a contig stands above them.
+_WINDOW_BITS = _BIN_BITS = 20
+_WINDOW_MASK = (1 << _WINDOW_BITS) - 1
 # A bin whose records take less of the file than about a block is not worth an entry of its own.
 _MIN_BIN_BYTES = 1 << 14
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where records that follow one another on a contig are; offsets count uncompressed bytes.
+    """Where the records of a batch are in its text, in order.
 
     Attributes
     ----------
-    run : Run
-        The records.
-    bins, begin, end : int64 arrays
-        Runs of records in one bin, and where they are in the text.
-    last, at : int64 arrays
-        Ascending: the last window that any record up to here reaches, and where the first that
-        does so begins.
+    runs : list of Run
+        The records, by contig; the other attributes are int64 arrays.
+    chunk_run, bins, begin, end
+        Records that follow one another in one bin: which run they are of, and their bytes.
+    rise_run, last, at
+        Ascending in each run: the last window that any record up to here reaches, and where the
+        first that does so begins.
     """
 
-    run: Run
+    runs: list[Run]
+    chunk_run: Offsets
     bins: Offsets
     begin: Offsets
     end: Offsets
+    rise_run: Offsets
     last: Offsets
     at: Offsets
-
-    def moved(self, base: int) -> Places:
-        return replace(self, begin=self.begin + base, end=self.end + base, at=self.at + base)
 
 
 def _depth(kind: str) -> int:
@@ -64,8 +65,8 @@ def _first_bin(level: int) -> int:
     return ((1 << 3 * level) - 1) // 7
 
 
-def places_of(batch: Batch, runs: list[Run], text: pa.Buffer, kind: str) -> list[Places]:
-    """Return where the records of a batch are in its annotated text, for each run on one contig.
+def places_of(batch: Batch, runs: list[Run], text: pa.Buffer, kind: str) -> Places:
+    """Return where the records of a batch are in its annotated text.
 
     Notes
     -----
@@ -78,27 +79,23 @@ def places_of(batch: Batch, runs: list[Run], text: pa.Buffer, kind: str) -> list
     first = np.maximum(batch.pos - 1, 0)
     limit = 1 << _SHIFT + 3 * _depth(kind)
     last = np.minimum(_ends(batch, first), limit) - 1
-    found, row = [], 0
-    for run in runs:
-        part = slice(row, row + run.num_records)
-        row += run.num_records
-        bins = _bins(first[part], last[part], _depth(kind))
-        changes = np.flatnonzero(np.diff(bins)) + 1
-        heads = np.concatenate([[0], changes])
-        tails = np.concatenate([changes, [len(bins)]]) - 1
-        reached = np.maximum.accumulate(last[part] >> _SHIFT)
-        rises = np.concatenate([[0], np.flatnonzero(np.diff(reached)) + 1])
-        found.append(
-            Places(
-                run,
-                bins[heads],
-                begin_of[part][heads],
-                newlines[part][tails] + 1,
-                reached[rises],
-                begin_of[part][rises],
-            )
-        )
-    return found
+    run_of = np.repeat(np.arange(len(runs)), [run.num_records for run in runs])
+    bins = _bins(first, last, _depth(kind))
+    heads = np.flatnonzero(np.diff(bins, prepend=-1) | np.diff(run_of, prepend=-1))
+    tails = np.append(heads[1:], len(bins)) - 1
+    # A later run's numbers are all larger: the maximum starts anew with each.
+    reached = np.maximum.accumulate(run_of << _WINDOW_BITS | last >> _SHIFT)
+    rises = np.flatnonzero(np.diff(reached, prepend=-1))
+    return Places(
+        runs,
+        run_of[heads],
+        bins[heads],
+        begin_of[heads],
+        newlines[tails] + 1,
+        run_of[rises],
+        reached[rises] & _WINDOW_MASK,
+        begin_of[rises],
+    )
 
 
 def _newlines(text: pa.Buffer) -> Offsets:
@@ -168,65 +165,79 @@ class TabixIndex:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._contigs: dict[str, list[Places]] = {}
+        self._num_records: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._chunks: list[tuple[Offsets, ...]] = []
+        self._rises: list[tuple[Offsets, ...]] = []
 
-    def add(self, places: Iterable[Places], base: int) -> None:
+    def add(self, places: Places, base: int) -> None:
         """Add the records of a text that begins at `base` of the uncompressed file."""
-        for place in places:
-            self._contigs.setdefault(place.run.name, []).append(place.moved(base))
+        for run in places.runs:
+            self._numbers.setdefault(run.name, len(self._numbers))
+            self._num_records[run.name] = self._num_records.get(run.name, 0) + run.num_records
+        numbers = np.array([self._numbers[run.name] for run in places.runs], np.int64)
+        begin, end = places.begin + base, places.end + base
+        self._chunks.append((numbers[places.chunk_run], places.bins, begin, end))
+        self._rises.append((numbers[places.rise_run], places.last, places.at + base))
 
     def content(self, written: BgzfWriter) -> bytes:
         """Return the index file of what was written."""
-        addresses = np.concatenate([[0], np.cumsum(written.block_sizes)]).astype(np.int64)
-        names = b"".join(name.encode() + b"\0" for name in self._contigs)
+        names = b"".join(name.encode() + b"\0" for name in self._numbers)
         about = _VCF_COLUMNS + struct.pack("<i", len(names)) + names
-        count = struct.pack("<i", len(self._contigs))
+        count = struct.pack("<i", len(self._numbers))
         if self._kind == "csi":
             head = b"CSI\1" + struct.pack("<3i", _SHIFT, _CSI_DEPTH, len(about)) + about + count
         else:
             head = b"TBI\1" + count + about
-        parts = [head]
-        for contig in self._contigs.values():
-            parts += self._contig(contig, addresses, written.num_bytes)
-        return compress_bgzf(b"".join([*parts, struct.pack("<Q", 0)]))
+        body = self._body(written) if self._numbers else ()
+        return compress_bgzf(b"".join([head, *body, struct.pack("<Q", 0)]))
 
-    def _contig(self, contig: list[Places], addresses: Offsets, num_bytes: int) -> Iterator[bytes]:
-        def virtual(offsets: Offsets) -> npt.NDArray[np.uint64]:
+    def _body(self, written: BgzfWriter) -> Iterator[bytes]:
+        """Yield the entries of each contig."""
+        addresses = np.concatenate([[0], np.cumsum(written.block_sizes)]).astype(np.int64)
+
+        def virtual(offsets: Offsets) -> Offsets:
             # Where the input's last line had no newline, the output's has none.
-            block, within = np.divmod(np.minimum(offsets, num_bytes), BLOCK_BYTES)
-            found: npt.NDArray[np.uint64] = (addresses[block] << 16 | within).astype(np.uint64)
+            block, within = np.divmod(np.minimum(offsets, written.num_bytes), BLOCK_BYTES)
+            found: Offsets = addresses[block] << 16 | within
             return found
 
-        def joined(name: str) -> Offsets:
-            return np.concatenate([getattr(place, name) for place in contig])
-
-        depth = _depth(self._kind)
-        begin, end = virtual(joined("begin")), virtual(joined("end"))
-        num_records = sum(place.run.num_records for place in contig)
-        whole = struct.pack("<4Q", int(begin[0]), int(end[-1]), num_records, 0)
-        reached, at = np.maximum.accumulate(joined("last")), virtual(joined("at"))
-        bins, begin, end = _merged(*_lifted(joined("bins"), begin, end, depth))
-        heads = np.flatnonzero(np.diff(bins, prepend=-1))
-        counts = np.diff(heads, append=len(bins))
+        depth, is_csi = _depth(self._kind), self._kind == "csi"
+        contig, bins, begin, end = map(np.concatenate, zip(*self._chunks, strict=True))
+        rise_contig, last, at = map(np.concatenate, zip(*self._rises, strict=True))
+        reached = np.maximum.accumulate(rise_contig << _WINDOW_BITS | last)
+        begin, end, at = virtual(begin), virtual(end), virtual(at)
+        edges = np.searchsorted(contig, np.arange(len(self._numbers) + 1))
+        whole = np.stack([begin[edges[:-1]], end[edges[1:] - 1]], axis=1).tolist()
+        contig, bins, begin, end = _merged(*_lifted(contig, bins, begin, end, depth))
+        heads = np.flatnonzero(np.diff(contig, prepend=-1) | np.diff(bins, prepend=-1))
+        windows = contig[heads] << _WINDOW_BITS | _first_windows(bins[heads], depth)
+        lowest = at[np.searchsorted(reached, windows)].tolist()
+        sizes = np.diff(heads, append=len(bins)).tolist()
+        num_bins = np.bincount(contig[heads], minlength=len(self._numbers)).tolist()
+        numbers, places = bins[heads].tolist(), heads.tolist()
         chunks = np.stack([begin, end], axis=1)
-        yield struct.pack("<i", len(heads) + 1)
-        smallest = at[np.searchsorted(reached, _first_windows(bins[heads], depth))]
+        farthest = reached[np.searchsorted(rise_contig, np.arange(len(num_bins)), "right") - 1]
         about_all = _first_bin(depth + 1) + 1
-        if self._kind == "csi":
-            form = "<IQi"
-            yield struct.pack(form, about_all, 0, 2) + whole
-        else:
-            form = "<Ii"
-            yield struct.pack(form, about_all, 2) + whole
-        for head, low, count in zip(
-            heads.tolist(), smallest.tolist(), counts.tolist(), strict=True
-        ):
-            number = int(bins[head])
-            values = (number, low, count) if self._kind == "csi" else (number, count)
-            yield struct.pack(form, *values) + chunks[head : head + count].tobytes()
-        if self._kind == "tbi":
-            windows = at[np.searchsorted(reached, np.arange(int(reached[-1]) + 1))]
-            yield struct.pack("<i", len(windows)) + windows.tobytes()
+        entry = 0
+        for number, num_records in enumerate(self._num_records.values()):
+            yield struct.pack("<i", num_bins[number] + 1)
+            yield _bin_head(about_all, 0, 2, is_csi=is_csi)
+            yield struct.pack("<4Q", *whole[number], num_records, 0)
+            for item in range(entry, entry + num_bins[number]):
+                place = places[item]
+                yield _bin_head(numbers[item], lowest[item], sizes[item], is_csi=is_csi)
+                yield chunks[place : place + sizes[item]].tobytes()
+            entry += num_bins[number]
+            if not is_csi:
+                every = np.arange(number << _WINDOW_BITS, int(farthest[number]) + 1)
+                yield struct.pack("<i", len(every)) + at[np.searchsorted(reached, every)].tobytes()
+
+
+def _bin_head(number: int, lowest: int, num_chunks: int, *, is_csi: bool) -> bytes:
+    if is_csi:
+        return struct.pack("<IQi", number, lowest, num_chunks)
+    return struct.pack("<Ii", number, num_chunks)
 
 
 def _first_windows(bins: Offsets, depth: int) -> Offsets:
@@ -238,34 +249,33 @@ def _first_windows(bins: Offsets, depth: int) -> Offsets:
     return windows
 
 
-_Chunks = tuple[Offsets, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
+_Chunks = tuple[Offsets, Offsets, Offsets, Offsets]
 
 
-def _lifted(
-    bins: Offsets, begin: npt.NDArray[np.uint64], end: npt.NDArray[np.uint64], depth: int
-) -> _Chunks:
-    """Return chunks sorted by bin and place, those of small bins in the bin above."""
+def _lifted(contig: Offsets, bins: Offsets, begin: Offsets, end: Offsets, depth: int) -> _Chunks:
+    """Return chunks sorted by contig, bin and place, those of small bins in the bin above."""
     bins = bins.copy()
     for level in range(depth, 0, -1):
         low = _first_bin(level)
         at_level = np.flatnonzero((bins >= low) & (bins < _first_bin(level + 1)))
-        _, which = np.unique(bins[at_level], return_inverse=True)
-        if not len(which):
+        if not len(at_level):
             continue
-        first = np.full(int(which.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
-        last = np.zeros(len(first), np.uint64)
-        np.minimum.at(first, which, begin[at_level] >> np.uint64(16))
-        np.maximum.at(last, which, end[at_level] >> np.uint64(16))
+        key = contig[at_level] << _BIN_BITS | bins[at_level]
+        _, which = np.unique(key, return_inverse=True)
+        first = np.full(int(which.max()) + 1, np.iinfo(np.int64).max)
+        last = np.zeros(len(first), np.int64)
+        np.minimum.at(first, which, begin[at_level] >> 16)
+        np.maximum.at(last, which, end[at_level] >> 16)
         small = at_level[(last - first < _MIN_BIN_BYTES)[which]]
         bins[small] = (bins[small] - 1) // 8
-    order = np.lexsort((begin, bins))
-    return bins[order], begin[order], end[order]
+    order = np.lexsort((begin, bins, contig))
+    return contig[order], bins[order], begin[order], end[order]
 
 
-def _merged(bins: Offsets, begin: npt.NDArray[np.uint64], end: npt.NDArray[np.uint64]) -> _Chunks:
+def _merged(contig: Offsets, bins: Offsets, begin: Offsets, end: Offsets) -> _Chunks:
     """Return chunks where those of one bin that share a block, or follow one another, are one."""
-    block_of_end = end[:-1] >> np.uint64(16)
-    apart = (bins[1:] != bins[:-1]) | (begin[1:] >> np.uint64(16) > block_of_end)
+    apart = (contig[1:] != contig[:-1]) | (bins[1:] != bins[:-1])
+    apart |= begin[1:] >> 16 > end[:-1] >> 16
     heads = np.concatenate([[0], np.flatnonzero(apart) + 1])
-    tails = np.concatenate([heads[1:], [len(bins)]]) - 1
-    return bins[heads], begin[heads], end[tails]
+    tails = np.append(heads[1:], len(bins)) - 1
+    return contig[heads], bins[heads], begin[heads], end[tails]

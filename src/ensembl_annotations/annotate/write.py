@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ STDOUT = Path("-")
 class TextWriter(Protocol):
     """Takes the text of a VCF."""
 
-    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None: ...
+    def write(self, text: bytes | memoryview, places: Places | None = None) -> None: ...
     def finish(self, *, without_last_byte: bool) -> None: ...
     def abandon(self) -> None: ...
     def write_index(self, path: Path) -> bool: ...

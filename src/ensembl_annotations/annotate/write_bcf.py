@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ensembl_annotations.annotate.read import Header
@@ -142,7 +142,7 @@ class BcfWriter:
             arguments = ["view", "--no-version", f"-Ob{level}", "--threads", "1", "-"]
             self._bcftools = Bcftools(arguments, handle)
 
-    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None:
+    def write(self, text: bytes | memoryview, places: Places | None = None) -> None:
         try:
             self._bcftools.input.write(text)
         except BrokenPipeError as error:

@@ -227,8 +227,8 @@ class VcfWriter:
         self._held = b""
         self._index = index
 
-    def write(self, text: bytes | memoryview, places: Sequence[Places] = ()) -> None:
-        if self._index is not None:
+    def write(self, text: bytes | memoryview, places: Places | None = None) -> None:
+        if self._index is not None and places is not None:
             self._index.add(places, self._out.num_bytes + len(self._held))
         # The last byte waits: where the input has no newline at its end, neither has the output.
         view = memoryview(text)
