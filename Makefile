@@ -115,7 +115,7 @@ review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
 	@sh scripts/review.sh $(BASE)
 
 hooks: ## Install the git hook that stops genomes and secrets from being committed
-	@cp scripts/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
+	@sh scripts/install_hook.sh
 
 tools: ## Install the Debian packages some tests use, where that is possible without asking
 	@sh tests/install_tools.sh

@@ -1,29 +1,51 @@
 #!/bin/sh
-# Print, as Markdown, what a change of the pipeline does: parameters, metrics, lineage, reference.
-# Usage: scripts/review.sh [BASE]. Needs no data, only git; the reference is compared where it can be
-# reached. Ends with 1 where dvc.lock is not current.
+# Print, as Markdown, what a branch does to the pipeline: parameters, metrics, lineage, reference.
+# Usage: scripts/review.sh [BASE]. What is committed since the branch left BASE. Needs no data, only
+# git; the reference is compared where it can be reached. Ends with 1 where dvc.lock is not current
+# or a part could not be made.
 set -eu
 
-base=${1:-main}
+name=${1:-main}
 bin=.venv/bin
-git rev-parse --verify --quiet "$base^{commit}" >/dev/null || {
-    echo "$base: no such revision." >&2
+git rev-parse --verify --quiet "$name^{commit}" >/dev/null || {
+    echo "$name: no such revision. Name another: make review BASE=origin/main" >&2
     exit 2
+}
+base=$(git merge-base "$name" HEAD) && base=$(git rev-parse --short "$base") || {
+    echo "$name and HEAD have no commit in common; 'git fetch --unshallow' gets more history." >&2
+    exit 2
+}
+status=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# What a command printed on stderr, as a quotation: whatever the cause is, the reader sees it.
+cause() {
+    sed '/^[[:space:]]*$/d; s/^/> /' "$log" | tail -n "${1:-5}"
 }
 
 section() {
     title=$1
     shift
     printf '\n### %s\n\n' "$title"
-    found=$("$@" 2>/dev/null) || found=
-    # A table without rows is a head and a rule.
-    [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ] || found=
-    printf '%s\n' "${found:-No change.}"
+    if found=$("$@" 2>"$log"); then
+        # A table without rows is a head and a rule. Rows come in any order.
+        if [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ]; then
+            printf '%s\n' "$found" | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
+        else
+            echo 'No change.'
+        fi
+    else
+        status=1
+        echo '**Could not be made:**'
+        cause
+    fi
 }
 
-echo "## Pipeline: $(git rev-parse --short HEAD) against $base"
+echo "## Pipeline: $(git rev-parse --short HEAD) against $name (at $base)"
 echo
-status=0
+[ -z "$(git status --porcelain --untracked-files=no)" ] ||
+    printf '%s\n\n' 'Changes that are not committed are not in here, except that `dvc.lock` is checked with them.'
 if plan=$("$bin/dvc" repro --dry --allow-missing 2>&1) && ! echo "$plan" | grep -q 'Running stage'; then
     echo '`dvc.lock` is current.'
 else
@@ -31,12 +53,14 @@ else
     echo '**`dvc.lock` is not current**: run `make` and commit it.'
     echo "$plan" | sed -n 's/^Running stage \(.*\):$/- would run \1/p; s/^ERROR: /- /p'
 fi
-section Parameters "$bin/dvc" params diff "$base" --md
+section Parameters "$bin/dvc" params diff "$base" HEAD --md
 # Not metrics/run: what a run did here is in no commit.
-section Metrics "$bin/dvc" metrics diff "$base" --md --targets metrics/fetch_ensembl.json metrics/annotate
+section Metrics "$bin/dvc" metrics diff "$base" HEAD --md --targets metrics/fetch_ensembl.json metrics/annotate
 section Lineage "$bin/dvc" dag --md
 printf '\n### Reference\n\n'
 # No sample here: what changed for a genome is for its owner only.
-"$bin/ensembl-annotations" compare "$base" HEAD --markdown 2>/dev/null ||
-    echo 'Not compared: the data of both revisions are neither in the cache nor in the remote.'
+"$bin/ensembl-annotations" compare "$base" HEAD --markdown 2>"$log" || {
+    echo 'Not compared:'
+    cause 2
+}
 exit "$status"

@@ -17,6 +17,7 @@ from ensembl_annotations.common.chromosomes import parse_chromosomes
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
+    UsageError,
     explain_os_error,
 )
 
@@ -319,48 +320,59 @@ def check_upstream(update: bool) -> None:
 
 @main.command()
 @click.argument("folder", type=PATH)
-def verify(folder: Path) -> None:
+@click.option(
+    "--chromosomes",
+    default="all",
+    show_default=True,
+    help=f"Only the files of these, where you have no others. {CHROMOSOMES_HELP}",
+)
+def verify(folder: Path, chromosomes: str) -> None:
     """Hash every file of a reference store against its datapackage.json, offline.
 
     \b
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.common.datapackage import ReferenceStore
+    from ensembl_annotations.common.datapackage import RESTORE_HINT, ReferenceStore
 
     with reported_errors():
         store = ReferenceStore(folder)
-        problems = store.verify()
-        if problems:
-            raise ReferenceStoreError(
-                f"{folder}: {len(problems)} of {len(store.resources)} files are wrong:\n"
-                + "\n".join(f"  {problem}" for problem in problems),
-                hint="Run 'dvc repro -f -s fetch_ensembl' to make the store again.",
+        wanted = parse_chromosomes(chromosomes)
+        num_files = len(store.resources_of(wanted))
+        if unknown := sorted(set(wanted or ()) - set(store.chromosomes)):
+            raise UsageError(
+                f"{folder}: has no chromosome {', '.join(unknown)}.",
+                hint=f"It has {', '.join(store.chromosomes)}.",
             )
-    click.echo(f"{folder}: {len(store.resources)} files verified, release {store.release}.")
-
-
-remote_option = click.option(
-    "--remote", metavar="NAME", help="A DVC remote; default the one that dvc.yaml names."
-)
+        if problems := store.verify(wanted):
+            raise ReferenceStoreError(
+                f"{folder}: {len(problems)} of {num_files} files are wrong:\n"
+                + "\n".join(f"  {problem}" for problem in problems),
+                hint=RESTORE_HINT
+                + (
+                    ""
+                    if wanted
+                    else " Where you pulled some chromosomes only, name them with --chromosomes."
+                ),
+            )
+    click.echo(f"{folder}: {num_files} files verified, release {store.release}.")
 
 
 @main.command()
-@remote_option
-def publish(remote: str | None) -> None:
-    """Push the reference to a DVC remote, and make sure that all of it has arrived.
+def publish() -> None:
+    """Push the reference to the DVC remote refcache, and make sure that all of it has arrived.
 
     Every file is verified first. No sample is pushed, and no record of runs: those name samples.
     Exit code 1 names each file that is altered, does not fit, or is missing there.
 
     \b
     Example:
-      ensembl-annotations publish --remote team
+      ensembl-annotations publish
     """  # noqa: D301
     from ensembl_annotations.catalog import sharing
 
     with reported_errors():
-        done = sharing.publish(remote=remote, log=say)
+        done = sharing.publish(log=say)
     click.echo(
         f"published: {done['num_files']} files, {done['total_bytes'] / 1e9:.6g} GB, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
@@ -368,11 +380,10 @@ def publish(remote: str | None) -> None:
 
 
 @main.command()
-@remote_option
 @click.option(
     "--content", is_flag=True, help="Read all that the remote has; else only sizes are compared."
 )
-def repair(remote: str | None, content: bool) -> None:
+def repair(content: bool) -> None:
     """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
 
     \b
@@ -382,9 +393,14 @@ def repair(remote: str | None, content: bool) -> None:
     from ensembl_annotations.catalog import sharing
 
     with reported_errors():
-        done = sharing.repair(remote=remote, content=content, log=say)
-    mended = [*done["local"], *(f"{name} (in the remote)" for name in done["remote"])]
+        done = sharing.repair(content=content, log=say)
+    mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
     click.echo(f"{done['num_files']} files verified; mended: {', '.join(mended) or 'none'}.")
+    if not done["published"]:
+        say(
+            f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "
+            "published, or its address is not the right one."
+        )
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -546,7 +562,7 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
-    help="Changes to print; default 20, or all with --json and --sample.",
+    help="Changes to print, clinical terms first; default 20, or all with --json and --sample.",
 )
 def compare_command(
     before: str, after: str, sample: str | None, form: str, limit: int | None, **options: Any

@@ -593,7 +593,7 @@ def test_command_prints_each_form(pair_of_stores: tuple[Path, Path], tmp_path: P
     vcf = write_sample(tmp_path / "me.vcf", SAMPLE_ROWS, 1)
     table = invoke("compare", one, other, "--limit", 3)
     assert table.code == 0
-    assert "3 of 8 changes:" in table.stdout
+    assert "3 of 8 changes, clinical terms first" in table.stdout
     assert "21:100" in table.stdout
     markdown = invoke("compare", one, other, "--markdown")
     assert "| 21:100 | A | G | rs1 | reclassified | - | benign |" in markdown.stdout
@@ -601,6 +601,22 @@ def test_command_prints_each_form(pair_of_stores: tuple[Path, Path], tmp_path: P
     found = json.loads(invoke("compare", one, other, "--json", "--sample", vcf).stdout)
     assert places(found) == CARRIED
     assert invoke("compare", one, tmp_path / "nowhere").code == 2
+
+
+def test_what_matters_most_is_listed_first(tmp_path: Path) -> None:
+    def rows(first: str, second: str, third: str, fourth: str) -> Records:
+        infos = enumerate([first, second, third, fourth], 1)
+        return {"21": [(100 + at, f"rs{at}", "A", "G", D + info) for at, info in infos]}
+
+    before = rows("", "", ";MAF=0.1;MA=G;MAC=1", ";MAF=0.1;MA=G;MAC=1")
+    after = rows(";CLIN_benign", ";CLIN_pathogenic", ";MAF=0.2;MA=G;MAC=1", ";MAF=0.4;MA=G;MAC=1")
+    after["21"].insert(0, (90, "rs90", "C", "T", D))
+    stores = [str(build(tmp_path / name, part)) for name, part in (("a", before), ("b", after))]
+    result = compare_stores(*stores, limit=4)
+    assert [change["id"] for change in result["changes"]] == ["rs2", "rs1", "rs4", "rs3"]
+    assert result["num_changes"] == 5
+    every = compare_stores(*stores, limit=None)["changes"]
+    assert [change["pos"] for change in every] == [90, 101, 102, 103, 104]
 
 
 # Revisions
@@ -651,10 +667,22 @@ def test_data_that_are_nowhere_are_one_error(earlier: Project) -> None:
     shutil.rmtree(earlier.path(".dvc/cache"))
     done = run_compare(earlier, "HEAD", "HEAD~1", code=1)
     assert "neither in DVC's cache nor in the remote" in done.output
-    assert "dvc push fetch_ensembl" in done.output
+    assert "ensembl-annotations publish" in done.output
     assert "Traceback" not in done.output
     assert len(done.output.splitlines()) == 2
     assert earlier.changed() == []
+
+
+def test_a_remote_without_credentials_is_one_error(earlier: Project) -> None:
+    earlier.dvc("remote", "modify", "--local", "refcache", "url", "s3://bucket/reference")
+    shutil.rmtree(earlier.path(".dvc/cache"))
+    done = earlier.run(
+        "ensembl-annotations", "compare", "HEAD", "HEAD~1", code=1,
+        PYTHONPATH=str(earlier.root / "src"), AWS_EC2_METADATA_DISABLED="true",
+    )  # fmt: skip
+    assert "neither in DVC's cache nor in the remote: Unable to locate credentials" in done.output
+    assert "docs/sharing.md" in done.output
+    assert "Traceback" not in done.output
 
 
 def test_name_that_is_nothing_is_a_usage_error(earlier: Project) -> None:

@@ -40,6 +40,56 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     assert "`dvc.lock` is current" in bare.output
     assert "num_exact" in bare.output
     assert "Not compared" in bare.output
+    assert "> Error: " in bare.output
+
+
+def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:
+    fork = project.git("rev-parse", "HEAD").strip()
+    project.git("checkout", "--quiet", "-b", "mine")
+    project.set_param("annotate.level", 2)
+    project.repro()
+    project.commit()
+    # The base goes on meanwhile; the branch does not undo that.
+    project.git("branch", "--force", "base", fork)
+    project.git("checkout", "--quiet", "base")
+    project.set_param("annotate.level", 3)
+    project.commit()
+    project.git("checkout", "--quiet", "mine")
+    first = review(project, "base").output
+    assert "| 2 " in first
+    assert "| 3 " not in first
+    assert review(project, "base").output == first
+    # What is not committed is not in there, and that is said.
+    project.set_param("annotate.level", 4)
+    mixed = review(project, "base", code=1).output
+    assert "not committed" in mixed
+    assert "| 4 " not in mixed
+    # A part that can't be made is neither silent nor "no change".
+    project.path("params.yaml").write_text("annotate: [")
+    project.commit()
+    broken = review(project, "base", code=1).output
+    assert "**Could not be made:**" in broken
+    assert "> " in broken
+
+
+def test_the_hook_goes_into_the_one_that_dvc_installs(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.dvc("install")
+    for _ in range(2):
+        clone.run("make", "hooks")
+    hook = clone.path(".git/hooks/pre-commit").read_text()
+    assert hook.count("scripts/pre-commit") == 1
+    assert "dvc git-hook pre-commit" in hook
+    clone.path("me.vcf").write_bytes(VCF)
+    clone.git("add", "--force", "me.vcf")
+    done = clone.run("git", "commit", "--message", "Mine", code=None)
+    assert done.code != 0
+    assert "me.vcf: looks like a person's genome" in done.output
+    # One that is in another language is left alone.
+    clone.path(".git/hooks/pre-commit").write_text("#!/usr/bin/env python3\n")
+    refused = clone.run("make", "hooks", code=2)
+    assert "add a call of scripts/pre-commit" in refused.output
+    assert clone.path(".git/hooks/pre-commit").read_text() == "#!/usr/bin/env python3\n"
 
 
 def test_nothing_changed(project: Project) -> None:

@@ -145,6 +145,11 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
         "--chromosomes", "22", "--out-vcf", tmp_path / "o.vcf.gz",
     )  # fmt: skip
     assert "annotated" in done.output
+    assert "2 files verified" in tool(clone, "verify", STORE, "--chromosomes", "22").output
+    whole = tool(clone, "verify", STORE, code=1)
+    assert "dvc pull fetch_ensembl" in whole.output
+    assert "--chromosomes" in whole.output
+    assert "no chromosome 77" in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
 
 
 def test_nothing_of_a_sample_reaches_a_remote(
@@ -265,9 +270,54 @@ def test_nothing_is_published_before_the_first_run(demo: Project, tmp_path: Path
 
 
 def test_an_unknown_remote(project: Project) -> None:
-    done = tool(project, "publish", "--remote", "nosuch", code=2)
-    assert "nosuch" in done.output
+    project.dvc("remote", "remove", "refcache")
+    done = tool(project, "publish", code=2)
+    assert "Remote 'refcache'" in done.output
     assert "Traceback" not in done.output
+
+
+def test_what_is_missing_there_is_found_by_repair(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    unpublished = tool(writer, "repair", **remote.variables)
+    assert "has none of these files" in unpublished.output
+    assert remote.objects() == {}
+    tool(writer, "publish", **remote.variables)
+    whole = remote.objects()
+    for name in (CHR22, "datapackage.json"):
+        remote.remove(object_of(writer, name))
+        done = tool(writer, "repair", **remote.variables)
+        assert f"mended: {name} (in the remote)." in done.output
+        assert remote.objects() == whole
+    # A reader learns of it too, though it has all.
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **remote.variables)
+    remote.remove(object_of(writer, CHR22))
+    assert CHR22 in tool(clone, "repair", **remote.variables).output
+
+
+def test_a_new_clone_pulls_before_it_would_download(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    clone = reader(writer, tmp_path)
+    done = tool(clone, "materialize", "ensembl_annotations", **remote.variables)
+    assert "$ dvc pull fetch_ensembl" in done.output
+    assert "Running stage" not in done.output
+    assert "ensembl_annotations: cached" in done.output
+    assert clone.digests(STORE) == writer.digests(STORE)
+    # Where the reference wanted is another one, or is not there, nothing is pulled.
+    changed = reader(writer, tmp_path, "changed")
+    changed.set_param("ensembl.chromosomes", 21)
+    done = tool(changed, "materialize", "ensembl_annotations", **remote.variables)
+    assert "dvc pull" not in done.output
+    assert "downloaded" in done.output
+    for path in remote.objects():
+        remote.remove(path)
+    alone = reader(writer, tmp_path, "alone")
+    done = tool(alone, "materialize", "ensembl_annotations", **remote.variables)
+    assert "dvc pull" not in done.output
+    assert alone.digests(STORE) == writer.digests(STORE)
 
 
 # --- S3
@@ -301,12 +351,37 @@ def test_wrong_credentials(s3_writer: tuple[Project, Remote], variables: dict[st
     assert "docs/sharing.md" in refused.output
     assert "Traceback" not in refused.output
     assert remote.objects() == {}
+    # A release is not made again because of a wrong key.
+    digest = writer.digests(STORE)[CHR22]
+    for path in (f"{STORE}/{CHR22}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
+        writer.path(path).unlink()
+    refused = tool(writer, "repair", code=1, AWS_EC2_METADATA_DISABLED="true", **variables)
+    assert f"{CHR22}: is not in DVC's cache" in refused.output
+    assert "docs/sharing.md" in refused.output
+    assert "dvc repro --force --single-item fetch_ensembl" in refused.output
+    assert "Running stage" not in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_who_may_only_read_mends_its_own(s3_writer: tuple[Project, Remote], tmp_path: Path) -> None:
+    writer, remote = s3_writer
+    tool(writer, "publish", **keys("writer"))
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **keys("reader"))
+    remote.remove(object_of(writer, CHR22))
+    refused = tool(clone, "repair", code=1, **keys("reader"))
+    assert f"{CHR22}: is missing in the remote" in refused.output
+    assert "The files here are whole" in refused.output
+    assert "Ask who publishes" in refused.output
+    assert clone.digests(STORE) == writer.digests(STORE)
 
 
 def test_a_bucket_that_is_not_there(project: Project, s3: S3Server) -> None:
     Remote("s3", "s3://nosuchbucket/ref", {}, server=s3).configure(project)
     refused = tool(project, "publish", code=1, **keys("writer"))
     assert "s3://nosuchbucket/ref" in refused.output
+    looked = tool(project, "repair", **keys("writer"))
+    assert "s3://nosuchbucket/ref/files/md5) has none of these files" in looked.output
     assert "Traceback (most recent" not in refused.output.split("ERROR")[0]
 
 

@@ -140,7 +140,7 @@ class _Table:
             raise ReferenceStoreError(
                 f"{self._resource.path}: can't be read ({error}).",
                 hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
-                "then 'dvc repro fetch_ensembl' to make it again.",
+                "then 'ensembl-annotations repair' or 'dvc repro fetch_ensembl'.",
             ) from error
 
 

@@ -50,6 +50,18 @@ LISTED = (
 """The categories of which every change is a row."""
 
 _ID = ("rs", "name")
+_WHAT, _PATHOGENIC = pl.col("what"), pl.col("from", "to").str.contains("(?i)pathogenic")
+_RANK = [
+    pl.when(what="reclassified")
+    .then(pl.when(pl.any_horizontal(_PATHOGENIC.fill_null(False))).then(0).otherwise(1))
+    .when(_WHAT.is_in(["retired", "merged", "split", "allele_lost"]))
+    .then(2)
+    .when(what="frequency")
+    .then(3)
+    .otherwise(4),
+    -pl.col("difference").fill_null(0.0),
+]
+"""The order in which changes matter to who reads only some."""
 
 
 def compare_stores(
@@ -74,7 +86,9 @@ def compare_stores(
     out_parquet : Path, optional
         Write a row per change here; see Notes.
     limit : int or None
-        Changes to return, the first ones; None for all.
+        Changes to return, the most telling ones first: clinical terms, with those that name
+        *pathogenic* before others, then lost IDs, then frequencies by their difference, then new
+        IDs. None for all, by position.
     project : Path
         The repository.
     log : callable
@@ -156,12 +170,15 @@ def compare_stores(
         target = out_parquet if out_parquet is not None else temporary / "result.parquet"
         schema = CHANGES_SCHEMA.with_metadata({"ensembl_annotations": json.dumps(sides)})
         found: Counter[str] = Counter()
-        first: list[dict[str, Any]] = []
+        first: pl.DataFrame | None = None
         with atomic_path(target) as path, pq.ParquetWriter(path, schema, compression="zstd") as out:
             for frame in _settled(spill, store_a, store_b):
                 found.update(dict(frame["what"].value_counts().iter_rows()))
                 listed = frame.filter(pl.col("what").is_in(LISTED)).select(CHANGES_SCHEMA.names)
-                first += (listed if limit is None else listed.head(limit - len(first))).to_dicts()
+                first = listed if first is None else pl.concat([first, listed])
+                first = (
+                    first if limit is None else first.sort(_RANK, maintain_order=True).head(limit)
+                )
                 out.write_table(listed.to_arrow().cast(schema))
     return {
         "a": sides[0],
@@ -175,7 +192,7 @@ def compare_stores(
         "num_alleles_of_sample": sum(len(frame) for frame in carried.values()) if carried else 0,
         "counts": _reconciled(found, counts),
         "num_changes": sum(found[what] for what in LISTED),
-        "changes": first,
+        "changes": [] if first is None else first.to_dicts(),
     }
 
 
@@ -319,6 +336,8 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
     lines = [f"### {what}" if markdown else what, ""]
     if result["sample"]:
         lines += [f"Of the sample's {result['num_alleles_of_sample']:,} alleles.", ""]
+    if result["a"]["release"] > result["b"]["release"]:
+        lines += ["Note: the second is of an earlier release than the first.", ""]
     for side in ("a", "b"):
         if names := result[f"only_in_{side}"]:
             lines += [f"Only in {result[side]['name']}: chromosomes {', '.join(names)}.", ""]
@@ -332,7 +351,9 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
         rows.append([name.replace("_", " "), *cells])
     lines += _table(rows, markdown)
     if result["changes"]:
-        lines += ["", f"{len(result['changes']):,} of {result['num_changes']:,} changes:", ""]
+        shown, total = len(result["changes"]), result["num_changes"]
+        rest = ", clinical terms first; --out-parquet writes all" if shown < total else ""
+        lines += ["", f"{shown:,} of {total:,} changes{rest}:", ""]
         names = ["position", "REF", "ALT", "ID", "what", "from", "to"]
         lines += _table([names, *(_cells(change) for change in result["changes"])], markdown)
     return lines

@@ -234,13 +234,20 @@ def _materialization(
     made = [
         run
         for run in runs.get(item.asset, ())
-        if since < run["finished_at"] <= (version.date or "9")
+        if since < run["finished_at"]
         and figures
         and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
         == (figures, num_files, size)
     ]
-    # What found nothing to do took no time: it did not make it, if anything else did.
-    run = max(made, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
+    # What ran before the commit made what is in it; what ran later made the same here, as after a
+    # pull. What found nothing to do took no time: it did not make it, if anything else did.
+    run = max(
+        made,
+        key=lambda run: (
+            run["duration_sec"] > 0, run["finished_at"] <= (version.date or "9"), run["finished_at"]
+        ),
+        default={},
+    )  # fmt: skip
     deps = locked_paths(stage, "deps").items()
     return Materialization(
         asset=item.asset,

@@ -82,6 +82,8 @@ def materialize(
     places = asset_places(params, names)
     before = {place: stamp_of(project / place.run) for place in places}
     stages = [stage_of(name) for name in names]
+    if not force:
+        _pull_reference(project, log)
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
@@ -224,20 +226,39 @@ def _read(path: Path) -> dict[str, Any]:
 def _dvc_repro(
     project: Path, arguments: list[str], variables: dict[str, str], log: Callable[[str], object]
 ) -> None:
-    log(f"$ dvc repro {' '.join(arguments)}")
-    # DVC runs a stage's command in a shell; it must find the Python that runs this.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", *arguments],
-        cwd=project,
-        env={**os.environ, "PATH": path, **variables},
-        check=False,
-    )
-    if done.returncode:
+    if code := _dvc(project, ["repro", *arguments], variables, log):
         raise EnsemblAnnotationsError(
-            f"'dvc repro {' '.join(arguments)}' failed (exit code {done.returncode}); "
+            f"'dvc repro {' '.join(arguments)}' failed (exit code {code}); "
             "what went wrong is printed above."
         )
+
+
+def _dvc(
+    project: Path, arguments: list[str], variables: dict[str, str], log: Callable[[str], object]
+) -> int:
+    log(f"$ dvc {' '.join(arguments)}")
+    # DVC runs a stage's command in a shell; it must find the Python that runs this.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [sys.executable, "-m", "dvc", *arguments]
+    environment = {**os.environ, "PATH": path, **variables}
+    return subprocess.run(command, cwd=project, env=environment, check=False).returncode
+
+
+def _pull_reference(project: Path, log: Callable[[str], object]) -> None:
+    """Get the reference from the remote, where this clone has none and that has the one wanted."""
+    if (project / STORE).exists() or not (project / LOCK).exists():
+        return
+    # It uses what is here.
+    from ensembl_annotations.catalog.sharing import SharedReference
+
+    try:
+        shared = SharedReference(project)
+        wanted = shared.is_current and not shared.is_cached and shared.is_published
+    except EnsemblAnnotationsError as error:
+        log(f"Not pulled: {error}")
+        return
+    if wanted and _dvc(project, ["pull", ASSETS[REFERENCE]], {}, log):
+        log("The reference was not pulled; what went wrong is printed above.")
 
 
 def refuse_shared_cache(project: Path = Path()) -> None:

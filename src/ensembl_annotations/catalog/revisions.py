@@ -91,11 +91,11 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
     digest = _locked_digest(name, commit, project)
     missing = ReferenceStoreError(
         f"{name}: {STORE} of this revision is neither in DVC's cache nor in the remote",
-        hint="Push it from where it was made ('dvc push fetch_ensembl'), or check the revision out "
-        "in another clone and make it again with 'dvc repro fetch_ensembl'.",
+        hint="Check the remote's address and your credentials (see docs/sharing.md); or have it "
+        "published from where it was made ('ensembl-annotations publish'), or check the revision "
+        "out in another clone and make it again with 'dvc repro fetch_ensembl'.",
         code="missing_data",
     )
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     logger = logging.getLogger("dvc")
@@ -111,9 +111,10 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
             paths = {path: Path(repo.cache.local.oid_to_path(md5)) for path, md5 in entries.items()}
             if absent := [entries[path] for path, cached in paths.items() if not cached.is_file()]:
                 _pull(repo, absent)
-    except (DvcException, OSError, ValueError) as error:
-        # No remote, no network, no permission: which of them is in the message.
-        missing.message += f": {str(error) or type(error).__name__}"
+    except Exception as error:
+        # No remote, no network, no credentials: each library has errors of its own, and which it
+        # was is in the message.
+        missing.message += f": {' '.join(str(error).split()) or type(error).__name__}"
         raise missing from error
     finally:
         logger.setLevel(level)

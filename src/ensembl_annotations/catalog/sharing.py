@@ -53,6 +53,10 @@ class Piece:
 
 LIST_NAME = "the list of files"
 
+_ASK_THE_WRITER = (
+    "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
+)
+
 
 class SharedReference:
     """The reference of ``dvc.lock``: its files in DVC's cache and in a remote.
@@ -60,9 +64,7 @@ class SharedReference:
     Parameters
     ----------
     project : Path
-        The repository.
-    remote : str, optional
-        The name of a remote; default the one that ``dvc.yaml`` names.
+        The repository. The remote is the one that its ``dvc.yaml`` names for the reference.
 
     Raises
     ------
@@ -70,7 +72,7 @@ class SharedReference:
         Outside a repository of DVC, for an unknown remote, and before the first run.
     """
 
-    def __init__(self, project: Path, remote: str | None = None) -> None:
+    def __init__(self, project: Path) -> None:
         from dvc.config import NoRemoteError, RemoteNotFoundError
         from dvc.exceptions import DvcException, NotDvcRepoError
         from dvc.repo import Repo
@@ -96,7 +98,7 @@ class SharedReference:
             )
         self._out = outs[STAGE]
         self._cache = self._repo.cache.local
-        self.remote = remote or self._out.remote
+        self.remote = self._out.remote
         try:
             self._odb = self._repo.cloud.get_remote_odb(self.remote)
         except (NoRemoteError, RemoteNotFoundError) as error:
@@ -125,6 +127,23 @@ class SharedReference:
             self.restore(self.list_piece)
         entries = self._out.get_obj()
         return [Piece("/".join(key), str(info.value)) for key, _, info in sorted(entries)]
+
+    @property
+    def is_current(self) -> bool:
+        """Say whether ``dvc.lock`` was made with the parameters, inputs and code that are here."""
+        stage = self._out.stage
+        with self._repo.lock:
+            return not (stage.changed_stage() or stage.changed_deps())
+
+    @property
+    def is_cached(self) -> bool:
+        """Say whether DVC's cache has all files; they are not read."""
+        return not self._out.changed_cache()
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether the remote has the list of files."""
+        return not self.remote_problems([self.list_piece])
 
     # --- The cache
 
@@ -306,17 +325,13 @@ class SharedReference:
         return subprocess.run(command, cwd=self.project, check=False).returncode
 
 
-def publish(
-    *, project: Path = Path(), remote: str | None = None, log: Log = lambda _: None
-) -> dict[str, Any]:
+def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, Any]:
     """Push the reference to its remote, and make sure that all of it has arrived.
 
     Parameters
     ----------
     project : Path
         The repository.
-    remote : str, optional
-        A remote's name; default the one that ``dvc.yaml`` names.
     log : callable
         Called with a line of text per step.
 
@@ -336,7 +351,7 @@ def publish(
     Only the reference is pushed: no sample, and no record of runs, since those name samples. Every
     file is read and compared with ``datapackage.json`` before. Sizes are compared after.
     """
-    shared = SharedReference(project, remote)
+    shared = SharedReference(project)
     pieces = shared.pieces()
     _raise_for(
         shared.local_problems(pieces), "Nothing was pushed. 'ensembl-annotations repair' mends it."
@@ -353,7 +368,7 @@ def publish(
         # With the list there, DVC believes in all that is on it.
         unseen = [] if shared.list_piece in before else [shared.list_piece]
         shared.remove_from_remote([*unseen, *cut])
-        code = shared.dvc("push", STAGE, "--remote", shared.remote, "--no-run-cache")
+        code = shared.dvc("push", STAGE, "--no-run-cache")
         if code:
             raise EnsemblAnnotationsError(
                 f"'dvc push {STAGE}' to {shared.remote!r} ({shared.url}) failed (exit code {code}); "
@@ -371,17 +386,13 @@ def publish(
 
 
 def repair(
-    *,
-    project: Path = Path(),
-    remote: str | None = None,
-    content: bool = False,
-    log: Log = lambda _: None,
+    *, project: Path = Path(), content: bool = False, log: Log = lambda _: None
 ) -> dict[str, Any]:
     """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
 
     Parameters
     ----------
-    project, remote, log
+    project, log
         As in `publish`.
     content : bool
         Read what the remote has, too; else only its sizes are compared.
@@ -389,28 +400,31 @@ def repair(
     Returns
     -------
     dict
-        ``num_files``; ``local``, ``remote``: names of the files that were mended there.
+        ``remote``, ``url``, ``num_files``; ``local``, ``in_remote``: names of the files that were
+        mended there; ``published``: False where the remote has none of the files.
 
     Raises
     ------
     EnsemblAnnotationsError
-        Naming what could be mended from nowhere.
+        Naming what could be mended from nowhere, or a remote that gives no answer.
 
     Notes
     -----
-    A file of the cache is taken from the workspace where that has it, else from the remote, else
-    all is made again from what Ensembl published, which gives the same bytes. A file of the remote is pushed again.
+    A file of the cache is taken from the workspace where that has it, else from the remote. Where
+    the remote lacks it, or has it altered, all is made again from what Ensembl published, which
+    gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
     """
-    shared = SharedReference(project, remote)
+    shared = SharedReference(project)
+    bad_there: dict[Piece, str] = {}
     try:
         pieces = shared.pieces()
     except EnsemblAnnotationsError as error:
-        log(f"{error.message} The reference is made again.")
-        _make_again(shared)
+        _only_if_lost(error)
+        log(error.message)
+        _make_again(shared, log)
         pieces = shared.pieces()
     damaged = shared.local_problems(pieces)
     lost = []
-    bad_there: dict[Piece, str] = {}
     for piece, problem in damaged.items():
         log(f"{piece.name}: {problem}.")
         shared.drop(piece)
@@ -419,41 +433,72 @@ def repair(
         try:
             shared.restore(piece)
         except EnsemblAnnotationsError as error:
+            _only_if_lost(error)
             log(error.message)
             lost.append(piece)
             if error.code == "remote_altered":
                 bad_there[piece] = "is altered in the remote"
     if lost:
-        log("The reference is made again from what Ensembl published.")
-        _make_again(shared)
+        _make_again(shared, log)
     if shared.dvc("checkout", STAGE, "--quiet", "--force"):
         raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
     _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
     everything = [*pieces, shared.list_piece]
-    bad_there |= {
-        piece: why for piece, why in shared.remote_problems(everything).items() if "cut" in why
-    }
-    if content:
-        missing = shared.remote_problems(everything)
-        bad_there |= shared.altered_in_remote([item for item in everything if item not in missing])
-    for piece, why in bad_there.items():
-        log(f"{piece.name}: {why}.")
+    problems = shared.remote_problems(everything)
+    published = len(problems) < len(everything) or any("cut" in why for why in problems.values())
+    if published:
+        bad_there |= problems
+        if content:
+            there = [piece for piece in everything if piece not in problems]
+            bad_there |= shared.altered_in_remote(there)
+        for piece, why in bad_there.items():
+            log(f"{piece.name}: {why}.")
     if bad_there:
-        shared.remove_from_remote([shared.list_piece, *bad_there])
-        publish(project=project, remote=remote, log=log)
+        _push_again(shared, bad_there, log)
     return {
+        "remote": shared.remote,
+        "url": shared.url,
         "num_files": len(pieces),
         "local": sorted(piece.name for piece in damaged),
-        "remote": sorted(piece.name for piece in bad_there),
+        "in_remote": sorted(piece.name for piece in bad_there),
+        "published": published,
     }
 
 
-def _make_again(shared: SharedReference) -> None:
+def _only_if_lost(error: EnsemblAnnotationsError) -> None:
+    """Raise an error that says nothing of the file, such as of credentials."""
+    if error.code not in ("remote_missing", "remote_altered"):
+        error.hint = (
+            f"{error.hint} Or make the reference again from what Ensembl published: "
+            f"'dvc repro --force --single-item {STAGE}'."
+        )
+        raise error
+
+
+def _make_again(shared: SharedReference, log: Log) -> None:
+    from ensembl_annotations.catalog.materialize import plan_materialize
+
+    log("The reference is made again from what Ensembl published:")
+    for line in plan_materialize(project=shared.project):
+        log(line)
     if shared.dvc("repro", "--force", "--single-item", STAGE):
         raise EnsemblAnnotationsError(
             "The reference could not be made again; what went wrong is printed above.",
-            hint="Ask who publishes the remote to run 'ensembl-annotations repair --content' there.",
+            hint=_ASK_THE_WRITER,
         )
+
+
+def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> None:
+    try:
+        shared.remove_from_remote([shared.list_piece, *pieces])
+        publish(project=shared.project, log=log)
+    except EnsemblAnnotationsError as error:
+        raise EnsemblAnnotationsError(
+            f"{error.message}\nThe files here are whole; remote {shared.remote!r} ({shared.url}) "
+            f"was not mended: {len(pieces)} of its files are wrong, named above.",
+            hint=f"{_ASK_THE_WRITER} {error.hint}",
+            code=error.code,
+        ) from error
 
 
 def _raise_for(problems: dict[Piece, str], hint: str) -> None:

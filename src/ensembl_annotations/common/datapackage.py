@@ -21,6 +21,10 @@ from ensembl_annotations.common.schema import ROLES, STORE_VERSION
 
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"
+RESTORE_HINT = (
+    "Run 'dvc pull fetch_ensembl' to get it from the shared remote, 'ensembl-annotations repair' to "
+    "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,12 @@ class ReferenceStore:
         except FileNotFoundError as error:
             raise ReferenceStoreError(
                 f"{folder}: {FILE_NAME} is missing; expected a complete reference store.",
-                hint="Run 'dvc repro fetch_ensembl' to make it again.",
+                hint=RESTORE_HINT,
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReferenceStoreError(
                 f"{path}: not a description of a reference store ({error!r}).",
-                hint="Run 'dvc repro fetch_ensembl' to make it again.",
+                hint=RESTORE_HINT,
             ) from error
 
     @property
@@ -89,6 +93,12 @@ class ReferenceStore:
             if item.chromosome == chromosome and item.role == role:
                 return item
         return None
+
+    def resources_of(self, chromosomes: list[str] | None) -> list[Resource]:
+        """Return the files of these chromosomes; of all for None."""
+        return [
+            item for item in self.resources if chromosomes is None or item.chromosome in chromosomes
+        ]
 
     def check(self, chromosomes: list[str] | None = None) -> None:
         """Check that the files are there with the right size, rows and columns.
@@ -108,17 +118,14 @@ class ReferenceStore:
         This reads footers only. Page checksums are verified when pages are read, and
         `verify` hashes whole files.
         """
-        wanted = [
-            item for item in self.resources if chromosomes is None or item.chromosome in chromosomes
-        ]
+        wanted = self.resources_of(chromosomes)
         problems = [problem for item in wanted if (problem := _problem(item))]
         if not problems:
             problems = self._unpaired(wanted)
         if problems:
             raise ReferenceStoreError(
                 f"{self.folder}: the reference store is not complete: {'; '.join(problems)}.",
-                hint="Run 'dvc checkout fetch_ensembl' or 'dvc repro fetch_ensembl' to restore it; "
-                "or name the chromosomes you have with --chromosomes.",
+                hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",
             )
 
     def _unpaired(self, wanted: list[Resource]) -> list[str]:
@@ -143,18 +150,25 @@ class ReferenceStore:
     def _name(self, chromosome: str) -> str:
         return f"{self.species}-chr{chromosome}"
 
-    def verify(self) -> list[str]:
-        """Hash every file against the description and return what is wrong, one line each."""
+    def verify(self, chromosomes: list[str] | None = None) -> list[str]:
+        """Hash every file against the description and return what is wrong, one line each.
+
+        Parameters
+        ----------
+        chromosomes : list of str, optional
+            Only the files of these; default all, and the quarantined rows.
+        """
+        wanted = self.resources_of(chromosomes)
         problems = []
-        for item in self.resources:
+        for item in wanted:
             problem = _problem(item)
             if problem is None and (found := sha256_of(item.path)) != item.sha256:
                 problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
             if problem:
                 problems.append(problem)
-        if problem := self._quarantine_problem():
+        if chromosomes is None and (problem := self._quarantine_problem()):
             problems.append(problem)
-        return problems or self._unpaired(self.resources)
+        return problems or self._unpaired(wanted)
 
     def _quarantine_problem(self) -> str | None:
         expected = self.package["quarantine"]["hash"].removeprefix("sha256:")

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Make git run scripts/pre-commit before each commit. A hook that is there already, such as the one of
+# `dvc install`, is kept: ours is called at its start.
+set -eu
+
+hook=$(git rev-parse --git-path hooks)/pre-commit
+call='sh scripts/pre-commit || exit 1'
+if [ ! -e "$hook" ]; then
+    mkdir -p "$(dirname "$hook")"
+    printf '#!/bin/sh\n%s\n' "$call" >"$hook"
+elif grep -qF "$call" "$hook"; then
+    exit 0
+elif head -n 1 "$hook" | grep -qE '^#!.*[/ ](sh|bash|dash)$'; then
+    sed "1a\\
+$call" "$hook" >"$hook.new"
+    cat "$hook.new" >"$hook"
+    rm "$hook.new"
+else
+    echo "$hook is no shell script: add a call of scripts/pre-commit to it yourself." >&2
+    exit 1
+fi
+chmod +x "$hook"
