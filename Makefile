@@ -32,7 +32,7 @@ USABLE := $(shell test -f $(READY) && grep -qxF "$(CURDIR)" $(READY) && \
 	$(BIN)/python -c 'import pip' >/dev/null 2>&1 && echo yes)
 REMAKE := $(if $(USABLE),,remake)
 
-.PHONY: all help env test lint bench force review hooks tools lock clean remake
+.PHONY: all help env test lint bench force ui review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
 	@$(BIN)/ensembl-annotations materialize
@@ -111,6 +111,12 @@ bench: $(DEV) tools ## Measure speed and memory of fetching and annotating, agai
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force
 
+# Its history is in .dagster; it listens on this machine only.
+PORT ?= 3000
+
+ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
+	@DAGSTER_HOME='$(CURDIR)/.dagster' $(BIN)/dagster dev -m ensembl_annotations.assets -h 127.0.0.1 -p $(PORT)
+
 review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
 	@sh scripts/review.sh $(BASE)
 
@@ -122,7 +128,7 @@ tools: ## Install the Debian packages some tests use, where that is possible wit
 
 # Existing pins are kept where they still fit, unless UPGRADE is set. uv writes one lock for all
 # Pythons and platforms; it lives in a temporary environment and is not needed otherwise.
-lock: ## Regenerate requirements.lock and requirements-build.lock from pyproject.toml (needs network)
+lock: ## Regenerate the three lock files from pyproject.toml (needs network)
 	@set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; trap 'exit 130' HUP INT TERM; \
 	'$(PYTHON)' -m venv "$$tmp/venv"; \
 	"$$tmp/venv/bin/python" -m pip install -q uv; \

@@ -3,18 +3,34 @@
 import sys
 from pathlib import Path
 
+import click
+
 from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.catalog.materialize import STORE, refuse_shared_cache
-from ensembl_annotations.cli import print_annotated, reported_errors, say
+from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.params import load_params
+from ensembl_annotations.common.progress import Progress
 
 sample = sys.argv[1]
 out = Path("data/annotated") / sample
 metrics = Path(f"metrics/annotate/{sample}.json")
 run_metrics = Path(f"metrics/run/annotate/{sample}.json")
 
-with reported_errors(), logged_run(f"annotated_vcf@{sample}", out, metrics, run_metrics):
+
+progress = Progress()
+
+
+def note(text: str) -> None:
+    """Print what the user should know of the sample, and log it."""
+    log.warning(text)
+    progress.say(text)
+
+
+with (
+    reported_errors(),
+    logged_run(f"annotated_vcf@{sample}", f"annotate@{sample}", out, metrics, run_metrics) as log,
+):
     refuse_shared_cache()
     params = load_params()
     result = annotate_vcf(
@@ -33,6 +49,8 @@ with reported_errors(), logged_run(f"annotated_vcf@{sample}", out, metrics, run_
         match=params.annotate.match,
         genotypes=params.annotate.genotypes,
         memory_mb=params.annotate.memory_mb,
-        log=say,
+        log=note,
+        progress=progress,
     )
-    print_annotated(result)
+    log.info(describe_annotated(result))
+    click.echo(describe_annotated(result))

@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import click
+
 from ensembl_annotations.catalog.materialize import FORCE_VARIABLE, STORE, fetch_options
-from ensembl_annotations.cli import print_fetched, reported_errors
+from ensembl_annotations.cli import describe_fetched, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.params import load_params
 from ensembl_annotations.common.progress import Progress
@@ -12,7 +14,10 @@ from ensembl_annotations.fetch import fetch_ensembl
 
 METRICS, RUN = Path("metrics/fetch_ensembl.json"), Path("metrics/run/fetch_ensembl.json")
 
-with reported_errors(), logged_run("ensembl_annotations", STORE, METRICS, RUN):
+with (
+    reported_errors(),
+    logged_run("ensembl_annotations", "fetch_ensembl", STORE, METRICS, RUN) as log,
+):
     params = load_params()
     result = fetch_ensembl(
         **fetch_options(params),
@@ -21,6 +26,7 @@ with reported_errors(), logged_run("ensembl_annotations", STORE, METRICS, RUN):
         max_bad_percent=params.ensembl.max_bad_percent,
         metrics=METRICS,
         run_metrics=RUN,
-        progress=Progress(),
+        progress=Progress(log=log.info),
     )
-    print_fetched(result)
+    log.info(describe_fetched(result))
+    click.echo(describe_fetched(result))

@@ -31,7 +31,8 @@ section() {
     if found=$("$@" 2>"$log"); then
         # A table without rows is a head and a rule. Rows come in any order.
         if [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ]; then
-            printf '%s\n' "$found" | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
+            # Digests in full are in the files.
+            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g' | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
         else
             echo 'No change.'
         fi

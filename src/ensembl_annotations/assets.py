@@ -66,9 +66,10 @@ def _materialized(asset: str, path: Path, *, force: bool = False) -> dg.Material
     digest = locked_paths(stages[stage_of(asset)], "outs")[path.as_posix()]["md5"]
     paths = ("path", "cache_path")
     return dg.MaterializeResult(
+        # What was done is what one looks for first.
         metadata={
             name: dg.MetadataValue.path(value) if name in paths else value
-            for name, value in figures.items()
+            for name, value in {"status": None, **figures}.items()
         },
         data_version=dg.DataVersion(digest),
     )

@@ -66,7 +66,9 @@ run_metrics_option = click.option(
 )
 
 quiet_option = click.option(
-    "--quiet", is_flag=True, help="Print no plan and no progress: only the result, and errors."
+    "--quiet",
+    is_flag=True,
+    help="Print no plan and no progress: only the result, warnings and errors.",
 )
 
 
@@ -152,12 +154,12 @@ def fetch(
                 click.echo(line)
             return
         result = ensembl_annotations.fetch_ensembl(progress=Progress(quiet), **options)
-    print_fetched(result)
+    click.echo(describe_fetched(result))
 
 
-def print_fetched(result: dict[str, Any]) -> None:
-    """Print the line of result of a fetch."""
-    click.echo(
+def describe_fetched(result: dict[str, Any]) -> str:
+    """Return the line of result of a fetch."""
+    return (
         f"{result['run']['status']}: {result['species']} {result['assembly']} release "
         f"{result['release']}, {result['num_files']} files, {result['num_variants']} variants, "
         f"{result['num_alleles']} alleles, {result['num_quarantined']} quarantined, "
@@ -232,7 +234,8 @@ def print_fetched(result: dict[str, Any]) -> None:
     show_default=True,
     help="Memory to use, in 10^6 bytes: pieces of the VCF are made to fit.",
 )
-def annotate(chromosomes: str, **options: Any) -> None:
+@quiet_option
+def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
     Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
@@ -245,21 +248,27 @@ def annotate(chromosomes: str, **options: Any) -> None:
       bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
           --reference data/ensembl_annotations | bcftools view -i 'ENS_AF<0.01'
     """  # noqa: D301
+    from ensembl_annotations.common.progress import Progress
+
+    progress = Progress(quiet)
     with reported_errors():
         result = ensembl_annotations.annotate_vcf(
-            chromosomes=parse_chromosomes(chromosomes), log=say, **options
+            chromosomes=parse_chromosomes(chromosomes),
+            log=say if quiet else progress.say,
+            progress=progress,
+            **options,
         )
-    print_annotated(result, err=options["out_vcf"] == Path("-"))
+    # Not into the VCF.
+    click.echo(describe_annotated(result), err=options["out_vcf"] == Path("-"))
 
 
-def print_annotated(result: dict[str, Any], *, err: bool = False) -> None:
-    """Print the line of result of an annotation; `err` where stdout has the VCF."""
-    click.echo(
+def describe_annotated(result: dict[str, Any]) -> str:
+    """Return the line of result of an annotation."""
+    return (
         f"annotated: {result['num_records']} records, "
         f"{result['num_exact'] + result['num_shifted']} of "
         f"{result['num_alleles']} alleles known to Ensembl release {result['release']} "
-        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s",
-        err=err,
+        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s"
     )
 
 

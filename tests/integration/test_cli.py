@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 import pytest
 
 import ensembl_annotations
+from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import REASONS
 from tests.support.vcf import (
@@ -30,6 +35,7 @@ from tests.support.vcf import (
     snapshot,
 )
 
+TOOL = Path(sys.executable).parent / "ensembl-annotations"
 OPTIONS = {
     "fetch": {
         "--base-url": None,
@@ -370,3 +376,68 @@ def test_verify_what_is_no_store(content: bytes | None, tmp_path: Path) -> None:
 
 def test_an_unknown_asset_is_named_with_the_one_that_was_meant() -> None:
     invoke("materialize", "anotated_vcf").failed("'anotated_vcf'", "'annotated_vcf'", code=2)
+
+
+def test_misspelt_commands_and_options_are_answered_with_the_right_one() -> None:
+    invoke("anotate").failed("Did you mean 'annotate'?", code=2)
+    invoke("annotate", "--refrence", "x").failed("Did you mean '--reference'?", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("mater", ["materialize"]), ("annotate --out-", ["--out-vcf", "--out-parquet"])],
+)
+def test_commands_complete_in_the_shell(words: str, expected: list[str]) -> None:
+    count = str(len(words.split()))
+    found = subprocess.run(
+        [TOOL],
+        env={
+            **os.environ,
+            "_ENSEMBL_ANNOTATIONS_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"ensembl-annotations {words}",
+            "COMP_CWORD": count,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert [line.partition(",")[2] for line in found] == expected
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_terminal_gets_a_bar_and_no_colour(quiet: bool, tmp_path: Path, store: Path) -> None:
+    command = [
+        *(TOOL, "annotate", "--vcf", SAMPLE, "--reference", store),
+        *("--out-vcf", tmp_path / "out.vcf.gz", *(["--quiet"] if quiet else [])),
+    ]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(
+        [str(word) for word in command], stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # The end of a terminal.
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    assert (b"annotate:" in shown or b"annotate :" in shown) is not quiet
+    assert b"Contigs not in the reference" in shown
+    assert b"annotated: " in shown
+    assert re.search(rb"\x1b\[[0-9;]*m", shown) is None
+
+
+def test_progress_is_of_the_whole_file(tmp_path: Path, store: Path) -> None:
+    class Counted(Progress):
+        num_bytes = 0
+
+        def annotated(self, num_bytes: int) -> None:
+            self.num_bytes += num_bytes
+
+    progress = Counted(quiet=True)
+    ensembl_annotations.annotate_vcf(
+        SAMPLE, store, out_vcf=tmp_path / "out.vcf.gz", progress=progress
+    )
+    assert progress.num_bytes == SAMPLE.stat().st_size

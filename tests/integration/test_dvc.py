@@ -463,10 +463,32 @@ def test_failing_annotation_loses_nothing(pair: Project) -> None:
     assert "other.vcf.gz" in done.output
     assert "Traceback" not in done.output
     assert pair.metrics("run/annotate/other")["status"] == "failed"
+    *_, last = stage_log(pair, OTHER)
+    assert (last["level"], last["code"]) == ("error", "bad_input")
+    assert "other.vcf.gz" in last["message"]
     vcf.write_bytes(intact)
     assert pair.materialize().ran == []
     assert pair.digests("data/annotated") == before
     assert pair.changed() == []
+
+
+def stage_log(project: Project, stage: str) -> list[dict[str, str]]:
+    lines = project.path(f"logs/{stage}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_what_stages_say_is_logged_with_levels(project: Project) -> None:
+    project.path("logs").rename(project.path("before"))
+    done = project.materialize("--force")
+    for stage, level in (("fetch_ensembl", "info"), ("annotate@sample", "warning")):
+        said = stage_log(project, stage)
+        assert said[0]["message"] == "Started."
+        assert {line["level"] for line in said} == {"info", level}
+        # What was printed is there.
+        assert len(said) > 2
+        assert all(line["message"] in done.output for line in said[1:])
+    assert project.changed() == ["?? before/annotate@sample.jsonl", "?? before/fetch_ensembl.jsonl",
+                                 "?? before/runs.jsonl"]  # fmt: skip
 
 
 def test_failure_reaches_python_as_our_error(

@@ -152,6 +152,18 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     assert "no chromosome 77" in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
 
 
+def test_another_project_gets_it_by_name(writer: Project, remote: Remote, tmp_path: Path) -> None:
+    tool(writer, "publish", **remote.variables)
+    writer.git("tag", "--annotate", "--message", "116", "ensembl_annotations@v116.0.0")
+    other = Project(tmp_path / "other", writer.environment)
+    other.root.mkdir()
+    other.dvc(
+        "artifacts", "get", str(writer.root), "ensembl_annotations", "-o", "mine",
+        **remote.variables,
+    )  # fmt: skip
+    assert other.digests("mine") == writer.digests(STORE)
+
+
 def test_nothing_of_a_sample_reaches_a_remote(
     writer: Project, remote: Remote, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
+from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ENGINE_VERSION
 from ensembl_annotations.common.schema import MATCH_MODES, REASONS
 
@@ -210,6 +211,7 @@ def annotate_vcf(
     multiqc: Path | None = None,
     plots: Path | None = None,
     log: Log = lambda _: None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
 
@@ -251,6 +253,8 @@ def annotate_vcf(
         A folder for two pictures of counts, ``contigs.svg`` and ``frequencies.svg``.
     log : callable
         Called with what the user should know, a line each.
+    progress : Progress, optional
+        Is told how far it is; nothing is shown where not given, or for a pipe.
 
     Returns
     -------
@@ -286,8 +290,11 @@ def annotate_vcf(
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, reports.wanted
                 provenance = _provenance(store, chromosomes, overwrite_tags, match)
+                progress = progress or Progress(quiet=True)
+                num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
-                    tally, found = _write(job, outputs, targets, provenance, noted)
+                    with progress.running(annotate_bytes=num_bytes):
+                        tally, found = _write(job, outputs, targets, provenance, noted, progress)
                     content = tally.as_metrics(store)
                     report_unresolved(job.contigs, noted)
                     if metrics is not None:
@@ -358,10 +365,15 @@ def _provenance(
 
 
 def _write(
-    job: _Job, outputs: Outputs, targets: Targets, provenance: dict[str, str], log: Log
+    job: _Job,
+    outputs: Outputs,
+    targets: Targets,
+    provenance: dict[str, str],
+    log: Log,
+    progress: Progress,
 ) -> tuple[Tally, Summary]:
     tally, order, summary = Tally(), SortOrder(), Summary()
-    header, vcf = job.reader.header, job.reader.path
+    header, vcf, num_read = job.reader.header, job.reader.path, 0
     with ExitStack() as stack:
         writer = table = temporary = None
         added = _added_contigs(job) if targets.is_bcf else {}
@@ -385,6 +397,8 @@ def _write(
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
                 check_bytes(done.text.to_pybytes(), first_line, vcf)
+            progress.annotated(job.reader.num_read - num_read)
+            num_read = job.reader.num_read
             tally.add(done.tally)
             order.add(done.runs)
             if not order.is_sorted:

@@ -200,6 +200,11 @@ class VcfReader:
     ) -> None:
         self.close()
 
+    @property
+    def num_read(self) -> int:
+        """Bytes of the file read so far, as they are packed."""
+        return self._source.num_read
+
     def close(self) -> None:
         self._source.close()
 

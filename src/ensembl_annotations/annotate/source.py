@@ -82,6 +82,11 @@ class Source:
                 self._end()
             return line
 
+    @property
+    def num_read(self) -> int:
+        """Bytes read so far, as they are packed."""
+        return self._raw.num_read
+
     def close(self) -> None:
         if self._bcf is not None and self._feeder is not None:
             self._bcf.close()
@@ -175,6 +180,7 @@ class _Watched(io.RawIOBase):
     def __init__(self, handle: BinaryIO, head: bytes) -> None:
         self._handle, self._head = handle, head
         self.tail = b""
+        self.num_read = 0
 
     def readable(self) -> bool:
         return True
@@ -183,6 +189,7 @@ class _Watched(io.RawIOBase):
         data = self._head[: len(buffer)] or self._handle.read(len(buffer))
         self._head = self._head[len(data) :] if self._head else b""
         buffer[: len(data)] = data
+        self.num_read += len(data)
         if data:
             self.tail = (self.tail + data[-len(EOF_BLOCK) :])[-len(EOF_BLOCK) :]
         return len(data)

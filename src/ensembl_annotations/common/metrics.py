@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,7 +22,8 @@ SAMPLE_SEC = 0.05
 # Where the system does not list a process's children, psutil reads every process to find them.
 _CHILDREN_EVERY = 10
 
-RUN_LOG = Path("logs/runs.jsonl")
+LOGS = Path("logs")
+RUN_LOG = LOGS / "runs.jsonl"
 """A line of JSON for each run on this machine; not in git."""
 
 _LOGGED = ("status", "finished_at", "duration_sec", "peak_memory_mb")
@@ -158,43 +160,98 @@ def log_run(
         if content is not None:
             sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
             line |= {"num_files": len(sizes), "size_bytes": sum(sizes), "content": dict(content)}
-        text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            size = os.fstat(handle).st_size
-            # A full disk may have cut the last line; this one must not become part of it.
-            is_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, b"\n" + text if is_cut else text)
-        finally:
-            os.close(handle)
+        _append(log, line)
+
+
+def _append(log: Path, line: Mapping[str, Any]) -> None:
+    text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(handle).st_size
+        # A full disk may have cut the last line; this one must not become part of it.
+        is_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, b"\n" + text if is_cut else text)
+    finally:
+        os.close(handle)
+
+
+class StageLog:
+    """What a stage says, as JSON for machines: a line each with ``time``, ``level``, ``message``.
+
+    Parameters
+    ----------
+    path : Path
+        The log; lines are appended, and no run fails for its log.
+
+    Notes
+    -----
+    Levels are ``info``, ``warning`` and ``error``. An error has a ``code`` too, the stable word of
+    `EnsemblAnnotationsError` or ``interrupted`` or ``crash``, and a ``hint`` where there is one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def info(self, message: str) -> None:
+        self._write("info", message)
+
+    def warning(self, message: str) -> None:
+        self._write("warning", message)
+
+    def error(self, error: BaseException) -> None:
+        """Log what ended the stage."""
+        if isinstance(error, EnsemblAnnotationsError):
+            more = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
+            self._write("error", error.message, **more)
+        elif isinstance(error, KeyboardInterrupt | SystemExit):
+            self._write("error", "Interrupted.", code="interrupted")
+        else:
+            self._write("error", "".join(traceback.format_exception(error)), code="crash")
+
+    def _write(self, level: str, message: str, **more: str) -> None:
+        line = {"time": now_utc(), "level": level, **more, "message": message.strip()}
+        with suppress(OSError):
+            _append(self._path, line)
 
 
 @contextmanager
 def logged_run(
-    asset: str, out: Path, metrics: Path, run_metrics: Path, log: Path = RUN_LOG
-) -> Iterator[None]:
-    """Append a block, which makes an asset, to the log of runs, whether it ends well or not.
+    asset: str, stage: str, out: Path, metrics: Path, run_metrics: Path, logs: Path = LOGS
+) -> Iterator[StageLog]:
+    """Log a block, which makes an asset, whether it ends well or not.
 
     Parameters
     ----------
-    asset, out, log
+    asset, out
         As of `log_run`.
+    stage : str
+        The stage of ``dvc.yaml``, which the log of its messages has its name from.
     metrics, run_metrics : Path
         The JSON files that the block writes: figures of the content, and those of `recorded_run`.
+    logs : Path
+        The folder of the logs: a line per run in ``runs.jsonl``, messages in ``<stage>.jsonl``.
+
+    Yields
+    ------
+    StageLog
+        For what the block has to say.
     """
     before, began = stamp_of(run_metrics), time.perf_counter()
+    log = StageLog(logs / f"{stage}.jsonl")
+    log.info("Started.")
     try:
-        yield
-    except BaseException:
+        yield log
+    except BaseException as error:
+        log.error(error)
         # Without figures of its own it failed before there was anything to measure.
         figures = {"duration_sec": round(time.perf_counter() - began, 3)}
         if stamp_of(run_metrics) != before:
             figures = _figures(run_metrics)
         failed = {"status": "failed", "finished_at": now_utc()}
-        log_run(log, asset, figures | failed, None, out)
+        log_run(logs / RUN_LOG.name, asset, figures | failed, None, out)
         raise
-    log_run(log, asset, _figures(run_metrics), _figures(metrics), out)
+    log_run(logs / RUN_LOG.name, asset, _figures(run_metrics), _figures(metrics), out)
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:

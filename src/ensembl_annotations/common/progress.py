@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _NUM_SAMPLES = 10
 
@@ -76,12 +77,19 @@ class Progress:
         Where to; default stderr. A terminal gets bars, anything else lines.
     interval_sec : float
         Between two lines.
+    log : callable
+        Called with each line of `say`, quiet or not.
     """
 
     def __init__(
-        self, quiet: bool = False, stream: TextIO | None = None, interval_sec: float = 30.0
+        self,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        interval_sec: float = 30.0,
+        log: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._quiet = quiet
+        self._log = log
         self._stream = sys.stderr if stream is None else stream
         self._interval_sec = interval_sec
         self._lock = threading.RLock()
@@ -90,24 +98,30 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Write a line; a bar moves down for it."""
+        self._log(text)
         if self._quiet:
             return
         with self._lock:
-            if any(track.bar is not None for track in self._tracks.values()):
-                tqdm.write(text, file=self._stream)
+            bars = [track.bar for track in self._tracks.values() if track.bar is not None]
+            if bars:
+                bars[0].write(text, file=self._stream)
             else:
                 print(text, file=self._stream, flush=True)
 
     @contextmanager
-    def running(self, download_bytes: int, convert_bytes: int) -> Iterator[None]:
+    def running(
+        self, download_bytes: int = 0, convert_bytes: int = 0, annotate_bytes: int = 0
+    ) -> Iterator[None]:
         """Show progress while the block runs; a total of 0 means that there is no such work.
 
         Parameters
         ----------
-        download_bytes, convert_bytes : int
-            What is to be downloaded and converted, in all.
+        download_bytes, convert_bytes, annotate_bytes : int
+            What is to be downloaded, converted and annotated, in all.
         """
-        totals = {"download": download_bytes, "convert": convert_bytes}
+        totals = {
+            "download": download_bytes, "convert": convert_bytes, "annotate": annotate_bytes,
+        }  # fmt: skip
         with self._lock:
             self._tracks = {
                 name: _Track(name, total) for name, total in totals.items() if total > 0
@@ -142,6 +156,10 @@ class Progress:
         """Count bytes (of the compressed input) that were converted."""
         self._count("convert", num_bytes)
 
+    def annotated(self, num_bytes: int) -> None:
+        """Count bytes (of the VCF, as it is packed) that were annotated."""
+        self._count("annotate", num_bytes)
+
     def report(self) -> None:
         """Write a line on how far everything is."""
         with self._lock:
@@ -165,6 +183,9 @@ class Progress:
             self.report()
 
     def _bar(self, track: _Track) -> tqdm[NoReturn]:
+        # It would take a tenth of the start of a command that has no bar.
+        from tqdm import tqdm
+
         return tqdm(
             total=track.total_bytes,
             desc=f"{track.name:<8}",

@@ -1,0 +1,123 @@
+"""The catalogue of assets: true to git and DVC, the same every time, legible, standing alone."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from ensembl_annotations.catalog.overview import catalog_page
+from tests.integration.helpers import ANNOTATED, STORE, Done, Project
+from tests.support.browser import browser, check_page, opened
+
+REFERENCE, SAMPLE = "ensembl_annotations", "annotated_vcf@sample"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(earlier_pair: tuple[Project, Done], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a clone with two samples, at its second release."""
+    out = tmp_path_factory.mktemp("catalog") / "catalog.html"
+    write(earlier_pair[0], out)
+    return out
+
+
+def write(project: Project, out: Path, code: int = 0) -> Done:
+    tool = Path(sys.executable).parent / "ensembl-annotations"
+    source = str(project.root / "src")
+    return project.run(tool, "catalog", "--out", out, code=code, PYTHONPATH=source)
+
+
+def states(text: str) -> dict[str, str]:
+    """Return the state of each asset, as the page has it beside the name."""
+    found = {}
+    for part in text.split("<section")[1:]:
+        for name in (REFERENCE, SAMPLE, "annotated_vcf@other"):
+            if f'id="{name.replace("@", "-")}"' in part.partition(">")[0]:
+                found[name] = part.partition("<strong")[2].partition(">")[2].partition("<")[0]
+    return found
+
+
+def test_the_page_stands_alone_and_is_accessible(page: Path, chromium: Browser) -> None:
+    check_page(chromium, page)
+
+
+def test_it_has_what_git_and_the_metrics_have(
+    page: Path, chromium: Browser, earlier_pair: tuple[Project, Done]
+) -> None:
+    project = earlier_pair[0]
+    figures = {**project.metrics("fetch_ensembl"), **project.metrics("run/fetch_ensembl")}
+    with opened(chromium, page) as shown:
+        text = shown.page.locator(f"#{REFERENCE}").inner_text()
+        for name in (
+            "cache_path", "num_files", "total_size_gb", "download_duration_sec",
+            "download_cpu_percent", "status",
+        ):  # fmt: skip
+            assert name in text
+            assert str(figures[name]) in text
+        assert project.git("log", "-1", "--format=%h", "--", "dvc.lock").strip() in text
+        assert shown.page.locator(f"#{REFERENCE} figure").count() == 2
+        lineage = shown.page.locator("#lineage").first.inner_text()
+        assert "Ensembl 115" in lineage
+        # From the picture to the asset.
+        shown.page.locator(f"#lineage a[href='#{REFERENCE}']").first.click()
+        assert shown.page.url.endswith(f"#{REFERENCE}")
+
+
+def test_it_is_the_same_every_time_and_elsewhere(
+    page: Path, earlier_pair: tuple[Project, Done], tmp_path: Path
+) -> None:
+    again = tmp_path / "again.html"
+    write(earlier_pair[0], again)
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_states(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "catalog.html"
+
+    def now() -> dict[str, str]:
+        write(project, out)
+        return states(out.read_text())
+
+    assert now() == {REFERENCE: "up to date", SAMPLE: "up to date"}
+    project.set_param("annotate.level", 2)
+    assert now() == {REFERENCE: "up to date", SAMPLE: "stale"}
+    assert "annotate in params.yaml: modified" in out.read_text()
+    path = next(project.path(ANNOTATED).glob("*.parquet"))
+    path.unlink()
+    path.write_bytes(b"x")
+    assert now()[SAMPLE] == "altered"
+    shutil.rmtree(project.path(STORE))
+    assert now()[REFERENCE] == "missing"
+    clone = project.clone(tmp_path / "clone")
+    write(clone, out)
+    assert states(out.read_text()) == {REFERENCE: "missing", SAMPLE: "missing"}
+    assert "not known on this machine" in out.read_text()
+
+
+def test_names_can_not_become_markup(project: Project) -> None:
+    project.set_param("ensembl.release", 115)
+    project.repro()
+    project.git("add", "--all")
+    project.run("git", "commit", "--quiet", "-m", "A change", GIT_AUTHOR_NAME="R&D me")
+    assert "<td>R&amp;D me</td>" in catalog_page(project.root)
+
+
+def test_errors_leave_no_page(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "catalog.html"
+    project.path("dvc.lock").write_text("<<<<<<< ours\n")
+    failed = write(project, out, code=1)
+    assert "Traceback" not in failed.output
+    assert not out.exists()
+    alone = Project(tmp_path / "alone", project.environment)
+    alone.root.mkdir()
+    assert "params.yaml" in write(alone, out, code=2).output
