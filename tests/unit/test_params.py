@@ -64,6 +64,17 @@ def test_no_parameters_file(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
+def test_chromosomes_that_are_a_list_are_one_error(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("chromosomes: all", "chromosomes: [21, 22]"))
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert caught.value.message == (
+        f"{path}: ensembl.chromosomes: expected 'all', or names separated by commas, "
+        "such as 21,22,X (found [21, 22])."
+    )
+
+
 def test_chromosomes_can_be_one_number(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(TEXT.replace("chromosomes: all", "chromosomes: 21"))

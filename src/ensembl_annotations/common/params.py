@@ -44,9 +44,11 @@ class EnsemblParams(_Strict):
         ge=0, le=100, description="Fail where more of a file's rows can't be used (percent)"
     )
 
-    @field_validator("chromosomes")
+    @field_validator("chromosomes", mode="before")
     @classmethod
-    def _known_form(cls, value: str | int) -> str | int:
+    def _known_form(cls, value: object) -> object:
+        if not isinstance(value, str | int):
+            raise ValueError("expected 'all', or names separated by commas, such as 21,22,X")
         parse_chromosomes(str(value))
         return value
 
