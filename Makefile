@@ -104,9 +104,10 @@ lint: $(DEV) ## Check style, types and the import rules between the sub-packages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(DEV) tools ## Measure speed and memory of fetching and annotating, against other tools
+bench: $(DEV) tools ## Measure speed and memory of fetching, annotating (against other tools) and comparing
 	@$(BIN)/python benchmarks/fetch.py
 	@$(BIN)/python benchmarks/annotate.py $(ARGS)
+	@$(BIN)/python benchmarks/compare.py
 
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force
