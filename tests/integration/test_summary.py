@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,10 +13,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
 from ensembl_annotations.annotate import summary
-from tests.support.browser import browser, check_page, opened
+from tests.support.browser import Opened, browser, check_page, opened
 from tests.support.vcf import (
     CALL,
     KNOWN,
@@ -29,6 +31,7 @@ from tests.support.vcf import (
 )
 
 REPO = Path(__file__).resolve().parents[2]
+CERTAIN, UNCERTAIN = "Pathogenic and likely pathogenic", "Allele uncertain"
 TERMS = ("pathogenic", "likely_pathogenic")
 
 
@@ -59,6 +62,11 @@ def run(folder: Path, vcf: Path, store: Path, *options: object) -> Path:
     return folder
 
 
+def variants(shown: Opened, label: str = CERTAIN) -> Locator:
+    """Return the rows of a list of variants."""
+    return shown.page.get_by_role("region", name=label, exact=True).locator("tbody tr")
+
+
 def table_of(shown: Path, chromium: Browser, figure: str) -> dict[str, list[int]]:
     """Return a figure's table: its first column, and the numbers of the others."""
     with opened(chromium, shown) as page:
@@ -78,13 +86,23 @@ def test_the_figures_are_those_of_the_table(made: Path, chromium: Browser) -> No
     reasons = Counter(table["ens_reason"].drop_nulls().to_list())
     matches = table_of(page, chromium, "matches")
     assert matches.pop("exact")[0] + matches.pop("shifted")[0] == table["ens_id"].count()
+    # A record without an ALT is none.
+    without = reasons.pop("no_alt")
     assert {name.replace(" ", "_"): row[1] for name, row in matches.items()} == reasons
-    known = pl.col("ens_reason").is_null()
-    contigs = table.group_by("chrom").agg(known.sum().alias("known"), (~known).sum().alias("novel"))
-    assert table_of(page, chromium, "contigs") == {
-        name: [a, b] for name, a, b in contigs.iter_rows()
+    reason = pl.col("ens_reason")
+    absent = reason.is_in(["allele_differs", "site_unknown"])
+    contigs = (
+        table.filter(reason.is_null() | (reason != "no_alt"))
+        .group_by("chrom")
+        .agg(reason.is_null().sum(), absent.sum().alias("absent"), pl.len())
+    )
+    expected = {name: [a, b, total - a - b] for name, a, b, total in contigs.iter_rows()}
+    assert table_of(page, chromium, "contigs") == expected
+    assert table_of(page, chromium, "genome") == {
+        name: [a, b] for name, (a, b, _) in expected.items() if a or b
     }
-    assert table_of(page, chromium, "genome") == table_of(page, chromium, "contigs")
+    kinds = table_of(page, chromium, "kinds")
+    assert sum(map(sum, kinds.values())) == len(table) - without == 180
     frequencies = table_of(page, chromium, "frequencies")
     undecided = frequencies.pop("not published, or undecided")
     shares = table["ens_af"].drop_nulls()
@@ -108,17 +126,30 @@ def test_pathogenic_variants_are_listed_with_genotype_and_link(
     table = pl.read_parquet(made / "out.parquet")
     wanted = table.filter(pl.col("ens_clin").list.eval(pl.element().is_in(TERMS)).list.any())
     with opened(chromium, made / "summary.html") as shown:
-        rows = shown.page.locator("#clinical table").last.locator("tbody tr")
-        listed = [rows.nth(index).locator("td").all_inner_texts() for index in range(rows.count())]
+        listed, others = (
+            [row.locator("td").all_inner_texts() for row in variants(shown, label).all()]
+            for label in (CERTAIN, UNCERTAIN)
+        )
         links = shown.page.locator("#clinical a").evaluate_all("list => list.map(x => x.href)")
         text = shown.page.locator("#clinical").inner_text()
     assert len(listed) == len(wanted) >= 10
-    for row, (chrom, pos, ids, call) in zip(
-        listed, wanted.select("chrom", "pos", "ens_id", "gt").iter_rows(), strict=True
+    columns = ["chrom", "pos", "ens_id", "filter", "gt"]
+    for row, (chrom, pos, ids, filters, call) in zip(
+        listed, wanted.select(columns).iter_rows(), strict=True
     ):
         assert row[0] == f"{chrom}:{pos}"
         assert row[2].split() == ids
-        assert row[5].split()[0] == call
+        assert row[4] == "not published"
+        assert row[5] == filters
+        assert row[6].split()[0] == call
+    assert {row[5] for row in listed} > {"PASS"}
+    either = pl.col("ens_rsclin").list.eval(pl.element().is_in(TERMS)).list.any()
+    certain = pl.col("ens_clin").list.eval(pl.element().is_in(TERMS)).list.any()
+    maybe = table.filter(either & ~certain.fill_null(False))
+    assert [row[0] for row in others] == [
+        f"{chrom}:{pos}" for chrom, pos in maybe.select("chrom", "pos").iter_rows()
+    ]
+    assert len(others) >= 3
     assert "https://www.ensembl.org/Homo_sapiens/Variation/Explore?v=rs137852556" in links
     assert "not a diagnosis" in text
 
@@ -138,28 +169,45 @@ def test_kinds_and_transitions(tmp_path: Path, store: Path, chromium: Browser) -
     )
     page = run(tmp_path, vcf, store) / "summary.html"
     assert table_of(page, chromium, "kinds") == {
-        "SNV": [0, 3], "insertion": [0, 1], "deletion": [0, 1], "MNV": [0, 1], "indel": [0, 1],
-        "not a sequence": [0, 2],
+        "SNV": [0, 3, 0], "insertion": [0, 1, 0], "deletion": [0, 1, 0], "MNV": [0, 1, 0],
+        "indel": [0, 1, 0], "not a sequence": [0, 0, 1],
     }  # fmt: skip
     with opened(chromium, page) as shown:
-        assert shown.texts("#quality tbody tr") == ["known\t0\t0\t–", "novel\t2\t1\t2.00"]
+        assert shown.texts("#quality tbody tr") == [
+            "in Ensembl\t0\t0\t–",
+            "not in Ensembl\t2\t1\t2.00",
+        ]
 
 
 @pytest.mark.parametrize(
-    ("calls", "expected"),
+    ("calls", "alt", "expected", "card"),
     [
-        ((CALL,), "0/1"),
-        (("0/0:9,0:9:50",), "0/0 (not carried)"),
-        (("1|1:0,9:9:50",), "1|1"),
-        (("./.",), "./. (not carried)"),
-        (("0/1:1:1:1", "0/0:1:1:1", "1/1:1:1:1"), "2 of 3 samples"),
-        ((), "no sample"),
+        ((CALL,), "A", "0/1", "1 carried"),
+        (("0/0:9,0:9:50",), "A", "0/0 (not carried)", "0 carried"),
+        (("1|1:0,9:9:50",), "A", "1|1", "1 carried"),
+        (("./.",), "A", "./. (not called)", "0 carried"),
+        (("0/.",), "A", "0/. (not called)", "0 carried"),
+        ((".",), "A", ". (not called)", "0 carried"),
+        (("",), "A", " (not called)", "0 carried"),
+        (("./1",), "A", "./1", "1 carried"),
+        (("1/2",), "T,A", "1/2 (this is ALT 2)", "1 carried"),
+        (("0/1",), "T,A", "0/1 (not carried)", "0 carried"),
+        (("0/1:1:1:1", "0/0:1:1:1", "1/1:1:1:1"), "A", "2 of 3 samples", "1 carried"),
+        (("./.", "0/0", "0/1"), "A", "1 of 3 samples, 1 not called", "1 carried"),
+        (("./.", "0/0"), "A", "0 of 2 samples, 1 not called", "0 carried"),
+        ((), "A", "no sample", "1 with"),
     ],
 )
 def test_the_genotype_says_whether_the_allele_is_carried(
-    calls: tuple[str, ...], expected: str, tmp_path: Path, store: Path, chromium: Browser
+    calls: tuple[str, ...],
+    alt: str,
+    expected: str,
+    card: str,
+    tmp_path: Path,
+    store: Path,
+    chromium: Browser,
 ) -> None:
-    pathogenic = record("chr22", 10000451, "G", "A", calls=calls)
+    pathogenic = record("chr22", 10000451, "G", alt, calls=calls)
     lines = [
         f'##FORMAT=<ID={name},Number=.,Type=String,Description="x">'
         for name in ("GT", "AD", "DP", "GQ")
@@ -168,8 +216,11 @@ def test_the_genotype_says_whether_the_allele_is_carried(
     vcf = written(tmp_path, plain_vcf(pathogenic, lines=lines, samples=names))
     page = run(tmp_path, vcf, store) / "summary.html"
     with opened(chromium, page) as shown:
-        listed = shown.page.locator("#clinical table").last.locator("tbody tr td")
-        assert listed.nth(5).inner_text() == expected
+        assert variants(shown).locator("td").nth(6).inner_text() == expected.strip()
+        cards = shown.page.locator(".cards").inner_text()
+        assert f"{card}{', with' if 'carried' in card else ''} a pathogenic" in " ".join(
+            cards.split()
+        )
 
 
 def test_a_long_list_is_cut_and_says_so(
@@ -178,8 +229,26 @@ def test_a_long_list_is_cut_and_says_so(
     monkeypatch.setattr(summary, "MOST_LISTED", 4)
     page = run(tmp_path, SAMPLE, store) / "summary.html"
     with opened(chromium, page) as shown:
-        assert shown.page.locator("#clinical table").last.locator("tbody tr").count() == 4
-        assert "The first 4 of" in shown.page.locator("#clinical").inner_text()
+        assert variants(shown).count() == 4
+        text = shown.page.locator("#clinical").inner_text()
+        (total,) = re.findall("Pathogenic and likely pathogenic: 4, the first of ([0-9]+)", text)
+        assert int(total) > 4
+        assert f"By genotype: {total} carried." in text
+
+
+def test_a_demonstration_says_that_it_is_one(
+    tmp_path: Path, store: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for source in ("unnamed", summary.DEMONSTRATION):
+        package = store / "datapackage.json"
+        folder = tmp_path / source
+        shutil.copytree(store, folder / "store")
+        text = json.loads(package.read_text()) | {"source": source}
+        (folder / "store" / "datapackage.json").write_text(json.dumps(text))
+        page = run(folder, SAMPLE, folder / "store") / "summary.html"
+        with opened(chromium, page) as shown:
+            shows = shown.page.get_by_text("Never interpret a genome with it").count()
+            assert shows == (source == summary.DEMONSTRATION)
 
 
 def test_text_of_the_vcf_can_not_become_markup(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.annotate.read import FORMAT, SAMPLE, Batch, Header
+from ensembl_annotations.annotate.read import FILTER, FORMAT, SAMPLE, Batch, Header
 from ensembl_annotations.annotate.values import decided_frequency
 from ensembl_annotations.common.alleles import NOT_COMPARABLE
 from ensembl_annotations.common.atomic import Outputs
@@ -35,8 +35,13 @@ _FREQUENCIES = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 _KINDS = ("SNV", "insertion", "deletion", "MNV", "indel", "not a sequence")
 _MULTIQC = "_mqc.json"
 _PLOTS = ("contigs.svg", "frequencies.svg")
-_PARTS = (("k", "known"), ("n", "novel"))
-_CUBE = ("chrom", "window", "known", "kind", "transition")
+_KNOWN, _NOVEL, _OTHER = range(3)
+_PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
+# Looked up, and not there; with any other reason nobody can say whether Ensembl has it.
+_ABSENT = ("allele_differs", "site_unknown")
+_CUBE = ("chrom", "window", "status", "kind", "transition")
+DEMONSTRATION = "mini"
+"""The source in ``params.yaml`` whose values are incomplete and in places invented."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class AnnotationRun:
 
 
 @dataclass(frozen=True)
-class Carried:
+class Listed:
     """A variant with a pathogenic term, as the page lists it."""
 
     place: str
@@ -127,7 +132,36 @@ class Carried:
     ids: tuple[str, ...]
     terms: str
     frequency: str
+    filter: str
     genotype: str
+
+
+@dataclass
+class Pathogenic:
+    """ALTs with a pathogenic term: how many, by what the genotypes say, and the first of them.
+
+    `genotypes` counts ``carried`` (by any sample), ``not carried``, ``not called`` and ``no genotype``.
+    """
+
+    genotypes: Counter[str] = field(default_factory=Counter)
+    listed: list[Listed] = field(default_factory=list)
+
+    @property
+    def num_alts(self) -> int:
+        return self.genotypes.total()
+
+    @property
+    def by_genotype(self) -> str:
+        """The counts in words."""
+        names = (*_STATES, "no genotype")
+        return ", ".join(
+            f"{number(self.genotypes[name])} {name}" for name in names if self.genotypes[name]
+        )
+
+    def add(self, other: Pathogenic) -> None:
+        """Add those of the next piece."""
+        self.genotypes += other.genotypes
+        self.listed += other.listed[: MOST_LISTED - len(self.listed)]
 
 
 @dataclass(frozen=True)
@@ -138,8 +172,8 @@ class Part:
     frequencies: Counter[str]
     terms: Counter[str]
     other_terms: Counter[str]
-    num_listed: int
-    listed: list[Carried]
+    certain: Pathogenic
+    uncertain: Pathogenic
 
 
 @dataclass
@@ -149,8 +183,8 @@ class Summary:
     frequencies: Counter[str] = field(default_factory=Counter)
     terms: Counter[str] = field(default_factory=Counter)
     other_terms: Counter[str] = field(default_factory=Counter)
-    num_listed: int = 0
-    listed: list[Carried] = field(default_factory=list)
+    certain: Pathogenic = field(default_factory=Pathogenic)
+    uncertain: Pathogenic = field(default_factory=Pathogenic)
     _cubes: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
@@ -158,20 +192,20 @@ class Summary:
         self.frequencies += part.frequencies
         self.terms += part.terms
         self.other_terms += part.other_terms
-        self.num_listed += part.num_listed
-        self.listed += part.listed[: MOST_LISTED - len(self.listed)]
+        self.certain.add(part.certain)
+        self.uncertain.add(part.uncertain)
         self._cubes.append(part.cube)
         if len(self._cubes) > 64:
             self._cubes = [self.cube()]
 
     def cube(self) -> pl.DataFrame:
-        """Return ``count`` by `_CUBE`: contig, window, whether known, kind, whether a transition."""
+        """Return ``count`` of ALTs by `_CUBE`: contig, window, status, kind, whether a transition."""
         if not self._cubes:
             return pl.DataFrame(
                 schema={
                     "chrom": pl.String,
                     "window": pl.Int64,
-                    "known": pl.Boolean,
+                    "status": pl.Int32,
                     "kind": pl.String,
                     "transition": pl.Boolean,
                     "count": pl.Int64,
@@ -210,12 +244,21 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
         .then(pl.lit("MNV"))
         .otherwise(pl.lit("indel"))
     )
+    reason = pl.col("reason")
+    status = (
+        pl.when(reason.is_null())
+        .then(_KNOWN)
+        .when(reason.is_in(_ABSENT))
+        .then(_NOVEL)
+        .otherwise(_OTHER)
+    )
     cube = (
         alleles.lazy()
+        .filter(reason.is_null() | (reason != "no_alt"))
         .select(
             "chrom",
             window=(pl.col("pos").cast(pl.Int64) - 1).clip(0) // WINDOW,
-            known=pl.col("reason").is_null(),
+            status=status,
             kind=kind,
             transition=pl.when(pl.col("code") < NOT_COMPARABLE).then(
                 pl.col("code").is_in(_TRANSITIONS)
@@ -232,11 +275,17 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
     clinical = by_id.filter(pl.col("clin").is_not_null())
     terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
     others = Counter({name: count - terms[name] for name, count in others.items()})
-    wanted = clinical.filter(_is_pathogenic("allele_clin"))["query"].unique(maintain_order=True)
-    listed = [
-        _carried(batch, alleles, by_id, query) for query in wanted.head(MOST_LISTED).to_list()
-    ]
-    return Part(cube, frequencies, terms, +others, len(wanted), listed)
+    certain = clinical.filter(_is_pathogenic("allele_clin"))["query"].unique(maintain_order=True)
+    either = clinical.filter(_is_pathogenic("clin"))["query"].unique(maintain_order=True)
+    uncertain = either.filter(~either.is_in(certain.implode()))
+    return Part(
+        cube,
+        frequencies,
+        terms,
+        +others,
+        _pathogenic(batch, alleles, by_id, certain, "allele_clin"),
+        _pathogenic(batch, alleles, by_id, uncertain, "clin"),
+    )
 
 
 def _label(low: float, high: float) -> str:
@@ -268,18 +317,41 @@ def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
     return Counter(dict(listed["term"].value_counts().iter_rows()))
 
 
-def _carried(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame, query: int) -> Carried:
+def _pathogenic(
+    batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame, queries: pl.Series, column: str
+) -> Pathogenic:
+    """Count ALTs by their genotypes, and list the first of them with the terms of a column."""
+    found = Pathogenic()
+    picked = alleles.select("row", "alt_index")[queries]
+    for query, (row, index) in zip(queries.to_list(), picked.iter_rows(), strict=True):
+        state, genotype = _genotype(batch, row, index + 1)
+        found.genotypes[state] += 1
+        if len(found.listed) < MOST_LISTED:
+            found.listed.append(_listed(batch, alleles, by_id, query, column, genotype))
+    return found
+
+
+def _listed(
+    batch: Batch,
+    alleles: pl.DataFrame,
+    by_id: pl.DataFrame,
+    query: int,
+    column: str,
+    genotype: str,
+) -> Listed:
     allele = alleles.row(query, named=True)
     ids = by_id.filter(pl.col("query") == query)
-    terms = ids["allele_clin"].drop_nulls().str.split("|").explode(empty_as_null=False)
+    terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
     frequency = decided_frequency(ids)["af"]
-    return Carried(
+    (begin,), (end,) = batch.lines.bounds(FILTER, np.array([allele["row"]]))
+    return Listed(
         f"{allele['chrom']}:{allele['pos']}",
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(ids["id"].drop_nulls()),
         ", ".join(terms.unique(maintain_order=True)),
-        frequency[0] if len(frequency) else "",
-        _genotype(batch, allele["row"], allele["alt_index"] + 1),
+        frequency[0] if len(frequency) else "not published",
+        _short(batch.lines.data[begin:end].decode("utf-8", "replace")),
+        genotype,
     )
 
 
@@ -287,24 +359,39 @@ def _short(bases: str) -> str:
     return bases if len(bases) <= _MOST_SHOWN else f"{bases[:_MOST_SHOWN]}… ({len(bases)} bp)"
 
 
-def _genotype(batch: Batch, row: int, allele: int) -> str:
-    """Return GT of the one sample, or how many samples have the allele."""
+def _genotype(batch: Batch, row: int, allele: int) -> tuple[str, str]:
+    """Return whether an allele is carried, as counted by `Pathogenic`; and GT, or the samples."""
     if int(batch.lines.num_fields[row]) <= SAMPLE:
-        return "no sample"
-    (begin,), (end,) = batch.lines.bounds(FORMAT, pl.Series([row]).to_numpy())
+        return "no genotype", "no sample"
+    (begin,), (end,) = batch.lines.bounds(FORMAT, np.array([row]))
     fields = batch.lines.data[begin:end].split(b":")
     if b"GT" not in fields:
-        return "no GT"
+        return "no genotype", "no GT"
     place = fields.index(b"GT")
     calls = batch.lines.data[end + 1 : batch.lines.end[row]].rstrip(b"\r").split(b"\t")
     found = [
         (call.split(b":")[place : place + 1] or [b"."])[0].decode("utf-8", "replace")
         for call in calls
     ]
-    have = [str(allele) in re.split(r"[/|]", call) for call in found]
+    states = [_state(re.split(r"[/|]", call), str(allele)) for call in found]
+    state = min(states, key=_STATES.index)
     if len(found) == 1:
-        return found[0] if have[0] else f"{found[0]} (not carried)"
-    return f"{number(sum(have))} of {number(len(have))} samples"
+        note = f"this is ALT {allele}" if re.search(r"[2-9]|\d\d", found[0]) else ""
+        note = note if state == "carried" else state
+        return state, f"{found[0]} ({note})" if note else found[0]
+    uncalled = states.count("not called")
+    more = f", {number(uncalled)} not called" if uncalled else ""
+    return state, f"{number(states.count('carried'))} of {number(len(states))} samples{more}"
+
+
+_STATES = ("carried", "not called", "not carried")
+
+
+def _state(alleles: Sequence[str], allele: str) -> str:
+    """Say of a call whether it has an allele; a missing one may be it."""
+    if allele in alleles:
+        return "carried"
+    return "not called" if {"", "."} & {*alleles} else "not carried"
 
 
 def summary_page(summary: Summary, run: AnnotationRun) -> str:
@@ -327,10 +414,9 @@ def summary_page(summary: Summary, run: AnnotationRun) -> str:
         num_known=number(metrics["num_exact"] + metrics["num_shifted"]),
         charts=_charts(summary, header, cube, metrics),
         ratios=_ratios(cube),
-        listed=summary.listed,
-        num_listed=summary.num_listed,
-        num_uncertain=sum(summary.other_terms[name] for name in PATHOGENIC),
-        most_listed=MOST_LISTED,
+        is_demonstration=provenance["Source"] == DEMONSTRATION,
+        certain=summary.certain,
+        uncertain=summary.uncertain,
         variation=f"{base}/{provenance['Species'].capitalize()}/Variation/Explore?v=",
         number=number,
     )
@@ -344,7 +430,7 @@ def _charts(
     matches += [
         (name.replace("_", " "), (0, metrics[f"num_{name}"]))
         for name in REASONS
-        if metrics[f"num_{name}"]
+        if name != "no_alt" and metrics[f"num_{name}"]
     ]
     kinds = _counts(cube, "kind")
     contigs = _counts(cube, "chrom")
@@ -356,7 +442,12 @@ def _charts(
         "matches": bars(
             "matches",
             "Matched, and why not",
-            "ALTs that are an Ensembl variant, by how they match, and the others by the reason.",
+            "ALTs that are an Ensembl variant, by how they match, and the others by the reason."
+            + (
+                f" Records without an ALT: {number(none)}."
+                if (none := metrics["num_no_alt"])
+                else ""
+            ),
             matches,
             (("k", "matched"), ("n", "unmatched")),
             "match or reason",
@@ -364,7 +455,8 @@ def _charts(
         "kinds": bars(
             "kinds",
             "Kinds of variant",
-            "ALTs by kind; known ones are in Ensembl, novel ones are not, or could not be looked up.",
+            "ALTs by kind; not comparable are those without a sequence, with another REF, or on "
+            "contigs that were not looked up.",
             [(name, kinds[name]) for name in _KINDS if name in kinds],
             _PARTS,
             "kind",
@@ -399,33 +491,34 @@ def _frequency_chart(summary: Summary) -> Chart:
     )
 
 
-def _contig_chart(contigs: Mapping[str, tuple[int, int]]) -> Chart:
-    """Return the number of known and novel ALTs of each contig."""
+def _contig_chart(contigs: Mapping[str, Counts]) -> Chart:
+    """Return the number of ALTs of each contig, by status."""
     shown = [*contigs.items()][:_MOST_STRIPS]
     rest = [*contigs.items()][_MOST_STRIPS:]
     if rest:
-        both = tuple(sum(counts[side] for _, counts in rest) for side in (0, 1))
-        shown.append((f"{len(rest)} other contigs", (both[0], both[1])))
-    return bars(
-        "contigs", "Variants by contig", "ALTs of each contig, known and novel.", shown, _PARTS, "contig"
-    )  # fmt: skip
+        known, novel, other = (sum(counts[side] for _, counts in rest) for side in range(3))
+        shown.append((f"{len(rest)} other contigs", (known, novel, other)))
+    return bars("contigs", "Variants by contig", "ALTs of each contig.", shown, _PARTS, "contig")
 
 
-def _counts(cube: pl.DataFrame, name: str) -> dict[str, tuple[int, int]]:
-    summed = cube.group_by(name, "known", maintain_order=True).agg(pl.col("count").sum())
-    found: dict[str, tuple[int, int]] = {}
-    for key, known, count in summed.iter_rows():
-        before = found.get(key, (0, 0))
-        found[key] = (before[0] + count, before[1]) if known else (before[0], before[1] + count)
-    return found
+Counts = tuple[int, int, int]
+"""ALTs by status."""
+
+
+def _counts(cube: pl.DataFrame, name: str) -> dict[str, Counts]:
+    summed = cube.group_by(name, "status", maintain_order=True).agg(pl.col("count").sum())
+    found: dict[str, list[int]] = {}
+    for key, status, count in summed.iter_rows():
+        found.setdefault(key, [0, 0, 0])[status] += count
+    return {key: (known, novel, other) for key, (known, novel, other) in found.items()}
 
 
 def _ratios(cube: pl.DataFrame) -> list[tuple[str, str, str, str]]:
-    """Return transitions, transversions and their ratio, of known and of novel SNVs."""
+    """Return transitions, transversions and their ratio, of SNVs in Ensembl and of others."""
     snvs = cube.filter(pl.col("transition").is_not_null())
     rows = []
-    for name, known in (("known", True), ("novel", False)):
-        of_kind = snvs.filter(pl.col("known") == known)
+    for status in (_KNOWN, _NOVEL):
+        name, of_kind = _PARTS[status][1], snvs.filter(pl.col("status") == status)
         ti = int(of_kind.filter("transition")["count"].sum())
         tv = int(of_kind.filter(~pl.col("transition"))["count"].sum())
         rows.append((name, number(ti), number(tv), f"{ti / tv:.2f}" if tv else "–"))
@@ -434,24 +527,27 @@ def _ratios(cube: pl.DataFrame) -> list[tuple[str, str, str, str]]:
 
 def _genome(header: Header, cube: pl.DataFrame) -> Chart:
     lengths = header.contigs()
-    summed = cube.group_by("chrom", "window", "known", maintain_order=True).agg(
-        pl.col("count").sum()
+    summed = (
+        cube.filter(pl.col("status") != _OTHER)
+        .group_by("chrom", "window", "status", maintain_order=True)
+        .agg(pl.col("count").sum())
     )
     rows = []
     for name in list(dict.fromkeys(summed["chrom"].to_list()))[:_MOST_STRIPS]:
         cells: dict[int, list[int]] = {}
         of_contig = summed.filter(pl.col("chrom") == name).sort("window")
-        for _, window, known, count in of_contig.iter_rows():
-            cells.setdefault(window, [0, 0])[0 if known else 1] += count
+        for _, window, status, count in of_contig.iter_rows():
+            cells.setdefault(window, [0, 0])[status] += count
         length = -(-(lengths.get(name) or 0) // WINDOW)
         size = max(length, max(cells, default=0) + 1)
         rows.append((name, size, [(window, *both) for window, both in cells.items()]))
     return strips(
         "genome",
         "Along the genome",
-        f"ALTs per {WINDOW // 1_000_000} million bases: known above each line, novel below.",
+        f"ALTs per {WINDOW // 1_000_000} million bases: in Ensembl above each line, not in Ensembl "
+        "below.",
         [(name, size, [(a, b, c) for a, b, c in cells]) for name, size, cells in rows],
-        _PARTS,
+        _PARTS[:_OTHER],
     )
 
 

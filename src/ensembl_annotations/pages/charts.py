@@ -12,8 +12,8 @@ from html import escape
 from itertools import pairwise
 
 _BAR, _ROW, _VALUE = 300, 22, 120
-_CHAR, _MOST_LABEL = 6.4, 28
-_STYLE = "<style>text{font:12px sans-serif;fill:#222}.k{fill:#1f6f8b}.n{fill:#d1843a}.axis{stroke:#999}</style>"
+_CHAR, _MOST_LABEL = 7.4, 28
+_STYLE = "<style>text{font:12px sans-serif;fill:#222}.k{fill:#1f6f8b}.n{fill:#d1843a}.o{fill:#8a949a}.axis{stroke:#999}</style>"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Chart:
         )
 
 
-_COLOURS = {"k": "blue", "n": "orange"}
+_COLOURS = {"k": "blue", "n": "orange", "o": "grey"}
 
 
 def _height(begin: str) -> int:
