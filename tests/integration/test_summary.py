@@ -19,6 +19,7 @@ from ensembl_annotations.annotate import summary
 from tests.support.browser import Opened, browser, check_page, opened
 from tests.support.vcf import (
     CALL,
+    CHROMOSOMES,
     KNOWN,
     SAMPLE,
     SECOND,
@@ -37,7 +38,7 @@ TERMS = ("pathogenic", "likely_pathogenic")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("store"))
+    return build_store(tmp_path_factory.mktemp("store"), ("7", "12", *CHROMOSOMES))
 
 
 @pytest.fixture(scope="module")
