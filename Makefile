@@ -90,6 +90,8 @@ $(DEV): requirements-dev.lock $(READY)
 	@touch $(DEV)
 
 BASE ?= main
+# By the environment: a branch may have any name.
+export BASE
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
@@ -119,7 +121,7 @@ ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
 	@DAGSTER_HOME='$(CURDIR)/.dagster' $(BIN)/dagster dev -m ensembl_annotations.assets -h 127.0.0.1 -p $(PORT)
 
 review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
-	@sh scripts/review.sh $(BASE)
+	@sh scripts/review.sh "$$BASE"
 
 hooks: ## Install the git hook that stops genomes and secrets from being committed
 	@sh scripts/install_hook.sh

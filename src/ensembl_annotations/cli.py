@@ -246,7 +246,7 @@ def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
       ensembl-annotations annotate --vcf me.vcf.gz --reference data/ensembl_annotations \\
           --out-vcf me.annotated.vcf.gz --out-parquet me.annotated.parquet
       bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
-          --reference data/ensembl_annotations | bcftools view -i 'ENS_AF<0.01'
+          --reference data/ensembl_annotations | bcftools view -i 'ENS_CLIN~"pathogenic"'
     """  # noqa: D301
     from ensembl_annotations.common.progress import Progress
 

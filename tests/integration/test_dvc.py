@@ -433,6 +433,32 @@ def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) 
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("name", ["ABSOLUTE", "../../victim", "", "a/b"])
+def test_a_lock_can_not_name_what_is_removed(project: Project, tmp_path: Path, name: str) -> None:
+    victims = [tmp_path / "victim", project.path("victim"), project.path("data/annotated")]
+    for folder in victims[:2]:
+        folder.mkdir()
+    lock = project.path("dvc.lock")
+    sample = str(victims[0]) if name == "ABSOLUTE" else name
+    lock.write_text(f"{lock.read_text()}  annotate@{sample}:\n    cmd: x\n")
+    refused = project.materialize(code=2)
+    assert "is not the stage of a sample" in refused.output
+    assert "git checkout dvc.lock" in refused.output
+    assert all(folder.is_dir() for folder in victims)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("schema: '2.0'\nstages:\n", 0), ("x\n", 2), ("stages: [1]\n", 2), ("", 2)]
+)
+def test_what_is_no_lock_is_explained(project: Project, text: str, code: int) -> None:
+    project.path("dvc.lock").write_text(text)
+    done = project.materialize("ensembl_annotations", code=None)
+    assert "Traceback" not in done.output
+    if code:
+        assert done.code in (1, 2)
+        assert "dvc.lock" in done.output
+
+
 def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:
     before, intact = project.digests(STORE), project.path(CORRUPTED).read_bytes()
     corrupt(project)

@@ -344,6 +344,20 @@ def test_an_unknown_asset_is_a_usage_error(pipeline: Pipeline, asset: str) -> No
         pipeline.read(asset)
 
 
+@pytest.mark.parametrize("seconds", ["253402300800", "-5", "99999999999999999"])
+def test_a_date_that_no_calendar_has_is_not_known(pipeline: Pipeline, seconds: str) -> None:
+    pipeline.write(reference="a")
+    pipeline.commit()
+    tree = pipeline.git("rev-parse", "HEAD^{tree}").strip()
+    text = f"tree {tree}\nauthor A <a@b> {seconds} +0000\ncommitter A <a@b> {seconds} +0000\n\nx\n"
+    path = pipeline.project.root.with_name("commit")
+    path.write_text(text)
+    commit = pipeline.git("hash-object", "-t", "commit", "--literally", "-w", str(path)).strip()
+    pipeline.git("update-ref", "HEAD", commit)
+    (item,) = read_history(project=pipeline.project.root).materializations
+    assert item.date is None or seconds == "-5"
+
+
 def test_a_thousand_commits_take_seconds(pipeline: Pipeline) -> None:
     stream = []
     for number in range(1000):

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from zc.lockfile import LockFile
 
 from ensembl_annotations.catalog.materialize import missing_from_cache
 from tests.integration.helpers import ANNOTATED, STORE, Done, Project
@@ -308,6 +310,53 @@ def test_what_is_missing_there_is_found_by_repair(
     assert CHR22 in tool(clone, "repair", **remote.variables).output
 
 
+def test_from_a_folder_inside(writer: Project, remote: Remote) -> None:
+    for command in ("publish", "repair"):
+        writer.run(
+            "sh", "-c", f"cd docs && exec {TOOL} {command}",
+            PYTHONPATH=str(writer.root / "src"), **remote.variables,
+        )  # fmt: skip
+    assert object_of(writer, CHR22) in remote.objects()
+
+
+def test_a_push_that_fails_leaves_what_was_there(
+    s3_writer: tuple[Project, Remote], tmp_path: Path
+) -> None:
+    writer, remote = s3_writer
+    tool(writer, "publish", **keys("writer"))
+    remote.remove(object_of(writer, CHR22))
+    before = remote.objects()
+    failed = tool(writer, "publish", code=1, **keys("reader"))
+    assert f"{CHR22}: not pushed" in failed.output
+    assert len(failed.output.splitlines()) < 6
+    assert remote.objects() == before
+    assert "1 pushed" in tool(writer, "publish", **keys("writer")).output
+
+
+def test_repair_makes_no_other_release(writer: Project, remote: Remote) -> None:
+    lock, expected = writer.path("dvc.lock").read_bytes(), writer.digests(STORE)
+    digest = expected[CHR22]
+    for path in (f"{STORE}/{CHR22}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
+        writer.path(path).unlink()
+    writer.set_param("ensembl.release", 115)
+    refused = tool(writer, "repair", code=1, **remote.variables)
+    assert "would give another one" in refused.output
+    assert "Running stage" not in refused.output
+    assert writer.path("dvc.lock").read_bytes() == lock
+    writer.set_param("ensembl.release", 116)
+    assert CHR22 in tool(writer, "repair", **remote.variables).output
+    assert writer.digests(STORE) == expected
+
+
+def test_a_lock_of_another_command_is_explained(project: Project, tmp_path: Path) -> None:
+    clone = reader(project, tmp_path)
+    clone.dvc("status", code=None)
+    with closing(LockFile(str(clone.path(".dvc/tmp/lock")))):
+        failed = tool(clone, "materialize", "ensembl_annotations", code=1)
+    assert "another command of DVC is running here" in failed.output
+    assert "Traceback" not in failed.output
+
+
 def test_a_new_clone_pulls_before_it_would_download(
     writer: Project, remote: Remote, tmp_path: Path
 ) -> None:
@@ -388,6 +437,30 @@ def test_who_may_only_read_mends_its_own(s3_writer: tuple[Project, Remote], tmp_
     assert clone.digests(STORE) == writer.digests(STORE)
 
 
+def test_a_new_clone_with_a_wrong_key_downloads_nothing(
+    s3_writer: tuple[Project, Remote], tmp_path: Path
+) -> None:
+    writer, remote = s3_writer
+    tool(writer, "publish", **keys("writer"))
+    clone = reader(writer, tmp_path)
+    # A folder without files is no reference.
+    clone.path(STORE).mkdir()
+    failed = tool(clone, "materialize", code=1, **keys("nobody"))
+    assert "docs/sharing.md" in failed.output
+    assert "dvc repro fetch_ensembl" in failed.output
+    assert "Running stage" not in failed.output
+    # Nor where what is there is damaged.
+    place = object_of(writer, CHR22)
+    remote.write(place, remote.objects()[place][:-7] + b"altered")
+    failed = tool(clone, "materialize", code=1, **keys("reader"))
+    assert "ensembl-annotations repair" in failed.output
+    assert "Running stage" not in failed.output
+    tool(writer, "repair", "--content", **keys("writer"))
+    done = tool(clone, "materialize", "ensembl_annotations", **keys("reader"))
+    assert "Running stage" not in done.output
+    assert clone.digests(STORE) == writer.digests(STORE)
+
+
 def test_a_bucket_that_is_not_there(project: Project, s3: S3Server) -> None:
     Remote("s3", "s3://nosuchbucket/ref", {}, server=s3).configure(project)
     refused = tool(project, "publish", code=1, **keys("writer"))
@@ -433,7 +506,7 @@ def test_a_server_that_dies_meanwhile(
 def check_push_and_pull(project: Project, tmp_path: Path, **variables: str) -> None:
     project.commit()
     done = tool(project, "publish", **variables)
-    assert "53 pushed" in done.output
+    assert "52 pushed" in done.output
     assert " 0 pushed" in tool(project, "publish", **variables).output
     clone = reader(project, tmp_path)
     clone.dvc("pull", "fetch_ensembl", **variables)
@@ -479,10 +552,38 @@ def test_http(project: Project, tmp_path: Path) -> None:
         project.dvc("remote", "modify", "refcache", "url", f"{server.url}/reference")
         project.dvc("remote", "modify", "refcache", "method", "PUT")
         check_push_and_pull(project, tmp_path)
-        # What is missing there can't be pushed while the list is, and a list can't be removed.
-        (tmp_path / "web" / "reference" / object_of(project, CHR22)).unlink()
-        refused = tool(project, "publish", code=1)
-        assert "on the server, then publish again" in refused.output
+        place = tmp_path / "web" / "reference" / object_of(project, CHR22)
+        whole = place.read_bytes()
+        place.unlink()
+        assert "1 pushed" in tool(project, "publish").output
+        place.write_bytes(whole[:-1] + b"x")
+        assert f"{CHR22} (in the remote)" in tool(project, "repair", "--content").output
+        assert place.read_bytes() == whole
+
+
+@pytest.mark.parametrize("answer", ["return 503;", "return 401;", None])
+def test_http_without_an_answer_is_no_missing_file(
+    project: Project, tmp_path: Path, answer: str | None
+) -> None:
+    """Nothing is downloaded from Ensembl because a server of the team has a bad day."""
+    (tmp_path / "web").mkdir()
+    with nginx(tmp_path / "nginx", tmp_path / "web", answer or "") as server:
+        address = server.url if answer else "http://127.0.0.1:1"
+        project.dvc("remote", "modify", "refcache", "url", f"{address}/x")
+        project.commit()
+        clone = reader(project, tmp_path)
+        for folder, arguments in (
+            (project, ("publish",)),
+            (project, ("repair",)),
+            (clone, ("repair",)),
+            (clone, ("materialize", "ensembl_annotations")),
+        ):
+            failed = tool(folder, *arguments, code=1)
+            assert "remote 'refcache'" in failed.output.replace("Remote", "remote")
+            assert "docs/sharing.md" in failed.output
+            assert "Running stage" not in failed.output
+            assert "Traceback" not in failed.output
+    assert not clone.path(STORE).exists()
 
 
 def test_a_cache_that_a_group_shares_gets_no_genome(project: Project) -> None:

@@ -28,8 +28,9 @@ from ensembl_annotations.catalog.versions import (
 )
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.metrics import RUN_LOG
+from ensembl_annotations.common.params import SAMPLE_NAME
 
-_SAMPLE_STAGE = re.compile(rf"{ASSETS[SAMPLES]}@([A-Za-z0-9][A-Za-z0-9_-]*)")
+_SAMPLE_STAGE = re.compile(rf"{ASSETS[SAMPLES]}@({SAMPLE_NAME.pattern})")
 _COLUMNS = [
     "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
     "status", "seconds",
@@ -167,13 +168,20 @@ class _Followed:
     metrics: Path
     materializations: list[Materialization] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
+    again: dict[str, Any] | None = None
 
     def notes(self) -> list[str]:
-        """Say where its stage was missing after it had been there."""
-        if not self.without:
-            return []
-        more = f" and {len(self.without) - 1} older" if self.without[1:] else ""
-        return [f"{self.asset}: not in dvc.lock of {self.without[-1]}{more}; skipped."]
+        """Say where its stage was missing after it had been there, and what ran here since."""
+        found = []
+        if self.without:
+            more = f" and {len(self.without) - 1} older" if self.without[1:] else ""
+            found.append(f"{self.asset}: not in dvc.lock of {self.without[-1]}{more}; skipped.")
+        if self.again:
+            found.append(
+                f"{self.asset}: the newest came to this machine at {self.again['finished_at']} "
+                f"({self.again['status']}, {self.again['duration_sec']} s)."
+            )
+        return found
 
 
 def _follow(
@@ -231,7 +239,7 @@ def _materialization(
     num_files, size = _number(out.get("nfiles")), _number(out.get("size"))
     sha256 = figures.get("reference_sha256")
     since = (item.materializations[0].date if item.materializations else None) or ""
-    made = [
+    same = [
         run
         for run in runs.get(item.asset, ())
         if since < run["finished_at"]
@@ -239,15 +247,11 @@ def _materialization(
         and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
         == (figures, num_files, size)
     ]
-    # What ran before the commit made what is in it; what ran later made the same here, as after a
-    # pull. What found nothing to do took no time: it did not make it, if anything else did.
-    run = max(
-        made,
-        key=lambda run: (
-            run["duration_sec"] > 0, run["finished_at"] <= (version.date or "9"), run["finished_at"]
-        ),
-        default={},
-    )  # fmt: skip
+    # What found nothing to do took no time: it did not make it, if anything else did.
+    made = [run for run in same if run["finished_at"] <= (version.date or "9")]
+    run = max(made, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
+    # What ran after the commit made the same here, but is not what was committed.
+    item.again = None if made else max(same, key=lambda run: run["finished_at"], default=None)
     deps = locked_paths(stage, "deps").items()
     return Materialization(
         asset=item.asset,

@@ -18,8 +18,14 @@ from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
-from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params, nearest
+from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
+from ensembl_annotations.common.params import (
+    PARAMS_FILE,
+    SAMPLE_NAME,
+    Params,
+    load_params,
+    nearest,
+)
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
 STORE = Path("data/ensembl_annotations")
@@ -245,20 +251,37 @@ def _dvc(
 
 
 def _pull_reference(project: Path, log: Callable[[str], object]) -> None:
-    """Get the reference from the remote, where this clone has none and that has the one wanted."""
-    if (project / STORE).exists() or not (project / LOCK).exists():
+    """Get the reference from the remote, where this clone lacks it and that has the one wanted.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where the remote does not answer or can't be used: a release is not downloaded because of it.
+    """
+    if not (project / LOCK).exists():
         return
     # It uses what is here.
-    from ensembl_annotations.catalog.sharing import SharedReference
+    from ensembl_annotations.catalog.sharing import SharedReference, has_reference
 
+    if not has_reference(project):
+        return
+    otherwise = (
+        f" To make the reference from what Ensembl published instead, run 'dvc repro "
+        f"{ASSETS[REFERENCE]}'."
+    )
     try:
         shared = SharedReference(project)
         wanted = shared.is_current and not shared.is_cached and shared.is_published
+    except UsageError:
+        raise
     except EnsemblAnnotationsError as error:
-        log(f"Not pulled: {error}")
-        return
+        error.hint = f"{error.hint or ''}{otherwise}".strip()
+        raise
     if wanted and _dvc(project, ["pull", ASSETS[REFERENCE]], {}, log):
-        log("The reference was not pulled; what went wrong is printed above.")
+        raise EnsemblAnnotationsError(
+            "The reference could not be pulled from the remote; what went wrong is printed above.",
+            hint=f"'ensembl-annotations repair' finds what is damaged.{otherwise}",
+        )
 
 
 def refuse_shared_cache(project: Path = Path()) -> None:
@@ -354,14 +377,31 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
             hint="After a merge conflict take one side with 'git checkout --ours dvc.lock', "
             "then run this again.",
         ) from error
-    stages = content.get("stages", {})
-    made = [name.partition("@")[2] for name in stages if name.startswith("annotate@")]
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
+        if isinstance(content, dict) and stages is None:
+            return []
+        raise UsageError(
+            f"{lock}: not a dvc.lock.", hint="Take it as it was: 'git checkout dvc.lock'."
+        )
+    made = []
+    for name in stages:
+        if str(name).startswith("annotate@"):
+            sample = str(name).partition("@")[2]
+            if not SAMPLE_NAME.fullmatch(sample):
+                # It would become a path to remove.
+                raise UsageError(
+                    f"{lock}: {name!r} is not the stage of a sample.",
+                    hint="Somebody has edited it: take it as it was, 'git checkout dvc.lock'.",
+                )
+            made.append(sample)
     removed = [sample for sample in made if sample not in set(samples)]
     for sample in removed:
         for folder in (ANNOTATED, METRICS / "plots"):
             shutil.rmtree(project / folder / sample, ignore_errors=True)
         for folder in (METRICS / "annotate", METRICS / "run" / "annotate"):
             (project / folder / f"{sample}.json").unlink(missing_ok=True)
+        (project / LOGS / f"annotate@{sample}.jsonl").unlink(missing_ok=True)
         del stages[f"annotate@{sample}"]
         log(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."

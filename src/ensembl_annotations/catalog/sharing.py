@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ensembl_annotations.catalog.materialize import STORE
+from ensembl_annotations.catalog.materialize import LOCK, STORE
+from ensembl_annotations.catalog.versions import locked_paths, read_lock
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
 from ensembl_annotations.common.errors import (
@@ -33,6 +34,7 @@ _CHUNK_BYTES = 4 << 20
 # So many requests wait for a remote at a time.
 _JOBS = 8
 _SPARE_BYTES = 64 << 20
+_GONE = (404, 410)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ _ASK_THE_WRITER = (
 )
 
 
+def has_reference(project: Path) -> bool:
+    """Say whether ``dvc.lock`` names a reference at all."""
+    try:
+        stages = read_lock((project / LOCK).read_bytes())
+    except OSError:
+        return False
+    return bool(stages and locked_paths(stages.get(STAGE), "outs"))
+
+
 class SharedReference:
     """The reference of ``dvc.lock``: its files in DVC's cache and in a remote.
 
@@ -79,7 +90,9 @@ class SharedReference:
 
         self.project = project.resolve()
         try:
+            # From a folder inside, too.
             self._repo = Repo(str(self.project))
+            self.project = Path(self._repo.root_dir)
             outs = {
                 stage.name: stage.outs[0]
                 for stage in self._repo.index.stages
@@ -90,7 +103,11 @@ class SharedReference:
                 f"{self.project}: not a repository of DVC.", hint="Run it in a clone."
             ) from error
         except DvcException as error:
-            raise UsageError(f"{self.project}: {error}") from error
+            raise UsageError(
+                f"{self.project}: {' '.join(str(error).split())}",
+                hint="Mend the file; 'git diff' shows what is not committed, and 'git checkout "
+                "dvc.lock' takes it as it was.",
+            ) from error
         if STAGE not in outs or not outs[STAGE].hash_info.value:
             raise UsageError(
                 f"{self.project / 'dvc.lock'}: has no reference yet.",
@@ -131,9 +148,18 @@ class SharedReference:
     @property
     def is_current(self) -> bool:
         """Say whether ``dvc.lock`` was made with the parameters, inputs and code that are here."""
+        from dvc.lock import LockError
+
         stage = self._out.stage
-        with self._repo.lock:
-            return not (stage.changed_stage() or stage.changed_deps())
+        try:
+            with self._repo.lock:
+                return not (stage.changed_stage() or stage.changed_deps())
+        except LockError as error:
+            raise EnsemblAnnotationsError(
+                f"{self.project}: another command of DVC is running here.",
+                hint="Wait for it, then run this again.",
+                code="locked",
+            ) from error
 
     @property
     def is_cached(self) -> bool:
@@ -216,11 +242,10 @@ class SharedReference:
 
     def _remote_problem(self, piece: Piece) -> str | None:
         try:
-            size = self._odb.fs.info(self._remote_path(piece))["size"]
+            with self._explained():
+                size = self._odb.fs.info(self._remote_path(piece))["size"]
         except FileNotFoundError:
             return "is missing in the remote"
-        except Exception as error:
-            raise _remote_error(self.remote, error) from error
         path = self.cached(piece)
         if path.is_file() and path.stat().st_size != size:
             return f"is cut in the remote: {size} bytes, expected {path.stat().st_size}"
@@ -262,24 +287,58 @@ class SharedReference:
                 )
         target.chmod(0o444)
 
-    def remove_from_remote(self, pieces: list[Piece]) -> None:
-        """Remove pieces from the remote.
+    def _http_failure(self, error: FileNotFoundError) -> BaseException | None:
+        """Return why a file can't be seen over HTTP, where that is not that it is missing.
+
+        Every failure there is a FileNotFoundError (fsspec 2026), with the true one as its cause.
+        """
+        if self._odb.fs.protocol not in ("http", "https"):
+            return None
+        cause = error.__cause__
+        is_missing = isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in _GONE
+        return None if is_missing else cause
+
+    def push(self, pieces: list[Piece]) -> None:
+        """Write pieces to the remote, over what it has; the list only where all others arrived.
 
         Raises
         ------
         EnsemblAnnotationsError
-            Where that is not allowed, or can't be done over HTTP.
+            Naming the pieces that did not arrive, and the first cause.
+
+        Notes
+        -----
+        Not by ``dvc push``: that takes a remote that has the list for one that has all that is on it.
         """
-        for piece in pieces:
-            try:
-                with suppress(FileNotFoundError), self._explained():
-                    self._odb.fs.rm_file(self._remote_path(piece))
-            except NotImplementedError as error:
-                raise EnsemblAnnotationsError(
-                    f"{piece.name}: can't be removed from remote {self.remote!r} over HTTP.",
-                    hint=f"Remove {self._remote_path(piece)} on the server, then publish again.",
-                    code="remote",
-                ) from error
+        from dvc.fs.callbacks import TqdmCallback
+
+        failed: dict[str, BaseException] = {}
+        files = [piece for piece in pieces if piece != self.list_piece]
+        with TqdmCallback(desc=f"Pushing to {self.url}", unit="file") as bar, self._explained():
+            bar.set_size(len(pieces))
+            for part in (files, [piece for piece in pieces if piece not in files]):
+                if part and not failed:
+                    self._odb.add(
+                        [str(self.cached(piece)) for piece in part],
+                        self._cache.fs,
+                        [piece.md5 for piece in part],
+                        check_exists=False,
+                        on_error=failed.__setitem__,
+                        callback=bar,
+                        batch_size=_JOBS,
+                        # It would read, and remove, what is there.
+                        verify=False,
+                    )
+        if failed:
+            names = [piece.name for piece in pieces if piece.md5 in failed]
+            more = f" and {len(names) - 3} more" if names[3:] else ""
+            cause = _remote_error(self.remote, next(iter(failed.values())))
+            raise EnsemblAnnotationsError(
+                f"{', '.join(names[:3])}{more}: not pushed to {self.remote!r} ({self.url}). "
+                f"{cause.message}",
+                hint=f"What has arrived stays there; publish again to go on. {cause.hint}",
+                code="remote",
+            )
 
     def check_room(self, num_bytes: int) -> None:
         """Refuse where a remote that is a folder can't hold so many bytes more.
@@ -307,6 +366,8 @@ class SharedReference:
         try:
             yield
         except FileNotFoundError as error:
+            if (cause := self._http_failure(error)) is not None:
+                raise _remote_error(self.remote, cause) from error
             if piece is None:
                 raise
             raise EnsemblAnnotationsError(
@@ -314,7 +375,7 @@ class SharedReference:
                 f"({self.url}).",
                 code="remote_missing",
             ) from error
-        except (EnsemblAnnotationsError, NotImplementedError):
+        except EnsemblAnnotationsError:
             raise
         except Exception as error:
             raise _remote_error(self.remote, error) from error
@@ -363,25 +424,14 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
     log(
         f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {len(before)}."
     )
-    if before:
-        cut = [piece for piece, why in before.items() if "missing" not in why]
-        # With the list there, DVC believes in all that is on it.
-        unseen = [] if shared.list_piece in before else [shared.list_piece]
-        shared.remove_from_remote([*unseen, *cut])
-        code = shared.dvc("push", STAGE, "--no-run-cache")
-        if code:
-            raise EnsemblAnnotationsError(
-                f"'dvc push {STAGE}' to {shared.remote!r} ({shared.url}) failed (exit code {code}); "
-                "what went wrong is printed above.",
-                hint="What has arrived stays there; publish again to go on.",
-            )
+    shared.push([*before])
     _raise_for(shared.remote_problems(everything), "Publish again.")
     return {
         "remote": shared.remote,
         "url": shared.url,
         "num_files": len(pieces),
         "total_bytes": sum(sizes.values()),
-        "num_pushed": len(before),
+        "num_pushed": sum(piece in before for piece in pieces),
     }
 
 
@@ -478,6 +528,13 @@ def _only_if_lost(error: EnsemblAnnotationsError) -> None:
 def _make_again(shared: SharedReference, log: Log) -> None:
     from ensembl_annotations.catalog.materialize import plan_materialize
 
+    if not shared.is_current:
+        raise EnsemblAnnotationsError(
+            "dvc.lock was made with other parameters, inputs or code than are here: making the "
+            "reference again would give another one.",
+            hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
+            f"other reference, run 'dvc repro {STAGE}'.",
+        )
     log("The reference is made again from what Ensembl published:")
     for line in plan_materialize(project=shared.project):
         log(line)
@@ -490,7 +547,7 @@ def _make_again(shared: SharedReference, log: Log) -> None:
 
 def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> None:
     try:
-        shared.remove_from_remote([shared.list_piece, *pieces])
+        shared.push([*pieces])
         publish(project=shared.project, log=log)
     except EnsemblAnnotationsError as error:
         raise EnsemblAnnotationsError(
@@ -507,7 +564,7 @@ def _raise_for(problems: dict[Piece, str], hint: str) -> None:
         raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="altered")
 
 
-def _remote_error(remote: str, error: Exception) -> EnsemblAnnotationsError:
+def _remote_error(remote: str, error: BaseException) -> EnsemblAnnotationsError:
     if isinstance(error, OSError) and error.errno:
         told = explain_os_error(error, f"remote {remote!r}", "reaching").message
     else:

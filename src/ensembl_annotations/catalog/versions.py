@@ -26,7 +26,7 @@ _STAGE = re.compile(r"(?m)^(?=  \S)")
 
 @dataclass(frozen=True)
 class Version:
-    """A version of ``dvc.lock``: a commit's short hash, or `WORKSPACE`, its date and author."""
+    """A version of ``dvc.lock``: a commit's short hash, or `WORKSPACE`, its date (where known) and author."""
 
     commit: str
     date: str | None
@@ -81,8 +81,7 @@ class Repository:
             commit, _, rest = line.partition("\0")
             seconds, _, author = rest.partition("\0")
             if commit:
-                date = datetime.fromtimestamp(int(seconds), UTC)
-                found.append(Version(commit, date.strftime("%Y-%m-%dT%H:%M:%SZ"), author))
+                found.append(Version(commit, _date(seconds), author))
         return found
 
     @contextmanager
@@ -115,6 +114,14 @@ class Repository:
         content = self._answer.read(int(size))
         self._answer.read(1)
         return content
+
+
+def _date(seconds: str) -> str | None:
+    """Return a commit's time in ISO 8601, UTC; None for what is no time a calendar has."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def read_lock(content: bytes) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,8 @@ from ensembl_annotations.common.errors import UsageError
 
 PARAMS_FILE = "params.yaml"
 
-SampleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
+SampleName = Annotated[str, StringConstraints(pattern=f"^{SAMPLE_NAME.pattern}$")]
 
 
 class _Strict(BaseModel):
