@@ -43,6 +43,13 @@ section() {
     fi
 }
 
+# What dvc.lock says of the data that stages read and wrote: path, start of the MD5.
+locked() {
+    git show "$1:dvc.lock" 2>/dev/null |
+        awk '$1 == "-" && $2 == "path:" { path = $3 } $1 == "md5:" && path ~ /^data\// { print path, substr($2, 1, 12) }' |
+        LC_ALL=C sort -u
+}
+
 echo "## Pipeline: $(git rev-parse --short HEAD) against $name (at $base)"
 echo
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
@@ -57,11 +64,27 @@ fi
 section Parameters "$bin/dvc" params diff "$base" HEAD --md
 # Not metrics/run: what a run did here is in no commit.
 section Metrics "$bin/dvc" metrics diff "$base" HEAD --md --targets metrics/fetch_ensembl.json metrics/annotate
+printf '\n### Data\n\n'
+# From dvc.lock alone: what changed is seen even where nobody has the data.
+changed=$({ locked "$base" | sed 's/^/a /'; locked HEAD | sed 's/^/b /'; } | awk '
+    # Marked, so that digests are compared as text, not as numbers.
+    { if ($1 == "a") a[$2] = "m" $3; else b[$2] = "m" $3; all[$2] }
+    END { for (path in all) if (a[path] != b[path]) print "| " path " | " shown(a[path]) " | " shown(b[path]) " |" }
+    function shown(digest) { return digest == "" ? "-" : substr(digest, 2) }
+' | LC_ALL=C sort)
+if [ -n "$changed" ]; then
+    printf '| path | MD5 at %s | at HEAD |\n| --- | --- | --- |\n%s\n' "$base" "$changed"
+else
+    echo 'No change.'
+fi
 section Lineage "$bin/dvc" dag --md
 printf '\n### Reference\n\n'
 # No sample here: what changed for a genome is for its owner only.
 "$bin/ensembl-annotations" compare "$base" HEAD --markdown 2>"$log" || {
-    echo 'Not compared:'
+    case $changed in
+    *'| data/ensembl_annotations |'*) echo '**The reference changed and could not be compared:**' ;;
+    *) echo 'Not compared:' ;;
+    esac
     cause 2
 }
 exit "$status"

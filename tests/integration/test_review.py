@@ -39,8 +39,19 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     bare = review(clone, "HEAD~1")
     assert "`dvc.lock` is current" in bare.output
     assert "num_exact" in bare.output
-    assert "Not compared" in bare.output
     assert "> Error: " in bare.output
+    assert "**The reference changed and could not be compared:**" in bare.output
+    data = bare.output.partition("### Data")[2].partition("###")[0]
+    for path in ("data/ensembl_annotations", "data/annotated/sample"):
+        assert f"| {path} | " in data
+    # A digest that nobody has is seen as well.
+    lock = clone.path("dvc.lock")
+    before = lock.read_text().partition("- path: data/annotated/sample\n")[2]
+    digest = before.partition("md5: ")[2].partition("\n")[0]
+    lock.write_text(lock.read_text().replace(digest, f"{'0' * 32}.dir"))
+    clone.commit()
+    forged = review(clone, "HEAD~1")
+    assert f"| data/annotated/sample | {digest[:12]} | {'0' * 12} |" in forged.output
 
 
 def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:
@@ -78,13 +89,17 @@ def test_the_hook_goes_into_the_one_that_dvc_installs(seed: Project, tmp_path: P
     for _ in range(2):
         clone.run("make", "hooks")
     hook = clone.path(".git/hooks/pre-commit").read_text()
-    assert hook.count("scripts/pre-commit") == 1
+    assert hook.count("sh scripts/pre-commit") == 1
     assert "dvc git-hook pre-commit" in hook
     clone.path("me.vcf").write_bytes(VCF)
     clone.git("add", "--force", "me.vcf")
     done = clone.run("git", "commit", "--message", "Mine", code=None)
     assert done.code != 0
     assert "me.vcf: looks like a person's genome" in done.output
+    # Hooks that other repositories use too are left alone.
+    clone.git("config", "core.hooksPath", "../hooks")
+    assert "core.hooksPath" in clone.run("make", "hooks", code=2).output
+    clone.git("config", "--unset", "core.hooksPath")
     # One that is in another language is left alone.
     clone.path(".git/hooks/pre-commit").write_text("#!/usr/bin/env python3\n")
     refused = clone.run("make", "hooks", code=2)
@@ -94,7 +109,7 @@ def test_the_hook_goes_into_the_one_that_dvc_installs(seed: Project, tmp_path: P
 
 def test_nothing_changed(project: Project) -> None:
     done = review(project, "HEAD")
-    assert done.output.count("No change.") == 2
+    assert done.output.count("No change.") == 3
 
 
 def test_an_unknown_base(project: Project) -> None:
