@@ -1,32 +1,37 @@
 #!/bin/sh
-# Make git run scripts/pre-commit before each commit. A hook that is there already, such as the one of
-# `dvc install`, is kept: ours is called at its start.
+# Make git run scripts/pre-commit before each commit and each merge. A hook that is there already,
+# such as the one of `dvc install`, is kept: ours is called at its start.
 set -eu
 
 folder=$(git rev-parse --git-path hooks)
-hook=$folder/pre-commit
-case $(git config core.hooksPath || true) in
-'') ;;
-*)
+if [ -n "$(git config core.hooksPath || true)" ]; then
     echo "Hooks of this repository are in $folder (core.hooksPath), which others may use too:" >&2
     echo 'add a call of scripts/pre-commit there yourself.' >&2
     exit 1
-    ;;
-esac
+fi
 # A commit from before it has none.
 call='[ ! -f scripts/pre-commit ] || sh scripts/pre-commit || exit 1'
-if [ ! -e "$hook" ]; then
-    mkdir -p "$(dirname "$hook")"
-    printf '#!/bin/sh\n%s\n' "$call" >"$hook"
-elif grep -qxF "$call" "$hook"; then
-    exit 0
-elif head -n 1 "$hook" | grep -qE '^#!.*[/ ](sh|bash|dash)$'; then
+mkdir -p "$folder"
+for hook in "$folder/pre-commit" "$folder/pre-merge-commit"; do
+    if [ ! -e "$hook" ]; then
+        printf '#!/bin/sh\n%s\n' "$call" >"$hook"
+        chmod +x "$hook"
+        continue
+    fi
+    if [ ! -x "$hook" ]; then
+        echo "$hook is switched off (not executable), so git would not run ours in it:" >&2
+        echo "remove it, or chmod +x it, then run 'make hooks' again." >&2
+        exit 1
+    fi
+    if grep -qxF "$call" "$hook"; then
+        continue
+    fi
+    if ! head -n 1 "$hook" | grep -qE '^#!.*[/ ](sh|bash|dash)$'; then
+        echo "$hook is no shell script: add a call of scripts/pre-commit to it yourself." >&2
+        exit 1
+    fi
     sed "1a\\
 $call" "$hook" >"$hook.new"
     cat "$hook.new" >"$hook"
     rm "$hook.new"
-else
-    echo "$hook is no shell script: add a call of scripts/pre-commit to it yourself." >&2
-    exit 1
-fi
-chmod +x "$hook"
+done

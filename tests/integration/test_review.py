@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
+import io
+import lzma
+import re
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.integration.helpers import REPO, Done, Project
 
-VCF = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+VCF = (
+    b"##fileformat=VCFv4.2\n"
+    b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tme\n"
+    b"22\t16050075\t.\tA\tG\t50\tPASS\t.\tGT\t0/1\n"
+)
 
 
 def review(project: Project, base: str, code: int = 0) -> Done:
@@ -116,32 +127,136 @@ def test_an_unknown_base(project: Project) -> None:
     assert "no such revision" in review(project, "nosuch", code=2).output
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("data/vcf/me.vcf.gz", b"x"),
-        ("notes.txt", VCF),
-        ("notes.txt", gzip.compress(VCF, mtime=0)),
-        ("me.bam", b"x"),
-        ("a name with spaces.vcf", VCF),
-        (".dvc/config", b"[remote]\n    secret_access_key = abc\n"),
-        ("key", b"-----BEGIN OPENSSH " + b"PRIVATE KEY-----\n"),
-        ("run.sh", b"export AWS_ACCESS_KEY_ID=" + b"AKIA" + b"IOSFODNN7EXAMPLE\n"),
-    ],
-)
+def zipped(name: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("README", "harmless")
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def tarred(name: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for member, data in (("README", b"harmless"), (name, content)):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
+RECORDS = b"22\t16050075\t.\tA\tG\t50\tPASS\t.\tGT:DP\t0/1:31\n" * 3
+READ = b"@read 1\nACGTN\n+\nIIIII\n"
+GENOMES = {
+    "data/vcf/me.vcf.gz": b"x",
+    "notes.txt": VCF,
+    "packed.txt": gzip.compress(VCF, mtime=0),
+    "twice.txt": gzip.compress(bz2.compress(VCF), mtime=0),
+    "xz.txt": lzma.compress(VCF),
+    "zip.txt": zipped("me", VCF),
+    "tar.txt": tarred("me", VCF),
+    "cut.txt": gzip.compress(VCF * 1000, mtime=0)[:-9],
+    "zst.txt": b"\x28\xb5\x2f\xfdwhatever",
+    "mark.txt": codecs.BOM_UTF8 + VCF,
+    "utf16.txt": VCF.decode().encode("utf-16"),
+    "utf16le.txt": VCF.decode().encode("utf-16-le"),
+    "blank.txt": b"\n  \n" + VCF,
+    "mail.txt": b"Dear colleague,\n\n" + VCF,
+    "crlf.txt": VCF.replace(b"\n", b"\r\n"),
+    "headerless.tsv": RECORDS,
+    "me.bam": b"x",
+    "ME.SAM": b"x",
+    "bam.bin": gzip.compress(b"BAM\1rest", mtime=0),
+    "cram.bin": b"CRAM\3\1",
+    "sam.txt": b"@HD\tVN:1.6\n",
+    "reads.txt": gzip.compress(READ, mtime=0),
+    "annotated": b"PAR1rest",
+    "raw.txt": b"# This data file\n# rsid\tchromosome\tposition\tgenotype\nrs1\t1\t5\tAG\n",
+    "a name with spaces.vcf": VCF,
+    "two\nlines.vcf": VCF,
+    "two\nlines.txt": VCF,
+    "0:name.txt": VCF,
+    "data/mini_ensembl/me.vcf.gz": gzip.compress(VCF, mtime=0),
+    "data/mini_ensembl/me.txt": READ,
+    "data/vcf/sample.vcf.gz": gzip.compress(VCF, mtime=0),
+}
+VALUE = b"wJalrXUtnFEMI"
+SECRETS = {
+    ".dvc/config": b"[remote]\n    secret_access_key = abc\n",
+    "key": b"-----BEGIN OPENSSH " + b"PRIVATE KEY-----\n",
+    "run.sh": b"export AWS_ACCESS_KEY_ID=" + b"AKIA" + b"IOSFODNN7EXAMPLE\n",
+    "env": b"AWS_SECRET_ACCESS_KEY=" + VALUE,
+    "session.yaml": b"session_token: " + VALUE,
+    "azure.ini": b"  sas_token = " + VALUE,
+    "config.json": b'{\n  "password": "' + VALUE + b'"\n}',
+    "url.txt": b"[remote]\n    url = https://me:" + VALUE + b"@dav.example.org/store\n",
+    "packed.gz": gzip.compress(b"password=" + VALUE, mtime=0),
+}
+HARMLESS = {
+    "code.py": b'HEADER = "##fileformat=VCFv4.2\\n#CHROM\\tPOS"\npassword = os.environ["PASSWORD"]\n',
+    "notes.md": b"A VCF starts with `##fileformat=VCFv4.2`.\n\n    export AWS_SECRET_ACCESS_KEY=...\n",
+    "settings.yaml": b"password: $PASSWORD\ntoken_count: 5\nurl: https://me@example.org/store\n",
+    "link.txt": b"https://example.org/a:b@c\n",
+    "table.tsv": b"CHROM\tPOS\tREF\tALT\n22\t5\tA\tG\n",
+    "image.png": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
+    "numbers.bin": bytes(1000),
+    "empty": b"",
+}
+
+
+def stage(project: Project, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        project.path(name).write_bytes(content)
+        project.git("add", "--force", "--", name)
+
+
+def refused(output: str) -> set[str]:
+    names = re.findall(r"^Not committed: (.+): (?:is|has|looks) ", output, re.MULTILINE)
+    return {name.replace("\\n", "\n") for name in names}
+
+
+@pytest.mark.parametrize("files", [GENOMES, SECRETS], ids=["genomes", "secrets"])
 def test_genomes_and_secrets_are_not_committed(
-    name: str, content: bytes, seed: Project, tmp_path: Path
+    files: dict[str, bytes], seed: Project, tmp_path: Path
 ) -> None:
     clone = seed.clone(tmp_path / "clone")
     clone.run("make", "hooks")
-    clone.path("harmless.txt").write_bytes(b"nothing\n")
-    clone.git("add", "--all")
+    stage(clone, HARMLESS)
     clone.git("commit", "--quiet", "--message", "Harmless")
-    target = clone.path(name)
-    target.write_bytes(content)
-    clone.git("add", "--force", name)
-    refused = clone.run("git", "commit", "--message", "A leak", code=1)
-    assert f"Not committed: {name}" in refused.output
+    before = clone.git("rev-parse", "HEAD")
+    stage(clone, files)
+    done = clone.run("git", "commit", "--message", "A leak", code=1)
+    assert refused(done.output) == set(files)
+    assert clone.git("rev-parse", "HEAD") == before
+
+
+def test_a_merge_and_what_replaces_a_link(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.path("notes.txt").symlink_to("README.md")
+    stage(clone, {})
+    clone.git("add", "notes.txt")
+    clone.git("commit", "--quiet", "--message", "A link")
+    clone.git("checkout", "--quiet", "-b", "theirs")
+    clone.path("notes.txt").unlink()
+    stage(clone, {"notes.txt": VCF})
+    clone.git("commit", "--quiet", "--message", "By someone without the hook")
+    clone.git("checkout", "--quiet", "-")
+    stage(clone, {"mine.txt": b"mine\n"})
+    clone.git("commit", "--quiet", "--message", "Mine")
+    clone.run("make", "hooks")
+    done = clone.run("git", "merge", "--no-edit", "theirs", code=None)
+    assert done.code != 0
+    assert refused(done.output) == {"notes.txt"}
+
+
+def test_a_hook_that_is_switched_off(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    hook = clone.path(".git/hooks/pre-commit")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o644)
+    assert "switched off" in clone.run("make", "hooks", code=2).output
+    assert hook.read_text() == "#!/bin/sh\nexit 0\n"
 
 
 def test_the_repository_itself_passes_the_hook(seed: Project, tmp_path: Path) -> None:
