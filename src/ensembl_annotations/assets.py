@@ -13,6 +13,7 @@ import dagster as dg
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
+from ensembl_annotations.catalog.folders import verify_reference
 from ensembl_annotations.catalog.materialize import (
     ANNOTATED,
     LOCK,
@@ -112,10 +113,10 @@ def annotated_vcf(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any
 
 @dg.asset_check(asset=ensembl_annotations)
 def every_file_is_as_described() -> dg.AssetCheckResult:
-    """Hash every file of the reference store against its datapackage.json."""
+    """Hash every file of the reference store against its datapackage.json and dvc.lock."""
     try:
         store = ReferenceStore(STORE)
-        problems = store.verify()
+        problems, _ = verify_reference(store)
     except EnsemblAnnotationsError as error:
         return dg.AssetCheckResult(passed=False, metadata={"problems": str(error)})
     about = {"problems": "; ".join(problems) or "none", "reference_sha256": store.digest}

@@ -336,12 +336,13 @@ def check_upstream(update: bool) -> None:
     help=f"Only the files of these, where you have no others. {CHROMOSOMES_HELP}",
 )
 def verify(folder: Path, chromosomes: str) -> None:
-    """Hash every file of a reference store against its datapackage.json, offline.
+    """Hash every file of a reference store against its datapackage.json and dvc.lock, offline.
 
     \b
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
+    from ensembl_annotations.catalog.folders import verify_reference
     from ensembl_annotations.common.datapackage import RESTORE_HINT, ReferenceStore
 
     with reported_errors():
@@ -353,9 +354,10 @@ def verify(folder: Path, chromosomes: str) -> None:
                 f"{folder}: has no chromosome {', '.join(unknown)}.",
                 hint=f"It has {', '.join(store.chromosomes)}.",
             )
-        if problems := store.verify(wanted):
+        problems, compared = verify_reference(store, wanted)
+        if problems:
             raise ReferenceStoreError(
-                f"{folder}: {len(problems)} of {num_files} files are wrong:\n"
+                f"{folder}: {len(problems)} files are wrong:\n"
                 + "\n".join(f"  {problem}" for problem in problems),
                 hint=RESTORE_HINT
                 + (
@@ -364,7 +366,7 @@ def verify(folder: Path, chromosomes: str) -> None:
                     else " Where you pulled some chromosomes only, name them with --chromosomes."
                 ),
             )
-    click.echo(f"{folder}: {num_files} files verified, release {store.release}.")
+    click.echo(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import shutil
 import zlib
 from collections import Counter, defaultdict
@@ -661,6 +662,33 @@ def test_what_the_cache_lacks_comes_from_the_remote(earlier: Project) -> None:
     before = earlier.digests("data")
     assert run_compare(earlier, "HEAD~1", "HEAD").output == expected
     assert (earlier.changed(), earlier.digests("data")) == ([], before)
+
+
+def test_altered_descriptions_in_the_cache_are_not_believed(earlier: Project) -> None:
+    expected = run_compare(earlier, "HEAD~1", "HEAD").output
+    earlier.git("checkout", "--quiet", "HEAD~1")
+    earlier.dvc("checkout", "fetch_ensembl")
+    earlier.dvc("push", "fetch_ensembl")
+    earlier.git("checkout", "--quiet", "-")
+    earlier.dvc("checkout", "fetch_ensembl")
+    lock = earlier.git("show", "HEAD~1:dvc.lock")
+    listed = re.search(rf"{STORE}\n\s+hash: md5\n\s+md5: (\w\w)(\w+\.dir)", lock)
+    assert listed
+    path = earlier.path(f".dvc/cache/files/md5/{listed[1]}/{listed[2]}")
+    entries = json.loads(path.read_bytes())
+    package = next(entry["md5"] for entry in entries if entry["relpath"] == "datapackage.json")
+    cached = earlier.path(f".dvc/cache/files/md5/{package[:2]}/{package[2:]}")
+    content = cached.read_bytes()
+    cached.unlink()
+    cached.write_bytes(content.replace(b'"release": 116', b'"release": 114'))
+    done = run_compare(earlier, "HEAD~1", "HEAD", code=1)
+    assert "datapackage.json of this revision is altered in DVC's cache" in done.output
+    cached.unlink()
+    assert run_compare(earlier, "HEAD~1", "HEAD").output == expected
+    # The list of files that leaves some out.
+    path.unlink()
+    path.write_text(json.dumps(entries[5:]))
+    assert run_compare(earlier, "HEAD~1", "HEAD").output == expected
 
 
 def test_data_that_are_nowhere_are_one_error(earlier: Project) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.catalog.provenance import Provenance, trace_provenance
-from ensembl_annotations.common.bgzf import EOF_BLOCK
+from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError
 from ensembl_annotations.common.provenance import (
     ENGINE_VERSION,
@@ -156,9 +156,9 @@ def test_without_the_cache_it_is_not_known(changed: Project) -> None:
     shutil.rmtree(changed.path(".dvc/cache"))
     found = trace_provenance(VCF, verify=True)
     assert (found.asset, found.commit) == (None, None)
-    assert results(found) == {**ALL_OK, "dvc.lock": "not known"}
+    # Compared as a whole folder, it still is what dvc.lock names.
+    assert results(found) == ALL_OK
     assert "DVC's cache has no list of files" in found.notes[0]
-    assert not found.differs
 
 
 def test_clone_without_data_knows_the_commit_of_the_reference(
@@ -272,12 +272,98 @@ def test_cut_file_differs(changed: Project) -> None:
     assert command(changed, VCF).returncode == 0
 
 
+def damaged(project: Project, name: str) -> Path:
+    """Replace a byte in the middle of a file, in the workspace only."""
+    path = project.path(name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("name", [VCF, TABLE])
+def test_damage_inside_differs(changed: Project, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copy(damaged(changed, name), copy)
+    assert results(trace_provenance(name, verify=True)) == {
+        **ALL_OK,
+        "complete": "DIFFERS",
+        "dvc.lock": "DIFFERS",
+    }
+    # Where no content is known for it, its own checksums are.
+    found = trace_provenance(copy, verify=True)
+    assert results(found) == {**ALL_OK, "complete": "DIFFERS", "dvc.lock": "not known"}
+    assert "corrupt" in reasons(found)["complete"]
+
+
+def test_without_dvc_s_list_the_folder_is_compared_as_a_whole(changed: Project) -> None:
+    content = gzip.decompress(changed.path(VCF).read_bytes())
+    shutil.rmtree(changed.path(".dvc/cache"))
+    assert results(trace_provenance(VCF, verify=True)) == ALL_OK
+    changed.path(VCF).unlink()
+    edited = content.replace(b"rs", b"sr", 1)
+    changed.path(VCF).write_bytes(compress_bgzf(edited))
+    found = trace_provenance(VCF, verify=True)
+    assert results(found) == {**ALL_OK, "dvc.lock": "DIFFERS"}
+
+
+def test_a_copy_that_was_edited_is_not_proven(seen: Project, tmp_path: Path) -> None:
+    content = gzip.decompress(seen.path(VCF).read_bytes())
+    copy = tmp_path / "copy.vcf.gz"
+    copy.write_bytes(compress_bgzf(content.replace(b",Match=exact,", b",Match=position,")))
+    done = command(seen, copy, "--verify")
+    assert b"dvc.lock: not known (its content is in no commit that is known here)" in done.stdout
+    assert b"Nothing wrong was found, but it is not proven: dvc.lock not known." in done.stdout
+
+
+def test_what_is_foreign_in_the_reference_differs(changed: Project) -> None:
+    changed.path(f"{STORE}/homo_sapiens-chr98.parquet").write_bytes(b"PAR1")
+    found = trace_provenance(STORE, verify=True)
+    assert results(found) == {"reference files": "DIFFERS", "dvc.lock": "ok"}
+    assert "chr98.parquet does not belong there" in reasons(found)["reference files"]
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_verify_compares_with_dvc_lock(changed: Project, has_list: bool) -> None:
+    tool = [Path(sys.executable).parent / "ensembl-annotations", "verify", STORE]
+    source = {"PYTHONPATH": str(changed.root / "src")}
+    if not has_list:
+        shutil.rmtree(changed.path(".dvc/cache"))
+    whole = changed.run(*tool, **source).output
+    assert "50 files verified, release 116; as in datapackage.json and dvc.lock." in whole
+    # A description that leaves a chromosome out, and its files gone, is consistent in itself.
+    path = changed.path(f"{STORE}/datapackage.json")
+    package = json.loads(path.read_bytes())
+    package["resources"] = [
+        item for item in package["resources"] if item["chromosome"] not in ("7", "8")
+    ]
+    path.unlink()
+    path.write_text(json.dumps(package))
+    for chromosome in ("7", "8"):
+        for part in ("", ".details"):
+            changed.path(f"{STORE}/homo_sapiens-chr{chromosome}{part}.parquet").unlink()
+    done = changed.run(*tool, code=1, **source).output
+    one = changed.run(*tool, "--chromosomes", "22", code=1 if has_list else 0, **source).output
+    if has_list:
+        assert "5 files are wrong" in done
+        assert "datapackage.json: MD5 is" in done
+        assert "homo_sapiens-chr7.details.parquet is missing" in done
+        assert "datapackage.json: MD5 is" in one
+    else:
+        assert f"{STORE} has the MD5 " in done
+        assert "2 files verified, release 116; as in datapackage.json." in one
+
+
 def test_edited_header_differs(changed: Project) -> None:
     content = gzip.decompress(changed.path(VCF).read_bytes())
     changed.path("edited.vcf").write_bytes(content.replace(b",Release=116,", b",Release=117,"))
     found = trace_provenance("edited.vcf", verify=True)
     assert results(found)["header"] == "DIFFERS"
     assert reasons(found)["header"] == "release is 116, the header says 117"
+    changed.path("edited.vcf").write_bytes(content.replace(b"|MT", b"|77", 1))
+    found = trace_provenance("edited.vcf", verify=True)
+    assert reasons(found)["header"] == "the reference has no chromosome 77"
 
 
 def test_damaged_reference_differs(changed: Project) -> None:

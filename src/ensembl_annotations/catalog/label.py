@@ -62,6 +62,29 @@ class Label:
         with self.path.open("rb") as handle:
             return hashlib.file_digest(handle, "md5").hexdigest()
 
+    def damage(self) -> str | None:
+        """Read the whole file, where it is one, and say what is wrong with its checksums, if any.
+
+        Notes
+        -----
+        Each block of BGZF has a CRC-32, as has each page of our parquet files. A stream was read
+        when it was looked at.
+        """
+        if self.read_md5 is not None:
+            return None
+        try:
+            if self.kind == "parquet":
+                with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                    for _ in file.iter_batches():
+                        pass
+            elif self.is_complete is not None:
+                with open_compressed(self.path) as text:
+                    while text.read(_STEP_BYTES):
+                        pass
+        except (pa.ArrowException, OSError, *GZIP_ERRORS) as error:
+            return f"the data are corrupt ({' '.join(str(error).split())})"
+        return None
+
 
 class _Stream(io.RawIOBase):
     """A stream that can be looked into, and whose MD5 and last bytes are kept."""

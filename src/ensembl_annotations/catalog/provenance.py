@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.catalog.commands import annotate_command, fetch_command, stage_commands
+from ensembl_annotations.catalog.folders import (
+    cached_listing,
+    digest_of,
+    list_folder,
+    verify_reference,
+)
 from ensembl_annotations.catalog.history import (
     History,
     Materialization,
@@ -178,15 +182,7 @@ class _Trace:
 
     def listing(self, item: Materialization) -> dict[str, str] | None:
         """Return the MD5 of its files by path, where DVC's cache has the list of them."""
-        if self.cache is None or not re.fullmatch(r"[0-9a-f]{32}\.dir", item.digest):
-            return None
-        path = self.cache / "files" / "md5" / item.digest[:2] / item.digest[2:]
-        try:
-            return {
-                str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(path.read_bytes())
-            }
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return cached_listing(self.cache, item.digest)
 
 
 class _StoreTrace(_Trace):
@@ -279,22 +275,43 @@ class _FileTrace(_Trace):
             yield Check("reference files", NOT_KNOWN, "its reference is not there")
         else:
             yield Check("reference", OK, f"{STORE} is {self.digest}")
-            says = self.found.made_from
-            wrong = [
-                f"{name} is {getattr(self.store, name)}, the header says {says.get(name)}"
-                for name in ("release", "species", "assembly", "source")
-                if says.get(name) != getattr(self.store, name)
-            ]
-            yield Check("header", DIFFERS if wrong else OK, "; ".join(wrong) or "as the reference")
+            yield self._header_check(self.store)
             yield _files_check(self.store)
+        yield self._content_check()
+
+    def _header_check(self, store: ReferenceStore) -> Check:
+        """Compare what the header says with the reference; of the rest nothing is known here."""
+        says = self.found.made_from
+        wrong = [
+            f"{name} is {getattr(store, name)}, the header says {says.get(name)}"
+            for name in ("release", "species", "assembly", "source")
+            if says.get(name) != getattr(store, name)
+        ]
+        named = filter(None, says.get("chromosomes", "").split("|"))
+        if absent := [name for name in named if name not in store.chromosomes]:
+            wrong.append(f"the reference has no chromosome {', '.join(absent)}")
+        return Check("header", DIFFERS if wrong else OK, "; ".join(wrong) or "as the reference")
+
+    def _content_check(self) -> Check:
+        """Compare the whole file with what ``dvc.lock`` names: the only proof of its content."""
         inside = _inside(self.label.path, self.project / ANNOTATED)
         newest = self.known(f"{SAMPLES}@{inside.parts[0]}")[:1] if inside and inside.parts else []
-        listed = self.listing(newest[0]) if newest else None
-        if inside is None or listed is None:
-            yield _lock_check(self.place)
-        else:
+        if inside is None or not newest:
+            return _lock_check(self.place)
+        listed = self.listing(newest[0])
+        if listed is not None:
             is_same = listed.get("/".join(inside.parts[1:])) == self.label.md5
-            yield Check("dvc.lock", OK if is_same else DIFFERS, _at(newest[0]))
+        else:
+            # Without the list of files the folder can only be compared as a whole.
+            folder = self.project / ANNOTATED / inside.parts[0]
+            is_same = digest_of(list_folder(folder)) == newest[0].digest
+            if not is_same:
+                return Check(
+                    "dvc.lock",
+                    NOT_KNOWN if self.place else DIFFERS,
+                    f"{folder} is not as in {_at(newest[0])}; this file or another of it differs",
+                )
+        return Check("dvc.lock", OK if is_same else DIFFERS, _at(newest[0]))
 
 
 def _inside(path: Path, folder: Path) -> Path | None:
@@ -311,25 +328,27 @@ def _at(item: Materialization) -> str:
 
 def _lock_check(item: Materialization | None) -> Check:
     if item is None:
-        return Check("dvc.lock", NOT_KNOWN, "not in a commit of this branch, as far as is known")
+        return Check("dvc.lock", NOT_KNOWN, "its content is in no commit that is known here")
     return Check("dvc.lock", OK, _at(item))
 
 
 def _end_check(label: Label) -> Check:
     mark = "footer" if label.kind == "parquet" else "BGZF end-of-file block"
+    if label.is_complete is False:
+        return Check("complete", DIFFERS, f"the {mark} is missing: the file is cut short")
+    if problem := label.damage():
+        return Check("complete", DIFFERS, problem)
     if label.is_complete is None:
         return Check("complete", NOT_KNOWN, "the file is not BGZF and has no mark at its end")
-    if label.is_complete:
-        return Check("complete", OK, f"the {mark} is there")
-    return Check("complete", DIFFERS, f"the {mark} is missing: the file is cut short")
+    return Check("complete", OK, f"the {mark} is there")
 
 
 def _files_check(store: ReferenceStore) -> Check:
-    problems = store.verify()
+    problems, compared = verify_reference(store)
     if problems:
         more = [f"and {len(problems) - 3} more"] if problems[3:] else []
         return Check("reference files", DIFFERS, "; ".join([*problems[:3], *more]))
-    return Check("reference files", OK, f"{len(store.resources)} as {FILE_NAME} says")
+    return Check("reference files", OK, f"{len(store.resources)} as {compared} say")
 
 
 def describe_provenance(found: Provenance) -> list[str]:
@@ -351,4 +370,16 @@ def describe_provenance(found: Provenance) -> list[str]:
         ]
     lines += ["to make it again:", *(f"  {shown(command)}" for command in found.commands)]
     lines += [f"{item.name}: {item.result} ({shown(item.reason)})" for item in found.checks]
+    lines += _verdict(found.checks)
     return [*lines, *(f"Note: {shown(note)}" for note in found.notes)]
+
+
+def _verdict(checks: list[Check]) -> list[str]:
+    """Say in a line what the checks come to; what is not known is not proven."""
+    if not checks:
+        return []
+    if wrong := [item.name for item in checks if item.result == DIFFERS]:
+        return [f"It is NOT as it should be: {', '.join(wrong)}."]
+    if unknown := [item.name for item in checks if item.result == NOT_KNOWN]:
+        return [f"Nothing wrong was found, but it is not proven: {', '.join(unknown)} not known."]
+    return ["Verified: all of it."]

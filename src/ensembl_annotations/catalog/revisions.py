@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ensembl_annotations.catalog.folders import md5_of, read_listing
 from ensembl_annotations.catalog.materialize import LOCK, STORE
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
 from ensembl_annotations.common.errors import (
@@ -104,10 +104,10 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
         # What DVC would warn of is said once, by the error.
         logger.setLevel(logging.CRITICAL)
         with Repo(str(project)) as repo:
-            entries = _listing(repo, digest)
+            entries = read_listing(Path(repo.cache.local.oid_to_path(digest)), digest)
             if entries is None:
                 _pull(repo, [digest])
-                entries = _listing(repo, digest) or {}
+                entries = read_listing(Path(repo.cache.local.oid_to_path(digest)), digest) or {}
             paths = {path: Path(repo.cache.local.oid_to_path(md5)) for path, md5 in entries.items()}
             if absent := [entries[path] for path, cached in paths.items() if not cached.is_file()]:
                 _pull(repo, absent)
@@ -121,16 +121,15 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
     if not paths or not all(cached.is_file() for cached in paths.values()):
         missing.message += "."
         raise missing
+    # All else is checked against it when it is read.
+    package = paths.get(FILE_NAME)
+    if package is not None and md5_of(package) != entries[FILE_NAME]:
+        raise ReferenceStoreError(
+            f"{name}: {FILE_NAME} of this revision is altered in DVC's cache ({package}).",
+            hint="Remove that file, then run this again: it is fetched from the remote.",
+            code="altered",
+        )
     return paths
-
-
-def _listing(repo: Any, digest: str) -> dict[str, str] | None:
-    """Return the digests of a folder's files, by name; None where the cache has no list of them."""
-    try:
-        entries = json.loads(Path(repo.cache.local.oid_to_path(digest)).read_bytes())
-    except FileNotFoundError:
-        return None
-    return {entry["relpath"]: entry["md5"] for entry in entries}
 
 
 def _pull(repo: Any, digests: list[str]) -> None:
