@@ -397,6 +397,36 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file; expected a VCF"),
+        (b"##fileformat=VCFv4.2\n", "#CHROM"),
+        (
+            b"##fileformat=VCFv4.2\n##contig=<ID=chr22,length=51304566>\n"
+            b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
+            "the reference is GRCh38, the VCF's header says GRCh37",
+        ),
+    ],
+)
+def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
+    content: bytes | None, message: str, project: Project
+) -> None:
+    project.set_param("ensembl.release", 115)
+    project.set_param("samples.me", {"vcf": "data/vcf/me.vcf"})
+    if content is not None:
+        project.path("data/vcf/me.vcf").write_bytes(content)
+    done = project.materialize(code=1)
+    assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
+        f"{project.root}/", ""
+    )
+    assert message in done.output
+    assert "$ dvc" not in done.output
+    assert project.metrics("fetch_ensembl")["release"] == 116
+    # Its own business only.
+    assert project.materialize("ensembl_annotations").ran[-1] == FETCH
+
+
 def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
         materialize(project=tmp_path)

@@ -84,6 +84,7 @@ def materialize(
     project = project.resolve()
     params = load_params(project / PARAMS_FILE)
     names = _asset_names(list(ASSETS) if assets is None else assets, params)
+    _check_samples(project, params, names)
     prune_samples(project, params.samples, log)
     places = asset_places(params, names)
     before = {place: stamp_of(project / place.run) for place in places}
@@ -121,6 +122,36 @@ def _asset_names(assets: Iterable[str], params: Params) -> list[str]:
         if not params.samples:
             wanted = {REFERENCE}
     return [name for name in known if name in wanted]
+
+
+def _check_samples(project: Path, params: Params, names: Iterable[str]) -> None:
+    """Look at the VCFs' headers before a reference is downloaded for them, which may take hours.
+
+    Raises
+    ------
+    InputError
+        Where one is missing, is no VCF, or says that it is of another assembly.
+    """
+    from ensembl_annotations.annotate.guard import check_header
+    from ensembl_annotations.annotate.read import VcfReader
+
+    wanted = set(names)
+    for sample, about in params.samples.items():
+        if not wanted & {SAMPLES, f"{SAMPLES}@{sample}"}:
+            continue
+        try:
+            with VcfReader(project / about.vcf) as reader:
+                check_header(
+                    reader.header,
+                    params.ensembl.species,
+                    params.ensembl.assembly,
+                    params.annotate.assembly,
+                    about.vcf,
+                )
+        except EnsemblAnnotationsError as error:
+            told = error.message.replace(f"{project}{os.sep}", "")
+            error.message = f"Sample {sample} of {PARAMS_FILE}: {told}"
+            raise
 
 
 def stage_of(asset: str) -> str:
