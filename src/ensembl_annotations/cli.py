@@ -406,7 +406,10 @@ def repair(content: bool) -> None:
     with reported_errors():
         done = sharing.repair(content=content, log=say)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
-    click.echo(f"{done['num_files']} files verified; mended: {', '.join(mended) or 'none'}.")
+    more = f" and {len(mended) - 8} more" if mended[8:] else ""
+    click.echo(
+        f"{done['num_files']} files verified; mended: {', '.join(mended[:8]) or 'none'}{more}."
+    )
     if not done["published"]:
         say(
             f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "
@@ -566,17 +569,21 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
     metavar="FILE.parquet",
     help="Write every change here, a row each.",
 )
-@click.option(
-    "--json", "form", flag_value="json", default="table", help="Print JSON instead of a table."
-)
-@click.option("--markdown", "form", flag_value="markdown", help="Print it for a pull request.")
+@json_option
+@click.option("--markdown", is_flag=True, help="Print it for a pull request.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     help="Changes to print, clinical terms first; default 20, or all with --json and --sample.",
 )
 def compare_command(
-    before: str, after: str, sample: str | None, form: str, limit: int | None, **options: Any
+    before: str,
+    after: str,
+    sample: str | None,
+    as_json: bool,
+    markdown: bool,
+    limit: int | None,
+    **options: Any,
 ) -> None:
     """Say what changed between two reference stores: IDs, clinical terms, frequencies.
 
@@ -590,12 +597,15 @@ def compare_command(
     """  # noqa: D301
     from ensembl_annotations.catalog.compare import describe_comparison
 
-    if limit is None and not (form == "json" and sample is not None):
+    if limit is None and not (as_json and sample is not None):
         limit = 20
     with reported_errors():
+        if as_json and markdown:
+            raise UsageError("--json and --markdown: expected one of them.", hint="Leave one out.")
         result = ensembl_annotations.compare_stores(
             before, after, sample=sample, limit=limit, log=say, **options
         )
+    form = "json" if as_json else "markdown" if markdown else "table"
     for line in describe_comparison(result, form):
         click.echo(line)
 

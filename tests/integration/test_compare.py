@@ -713,6 +713,38 @@ def test_a_remote_without_credentials_is_one_error(earlier: Project) -> None:
     assert "Traceback" not in done.output
 
 
+def test_commands_from_a_folder_inside(earlier: Project) -> None:
+    expected = [
+        earlier.run("ensembl-annotations", *command, PYTHONPATH=str(earlier.root / "src")).output
+        for command in (
+            ["compare", "HEAD~1", "HEAD", "--sample", "other"],
+            ["history"],
+            ["provenance", str(earlier.path(STORE)), "--verify"],
+        )
+    ]
+    for line, said in zip(
+        (
+            "compare HEAD~1 HEAD --sample other",
+            "history",
+            f"provenance ../{STORE} --verify",
+        ),
+        expected,
+        strict=True,
+    ):
+        done = earlier.run(
+            "sh", "-c", f"cd docs && exec ensembl-annotations {line}",
+            PYTHONPATH=str(earlier.root / "src"),
+        )  # fmt: skip
+        told = done.output.replace(f"{earlier.root}/", "").replace("../", "")
+        assert told == said.replace(f"{earlier.root}/", "")
+
+
+def test_wrong_use_is_a_usage_error(earlier: Project) -> None:
+    assert "An empty name" in run_compare(earlier, "", "HEAD", code=2).output
+    both = run_compare(earlier, "HEAD~1", "HEAD", "--json", "--markdown", code=2)
+    assert "--json and --markdown" in both.output
+
+
 def test_name_that_is_nothing_is_a_usage_error(earlier: Project) -> None:
     done = run_compare(earlier, "HEAD", "no-such-branch", code=2)
     assert "no-such-branch: neither a folder" in done.output

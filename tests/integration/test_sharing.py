@@ -310,6 +310,26 @@ def test_what_is_missing_there_is_found_by_repair(
     assert CHR22 in tool(clone, "repair", **remote.variables).output
 
 
+def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remote) -> None:
+    expected = writer.digests(STORE)
+    path = writer.path(f"{STORE}/{CHR22}")
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-1])
+    done = tool(writer, "repair", **remote.variables)
+    assert f"mended: {CHR22}." in done.output
+    assert writer.digests(STORE) == expected
+
+
+def test_a_remote_without_an_address(project: Project) -> None:
+    project.dvc("remote", "modify", "--local", "refcache", "url", "")
+    before = project.changed()
+    done = tool(project, "publish", code=2)
+    assert "Remote 'refcache': its address is this repository's own folder" in done.output
+    assert project.changed() == before
+    assert not project.path("files").exists()
+
+
 def test_from_a_folder_inside(writer: Project, remote: Remote) -> None:
     for command in ("publish", "repair"):
         writer.run(

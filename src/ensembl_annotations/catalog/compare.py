@@ -26,6 +26,7 @@ from ensembl_annotations.catalog.entries import (
 )
 from ensembl_annotations.catalog.ranges import Ids, collect_ids, ids_in, read_ranges
 from ensembl_annotations.catalog.revisions import open_store
+from ensembl_annotations.catalog.versions import find_project
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError
@@ -147,6 +148,7 @@ def compare_stores(
     Memory does not depend on the size of the stores, but for 4 bytes per rsID of an entry that is in
     one of them only.
     """
+    project = find_project(project)
     with ExitStack() as stack:
         store_a, store_b = (stack.enter_context(open_store(name, project)) for name in (a, b))
         _check_comparable(store_a, store_b)

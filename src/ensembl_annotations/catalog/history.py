@@ -23,6 +23,7 @@ from ensembl_annotations.catalog.versions import (
     WORKSPACE,
     Repository,
     Version,
+    find_project,
     locked_paths,
     read_lock,
 )
@@ -130,7 +131,7 @@ def read_history(
         name not in ASSETS or ("@" in asset and (name != SAMPLES or not sample))
     ):
         raise UsageError(f"{asset!r} is not an asset.", hint=f"There are: {', '.join(ASSETS)}.")
-    repository, history = Repository(Path(project)), History()
+    repository, history = Repository(find_project(project)), History()
     runs = _read_runs(repository.project / RUN_LOG)
     versions = [Version(WORKSPACE, None, None), *repository.log("--", LOCK.as_posix())]
     with repository.opened():

@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ensembl_annotations.catalog.versions import find_project
 from ensembl_annotations.common.atomic import atomic_path, write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
@@ -81,7 +82,7 @@ def materialize(
     UsageError
         For an unknown asset, outside a repository, or for wrong parameters.
     """
-    project = project.resolve()
+    project = find_project(project).resolve()
     params = load_params(project / PARAMS_FILE)
     names = _asset_names(list(ASSETS) if assets is None else assets, params)
     _check_samples(project, params, names)
@@ -206,7 +207,7 @@ def plan_materialize(*, force: bool = False, project: Path = Path()) -> list[str
     """
     from ensembl_annotations.fetch import plan_fetch
 
-    project = project.resolve()
+    project = find_project(project).resolve()
     options = fetch_options(load_params(project / PARAMS_FILE), project)
     if not options["manifest"].exists():
         options["manifest"] = None

@@ -21,6 +21,7 @@ from ensembl_annotations.catalog.materialize import (
     asset_places,
     stage_of,
 )
+from ensembl_annotations.catalog.versions import find_project
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
 from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
@@ -145,7 +146,7 @@ def catalog_page(project: Path | str = Path()) -> str:
     EnsemblAnnotationsError
         Where DVC can't tell what is up to date.
     """
-    project = Path(project).resolve()
+    project = find_project(project).resolve()
     params = load_params(project / PARAMS_FILE)
     history = read_history(project=project)
     states = read_states(project)

@@ -29,7 +29,7 @@ from ensembl_annotations.catalog.materialize import (
     STORE,
     dvc_cache,
 )
-from ensembl_annotations.catalog.versions import WORKSPACE
+from ensembl_annotations.catalog.versions import WORKSPACE, find_project
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
 from ensembl_annotations.common.provenance import ENGINE_VERSION
@@ -125,7 +125,7 @@ def trace_provenance(
     ReferenceStoreError
         Where it is a folder that is not a reference store.
     """
-    file, project = Path(file), Path(project)
+    file, project = Path(file), find_project(project)
     folder = file.parent if file.name == FILE_NAME else file
     trace = _StoreTrace(folder, project) if folder.is_dir() else _FileTrace(file, project)
     trace.find()

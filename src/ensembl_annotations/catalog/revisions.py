@@ -49,6 +49,11 @@ def open_store(name: str, project: Path = Path()) -> Iterator[ReferenceStore]:
         Where the store is not complete, or the revision's data are neither in the cache nor in
         the remote.
     """
+    if not name:
+        raise UsageError(
+            "An empty name: expected a folder with a reference store, or a git revision.",
+            hint="Give a folder, or a branch, tag or commit.",
+        )
     folder = Path(name)
     commit = None if (folder / FILE_NAME).exists() else _commit(name, project)
     if commit is None:

@@ -116,6 +116,12 @@ class SharedReference:
         self._out = outs[STAGE]
         self._cache = self._repo.cache.local
         self.remote = self._out.remote
+        # What DVC takes an empty address for.
+        if self._repo.config["remote"].get(self.remote, {}).get("url") == str(self.project):
+            raise UsageError(
+                f"Remote {self.remote!r}: its address is this repository's own folder.",
+                hint=f"Give it another: dvc remote modify --local {self.remote} url ADDRESS",
+            )
         try:
             self._odb = self._repo.cloud.get_remote_odb(self.remote)
         except (NoRemoteError, RemoteNotFoundError) as error:
@@ -222,6 +228,15 @@ class SharedReference:
             shutil.copyfile(source, temporary)
         target.chmod(0o444)
         return True
+
+    def differs_in_workspace(self, piece: Piece) -> bool:
+        """Say whether the workspace lacks a file, or has another than the cache."""
+        path, cached = self.project / STORE / piece.name, self.cached(piece)
+        if not path.is_file():
+            return True
+        # Mostly it is a link.
+        is_link = cached.is_file() and path.samefile(cached)
+        return not is_link and _digests(path)[0] != piece.md5
 
     def drop(self, piece: Piece) -> None:
         """Remove a damaged piece from the cache, and its link from the workspace."""
@@ -451,7 +466,7 @@ def repair(
     -------
     dict
         ``remote``, ``url``, ``num_files``; ``local``, ``in_remote``: names of the files that were
-        mended there; ``published``: False where the remote has none of the files.
+        mended here (in DVC's cache or in the workspace) and there; ``published``: False where the remote has none of the files.
 
     Raises
     ------
@@ -490,6 +505,7 @@ def repair(
                 bad_there[piece] = "is altered in the remote"
     if lost:
         _make_again(shared, log)
+    restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
     if shared.dvc("checkout", STAGE, "--quiet", "--force"):
         raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
     _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
@@ -509,7 +525,7 @@ def repair(
         "remote": shared.remote,
         "url": shared.url,
         "num_files": len(pieces),
-        "local": sorted(piece.name for piece in damaged),
+        "local": sorted({*(piece.name for piece in damaged), *restored}),
         "in_remote": sorted(piece.name for piece in bad_there),
         "published": published,
     }

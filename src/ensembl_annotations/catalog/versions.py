@@ -24,6 +24,16 @@ _LOCK_HEAD = re.compile(r"schema: '2\.0'\nstages:\n(?=  \S)")
 _STAGE = re.compile(r"(?m)^(?=  \S)")
 
 
+def find_project(folder: Path | str = Path()) -> Path:
+    """Return the repository of DVC that a folder is in: the nearest one above; else the folder."""
+    folder = Path(folder)
+    here = folder.resolve()
+    for root in here.parents if not (folder / ".dvc").is_dir() else ():
+        if (root / ".dvc").is_dir():
+            return root
+    return folder
+
+
 @dataclass(frozen=True)
 class Version:
     """A version of ``dvc.lock``: a commit's short hash, or `WORKSPACE`, its date (where known) and author."""
