@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,25 @@ def test_it_is_the_same_every_time_and_elsewhere(
     again = tmp_path / "again.html"
     write(earlier_pair[0], again)
     assert again.read_bytes() == page.read_bytes()
+
+
+def test_figures_are_those_of_the_run_that_made_it(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "catalog.html"
+    project.set_param("ensembl.release", 115)
+    project.materialize()
+    project.commit()
+    made = project.metrics("run/fetch_ensembl")
+    assert made["download_duration_sec"] > 0
+    project.materialize()
+    last = project.metrics("run/fetch_ensembl")
+    assert (last["status"], last["download_duration_sec"]) == ("cached", 0)
+    write(project, out)
+    facts = dict(
+        re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", out.read_text().partition("Parameters")[0])
+    )
+    for name in ("cache_path", "download_duration_sec", "download_cpu_percent", "status"):
+        assert facts[name] == str(made[name])
+    assert facts["last run"] == f"cached, finished at {last['finished_at']}"
 
 
 def test_states(project: Project, tmp_path: Path) -> None:

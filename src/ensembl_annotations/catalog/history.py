@@ -36,6 +36,8 @@ _COLUMNS = [
     "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
     "status", "seconds",
 ]  # fmt: skip
+# What a line of the log has beside the figures of the run.
+_OF_CONTENT = ("asset", "content", "num_files", "size_bytes")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -63,6 +65,8 @@ class Materialization:
         Alleles of the reference, or records of the VCF.
     status, duration_sec : str and float, optional
         Of the run on this machine that made it.
+    run : dict
+        The figures of that run; empty where it is not known.
     inputs : dict of str to str
         MD5 of the data it was made from, by path.
     """
@@ -79,6 +83,7 @@ class Materialization:
     num_rows: int | None
     status: str | None
     duration_sec: float | None
+    run: dict[str, Any]
     inputs: dict[str, str]
 
 
@@ -267,6 +272,7 @@ def _materialization(
         num_rows=_number(figures.get("num_alleles" if item.asset == REFERENCE else "num_records")),
         status=run.get("status"),
         duration_sec=run.get("duration_sec"),
+        run={name: value for name, value in run.items() if name not in _OF_CONTENT},
         inputs={
             path: dep["md5"] for path, dep in deps if not path.startswith(("src/", "scripts/"))
         },

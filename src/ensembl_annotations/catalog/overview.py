@@ -29,6 +29,7 @@ from ensembl_annotations.pages.charts import Chart, Node, line, lineage, number
 from ensembl_annotations.pages.page import render
 
 UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"
+_NOT_KNOWN = "not known on this machine"
 _MOST_REASONS = 8
 _MOST_SAMPLES = 12
 _METADATA = (
@@ -159,7 +160,7 @@ def catalog_page(project: Path | str = Path()) -> str:
                 place.name,
                 str(place.path),
                 states.get(place.name, State(UP_TO_DATE, [])),
-                _metadata(place.name, figures, _figures(project / place.run)),
+                _metadata(place.name, figures, _figures(project / place.run), mine),
                 _params(place.name, params),
                 _commands(place.name),
                 mine,
@@ -198,12 +199,23 @@ def _figures(path: Path) -> dict[str, Any]:
 
 
 def _metadata(
-    asset: str, figures: Mapping[str, Any], run: Mapping[str, Any]
+    asset: str,
+    figures: Mapping[str, Any],
+    last: Mapping[str, Any],
+    materializations: Sequence[Materialization],
 ) -> list[tuple[str, str]]:
-    both = {**figures, **run}
+    """Return the figures of the content and of the run that made it, and what the last run did.
+
+    Where the run that made it is not known here, those of the last run.
+    """
+    made = (materializations[0].run if materializations else {}) or last
+    both = {**figures, **made}
     first = _METADATA if asset == REFERENCE else ("status",)
     names = [*first, *(name for name in both if name not in first)]
-    return [(name, str(both.get(name, "not known on this machine"))) for name in names]
+    rows = [(name, str(both.get(name, _NOT_KNOWN))) for name in names]
+    if last and last.get("finished_at") != made.get("finished_at"):
+        rows.append(("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
+    return rows
 
 
 def _params(asset: str, params: Params) -> list[tuple[str, str]]:

@@ -26,8 +26,6 @@ LOGS = Path("logs")
 RUN_LOG = LOGS / "runs.jsonl"
 """A line of JSON for each run on this machine; not in git."""
 
-_LOGGED = ("status", "finished_at", "duration_sec", "peak_memory_mb")
-
 
 class ResourceMeter:
     """Measure wall time, processor time and peak memory of this process and its children.
@@ -143,7 +141,7 @@ def log_run(
     asset : str
         ``ensembl_annotations``, or ``annotated_vcf@sample``.
     run : mapping
-        Figures of the run; `status`, `finished_at`, `duration_sec` and `peak_memory_mb` are kept.
+        Figures of the run.
     content : mapping or None
         Figures of the content, by which what was made is recognised; None where the run failed.
     out : Path
@@ -153,8 +151,7 @@ def log_run(
     -----
     The line is one write at the end of the file, so stages that run at a time do not mix theirs.
     """
-    line: dict[str, Any] = {"asset": asset}
-    line |= {name: run[name] for name in _LOGGED if name in run}
+    line: dict[str, Any] = {"asset": asset, **run}
     # What was made is made: no run fails for its log.
     with suppress(OSError):
         if content is not None:
