@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,19 @@ def _interrupt_once(*_: object) -> None:
     # polars hands an interrupt on once more; a second one must not end this by a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def complete_asset(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
+    """Return the assets whose names begin so; those of samples are known in a repository only."""
+    from ensembl_annotations.catalog.materialize import ASSETS, SAMPLES
+    from ensembl_annotations.catalog.versions import find_project
+    from ensembl_annotations.common.params import PARAMS_FILE, load_params
+
+    names = list(ASSETS)
+    with suppress(EnsemblAnnotationsError):
+        samples = load_params(find_project() / PARAMS_FILE).samples
+        names += [f"{SAMPLES}@{sample}" for sample in samples]
+    return [name for name in names if name.startswith(text)]
 
 
 metrics_option = click.option(
@@ -273,7 +286,7 @@ def describe_annotated(result: dict[str, Any]) -> str:
 
 
 @main.command("materialize")
-@click.argument("assets", nargs=-1, metavar="[ASSET]...")
+@click.argument("assets", nargs=-1, metavar="[ASSET]...", shell_complete=complete_asset)
 @click.option(
     "--force", is_flag=True, help="Download the reference again and rebuild the named assets."
 )
@@ -421,7 +434,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 @main.command("history")
-@click.argument("asset", required=False)
+@click.argument("asset", required=False, shell_complete=complete_asset)
 @json_option
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many, the newest.")
 def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:

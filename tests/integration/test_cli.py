@@ -385,7 +385,12 @@ def test_misspelt_commands_and_options_are_answered_with_the_right_one() -> None
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("mater", ["materialize"]), ("annotate --out-", ["--out-vcf", "--out-parquet"])],
+    [
+        ("mater", ["materialize"]),
+        ("annotate --out-", ["--out-vcf", "--out-parquet"]),
+        ("materialize annotated", ["annotated_vcf", "annotated_vcf@sample"]),
+        ("history ens", ["ensembl_annotations"]),
+    ],
 )
 def test_commands_complete_in_the_shell(words: str, expected: list[str]) -> None:
     count = str(len(words.split()))
