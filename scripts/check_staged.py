@@ -2,7 +2,8 @@
 
 Looks at what a file says, not at what it is called, and into packed files. It is a net for accidents:
 someone who wants to get something past it can. The standard library only, so that it runs in a clone
-that has no environment yet.
+that has no environment yet. A file that it stops wrongly gets the attribute `not-private` in
+`.gitattributes`, for all to see.
 """
 
 from __future__ import annotations
@@ -11,22 +12,28 @@ import bz2
 import codecs
 import gzip
 import io
+import json
 import lzma
 import re
+import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What this repository carries in git is far smaller; what is larger can't be looked through.
+# What a repository carries in git is far smaller; what is larger, packed or not, is not looked through.
 LIMIT_BYTES = 64 << 20
+# What a text is shows in its beginning.
+TEXT_BYTES = 8 << 20
 # A packed file in a packed file in a packed file.
 MAX_DEPTH = 4
+ATTRIBUTE = "not-private"
 
 GENOME = "Samples stay outside git; see CONTRIBUTING.md."
 SECRET = "Give credentials in the environment; see docs/sharing.md."
@@ -37,57 +44,92 @@ MIRROR = "data/mini_ensembl/"
 EXAMPLE = "data/vcf/sample.vcf.gz"
 
 NAME = re.compile(
-    r"\.(vcf|bcf|bam|cram|sam|fastq|fq|gvcf|maf|pgen|bgen)(\.[^/]*)?$", re.IGNORECASE | re.DOTALL
+    r"\.(vcf|gvcf|bcf|bam|cram|sam|fastq|fq|maf|ped|fam|pgen|bgen)"
+    r"(\.(gz|bgz|bz2|xz|zst|zip|7z|tbi|csi|bai|crai))*$",
+    re.IGNORECASE,
 )
 BINARY = (
-    (0, b"BCF", "is a BCF"),
-    (0, b"BAM\1", "is a BAM"),
-    (0, b"CRAM", "is a CRAM"),
-    (0, b"PAR1", "is a parquet file"),
-    (0, b"PARE", "is a parquet file"),
-    (0, b"ARROW1", "is an Arrow file"),
-    (0, b"l\x1b\1", "is a PLINK file of genotypes"),
-    (0, b"l\x1b\x10", "is a PLINK file of genotypes"),
-    (16, b"bgen", "is a BGEN file of genotypes"),
+    (re.compile(rb"BCF[\x02\x04]"), "is a BCF"),
+    (re.compile(rb"BAM\x01"), "is a BAM"),
+    (re.compile(rb"CRAM[\x02\x03]"), "is a CRAM"),
+    (re.compile(rb"(?s)PAR[1E].*PAR[1E]\Z"), "is a parquet file"),
+    (re.compile(rb"(?s)ARROW1\x00\x00|\xff{4}..\x00\x00"), "is an Arrow file"),
+    (re.compile(rb"Obj\x01"), "is an Avro file"),
+    (re.compile(rb"SQLite format 3\x00"), "is a database"),
+    (re.compile(rb"l\x1b[\x01\x10]"), "is a PLINK file of genotypes"),
+    (re.compile(rb"(?s).{16}bgen"), "is a BGEN file of genotypes"),
 )
-# Each at the start of a line: code and documents that speak of a format have it inside a line.
+_BASES = "[ACGTNacgtn]+"
+_LOCUS = r"(?:chr)?(?:\d\d?|X|Y|MT?)"
+# Most of them only at the start of a line: code and documents that speak of a format have it inside.
 TEXT = (
-    (re.compile(r"\A\s*##fileformat=VCF"), "is a VCF"),
+    (re.compile(r"\A\s*(##fileformat=VCF|#CHROM\tPOS\tID\tREF\tALT\b)"), "is a VCF"),
     (re.compile(r"^#CHROM\tPOS\tID\tREF\tALT\b.*\tFORMAT\t", re.M), "is a VCF"),
     # A record without a header: a genotype is what makes it somebody's.
-    (
-        re.compile(r"^[^\t\n]+\t\d+\t[^\t\n]+\t[ACGTN]+(?:\t[^\t\n]+){4}\tGT[:\t]", re.M),
-        "has genotypes",
-    ),
+    (re.compile(rf"^[^\s#]+\t\d+\t[^\t\n]+\t{_BASES}(?:\t[^\t\n]+){{4}}\tGT[:\t]", re.M),
+     "has genotypes"),
     (re.compile(r"\A@(HD|SQ|RG|PG|CO)\t"), "is a SAM"),
-    (re.compile(r"\A@[^\n]+\n[ACGTN]+\r?\n\+", re.IGNORECASE), "is a FASTQ"),
+    (re.compile(r"^[^\s@]+\t\d+\t\S+\t\d+\t\d+\t(?:\d+[MIDNSHP=X])+\t", re.M), "is a SAM"),
+    (re.compile(rf"\A@[^\n]+\n{_BASES}\r?\n\+"), "is a FASTQ"),
     # What companies give their customers.
-    (re.compile(r"^#? ?rsid[\t,]chromosome[\t,]position[\t,]", re.M | re.I), "has genotypes"),
-    (re.compile(r'^"?rsid"?,"?chromosome"?,"?position"?,', re.M | re.I), "has genotypes"),
-    (
-        re.compile(r"Annotated with Ensembl release \d+, \w+\. A person's data"),
-        "is a summary of a sample",
-    ),
-)
-_SECRET_NAME = (
-    r"(?:aws_)?(?:secret_access_key|access_key_id|session_token)"
-    r"|(?:\w+_)?(?:password|passphrase|sas_token|account_key|client_secret|connection_string)"
-)
-# Not `$VARIABLE`, `<placeholder>`, `...` or what a program computes.
-_SECRET_VALUE = r"[\"']?(?![$<.*{]|None\b|null\b|[\w.]+[\[(])[^\s\"']{3,}"
+    (re.compile(r'^#? ?"?rsid"?[\t,]"?chromosome"?[\t,]"?position"?[\t,]', re.M | re.I),
+     "has genotypes"),
+    (re.compile(rf"(?:^(?:rs|i)\d+\t{_LOCUS}\t\d+\t[ACGTDI-]{{1,2}}\r?\n){{3}}", re.M),
+     "has genotypes"),
+    # What this program writes of a sample, and what is exported from its tables.
+    (re.compile(r"Annotated with Ensembl release \d+, [\w.-]+\. A person's data"),
+     "is a summary of a sample"),
+    (re.compile(r'A person\'s data: of the sample\'s [\d,]+ alleles only|"num_alleles_of_sample": *[1-9]'),
+     "is a comparison through a sample"),
+    (re.compile(r'\A\W{0,3}chrom\b[^\n]*\balt_index\b'), "is a table of a sample"),
+)  # fmt: skip
+_CLOUD = r"(?:aws_)?(?:secret_access_key|access_key_id|session_token)|sas_token|account_key|connection_string"
+# Not `$VARIABLE`, `<placeholder>`, `...`, the name of a type, or what a program computes.
+_NO_VALUE = r"(?![$<.*{]|(?:None|null|true|false|str|string|bytes|bool|int)\b|[\w.]+[\[(])"
+_VALUE = rf"[\"']?{_NO_VALUE}[^\s\"'`]{{3,}}"
+_ANY_SECRET = rf"{_CLOUD}|password|passphrase|client_secret"
+_HOST = r"(?!127\.|localhost\b|\[::1)[\w\[]"
 SECRETS = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY"),
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})"),
+    re.compile(rf"(?<![\w.])[\"']?(?:{_CLOUD})[\"']?[ \t]*[=:][ \t]*{_VALUE}", re.I),
+    # As DVC is told.
+    re.compile(rf"\bremote\s+modify\b[^\n]*\s(?:{_ANY_SECRET})\s+{_VALUE}", re.I),
+    re.compile(r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+\S+"),
+    re.compile(r"[?&]sig=[\w%+/=-]{20,}"),
+    # In an address, but of a server on this machine, such as a test's.
     re.compile(
-        rf"^\s*(?:export\s+|set\s+)?[\"']?(?:{_SECRET_NAME})[\"']?\s*[=:]\s*{_SECRET_VALUE}",
-        re.M | re.I,
-    ),
-    # Not of a server on this machine, such as a test's.
-    re.compile(
-        r"\b[a-z][a-z0-9+.-]*://[^/\s:@\"'<>{}$]+:[^/\s@\"'<>{}$]+@(?!127\.|localhost\b|\[::1)[\w\[]",
+        rf"://[^/\s:@\"'<>{{}}$]{{1,80}}:(?!(?:password|passwd|pass|secret|token|\*+|x+|\.+)@)"
+        rf"[^/\s@\"'<>{{}}$]{{1,200}}@{_HOST}",
         re.I,
     ),
+    re.compile(
+        r"^[ \t]*(?:export[ \t]+)?[\"']?(?:\w{1,40}_)?(?:api_key|token|secret)[\"']?[ \t]*[=:][ \t]*"
+        r"[\"']?(?=[\w+/-]*\d)(?=[\w+/-]*[A-Za-z])[\w+/-]{16,}[\"']?[ \t]*\r?$",
+        re.M | re.I,
+    ),
+)
+_PASSWORD = r"^[ \t]*(?:export[ \t]+|set[ \t]+|-[ \t]+)?[\"']?(?:\w{1,40}_)?(?:password|passphrase|client_secret)[\"']?[ \t]*[=:][ \t]*"
+# In a program or a text only what is quoted is a password, elsewhere what stands there.
+QUOTED_PASSWORD = re.compile(rf"{_PASSWORD}[\"']{_NO_VALUE}[^\s\"']{{3,}}[\"']", re.M | re.I)
+PLAIN_PASSWORD = re.compile(rf"{_PASSWORD}{_VALUE}", re.M | re.I)
+PROSE = re.compile(
+    r"\.(py|pyi|ipynb|js|ts|tsx|jsx|go|rs|java|c|cc|cpp|h|R|Rmd|md|rst|txt|html|j2)$"
+)
+
+DAMAGED = (
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,  # a zip with a password
+    ValueError,
+    KeyError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -98,27 +140,31 @@ class Found(NamedTuple):
     advice: str
 
 
-def staged() -> Iterator[tuple[str, str]]:
-    """Path and blob of each file that a commit would add or change, whatever its name."""
-    raw = subprocess.run(
-        [
-            "git",
-            "diff",
-            "--cached",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            "--diff-filter=d",
-        ],
-        stdout=subprocess.PIPE,
-        check=True,
+class TooLarge(Exception):
+    """What is in a packed file is more than is looked through."""
+
+
+def git(*arguments: str, given: bytes | None = None) -> bytes:
+    """Return what git prints."""
+    return subprocess.run(
+        ["git", *arguments], input=given, stdout=subprocess.PIPE, check=True
     ).stdout
-    fields = raw.split(b"\0")
+
+
+def staged() -> Iterator[tuple[str, str, str]]:
+    """Path, mode and blob of each file that a commit would add or change, whatever its name."""
+    options = ["--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=d"]
+    fields = git("diff", *options).split(b"\0")
+    found = {}
     for change, path in zip(fields[::2], fields[1::2]):  # noqa: B905 (Python 3.9 has no strict)
         _, mode, _, blob, _ = change.decode().split(" ")
         if mode != "160000":  # a submodule has its own history
-            yield path.decode(errors="surrogateescape"), blob
+            found[path] = mode, blob
+    asked = git("check-attr", "--cached", "--stdin", "-z", ATTRIBUTE, given=b"\0".join(found))
+    values = dict(zip(asked.split(b"\0")[::3], asked.split(b"\0")[2::3]))  # noqa: B905
+    for path, (mode, blob) in found.items():
+        if values.get(path) != b"set":
+            yield path.decode(errors="surrogateescape"), mode, blob
 
 
 def read(blob: str) -> bytes:
@@ -131,43 +177,51 @@ def read(blob: str) -> bytes:
     return content
 
 
-def unpack(content: bytes) -> Iterator[bytes]:
-    """Yield what is in a packed file: one for a compressed one, each member of an archive."""
-    if content.startswith(b"\x1f\x8b"):
-        with gzip.open(io.BytesIO(content)) as file:
-            yield head(file)
-    elif content.startswith(b"BZh"):
-        with bz2.open(io.BytesIO(content)) as file:
-            yield head(file)
-    elif content.startswith((b"\xfd7zXZ\0", b"]\0\0")):
-        with lzma.open(io.BytesIO(content)) as file:
-            yield head(file)
-    elif zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for item in archive.infolist():
-                with archive.open(item) as file:
-                    yield head(file)
-    elif content[257:262] == b"ustar":
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive:
-                if (file := archive.extractfile(member)) is not None:
-                    yield file.read(LIMIT_BYTES + 1)
+class Unpacker:
+    """Unpack what is in a file, and in what is in it, up to a limit for all of it."""
+
+    def __init__(self) -> None:
+        self.left = LIMIT_BYTES
+
+    def unpack(self, content: bytes) -> Iterator[bytes]:
+        """Yield what is in a packed file: one for a compressed one, each member of an archive."""
+        if content.startswith(b"\x1f\x8b"):
+            with gzip.open(io.BytesIO(content)) as file:
+                yield self.head(file)
+        elif content.startswith(b"BZh"):
+            with bz2.open(io.BytesIO(content)) as file:
+                yield self.head(file)
+        elif content.startswith((b"\xfd7zXZ\0", b"]\0\0")):
+            with lzma.open(io.BytesIO(content)) as file:
+                yield self.head(file)
+        elif content.startswith(b"PK") and zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                for item in archive.infolist():
+                    with archive.open(item) as file:
+                        yield self.head(file)
+        elif content[257:262] == b"ustar":
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                for member in archive:
+                    if member.isreg() and (file := archive.extractfile(member)) is not None:
+                        yield self.head(file)
+
+    def head(self, file: io.BufferedIOBase | gzip.GzipFile) -> bytes:
+        """Whatever can be unpacked of a stream, which may be cut: its start says what it is."""
+        parts = bytearray()
+        try:
+            while part := file.read(1 << 16):
+                parts += part
+                self.left -= len(part)
+                if self.left < 0:
+                    raise TooLarge
+        except DAMAGED:
+            if not parts:
+                raise
+        return bytes(parts)
 
 
-def head(file: io.BufferedIOBase | gzip.GzipFile) -> bytes:
-    """Whatever can be unpacked of a stream, which may be cut: its start says what it is."""
-    parts = bytearray()
-    try:
-        while len(parts) <= LIMIT_BYTES and (part := file.read(1 << 16)):
-            parts += part
-    except (EOFError, OSError, lzma.LZMAError, zlib.error):
-        if not parts:
-            raise
-    return bytes(parts)
-
-
-def decode(content: bytes) -> str:
-    """Text in the encoding its first bytes speak of; bytes as they are where they speak of none."""
+def decode(content: bytes) -> str | None:
+    """Text in the encoding its first bytes speak of; None for what is no text."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF32_LE, "utf-32"),
@@ -177,66 +231,109 @@ def decode(content: bytes) -> str:
     ):
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
-    if content[1:8:2] == b"\0\0\0\0":
+    if content[1:8:2] == b"\0\0\0\0" and content[0:1] != b"\0":
         return content.decode("utf-16-le", errors="replace")
-    if content[0:8:2] == b"\0\0\0\0":
+    if content[0:8:2] == b"\0\0\0\0" and content[1:2] != b"\0":
         return content.decode("utf-16-be", errors="replace")
-    return content.decode("latin-1")
+    return None if b"\0" in content[:8192] else content.decode("latin-1")
 
 
-def allowed(path: str, text: str) -> bool:
+def texts(content: bytes) -> Iterator[str]:
+    """Yield what a file says, and each text in it where it is JSON, such as a notebook's outputs."""
+    text = decode(content[:TEXT_BYTES])
+    if text is None:
+        return
+    yield text
+    if text.lstrip()[:1] in ("{", "[") and len(content) <= TEXT_BYTES:
+        try:
+            waiting = [json.loads(text)]
+        except (ValueError, RecursionError):
+            return
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, dict):
+                waiting += item.values()
+            elif isinstance(item, list):
+                # A notebook has a list of lines.
+                if item and all(isinstance(part, str) for part in item):
+                    yield "".join(item)
+                else:
+                    waiting += item
+            elif isinstance(item, str) and "\n" in item:
+                yield item
+
+
+def is_ours(path: str, text: str) -> bool:
     """Whether a VCF is one of the project's own: without samples, or with the made-up one."""
     line = re.search(r"^#CHROM\t.*", text, re.M)
     samples = line.group().rstrip("\r").split("\t")[9:] if line else ["?"]
     return (path.startswith(MIRROR) and not samples) or (path == EXAMPLE and samples == ["demo"])
 
 
-def look(path: str, content: bytes, depth: int = 0) -> Found | None:
+def look(path: str, content: bytes, unpacker: Unpacker, depth: int = 0) -> Found | None:
     """Say what a file must not be committed for, else None."""
     if len(content) > LIMIT_BYTES:
-        return Found(f"is larger than {LIMIT_BYTES >> 20} MB", "Large files are DVC's, not git's.")
+        raise TooLarge
     if content.startswith((b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!")):
         return Found("is packed in a way that can't be looked into", PACKED)
-    for offset, magic, fact in BINARY:
-        if content[offset:].startswith(magic):
+    for magic, fact in BINARY:
+        if magic.match(content):
             return Found(fact, GENOME)
-    text = decode(content)
-    for pattern, fact in TEXT:
-        if pattern.search(text) and not allowed(path, text):
-            return Found(fact, GENOME)
-    if any(pattern.search(text) for pattern in SECRETS):
-        return Found("looks like a key or password", SECRET)
+    password = QUOTED_PASSWORD if PROSE.search(path) else PLAIN_PASSWORD
+    for text in texts(content):
+        for pattern, fact in TEXT:
+            if pattern.search(text) and not is_ours(path, text):
+                return Found(fact, GENOME)
+        if any(pattern.search(text) for pattern in (*SECRETS, password)):
+            return Found("looks like a key or password", SECRET)
     try:
-        for inner in unpack(content):
+        for inner in unpacker.unpack(content):
             if depth == MAX_DEPTH:
                 return Found("is packed too often to be looked into", PACKED)
-            if found := look(path, inner, depth + 1):
+            if found := look(path, inner, unpacker, depth + 1):
                 return found
-    except (
-        EOFError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,  # a zip with a password
-        lzma.LZMAError,
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
+    except DAMAGED:
         return Found("is packed in a way that can't be looked into", PACKED)
     return None
 
 
-def check(path: str, blob: str) -> Found | None:
-    """Look at the name of one file, then at what it is."""
-    if NAME.search(path) and path != EXAMPLE and not path.startswith(MIRROR):
+def check(path: str, mode: str, blob: str) -> Found | None:
+    """Look at the name of one file, or what a link leads to, then at what it is."""
+    content = read(blob)
+    name = content.decode(errors="surrogateescape") if mode == "120000" else path
+    if NAME.search(name) and path != EXAMPLE and not path.startswith(MIRROR):
         return Found("looks like a person's genome", GENOME)
-    return look(path, read(blob))
+    try:
+        return look(path, content, Unpacker())
+    except TooLarge:
+        return Found(
+            f"is larger than {LIMIT_BYTES >> 20} MB, unpacked", "Large files are DVC's, not git's."
+        )
 
 
-stopped = False
-for path, blob in staged():
-    if found := check(path, blob):
-        stopped = True
-        shown = path.encode("unicode_escape", errors="surrogateescape").decode("ascii", "replace")
-        print(f"Not committed: {shown}: {found.fact}.\n{found.advice}", file=sys.stderr)
-sys.exit(stopped)
+def main() -> int:
+    """Name each file that must not be committed."""
+    code = 0
+    # The project may be a folder of a larger repository.
+    top = git("rev-parse", "--show-toplevel").decode(errors="surrogateescape").rstrip("\n")
+    project = Path(__file__).resolve().parents[1]
+    inside = project.relative_to(top).as_posix() if project != Path(top) else ""
+    for path, mode, blob in staged():
+        if found := check(
+            path[len(inside) :].lstrip("/") if path.startswith(inside) else path, mode, blob
+        ):
+            code = 1
+            shown = path.encode("unicode_escape", errors="surrogateescape").decode(
+                "ascii", "replace"
+            )
+            print(f"Not committed: {shown}: {found.fact}.\n{found.advice}", file=sys.stderr)
+    if code:
+        print(
+            f"Wrongly stopped? '<path> {ATTRIBUTE}' in .gitattributes lets a file through.",
+            file=sys.stderr,
+        )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

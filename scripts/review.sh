@@ -2,7 +2,7 @@
 # Print, as Markdown, what a branch does to the pipeline: parameters, metrics, lineage, reference.
 # Usage: scripts/review.sh [BASE]. What is committed since the branch left BASE. Needs no data, only
 # git; the reference is compared where it can be reached. Ends with 1 where dvc.lock is not current
-# or a part could not be made.
+# or a part that needs no data could not be made.
 set -eu
 
 name=${1:-main}
@@ -17,7 +17,8 @@ base=$(git merge-base "$name" HEAD) && base=$(git rev-parse --short "$base") || 
 }
 status=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+clone=$(mktemp -d)
+trap 'rm -rf "$log" "$clone"' EXIT
 
 # What a command printed on stderr, as a quotation: whatever the cause is, the reader sees it.
 cause() {
@@ -32,7 +33,7 @@ section() {
         # A table without rows is a head and a rule. Rows come in any order.
         if [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ]; then
             # Digests in full are in the files.
-            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g' | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
+            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g; /^\|/s/ {2,}/ /g; /^\|[-:| ]*$/s/-+/---/g' | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
         else
             echo 'No change.'
         fi
@@ -53,8 +54,12 @@ locked() {
 echo "## Pipeline: $(git rev-parse --short HEAD) against $name (at $base)"
 echo
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
-    printf '%s\n\n' 'Changes that are not committed are not in here, except that `dvc.lock` is checked with them.'
-if plan=$("$bin/dvc" repro --dry --allow-missing 2>&1) && ! echo "$plan" | grep -q 'Running stage'; then
+    printf '%s\n\n' 'Changes that are not committed are not in here.'
+# Of the commit, whatever data of another one lie in this folder.
+git clone --quiet --shared --no-tags "$(git rev-parse --show-toplevel)" "$clone"
+dvc=$PWD/$bin/dvc
+if plan=$(cd "$clone/$(git rev-parse --show-prefix)" && "$dvc" repro --dry --allow-missing 2>&1) &&
+    ! echo "$plan" | grep -q 'Running stage'; then
     echo '`dvc.lock` is current.'
 else
     status=1

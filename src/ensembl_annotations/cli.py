@@ -32,6 +32,12 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def say_to_a_terminal(text: str) -> None:
+    """Print a line that only someone who waits wants to see."""
+    if sys.stderr.isatty():
+        say(text)
+
+
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """Turn our errors into one message on stderr and their exit code."""
@@ -616,7 +622,7 @@ def compare_command(
         if as_json and markdown:
             raise UsageError("--json and --markdown: expected one of them.", hint="Leave one out.")
         result = ensembl_annotations.compare_stores(
-            before, after, sample=sample, limit=limit, log=say, **options
+            before, after, sample=sample, limit=limit, log=say_to_a_terminal, **options
         )
     form = "json" if as_json else "markdown" if markdown else "table"
     for line in describe_comparison(result, form):

@@ -646,7 +646,7 @@ def test_revisions_are_compared_without_a_checkout(earlier: Project, tmp_path: P
     assert folder.output.splitlines()[-1] == done.output.splitlines()[-1]
     assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "other.parquet"))
     mine = run_compare(earlier, "HEAD~1", "HEAD", "--sample", "other", "--markdown")
-    assert "Of the sample's" in mine.output
+    assert "of the sample's" in mine.output
     assert earlier.changed() == []
 
 

@@ -6,8 +6,10 @@ import bz2
 import codecs
 import gzip
 import io
+import json
 import lzma
 import re
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -31,12 +33,13 @@ def review(project: Project, base: str, code: int = 0) -> Done:
 
 def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     project.set_param("ensembl.release", 115)
-    stale = review(project, "HEAD", code=1)
+    project.commit()
+    stale = review(project, "HEAD~1", code=1)
     assert "`dvc.lock` is not current" in stale.output
     assert "fetch_ensembl" in stale.output
     project.repro()
     project.commit()
-    done = review(project, "HEAD~1")
+    done = review(project, "HEAD~2")
     assert "`dvc.lock` is current" in done.output
     assert "ensembl.release" in done.output
     assert "| 115 " in done.output
@@ -47,7 +50,7 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     assert "Not compared" not in reference
     # Without any data the rest is there.
     clone = project.clone(tmp_path / "clone")
-    bare = review(clone, "HEAD~1")
+    bare = review(clone, "HEAD~2")
     assert "`dvc.lock` is current" in bare.output
     assert "num_exact" in bare.output
     assert "> Error: " in bare.output
@@ -83,7 +86,7 @@ def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:
     assert review(project, "base").output == first
     # What is not committed is not in there, and that is said.
     project.set_param("annotate.level", 4)
-    mixed = review(project, "base", code=1).output
+    mixed = review(project, "base").output
     assert "not committed" in mixed
     assert "| 4 " not in mixed
     # A part that can't be made is neither silent nor "no change".
@@ -94,13 +97,22 @@ def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:
     assert "> " in broken
 
 
+def test_data_of_another_commit_do_not_matter(
+    earlier_pair: tuple[Project, Done], tmp_path: Path
+) -> None:
+    project = earlier_pair[0].copy(tmp_path / "earlier")
+    project.git("checkout", "--quiet", "HEAD~1")
+    done = review(project, "HEAD~1")
+    assert "`dvc.lock` is current" in done.output
+
+
 def test_the_hook_goes_into_the_one_that_dvc_installs(seed: Project, tmp_path: Path) -> None:
     clone = seed.clone(tmp_path / "clone")
     clone.dvc("install")
     for _ in range(2):
         clone.run("make", "hooks")
     hook = clone.path(".git/hooks/pre-commit").read_text()
-    assert hook.count("sh scripts/pre-commit") == 1
+    assert hook.count("sh 'scripts/pre-commit'") == 1
     assert "dvc git-hook pre-commit" in hook
     clone.path("me.vcf").write_bytes(VCF)
     clone.git("add", "--force", "me.vcf")
@@ -135,9 +147,12 @@ def zipped(name: str, content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def tarred(name: str, content: bytes) -> bytes:
+def tarred(name: str, content: bytes, link: str = "README") -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        outside = tarfile.TarInfo("link")
+        outside.type, outside.linkname = tarfile.SYMTYPE, link
+        archive.addfile(outside)
         for member, data in (("README", b"harmless"), (name, content)):
             info = tarfile.TarInfo(member)
             info.size = len(data)
@@ -170,12 +185,28 @@ GENOMES = {
     "cram.bin": b"CRAM\3\1",
     "sam.txt": b"@HD\tVN:1.6\n",
     "reads.txt": gzip.compress(READ, mtime=0),
-    "annotated": b"PAR1rest",
+    "annotated": b"PAR1restPAR1",
     "raw.txt": b"# This data file\n# rsid\tchromosome\tposition\tgenotype\nrs1\t1\t5\tAG\n",
     "a name with spaces.vcf": VCF,
     "two\nlines.vcf": VCF,
     "two\nlines.txt": VCF,
     "0:name.txt": VCF,
+    "sites.txt": b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n22\t5\t.\tA\tG\t.\t.\t.\n",
+    "lower.tsv": RECORDS.replace(b"\tA\tG", b"\ta\tg"),
+    "raw_body.txt": b"rs1\t1\t5\tAG\nrs2\t1\t7\tAA\r\ni9\tMT\t9\tC\n",
+    "alignments.txt": b"read1\t99\tchr1\t5\t60\t76M\t=\t90\t1\tACGT\tIIII\n",
+    "notebook.ipynb": json.dumps(
+        {"cells": [{"outputs": [{"text": VCF.decode().splitlines(keepends=True)[1:]}]}]}
+    ).encode(),
+    "table.csv": b"chrom,pos,id,ref,alt,alt_index,reason\n22,5,.,A,G,0,\n",
+    "table.ndjson": b'{"chrom":"22","pos":5,"ref":"A","alt":"G","alt_index":0}\n',
+    "changes.json": b'{"num_alleles_of_sample": 155, "changes": []}',
+    "changes.md": b"A person's data: of the sample's 1,155 alleles only: each once\n",
+    "cohort.ped": b"f1 p1 0 0 1 1 A G\n",
+    "stream.bin": b"\xff\xff\xff\xff\x10\x02\0\0",
+    "rows.avro": b"Obj\1\4",
+    "calls.db": b"SQLite format 3\0",
+    "linked.tar": tarred("me", VCF, link="/usr/bin/python3"),
     "data/mini_ensembl/me.vcf.gz": gzip.compress(VCF, mtime=0),
     "data/mini_ensembl/me.txt": READ,
     "data/vcf/sample.vcf.gz": gzip.compress(VCF, mtime=0),
@@ -191,12 +222,33 @@ SECRETS = {
     "config.json": b'{\n  "password": "' + VALUE + b'"\n}',
     "url.txt": b"[remote]\n    url = https://me:" + VALUE + b"@dav.example.org/store\n",
     "packed.gz": gzip.compress(b"password=" + VALUE, mtime=0),
+    "compose.yaml": b"environment:\n  - AWS_SECRET_ACCESS_KEY=" + VALUE,
+    "Dockerfile": b"ENV AWS_SECRET_ACCESS_KEY=" + VALUE,
+    "push.sh": b"env AWS_SESSION_TOKEN=" + VALUE + b" dvc push\n",
+    "line.json": b'{"aws_secret_access_key": "' + VALUE + b'"}',
+    "setup.sh": b"dvc remote modify --local refcache password hunter22\n",
+    "netrc": b"machine dav.example.org login me password " + VALUE,
+    "sas.txt": b"https://x.blob.core.windows.net/c?sv=2022&sig=" + b"Ab3%2F" * 6,
+    "tokens.env": b"API_TOKEN=" + b"a1B2" * 6,
+    "code.py": b"password = '" + VALUE + b"'\n",
 }
 HARMLESS = {
     "code.py": b'HEADER = "##fileformat=VCFv4.2\\n#CHROM\\tPOS"\npassword = os.environ["PASSWORD"]\n',
     "notes.md": b"A VCF starts with `##fileformat=VCFv4.2`.\n\n    export AWS_SECRET_ACCESS_KEY=...\n",
     "settings.yaml": b"password: $PASSWORD\ntoken_count: 5\nurl: https://me@example.org/store\n",
     "link.txt": b"https://example.org/a:b@c\n",
+    "types.py": b"password: str | None = None\npassword = args.password\ntoken = next(tokens)\n",
+    "api.yaml": b"password:\n  type: string\n",
+    "prose.md": b"Password: ask the data steward.\n",
+    "address.txt": b"postgres://user:password@host/db\n",
+    "parents.csv": b"PARENT,CHILD\n1,2\n",
+    "tools.txt": b"BCFtools reads it.\n",
+    "formats.txt": b"CRAM files are smaller.\n",
+    "notes.vcf.md": b"About VCF.\n",
+    "sample.vcf.gz.dvc": b"outs:\n- path: sample.vcf.gz\n",
+    "blank.txt": b"\n" * 100_000,
+    "dashes.txt": b"a-" * 100_000,
+    "linked.tar": tarred("README2", b"harmless", link="/usr/bin/python3"),
     "table.tsv": b"CHROM\tPOS\tREF\tALT\n22\t5\tA\tG\n",
     "image.png": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
     "numbers.bin": bytes(1000),
@@ -228,6 +280,41 @@ def test_genomes_and_secrets_are_not_committed(
     done = clone.run("git", "commit", "--message", "A leak", code=1)
     assert refused(done.output) == set(files)
     assert clone.git("rev-parse", "HEAD") == before
+
+
+def test_what_is_known_to_be_harmless_is_let_through(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.run("make", "hooks")
+    stage(
+        clone,
+        {"example.vcf": VCF, "other.vcf": VCF, ".gitattributes": b"example.vcf not-private\n"},
+    )
+    done = clone.run("git", "commit", "--message", "An example", code=1)
+    assert refused(done.output) == {"other.vcf"}
+    assert "not-private' in .gitattributes" in done.output
+
+
+def test_a_link_is_known_by_what_it_leads_to(seed: Project, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.run("make", "hooks")
+    clone.path("link").symlink_to("/secure/me.vcf.gz")
+    clone.git("add", "link")
+    assert refused(clone.run("git", "commit", "--message", "A link", code=1).output) == {"link"}
+
+
+def test_a_project_in_a_larger_repository(seed: Project, tmp_path: Path) -> None:
+    larger = Project(tmp_path / "larger", seed.environment)
+    larger.root.mkdir()
+    larger.git("init", "--quiet")
+    seed.clone(tmp_path / "larger" / "the project")
+    inside = Project(tmp_path / "larger" / "the project", seed.environment)
+    shutil.rmtree(inside.path(".git"))
+    inside.run("make", "hooks")
+    larger.git("add", "--all")
+    larger.git("commit", "--quiet", "--message", "All, with the example and the mirror")
+    stage(inside, {"me.txt": VCF})
+    done = larger.run("git", "commit", "--message", "A leak", code=1)
+    assert refused(done.output) == {"the project/me.txt"}
 
 
 def test_a_merge_and_what_replaces_a_link(seed: Project, tmp_path: Path) -> None:

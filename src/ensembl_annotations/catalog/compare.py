@@ -335,9 +335,14 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
         for side in (result["a"], result["b"])
     )
     what = f"{result['species']} {result['assembly']}: {a} → {b}"
-    lines = [f"### {what}" if markdown else what, ""]
+    lines = [f"**{what}**" if markdown else what, ""]
     if result["sample"]:
-        lines += [f"Of the sample's {result['num_alleles_of_sample']:,} alleles.", ""]
+        carried = f"{result['num_alleles_of_sample']:,}"
+        lines += [
+            f"A person's data: of the sample's {carried} alleles only, each once: those that its genotypes have "
+            "(all, where there are none), without what can't match.",
+            "",
+        ]
     if result["a"]["release"] > result["b"]["release"]:
         lines += ["Note: the second is of an earlier release than the first.", ""]
     for side in ("a", "b"):
@@ -354,7 +359,8 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
     lines += _table(rows, markdown)
     if result["changes"]:
         shown, total = len(result["changes"]), result["num_changes"]
-        rest = ", clinical terms first; --out-parquet writes all" if shown < total else ""
+        all_of_them = "'ensembl-annotations compare --out-parquet FILE' writes all"
+        rest = f", clinical terms first; {all_of_them}" if shown < total else ""
         lines += ["", f"{shown:,} of {total:,} changes{rest}:", ""]
         names = ["position", "REF", "ALT", "ID", "what", "from", "to"]
         lines += _table([names, *(_cells(change) for change in result["changes"])], markdown)

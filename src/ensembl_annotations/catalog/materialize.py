@@ -91,7 +91,7 @@ def materialize(
     before = {place: stamp_of(project / place.run) for place in places}
     stages = [stage_of(name) for name in names]
     if not force:
-        _pull_reference(project, log)
+        _restore_reference(project, log)
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
@@ -282,13 +282,18 @@ def _dvc(
     return subprocess.run(command, cwd=project, env=environment, check=False).returncode
 
 
-def _pull_reference(project: Path, log: Callable[[str], object]) -> None:
-    """Get the reference from the remote, where this clone lacks it and that has the one wanted.
+def _restore_reference(project: Path, log: Callable[[str], object]) -> None:
+    """Have the reference of ``dvc.lock`` here, where DVC's cache or the remote has the one wanted.
 
     Raises
     ------
     EnsemblAnnotationsError
         Where the remote does not answer or can't be used: a release is not downloaded because of it.
+
+    Notes
+    -----
+    ``dvc repro`` takes it from there only where the record of the run that made it is here, too, which
+    is so on the machine of that run only.
     """
     if not (project / LOCK).exists():
         return
@@ -303,15 +308,18 @@ def _pull_reference(project: Path, log: Callable[[str], object]) -> None:
     )
     try:
         shared = SharedReference(project)
-        wanted = shared.is_current and not shared.is_cached and shared.is_published
+        if not shared.is_current or (shared.is_cached and shared.is_here):
+            return
+        command = "checkout" if shared.is_cached else "pull" if shared.is_published else None
     except UsageError:
         raise
     except EnsemblAnnotationsError as error:
         error.hint = f"{error.hint or ''}{otherwise}".strip()
         raise
-    if wanted and _dvc(project, ["pull", ASSETS[REFERENCE]], {}, log):
+    # What lies in its folder instead is of another commit, or damaged.
+    if command and _dvc(project, [command, "--force", ASSETS[REFERENCE]], {}, log):
         raise EnsemblAnnotationsError(
-            "The reference could not be pulled from the remote; what went wrong is printed above.",
+            f"'dvc {command}' of the reference failed; what went wrong is printed above.",
             hint=f"'ensembl-annotations repair' finds what is damaged.{otherwise}",
         )
 

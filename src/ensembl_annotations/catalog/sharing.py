@@ -173,6 +173,11 @@ class SharedReference:
         return not self._out.changed_cache()
 
     @property
+    def is_here(self) -> bool:
+        """Say whether the workspace has the reference, as far as DVC can tell without reading it."""
+        return not self._out.workspace_status()
+
+    @property
     def is_published(self) -> bool:
         """Say whether the remote has the list of files."""
         return not self.remote_problems([self.list_piece])
