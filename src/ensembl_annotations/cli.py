@@ -361,8 +361,8 @@ def verify(folder: Path, chromosomes: str) -> None:
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.catalog.folders import verify_reference
-    from ensembl_annotations.common.datapackage import RESTORE_HINT, ReferenceStore
+    from ensembl_annotations.catalog.folders import describe_problems, verify_reference
+    from ensembl_annotations.common.datapackage import ReferenceStore
 
     with reported_errors():
         store = ReferenceStore(folder)
@@ -375,15 +375,10 @@ def verify(folder: Path, chromosomes: str) -> None:
             )
         problems, compared = verify_reference(store, wanted)
         if problems:
+            lines, hint = describe_problems(problems)
+            told = "\n".join(f"  {line}" for line in lines)
             raise ReferenceStoreError(
-                f"{folder}: {len(problems)} files are wrong:\n"
-                + "\n".join(f"  {problem}" for problem in problems),
-                hint=RESTORE_HINT
-                + (
-                    ""
-                    if wanted
-                    else " Where you pulled some chromosomes only, name them with --chromosomes."
-                ),
+                f"{folder}: {len(problems)} files are wrong:\n{told}", hint=hint
             )
     click.echo(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
 
@@ -400,11 +395,12 @@ def publish() -> None:
       ensembl-annotations publish
     """  # noqa: D301
     from ensembl_annotations.catalog import sharing
+    from ensembl_annotations.common.progress import format_bytes
 
     with reported_errors():
         done = sharing.publish(log=say)
     click.echo(
-        f"published: {done['num_files']} files, {done['total_bytes'] / 1e9:.6g} GB, "
+        f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
 
@@ -429,6 +425,10 @@ def repair(content: bool) -> None:
     click.echo(
         f"{done['num_files']} files verified; mended: {', '.join(mended[:8]) or 'none'}{more}."
     )
+    if done["restored"]:
+        click.echo(
+            f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files."
+        )
     if not done["published"]:
         say(
             f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "

@@ -708,7 +708,7 @@ def test_a_remote_without_credentials_is_one_error(earlier: Project) -> None:
         "ensembl-annotations", "compare", "HEAD", "HEAD~1", code=1,
         PYTHONPATH=str(earlier.root / "src"), AWS_EC2_METADATA_DISABLED="true",
     )  # fmt: skip
-    assert "neither in DVC's cache nor in the remote: Unable to locate credentials" in done.output
+    assert "could not be had from the remote: Unable to locate credentials" in done.output
     assert "docs/sharing.md" in done.output
     assert "Traceback" not in done.output
 

@@ -427,6 +427,20 @@ def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
     assert project.materialize("ensembl_annotations").ran[-1] == FETCH
 
 
+def test_a_sample_may_be_made_by_a_stage_but_be_no_pipe(project: Project) -> None:
+    project.set_param("samples.me", {"vcf": "data/made.vcf"})
+    stages = project.path("dvc.yaml").read_text("utf-8")
+    copied = (
+        "  made:\n    cmd: zcat data/vcf/sample.vcf.gz > data/made.vcf\n    outs: [data/made.vcf]\n"
+    )
+    project.path("dvc.yaml").write_text(stages.replace("stages:\n", f"stages:\n{copied}", 1))
+    assert "made" in project.materialize().ran
+    project.path("dvc.yaml").write_text(stages)
+    project.path("data/made.vcf").unlink()
+    os.mkfifo(project.path("data/made.vcf"))
+    assert "is no file" in project.materialize(code=1).output
+
+
 def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
         materialize(project=tmp_path)

@@ -114,8 +114,12 @@ def test_what_is_not_committed_is_in_the_workspace(changed: Project) -> None:
     changed.set_param("annotate.level", 9)
     changed.repro()
     found = trace_provenance(VCF, verify=True)
-    assert (found.commit, results(found)) == ("workspace", ALL_OK)
+    # Anybody can make a dvc.lock fit; one that is committed has been seen by others.
+    assert (found.commit, results(found)) == ("workspace", {**ALL_OK, "dvc.lock": "not known"})
+    assert "not committed" in reasons(found)["dvc.lock"]
     assert found.commands[:2] == ["make env", PULL]
+    changed.commit()
+    assert results(trace_provenance(VCF, verify=True)) == ALL_OK
 
 
 @pytest.mark.parametrize("name", [STORE, f"{STORE}/datapackage.json"])
@@ -143,12 +147,18 @@ def test_file_of_a_former_release_names_the_commit(changed: Project, tmp_path: P
     assert found.reference_commit == before.reference_commit
     assert results(found) == {
         "complete": "ok",
-        "reference": "DIFFERS",
+        "reference": "not known",
         "header": "not known",
         "reference files": "not known",
         "dvc.lock": "ok",
     }
-    assert found.differs
+    # At its former place it is no less what it was.
+    shutil.copy(former, changed.path(VCF).with_name("copy"))
+    changed.path(VCF).unlink()
+    changed.path(VCF).with_name("copy").rename(changed.path(VCF))
+    found = trace_provenance(VCF, verify=True)
+    assert results(found)["dvc.lock"] == "ok"
+    assert "dvc.lock has another now" in reasons(found)["dvc.lock"]
 
 
 def test_without_the_cache_it_is_not_known(changed: Project) -> None:
@@ -231,6 +241,26 @@ def test_plain_text_has_no_end_that_could_be_checked(seen: Project, tmp_path: Pa
         found = trace_provenance(tmp_path / path, verify=True)
         assert results(found)["complete"] == "not known"
         assert results(found)["header"] == "ok"
+
+
+def test_one_chromosome_alone_is_enough(changed: Project, tmp_path: Path) -> None:
+    out = tmp_path / "me.vcf.gz"
+    annotate_vcf(Path(SAMPLE_VCF), Path(STORE), out_vcf=out, chromosomes=["22"])
+    for path in changed.path(STORE).glob("*.parquet"):
+        if "chr22" not in path.name:
+            path.unlink()
+    found = trace_provenance(out, verify=True)
+    assert results(found) == {**ALL_OK, "dvc.lock": "not known"}
+    changed.path(f"{STORE}/homo_sapiens-chr22.parquet").unlink()
+    assert results(trace_provenance(out, verify=True))["reference files"] == "DIFFERS"
+
+
+def test_a_damaged_stream_differs(seen: Project) -> None:
+    content = bytearray(seen.path(VCF).read_bytes())
+    content[-60] ^= 1
+    done = command(seen, "-", "--verify", input=bytes(content))
+    assert done.returncode == 1
+    assert b"complete: DIFFERS (the data are corrupt" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["bgzf", "plain", "cut"])
@@ -322,6 +352,46 @@ def test_what_is_foreign_in_the_reference_differs(changed: Project) -> None:
     found = trace_provenance(STORE, verify=True)
     assert results(found) == {"reference files": "DIFFERS", "dvc.lock": "ok"}
     assert "chr98.parquet does not belong there" in reasons(found)["reference files"]
+    changed.path(f"{STORE}/homo_sapiens-chr98.parquet").unlink()
+    # What .dvcignore leaves out is nobody's business.
+    changed.path(f"{STORE}/.DS_Store").write_bytes(b"")
+    assert results(trace_provenance(STORE, verify=True))["reference files"] == "ok"
+    # Neither does verification stop at what can't be read.
+    os.mkfifo(changed.path(f"{STORE}/pipe"))
+    changed.path(f"{STORE}/dead").symlink_to("/nowhere")
+    found = trace_provenance(STORE, verify=True)
+    assert "dead does not belong there" in reasons(found)["reference files"]
+    assert "pipe does not belong there" in reasons(found)["reference files"]
+
+
+@pytest.mark.parametrize(
+    "package", ['{"resources": []}', '{"release": Infinity}', "[" * 100_000, '{"sources": 5}']
+)
+def test_odd_descriptions_are_one_error(changed: Project, package: str) -> None:
+    path = changed.path(f"{STORE}/datapackage.json")
+    content = json.loads(path.read_bytes())
+    path.unlink()
+    path.write_text(package)
+    if package.startswith("{"):
+        path.write_text(json.dumps(content | json.loads(package)))
+    if package == '{"sources": 5}':
+        content["resources"][0]["sources"] = 5
+        path.write_text(json.dumps(content))
+        assert trace_provenance(STORE).kind == "reference store"
+        return
+    with pytest.raises(EnsemblAnnotationsError, match="not a description of a reference store"):
+        trace_provenance(STORE, verify=True)
+
+
+def test_a_store_on_another_disk_is_compared_with_dvc_lock(
+    changed: Project, tmp_path: Path
+) -> None:
+    shutil.move(changed.path(STORE), tmp_path / "disk")
+    changed.path(STORE).symlink_to(tmp_path / "disk")
+    assert results(trace_provenance(STORE, verify=True))["reference files"] == "ok"
+    (tmp_path / "disk" / "other.parquet").write_bytes(b"")
+    found = trace_provenance(STORE, verify=True)
+    assert "dvc.lock has no such file" in reasons(found)["reference files"]
 
 
 @pytest.mark.parametrize("has_list", [True, False])
@@ -352,7 +422,7 @@ def test_verify_compares_with_dvc_lock(changed: Project, has_list: bool) -> None
         assert "datapackage.json: MD5 is" in one
     else:
         assert f"{STORE} has the MD5 " in done
-        assert "2 files verified, release 116; as in datapackage.json." in one
+        assert "as in datapackage.json only, since DVC's cache has no list" in one
 
 
 def test_edited_header_differs(changed: Project) -> None:

@@ -250,6 +250,9 @@ def test_an_altered_file_there_is_named_and_mended(
     assert pulled.code != 0
     mended = tool(clone, "repair", **remote.variables)
     assert CHR22 in mended.output
+    # Not a whole release for one file.
+    assert "Made again from what Ensembl published: chromosomes 22." in mended.output
+    assert "Running stage" not in mended.output
     assert clone.digests(STORE) == writer.digests(STORE)
     assert remote.objects()[place] == whole
     # Who has it all finds it by reading the remote.
@@ -310,6 +313,45 @@ def test_what_is_missing_there_is_found_by_repair(
     assert CHR22 in tool(clone, "repair", **remote.variables).output
 
 
+@pytest.mark.parametrize("step", [["fetch", "fetch_ensembl"], ["pull", "fetch_ensembl"]])
+def test_what_is_cached_is_not_made_again(
+    writer: Project, remote: Remote, tmp_path: Path, step: list[str]
+) -> None:
+    """DVC takes it from its cache only where the record of the run that made it is there, too."""
+    tool(writer, "publish", **remote.variables)
+    writer.git("checkout", "--quiet", "-b", "earlier")
+    writer.set_param("ensembl.release", 115)
+    writer.repro()
+    writer.commit()
+    tool(writer, "publish", **remote.variables)
+    clone = reader(writer, tmp_path)
+    clone.dvc(*step, **remote.variables)
+    clone.git("fetch", "--quiet", "origin", "earlier")
+    clone.git("checkout", "--quiet", writer.git("rev-parse", "HEAD~1").strip())
+    clone.dvc("pull", "fetch_ensembl", **remote.variables)
+    clone.git("checkout", "--quiet", writer.git("rev-parse", "HEAD").strip())
+    remote.configure(clone)
+    done = tool(clone, "materialize", **remote.variables)
+    assert "$ dvc checkout --force fetch_ensembl" in done.output
+    assert done.ran == ["annotate@sample"]
+    assert clone.digests(STORE) == writer.digests(STORE)
+
+
+def test_what_is_not_the_pipeline_s_is_not_removed(writer: Project, remote: Remote) -> None:
+    for folder in (STORE, ANNOTATED):
+        mine = writer.path(f"{folder}/notes.txt")
+        mine.write_text("mine")
+        for command in ("materialize", "repair") if folder == STORE else ("materialize",):
+            done = tool(writer, command, code=1, **remote.variables)
+            assert f"{folder}/notes.txt" in done.output.replace(f"{folder}: ", f"{folder}/")
+            assert "not made by the pipeline" in done.output
+            assert mine.read_text() == "mine"
+        mine.unlink()
+    # What a killed run left behind is nobody's.
+    writer.path(f"{ANNOTATED}/.annotated.vcf.gz.12345678.tmp").write_bytes(b"")
+    tool(writer, "materialize", **remote.variables)
+
+
 def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remote) -> None:
     expected = writer.digests(STORE)
     path = writer.path(f"{STORE}/{CHR22}")
@@ -317,7 +359,8 @@ def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remot
     path.unlink()
     path.write_bytes(content[:-1])
     done = tool(writer, "repair", **remote.variables)
-    assert f"mended: {CHR22}." in done.output
+    assert "mended: none." in done.output
+    assert "Put back in the workspace, as dvc.lock has them: 1 files." in done.output
     assert writer.digests(STORE) == expected
 
 
@@ -383,7 +426,7 @@ def test_a_new_clone_pulls_before_it_would_download(
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
     done = tool(clone, "materialize", "ensembl_annotations", **remote.variables)
-    assert "$ dvc pull fetch_ensembl" in done.output
+    assert "$ dvc pull --force fetch_ensembl" in done.output
     assert "Running stage" not in done.output
     assert "ensembl_annotations: cached" in done.output
     assert clone.digests(STORE) == writer.digests(STORE)
@@ -484,9 +527,9 @@ def test_a_new_clone_with_a_wrong_key_downloads_nothing(
 def test_a_bucket_that_is_not_there(project: Project, s3: S3Server) -> None:
     Remote("s3", "s3://nosuchbucket/ref", {}, server=s3).configure(project)
     refused = tool(project, "publish", code=1, **keys("writer"))
-    assert "s3://nosuchbucket/ref" in refused.output
-    looked = tool(project, "repair", **keys("writer"))
-    assert "s3://nosuchbucket/ref/files/md5) has none of these files" in looked.output
+    assert "there is no bucket nosuchbucket" in refused.output
+    looked = tool(project, "repair", code=1, **keys("writer"))
+    assert "there is no bucket nosuchbucket" in looked.output
     assert "Traceback (most recent" not in refused.output.split("ERROR")[0]
 
 

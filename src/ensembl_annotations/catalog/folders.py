@@ -7,12 +7,23 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
+from ensembl_annotations.catalog.history import shown
 from ensembl_annotations.catalog.materialize import LOCK, STORE, dvc_cache
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
-from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
+from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
+_MOST_LINES = 12
+# What stages write, complete or not.
+_OUTPUT = re.compile(
+    r"\..*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|summary\.html|[^/]+_mqc\.json"
+    r"|[a-z0-9_]+-chr[^/]+\.parquet|datapackage\.json|quarantine\.tsv\.gz"
+)
+# As in .dvcignore: neither hashed nor removed by DVC.
+_NOISE = (".DS_Store", "*.swp", "*~", "*.pyc")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
 
 
@@ -22,10 +33,25 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def name_files(folder: Path) -> list[str]:
+    """Return every file in a folder, by its path there, but what ``.dvcignore`` leaves out as noise."""
+    return sorted(
+        (Path(parent) / name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if not any(fnmatch(name, pattern) for pattern in _NOISE)
+    )
+
+
 def list_folder(folder: Path) -> dict[str, str]:
-    """Return the MD5 of every file in a folder, by its path there; links are followed."""
-    paths = [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]
-    return {path.relative_to(folder).as_posix(): md5_of(path) for path in sorted(paths)}
+    """Return the MD5 of every file in a folder, by its path there; links are followed.
+
+    What is no file that can be read, such as a pipe or a dead link, has none: an empty text.
+    """
+    return {
+        name: md5_of(folder / name) if (folder / name).is_file() else ""
+        for name in name_files(folder)
+    }
 
 
 def digest_of(listed: Mapping[str, str]) -> str:
@@ -72,6 +98,43 @@ def cached_listing(cache: Path | None, digest: str) -> dict[str, str] | None:
     return read_listing(cache / "files" / "md5" / digest[:2] / digest[2:], digest)
 
 
+def refuse_foreign(project: Path, path: Path) -> None:
+    """Refuse an output's folder with files of someone else's: DVC removes them with the output.
+
+    Parameters
+    ----------
+    project, path : Path
+        The repository, and the folder of the output in it.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Naming them. What another commit's output has is in DVC's cache, and is none of them.
+    """
+    folder = project / path
+    cache = dvc_cache(project)
+    foreign = [
+        name
+        for name in name_files(folder)
+        if not _OUTPUT.fullmatch(name) and not _is_cached(folder / name, cache)
+    ]
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if foreign[3:] else ""
+        raise EnsemblAnnotationsError(
+            f"{path}: {shown(', '.join(foreign[:3]))}{more}: not made by the pipeline, and would be "
+            "removed, since DVC replaces the folder as a whole.",
+            hint="Move what is yours to another folder, then run this again.",
+            code="foreign_files",
+        )
+
+
+def _is_cached(path: Path, cache: Path | None) -> bool:
+    if cache is None or not path.is_file():
+        return False
+    md5 = md5_of(path)
+    return (cache / "files" / "md5" / md5[:2] / md5[2:]).exists()
+
+
 def verify_reference(
     store: ReferenceStore, chromosomes: Collection[str] | None = None
 ) -> tuple[list[str], str]:
@@ -89,43 +152,78 @@ def verify_reference(
     problems : list of str
         One line for each file.
     compared : str
-        The names of the files it was compared with.
+        What it was compared with, and why not with ``dvc.lock`` where it should have been.
     """
-    problems = store.verify(None if chromosomes is None else list(chromosomes))
-    folder = store.folder.resolve()
+    chosen = None if chromosomes is None else list(chromosomes)
+    problems = store.verify(chosen)
+    wanted = {item.path.name for item in store.resources_of(chosen)}
+    wanted |= {FILE_NAME} if chromosomes is not None else {FILE_NAME, QUARANTINE}
+    # Links are kept: the folder may be one to a larger disk.
+    folder = Path(os.path.abspath(store.folder))  # noqa: PTH100
     root = folder.parents[len(STORE.parts) - 1] if len(folder.parts) > len(STORE.parts) else folder
     digest = _locked_digest(root) if root / STORE == folder else None
-    if digest is None:
-        return problems, FILE_NAME
-    listed = cached_listing(dvc_cache(root), digest)
-    if chromosomes is not None:
-        if listed is None:
-            return problems, FILE_NAME
-        wanted = {item.path.name for item in store.resources_of(list(chromosomes))} | {FILE_NAME}
-        listed = {name: md5 for name, md5 in listed.items() if name in wanted}
-        there = {name: md5_of(folder / name) for name in wanted if (folder / name).exists()}
-    else:
-        there = list_folder(folder)
-    if listed is None:
-        if digest_of(there) != digest and not problems:
-            problems = [f"{STORE} has the MD5 {digest_of(there)}, {LOCK} has {digest}"]
-    else:
-        named = {problem.partition(" ")[0].rstrip(":") for problem in problems}
+    listed = cached_listing(dvc_cache(root), digest) if digest else None
+    named = {problem.partition(" ")[0].rstrip(":") for problem in problems}
+    if listed is not None:
+        if chromosomes is not None:
+            listed = {name: md5 for name, md5 in listed.items() if name in wanted}
+        names = wanted if chromosomes is not None else name_files(folder)
+        there = {name: md5_of(folder / name) for name in names if (folder / name).is_file()}
+        there |= {
+            name: "" for name in names if os.path.lexists(folder / name) and name not in there
+        }
         problems += [
             problem
             for name in sorted(listed.keys() | there.keys())
             if name not in named and (problem := _difference(name, there, listed))
         ]
+        return problems, f"{FILE_NAME} and {LOCK}"
+    if chromosomes is None:
+        foreign = sorted(set(name_files(folder)) - wanted - named)
+        problems += [f"{shown(name)} does not belong there" for name in foreign]
+    if digest is None:
+        is_project = root / STORE == folder and (root / ".dvc").is_dir()
+        return (
+            problems,
+            f"{FILE_NAME} only, since {LOCK} has no reference" if is_project else FILE_NAME,
+        )
+    if chromosomes is not None:
+        return problems, f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names"
+    if not problems and (found := digest_of(list_folder(folder))) != digest:
+        problems = [f"{STORE} has the MD5 {found}, {LOCK} has {digest}"]
     return problems, f"{FILE_NAME} and {LOCK}"
+
+
+def describe_problems(problems: list[str]) -> tuple[list[str], str]:
+    """Return the first problems of `verify_reference` as lines of text, and what to do next."""
+    lines = problems[:_MOST_LINES]
+    if problems[_MOST_LINES:]:
+        lines.append(f"and {len(problems) - _MOST_LINES} more")
+    if all(problem.endswith("is missing") for problem in problems):
+        hint = (
+            "Run 'dvc pull fetch_ensembl' to get them from the remote, or 'dvc repro fetch_ensembl' "
+            "to make them. Where you pulled some chromosomes only, name them with --chromosomes."
+        )
+    elif all(LOCK.name in problem or problem.endswith("is missing") for problem in problems):
+        hint = (
+            f"It is whole, but not what {LOCK} names, such as another commit's: run 'dvc checkout "
+            "fetch_ensembl', or 'dvc pull fetch_ensembl', and move elsewhere what is yours."
+        )
+    else:
+        hint = (
+            "Run 'ensembl-annotations repair' to mend what is altered or missing, or 'dvc repro --force "
+            "fetch_ensembl' to make it again; move elsewhere what does not belong there."
+        )
+    return lines, hint
 
 
 def _difference(name: str, there: Mapping[str, str], listed: Mapping[str, str]) -> str | None:
     if name not in listed:
-        return f"{name} does not belong there: {LOCK} has no such file"
+        return f"{shown(name)} does not belong there: {LOCK} has no such file"
     if name not in there:
         return f"{name} is missing"
     if there[name] != listed[name]:
-        return f"{name}: MD5 is {there[name]}, {LOCK} has {listed[name]}"
+        return f"{name}: MD5 is {there[name] or 'not known'}, {LOCK} has {listed[name]}"
     return None
 
 

@@ -257,7 +257,8 @@ def _materialization(
     made = [run for run in same if run["finished_at"] <= (version.date or "9")]
     run = max(made, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
     # What ran after the commit made the same here, but is not what was committed.
-    item.again = None if made else max(same, key=lambda run: run["finished_at"], default=None)
+    again = max(same, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default=None)
+    item.again = None if made else again
     deps = locked_paths(stage, "deps").items()
     return Materialization(
         asset=item.asset,

@@ -45,6 +45,8 @@ class Label:
         Whether its end is there; None where a file of its kind has no mark at its end.
     with_genotypes : bool
         Whether it is a table with the genotypes of all samples.
+    read_md5, problem : str or None
+        Of a stream, which can be read only once: its MD5, and what is wrong with its checksums.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Label:
     is_complete: bool | None
     with_genotypes: bool = False
     read_md5: str | None = None
+    problem: str | None = None
 
     @cached_property
     def md5(self) -> str:
@@ -71,7 +74,7 @@ class Label:
         when it was looked at.
         """
         if self.read_md5 is not None:
-            return None
+            return self.problem
         try:
             if self.kind == "parquet":
                 with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
@@ -79,9 +82,8 @@ class Label:
                         pass
             elif self.is_complete is not None:
                 with open_compressed(self.path) as text:
-                    while text.read(_STEP_BYTES):
-                        pass
-        except (pa.ArrowException, OSError, *GZIP_ERRORS) as error:
+                    return _drain(text)
+        except (pa.ArrowException, OSError) as error:
             return f"the data are corrupt ({' '.join(str(error).split())})"
         return None
 
@@ -131,8 +133,9 @@ def read_label(path: Path) -> Label:
             is_file = path != STDIN and path.is_file()
             if stream.head.startswith(b"PAR1"):
                 return _parquet_label(path, name, is_file=is_file)
-            label = _vcf_label(path, name, stream)
+            label, text = _vcf_label(path, name, stream)
             if not is_file:
+                label.problem = _drain(text)
                 while stream.read(_STEP_BYTES):
                     pass
                 label.read_md5 = stream.md5.hexdigest()
@@ -150,7 +153,17 @@ def read_label(path: Path) -> Label:
         raise explain_os_error(error, path, "reading") from error
 
 
-def _vcf_label(path: Path, name: str, stream: _Stream) -> Label:
+def _drain(text: BinaryIO) -> str | None:
+    """Read to the end, and say what is wrong with the checksums, if any."""
+    try:
+        while text.read(_STEP_BYTES):
+            pass
+    except GZIP_ERRORS as error:
+        return f"the data are corrupt ({' '.join(str(error).split())})"
+    return None
+
+
+def _vcf_label(path: Path, name: str, stream: _Stream) -> tuple[Label, BinaryIO]:
     text = cast(BinaryIO, io.BufferedReader(stream, _STEP_BYTES))
     if stream.head[:2] == b"\x1f\x8b":
         text = open_compressed(text)
@@ -169,7 +182,7 @@ def _vcf_label(path: Path, name: str, stream: _Stream) -> Label:
         if line.startswith(start) and (
             fields := parse_structured_line(line.decode("utf-8", "replace"))
         ):
-            return Label(path, kind, fields, None)
+            return Label(path, kind, fields, None), text
     raise _no_label(name, f"no header line ##{METADATA_KEY}")
 
 

@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.catalog.versions import find_project
 from ensembl_annotations.common.atomic import atomic_path, write_json
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
 from ensembl_annotations.common.params import (
     PARAMS_FILE,
@@ -85,9 +85,14 @@ def materialize(
     project = find_project(project).resolve()
     params = load_params(project / PARAMS_FILE)
     names = _asset_names(list(ASSETS) if assets is None else assets, params)
+    # It uses what is here.
+    from ensembl_annotations.catalog.folders import refuse_foreign
+
     _check_samples(project, params, names)
     prune_samples(project, params.samples, log)
     places = asset_places(params, names)
+    for place in places:
+        refuse_foreign(project, place.path)
     before = {place: stamp_of(project / place.run) for place in places}
     stages = [stage_of(name) for name in names]
     if not force:
@@ -140,8 +145,13 @@ def _check_samples(project: Path, params: Params, names: Iterable[str]) -> None:
     for sample, about in params.samples.items():
         if not wanted & {SAMPLES, f"{SAMPLES}@{sample}"}:
             continue
+        vcf = project / about.vcf
+        if not vcf.exists() and vcf in _outputs(project):
+            continue
         try:
-            with VcfReader(project / about.vcf) as reader:
+            if vcf.exists() and not vcf.is_file():
+                raise InputError(f"{about.vcf}: is no file; expected a VCF.", hint="Give a file.")
+            with VcfReader(vcf) as reader:
                 check_header(
                     reader.header,
                     params.ensembl.species,
@@ -152,7 +162,19 @@ def _check_samples(project: Path, params: Params, names: Iterable[str]) -> None:
         except EnsemblAnnotationsError as error:
             told = error.message.replace(f"{project}{os.sep}", "")
             error.message = f"Sample {sample} of {PARAMS_FILE}: {told}"
+            others = f"'ensembl-annotations materialize {REFERENCE}', or {SAMPLES}@NAME"
+            error.hint = f"{error.hint or ''} Without this sample: {others}.".strip()
             raise
+
+
+def _outputs(project: Path) -> set[Path]:
+    """Return what stages make, those that the user added too; nothing where DVC can't tell."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with suppress(DvcException), Repo(str(project)) as repo:
+        return {Path(out.fs_path) for out in repo.index.outs}
+    return set()
 
 
 def stage_of(asset: str) -> str:

@@ -166,8 +166,7 @@ class _Trace:
             named = {
                 str(source.get("path")): source
                 for resource in self.store.package["resources"]
-                for source in resource.get("sources") or ()
-                if isinstance(source, dict)
+                for source in _entries(resource.get("sources"))
             }
             self.found.sources = [named[path] for path in sorted(named)]
         if item := self.of_reference():
@@ -209,8 +208,7 @@ class _StoreTrace(_Trace):
         elif newest[0].reference_sha256 is None:
             yield Check("dvc.lock", NOT_KNOWN, "its figures of the reference are not there")
         else:
-            is_same = newest[0].reference_sha256 == self.digest
-            yield Check("dvc.lock", OK if is_same else DIFFERS, _at(newest[0]))
+            yield _lock_check(newest[0], is_same=newest[0].reference_sha256 == self.digest)
 
 
 class _FileTrace(_Trace):
@@ -221,9 +219,11 @@ class _FileTrace(_Trace):
         super().__init__(project, Provenance(str(file), self.label.kind, says))
         self.place: Materialization | None = None
         self.problem = ""
+        self.is_other = False
         try:
             store = ReferenceStore(project / STORE)
             self.store = store if store.digest == self.digest else None
+            self.is_other = store.digest != self.digest
             self.problem = f"{STORE} is another: {store.digest}"
         except ReferenceStoreError as error:
             if (project / STORE / FILE_NAME).exists():
@@ -269,7 +269,10 @@ class _FileTrace(_Trace):
         yield _end_check(self.label)
         if self.store is None:
             why = self.problem or f"no reference store at {STORE}"
-            differs = self.problem and self.digest
+            newest = self.known(REFERENCE)[:1]
+            # The workspace may be at another commit; it must not have another than that commit's.
+            is_expected = bool(newest) and newest[0].reference_sha256 == self.digest
+            differs = self.problem and self.digest and (is_expected or not self.is_other)
             yield Check("reference", DIFFERS if differs else NOT_KNOWN, why)
             yield Check("header", NOT_KNOWN, "its reference is not there")
             yield Check("reference files", NOT_KNOWN, "its reference is not there")
@@ -313,11 +316,11 @@ class _FileTrace(_Trace):
         listed = self.listing(newest[0])
         if listed is not None:
             is_same = listed.get("/".join(inside.parts[1:])) == self.label.md5
-            return Check("dvc.lock", OK if is_same else DIFFERS, _at(newest[0]))
+            return _lock_check(newest[0], is_same=is_same)
         # Without the list of files the folder can only be compared as a whole.
         folder = self.project / ANNOTATED / inside.parts[0]
         if digest_of(list_folder(folder)) == newest[0].digest:
-            return Check("dvc.lock", OK, _at(newest[0]))
+            return _lock_check(newest[0])
         why = f"{folder} is not as in {_at(newest[0])}; this file or another of it differs"
         return Check("dvc.lock", DIFFERS, why)
 
@@ -334,10 +337,17 @@ def _at(item: Materialization) -> str:
     return f"{item.asset} of {item.commit}"
 
 
-def _lock_check(item: Materialization | None) -> Check:
+def _lock_check(item: Materialization | None, *, is_same: bool = True) -> Check:
     if item is None:
         return Check("dvc.lock", NOT_KNOWN, "its content is in no commit that is known here")
-    return Check("dvc.lock", OK, _at(item))
+    if is_same and item.commit == WORKSPACE:
+        why = f"{_at(item)}: in a dvc.lock that is not committed, which proves nothing"
+        return Check("dvc.lock", NOT_KNOWN, why)
+    return Check("dvc.lock", OK if is_same else DIFFERS, _at(item))
+
+
+def _entries(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _end_check(label: Label) -> Check:

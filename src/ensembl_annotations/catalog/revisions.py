@@ -119,7 +119,11 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
     except Exception as error:
         # No remote, no network, no credentials: each library has errors of its own, and which it
         # was is in the message.
-        missing.message += f": {' '.join(str(error).split()) or type(error).__name__}"
+        why = " ".join(str(error).split()) or type(error).__name__
+        missing.message = (
+            f"{name}: {STORE} of this revision is not in DVC's cache, and could not be had from the "
+            f"remote: {why}"
+        )
         raise missing from error
     finally:
         logger.setLevel(level)

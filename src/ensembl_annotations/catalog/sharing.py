@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ensembl_annotations.catalog.folders import refuse_foreign
 from ensembl_annotations.catalog.materialize import LOCK, STORE
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
 from ensembl_annotations.common.atomic import atomic_path
@@ -22,7 +25,6 @@ from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, Refere
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     UsageError,
-    explain_os_error,
 )
 from ensembl_annotations.common.progress import format_bytes
 
@@ -54,6 +56,7 @@ class Piece:
 
 
 LIST_NAME = "the list of files"
+_OF_CHROMOSOME = re.compile(r".+-chr([^.]+)(?:\.[a-z]+)?\.parquet")
 
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
@@ -223,9 +226,9 @@ class SharedReference:
             return f"has another SHA-256 than {FILE_NAME} says: {sha256}"
         return None
 
-    def adopt(self, piece: Piece) -> bool:
-        """Take a piece into the cache from the workspace, where it is as it should be there."""
-        source, target = self.project / STORE / piece.name, self.cached(piece)
+    def adopt(self, piece: Piece, folder: Path | None = None) -> bool:
+        """Take a piece into the cache from a folder (the workspace's), where it is as it should be."""
+        source, target = (folder or self.project / STORE) / piece.name, self.cached(piece)
         if not source.is_file() or _digests(source)[0] != piece.md5:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -381,6 +384,29 @@ class SharedReference:
                 code="disk_full",
             )
 
+    def check_bucket(self) -> None:
+        """Refuse an S3 bucket that is not there: writing to it may only be said to be forbidden.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+        """
+        if self._odb.fs.protocol != "s3":
+            return
+        bucket = str(self._odb.path).partition("/")[0]
+        with self._explained():
+            try:
+                is_there = self._odb.fs.exists(bucket)
+            except PermissionError:
+                # Who may write need not be allowed to look.
+                return
+        if not is_there:
+            raise EnsemblAnnotationsError(
+                f"Remote {self.remote!r} ({self.url}): there is no bucket {bucket}.",
+                hint="Make it, or correct the address: dvc remote modify refcache url ADDRESS",
+                code="remote",
+            )
+
     @contextmanager
     def _explained(self, piece: Piece | None = None) -> Iterator[None]:
         try:
@@ -440,9 +466,11 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
     everything = [*pieces, shared.list_piece]
     sizes = {piece: shared.cached(piece).stat().st_size for piece in everything}
     before = shared.remote_problems(everything)
+    shared.check_bucket()
     shared.check_room(sum(sizes[piece] for piece in before))
+    num_pushed = sum(piece in before for piece in pieces)
     log(
-        f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {len(before)}."
+        f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
     )
     shared.push([*before])
     _raise_for(shared.remote_problems(everything), "Publish again.")
@@ -451,7 +479,7 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
         "url": shared.url,
         "num_files": len(pieces),
         "total_bytes": sum(sizes.values()),
-        "num_pushed": sum(piece in before for piece in pieces),
+        "num_pushed": num_pushed,
     }
 
 
@@ -471,7 +499,8 @@ def repair(
     -------
     dict
         ``remote``, ``url``, ``num_files``; ``local``, ``in_remote``: names of the files that were
-        mended here (in DVC's cache or in the workspace) and there; ``published``: False where the remote has none of the files.
+        mended in DVC's cache and in the remote; ``restored``: of others, that the workspace lacked
+        or had otherwise; ``published``: False where the remote has none of the files.
 
     Raises
     ------
@@ -485,6 +514,7 @@ def repair(
     gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
     """
     shared = SharedReference(project)
+    refuse_foreign(shared.project, STORE)
     bad_there: dict[Piece, str] = {}
     try:
         pieces = shared.pieces()
@@ -494,7 +524,7 @@ def repair(
         _make_again(shared, log)
         pieces = shared.pieces()
     damaged = shared.local_problems(pieces)
-    lost = []
+    lost, named = [], set()
     for piece, problem in damaged.items():
         log(f"{piece.name}: {problem}.")
         shared.drop(piece)
@@ -508,12 +538,14 @@ def repair(
             lost.append(piece)
             if error.code == "remote_altered":
                 bad_there[piece] = "is altered in the remote"
-    if lost:
+                named.add(piece)
+    if lost and (lost := _fetch_again(shared, lost, log)):
         _make_again(shared, log)
     restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
     if shared.dvc("checkout", STAGE, "--quiet", "--force"):
         raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
     _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
+    shared.check_bucket()
     everything = [*pieces, shared.list_piece]
     problems = shared.remote_problems(everything)
     published = len(problems) < len(everything) or any("cut" in why for why in problems.values())
@@ -523,14 +555,16 @@ def repair(
             there = [piece for piece in everything if piece not in problems]
             bad_there |= shared.altered_in_remote(there)
         for piece, why in bad_there.items():
-            log(f"{piece.name}: {why}.")
+            if piece not in named:
+                log(f"{piece.name}: {why}.")
     if bad_there:
         _push_again(shared, bad_there, log)
     return {
         "remote": shared.remote,
         "url": shared.url,
         "num_files": len(pieces),
-        "local": sorted({*(piece.name for piece in damaged), *restored}),
+        "local": sorted(piece.name for piece in damaged),
+        "restored": sorted(set(restored) - {piece.name for piece in damaged}),
         "in_remote": sorted(piece.name for piece in bad_there),
         "published": published,
     }
@@ -546,9 +580,36 @@ def _only_if_lost(error: EnsemblAnnotationsError) -> None:
         raise error
 
 
-def _make_again(shared: SharedReference, log: Log) -> None:
-    from ensembl_annotations.catalog.materialize import plan_materialize
+def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[Piece]:
+    """Make the chromosomes of some files from what Ensembl published; return what still is lost."""
+    from ensembl_annotations.catalog.materialize import fetch_options
+    from ensembl_annotations.common.params import PARAMS_FILE, load_params
+    from ensembl_annotations.common.progress import Progress
+    from ensembl_annotations.fetch import fetch_ensembl
 
+    named = [_OF_CHROMOSOME.fullmatch(piece.name) for piece in lost]
+    chromosomes = sorted({match[1] for match in named if match})
+    if not all(named):
+        return lost
+    _refuse_stale(shared)
+    log(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
+    params = load_params(shared.project / PARAMS_FILE)
+    out = shared.project / STORE.with_name(f".{STORE.name}.repair")
+    shutil.rmtree(out, ignore_errors=True)
+    options = fetch_options(params, shared.project) | {"out": out, "chromosomes": chromosomes}
+    try:
+        fetch_ensembl(
+            **options,
+            source=params.ensembl.source,
+            max_bad_percent=params.ensembl.max_bad_percent,
+            progress=Progress(log=log),
+        )
+        return [piece for piece in lost if not shared.adopt(piece, out)]
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def _refuse_stale(shared: SharedReference) -> None:
     if not shared.is_current:
         raise EnsemblAnnotationsError(
             "dvc.lock was made with other parameters, inputs or code than are here: making the "
@@ -556,6 +617,12 @@ def _make_again(shared: SharedReference, log: Log) -> None:
             hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
             f"other reference, run 'dvc repro {STAGE}'.",
         )
+
+
+def _make_again(shared: SharedReference, log: Log) -> None:
+    from ensembl_annotations.catalog.materialize import plan_materialize
+
+    _refuse_stale(shared)
     log("The reference is made again from what Ensembl published:")
     for line in plan_materialize(project=shared.project):
         log(line)
@@ -569,7 +636,7 @@ def _make_again(shared: SharedReference, log: Log) -> None:
 def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> None:
     try:
         shared.push([*pieces])
-        publish(project=shared.project, log=log)
+        publish(project=shared.project)
     except EnsemblAnnotationsError as error:
         raise EnsemblAnnotationsError(
             f"{error.message}\nThe files here are whole; remote {shared.remote!r} ({shared.url}) "
@@ -586,10 +653,9 @@ def _raise_for(problems: dict[Piece, str], hint: str) -> None:
 
 
 def _remote_error(remote: str, error: BaseException) -> EnsemblAnnotationsError:
-    if isinstance(error, OSError) and error.errno:
-        told = explain_os_error(error, f"remote {remote!r}", "reaching").message
-    else:
-        told = f"Remote {remote!r}: {' '.join(str(error).split()) or type(error).__name__}"
+    told = f"Remote {remote!r}: {' '.join(str(error).split()) or type(error).__name__}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        told = f"Remote {remote!r}: its disk is full ({error})"
     return EnsemblAnnotationsError(
         told,
         hint="Check its address and the credentials in the environment; see docs/sharing.md.",

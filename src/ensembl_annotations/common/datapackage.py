@@ -72,12 +72,22 @@ class ReferenceStore:
             self.source = str(self.package["source"])
             self.package["quarantine"]["hash"].removeprefix("sha256:")
             self.resources = [_resource(folder, entry) for entry in self.package["resources"]]
+            if not self.resources:
+                raise ValueError("it has no files")
         except FileNotFoundError as error:
             raise ReferenceStoreError(
                 f"{folder}: {FILE_NAME} is missing; expected a complete reference store.",
                 hint=RESTORE_HINT,
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ArithmeticError,
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ReferenceStoreError(
                 f"{path}: not a description of a reference store ({error!r}).",
                 hint=RESTORE_HINT,
