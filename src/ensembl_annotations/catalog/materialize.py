@@ -320,7 +320,7 @@ def _restore_reference(project: Path, log: Callable[[str], object]) -> None:
     if not (project / LOCK).exists():
         return
     # It uses what is here.
-    from ensembl_annotations.catalog.sharing import SharedReference, has_reference
+    from ensembl_annotations.catalog.remote import SharedReference, has_reference
 
     if not has_reference(project):
         return
