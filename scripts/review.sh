@@ -19,6 +19,8 @@ status=0
 log=$(mktemp)
 clone=$(mktemp -d)
 trap 'rm -rf "$log" "$clone"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 
 # What a command printed on stderr, as a quotation: whatever the cause is, the reader sees it.
 cause() {
@@ -56,15 +58,24 @@ echo
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
     printf '%s\n\n' 'Changes that are not committed are not in here.'
 # Of the commit, whatever data of another one lie in this folder.
-git clone --quiet --shared --no-tags "$(git rev-parse --show-toplevel)" "$clone"
-dvc=$PWD/$bin/dvc
-if plan=$(cd "$clone/$(git rev-parse --show-prefix)" && "$dvc" repro --dry --allow-missing 2>&1) &&
-    ! echo "$plan" | grep -q 'Running stage'; then
-    echo '`dvc.lock` is current.'
+git clone --quiet --shared --no-tags -c core.autocrlf=false "$(git rev-parse --show-toplevel)" "$clone"
+if why=$(sh scripts/python -c '
+import sys
+from pathlib import Path
+from ensembl_annotations.catalog.overview import stale_reasons
+print(*stale_reasons(Path(sys.argv[1])), sep="\n")
+' "$clone/$(git rev-parse --show-prefix)" 2>"$log"); then
+    if [ -z "$why" ]; then
+        echo '`dvc.lock` is current.'
+    else
+        status=1
+        echo '**`dvc.lock` is not current**: run `make` and commit it.'
+        echo "$why" | sed 's/^/- /'
+    fi
 else
     status=1
-    echo '**`dvc.lock` is not current**: run `make` and commit it.'
-    echo "$plan" | sed -n 's/^Running stage \(.*\):$/- would run \1/p; s/^ERROR: /- /p'
+    echo '**Whether `dvc.lock` is current could not be told:**'
+    cause 1
 fi
 section Parameters "$bin/dvc" params diff "$base" HEAD --md
 # Not metrics/run: what a run did here is in no commit.

@@ -68,6 +68,30 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     assert f"| data/annotated/sample | {digest[:12]} | {'0' * 12} |" in forged.output
 
 
+def test_why_the_lock_is_not_current(project: Project) -> None:
+    def told() -> str:
+        project.commit()
+        said = review(project, "HEAD~1", code=1).output.partition("###")[0]
+        project.git("reset", "--quiet", "--hard", "HEAD~1")
+        return said
+
+    project.path("metrics/annotate/sample.json").unlink()
+    assert "- `annotate@sample`: metrics/annotate/sample.json: deleted\n" in told()
+    append = project.path("src/ensembl_annotations/annotate/match.py")
+    append.write_text(append.read_text("utf-8") + "\n# More\n")
+    assert "- `annotate@sample`: src/ensembl_annotations/annotate: modified\n" in told()
+    project.set_param("samples", {})
+    assert "- `annotate@sample`: in dvc.lock only\n" in told()
+    lock = project.path("dvc.lock").read_text("utf-8")
+    digest = re.search(
+        r"fetch_ensembl:[\s\S]*?path: data/ensembl_annotations\n\s+hash: md5\n\s+md5: (\w+)", lock
+    )
+    assert digest
+    begin, end = digest.span(1)
+    project.path("dvc.lock").write_text(f"{lock[:begin]}{'0' * 32}{lock[end:]}")
+    assert "made from another data/ensembl_annotations than dvc.lock has" in told()
+
+
 def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:
     fork = project.git("rev-parse", "HEAD").strip()
     project.git("checkout", "--quiet", "-b", "mine")

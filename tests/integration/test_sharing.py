@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import shutil
 import subprocess
 import sys
@@ -347,9 +348,59 @@ def test_what_is_not_the_pipeline_s_is_not_removed(writer: Project, remote: Remo
             assert "not made by the pipeline" in done.output
             assert mine.read_text() == "mine"
         mine.unlink()
+    # Nor what only looks like it.
+    for name in (f"{STORE}/rare-chr21.parquet", f"{ANNOTATED}/mine.parquet", f"{ANNOTATED}/a~"):
+        writer.path(name).write_text("mine")
+        assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
+        writer.path(name).unlink()
+    # Nor where the sample is no longer in the parameters.
+    writer.path(f"{ANNOTATED}/notes.txt").write_text("mine")
+    params = writer.path("params.yaml").read_bytes()
+    writer.set_param("samples", {})
+    lock = writer.path("dvc.lock").read_bytes()
+    assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
+    assert writer.path(f"{ANNOTATED}/notes.txt").read_text() == "mine"
+    assert writer.path("dvc.lock").read_bytes() == lock
+    writer.path("params.yaml").write_bytes(params)
+    writer.path(f"{ANNOTATED}/notes.txt").unlink()
     # What a killed run left behind is nobody's.
     writer.path(f"{ANNOTATED}/.annotated.vcf.gz.12345678.tmp").write_bytes(b"")
     tool(writer, "materialize", **remote.variables)
+
+
+def test_an_altered_list_of_files(writer: Project, remote: Remote, tmp_path: Path) -> None:
+    tool(writer, "publish", **remote.variables)
+    lock = writer.path("dvc.lock").read_text("utf-8")
+    found = re.search(rf"{STORE}\n\s+hash: md5\n\s+md5: (\w\w)(\w+\.dir)", lock)
+    assert found
+    name = f"{found[1]}/{found[2]}"
+    place = next(path for path in remote.objects() if path.endswith(name))
+    whole = remote.objects()[place]
+    for command, local in (("publish", False), ("repair", False), ("repair", True)):
+        remote.write(place, whole.replace(b"a", b"b", 1))
+        if local:
+            writer.path(f".dvc/cache/files/md5/{name}").unlink()
+        done = tool(writer, command, **remote.variables)
+        if command == "repair":
+            assert "the list of files (in the remote)" in done.output
+        assert remote.objects()[place] == whole
+    clone = reader(writer, tmp_path)
+    clone.dvc("pull", "fetch_ensembl", **remote.variables)
+    path = clone.path(f".dvc/cache/files/md5/{name}")
+    path.chmod(0o644)
+    path.write_bytes(whole[:-5])
+    assert "mended: the list of files." in tool(clone, "repair", **remote.variables).output
+    assert path.read_bytes() == whole
+
+
+def test_what_is_forced_is_made_from_the_reference_of_the_lock(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    clone = reader(writer, tmp_path)
+    done = tool(clone, "materialize", "annotated_vcf", "--force", **remote.variables)
+    assert done.ran == ["annotate@sample"]
+    assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
 
 
 def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remote) -> None:

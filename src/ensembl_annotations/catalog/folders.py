@@ -18,12 +18,16 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
 _MOST_LINES = 12
 # What stages write, complete or not.
-_OUTPUT = re.compile(
-    r"\..*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|summary\.html|[^/]+_mqc\.json"
-    r"|[a-z0-9_]+-chr[^/]+\.parquet|datapackage\.json|quarantine\.tsv\.gz"
+_IN_STORE = re.compile(
+    r"\.[^/]*\.tmp|[a-z0-9]+_[a-z0-9_]+-chr[^/]+\.parquet|datapackage\.json|quarantine\.tsv\.gz"
 )
-# As in .dvcignore: neither hashed nor removed by DVC.
-_NOISE = (".DS_Store", "*.swp", "*~", "*.pyc")
+_IN_SAMPLE = (
+    r"\.[^/]*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|summary\.html|{sample}_mqc\.json"
+)
+# Nobody's loss.
+_UNSEEN = (".DS_Store", "*.pyc")
+# As in .dvcignore: DVC does not hash them.
+_NOISE = (*_UNSEEN, "*.swp", "*~")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
 
 
@@ -33,13 +37,13 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def name_files(folder: Path) -> list[str]:
-    """Return every file in a folder, by its path there, but what ``.dvcignore`` leaves out as noise."""
+def name_files(folder: Path, noise: Collection[str] = _NOISE) -> list[str]:
+    """Return every file in a folder, by its path there, but noise: what ``.dvcignore`` leaves out."""
     return sorted(
         (Path(parent) / name).relative_to(folder).as_posix()
         for parent, _, names in os.walk(folder)
         for name in names
-        if not any(fnmatch(name, pattern) for pattern in _NOISE)
+        if not any(fnmatch(name, pattern) for pattern in noise)
     )
 
 
@@ -113,10 +117,13 @@ def refuse_foreign(project: Path, path: Path) -> None:
     """
     folder = project / path
     cache = dvc_cache(project)
+    ours = (
+        _IN_STORE if path == STORE else re.compile(_IN_SAMPLE.format(sample=re.escape(path.name)))
+    )
     foreign = [
         name
-        for name in name_files(folder)
-        if not _OUTPUT.fullmatch(name) and not _is_cached(folder / name, cache)
+        for name in name_files(folder, _UNSEEN)
+        if not ours.fullmatch(name) and not _is_cached(folder / name, cache)
     ]
     if foreign:
         more = f" and {len(foreign) - 3} more" if foreign[3:] else ""

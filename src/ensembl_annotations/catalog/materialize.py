@@ -89,14 +89,17 @@ def materialize(
     from ensembl_annotations.catalog.folders import refuse_foreign
 
     _check_samples(project, params, names)
-    prune_samples(project, params.samples, log)
     places = asset_places(params, names)
     for place in places:
         refuse_foreign(project, place.path)
+    prune_samples(project, params.samples, log)
     before = {place: stamp_of(project / place.run) for place in places}
     stages = [stage_of(name) for name in names]
-    if not force:
+    if not (force and REFERENCE in names):
         _restore_reference(project, log)
+    if force and REFERENCE not in names:
+        # What is forced must not be made from the reference of another commit.
+        _dvc_repro(project, [ASSETS[REFERENCE]], {}, log)
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
     if stages:
@@ -457,7 +460,12 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
                     hint="Somebody has edited it: take it as it was, 'git checkout dvc.lock'.",
                 )
             made.append(sample)
+    # It uses what is here.
+    from ensembl_annotations.catalog.folders import refuse_foreign
+
     removed = [sample for sample in made if sample not in set(samples)]
+    for sample in removed:
+        refuse_foreign(project, ANNOTATED / sample)
     for sample in removed:
         for folder in (ANNOTATED, METRICS / "plots"):
             shutil.rmtree(project / folder / sample, ignore_errors=True)
@@ -468,6 +476,11 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
         log(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
         )
+    for folder in sorted((project / ANNOTATED).glob("*/")):
+        if folder.name not in {*samples, *removed}:
+            log(
+                f"Note: {folder.relative_to(project)} is of no sample in {PARAMS_FILE}; it is left."
+            )
     if removed:
         with atomic_path(lock) as temporary, temporary.open("w", encoding="utf-8") as handle:
             yaml.dump(content, handle)

@@ -16,12 +16,13 @@ from ensembl_annotations.catalog.history import (
 )
 from ensembl_annotations.catalog.materialize import (
     ASSETS,
+    LOCK,
     REFERENCE,
     SAMPLES,
     asset_places,
     stage_of,
 )
-from ensembl_annotations.catalog.versions import find_project
+from ensembl_annotations.catalog.versions import find_project, locked_paths, read_lock
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
 from ensembl_annotations.common.params import PARAMS_FILE, Params, load_params
@@ -81,6 +82,70 @@ def read_states(project: Path) -> dict[str, State]:
     EnsemblAnnotationsError
         Where DVC can't tell, with what it says.
     """
+    stages = {stage: asset for asset, stage in ASSETS.items()}
+    found = {}
+    for stage, changes in _dvc_status(project).items():
+        name, at, sample = stage.partition("@")
+        if name in stages:
+            found[f"{stages[name]}{at}{sample}"] = _state(changes)
+    return found
+
+
+def stale_reasons(project: Path) -> list[str]:
+    """Say, a line each, why ``dvc.lock`` is not what a commit would make; nothing where it is.
+
+    Parameters
+    ----------
+    project : Path
+        A clone of the commit without data. That these are not there is no reason.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where DVC can't tell, with what it says.
+    """
+    from dvc.repo import Repo
+
+    lines = []
+    for stage, changes in _dvc_status(project).items():
+        kept = [
+            {
+                kind: {path: how for path, how in items.items() if not _is_data(path, how)}
+                if isinstance(items, Mapping)
+                else items
+                for kind, items in change.items()
+            }
+            if isinstance(change, Mapping)
+            else change
+            for change in changes
+        ]
+        reasons = _state(
+            [change for change in kept if not isinstance(change, Mapping) or any(change.values())]
+        ).reasons
+        lines += [f"`{stage}`: {reason}" for reason in reasons[:_MOST_REASONS]]
+    with Repo(str(project)) as repo:
+        stages = {getattr(stage, "name", None) for stage in repo.index.stages}
+    locked = read_lock((project / LOCK).read_bytes()) or {}
+    lines += [f"`{name}`: in {LOCK} only" for name in sorted(locked.keys() - stages)]
+    made = {
+        path: out["md5"]
+        for stage in locked.values()
+        for path, out in locked_paths(stage, "outs").items()
+    }
+    lines += [
+        f"`{name}`: made from another {path} than {LOCK} has"
+        for name, stage in locked.items()
+        for path, dep in locked_paths(stage, "deps").items()
+        if made.get(path, dep["md5"]) != dep["md5"]
+    ]
+    return lines
+
+
+def _is_data(path: str, how: object) -> bool:
+    return path.startswith("data/") and how in ("deleted", "not in cache")
+
+
+def _dvc_status(project: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"],
         cwd=project,
@@ -91,15 +156,11 @@ def read_states(project: Path) -> dict[str, State]:
     try:
         changed = json.loads(done.stdout)
     except ValueError:
+        changed = None
+    if not isinstance(changed, dict):
         said = " ".join(done.stderr.split())[-500:]
         raise EnsemblAnnotationsError(f"'dvc status' failed: {said}") from None
-    stages = {stage: asset for asset, stage in ASSETS.items()}
-    found = {}
-    for stage, changes in changed.items():
-        name, at, sample = stage.partition("@")
-        if name in stages:
-            found[f"{stages[name]}{at}{sample}"] = _state(changes)
-    return found
+    return changed
 
 
 def _state(changes: Sequence[Any]) -> State:

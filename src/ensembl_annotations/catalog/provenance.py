@@ -316,6 +316,8 @@ class _FileTrace(_Trace):
         listed = self.listing(newest[0])
         if listed is not None:
             is_same = listed.get("/".join(inside.parts[1:])) == self.label.md5
+            if self.place is not None and "/".join(inside.parts[1:]) not in listed:
+                return _lock_check(self.place)
             return _lock_check(newest[0], is_same=is_same)
         # Without the list of files the folder can only be compared as a whole.
         folder = self.project / ANNOTATED / inside.parts[0]

@@ -16,6 +16,8 @@ from ensembl_annotations.common.progress import format_bytes
 
 Log = Callable[[str], object]
 
+# Where chromosomes are made again; ignored by git.
+_LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
 _OF_CHROMOSOME = re.compile(r".+-chr([^.]+)(?:\.[a-z]+)?\.parquet")
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
@@ -56,6 +58,8 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
     everything = [*pieces, shared.list_piece]
     sizes = {piece: shared.cached(piece).stat().st_size for piece in everything}
     before = shared.remote_problems(everything)
+    if shared.list_piece not in before:
+        before |= shared.altered_in_remote([shared.list_piece])
     shared.check_bucket()
     shared.check_room(sum(sizes[piece] for piece in before))
     num_pushed = sum(piece in before for piece in pieces)
@@ -83,7 +87,7 @@ def repair(
     project, log
         As in `publish`.
     content : bool
-        Read what the remote has, too; else only its sizes are compared.
+        Read what the remote has, too; else only sizes are compared there, and the list of files.
 
     Returns
     -------
@@ -105,12 +109,17 @@ def repair(
     """
     shared = SharedReference(project)
     refuse_foreign(shared.project, STORE)
+    _remove_leftover(shared)
     bad_there: dict[Piece, str] = {}
+    # The list of files first: it says which there are.
+    list_problem = shared.local_problems([shared.list_piece])
     try:
         pieces = shared.pieces()
     except EnsemblAnnotationsError as error:
         _only_if_lost(error)
         log(error.message)
+        if error.code == "remote_altered":
+            bad_there[shared.list_piece] = "is altered in the remote"
         _make_again(shared, log)
         pieces = shared.pieces()
     damaged = shared.local_problems(pieces)
@@ -141,9 +150,10 @@ def repair(
     published = len(problems) < len(everything) or any("cut" in why for why in problems.values())
     if published:
         bad_there |= problems
-        if content:
-            there = [piece for piece in everything if piece not in problems]
-            bad_there |= shared.altered_in_remote(there)
+        # The list is small, and says what all others pull.
+        read = everything if content else [shared.list_piece]
+        there = [piece for piece in read if piece not in problems]
+        bad_there |= shared.altered_in_remote(there)
         for piece, why in bad_there.items():
             if piece not in named:
                 log(f"{piece.name}: {why}.")
@@ -153,7 +163,7 @@ def repair(
         "remote": shared.remote,
         "url": shared.url,
         "num_files": len(pieces),
-        "local": sorted(piece.name for piece in damaged),
+        "local": sorted(piece.name for piece in (*damaged, *list_problem)),
         "restored": sorted(set(restored) - {piece.name for piece in damaged}),
         "in_remote": sorted(piece.name for piece in bad_there),
         "published": published,
@@ -184,8 +194,7 @@ def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[P
     _refuse_stale(shared)
     log(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
     params = load_params(shared.project / PARAMS_FILE)
-    out = shared.project / STORE.with_name(f".{STORE.name}.repair")
-    shutil.rmtree(out, ignore_errors=True)
+    out = shared.project / _LEFTOVER
     options = fetch_options(params, shared.project) | {"out": out, "chromosomes": chromosomes}
     try:
         fetch_ensembl(
@@ -196,7 +205,11 @@ def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[P
         )
         return [piece for piece in lost if not shared.adopt(piece, out)]
     finally:
-        shutil.rmtree(out, ignore_errors=True)
+        _remove_leftover(shared)
+
+
+def _remove_leftover(shared: SharedReference) -> None:
+    shutil.rmtree(shared.project / _LEFTOVER, ignore_errors=True)
 
 
 def _refuse_stale(shared: SharedReference) -> None:
