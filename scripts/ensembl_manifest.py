@@ -1,13 +1,30 @@
 """Stage `ensembl_manifest`: note what the source has published, where that is not noted yet."""
 
+import time
+
+from ensembl_annotations.catalog.materialize import STORE
 from ensembl_annotations.cli import reported_errors, say
+from ensembl_annotations.common.metrics import LOGS, RUN_LOG, StageLog, log_run, now_utc
 from ensembl_annotations.common.params import load_params
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
 
+began = time.perf_counter()
+log = StageLog(LOGS / "ensembl_manifest.jsonl")
+
 with reported_errors():
-    params = load_params()
-    wanted = params.ensembl
-    layout = Layout(wanted.species, wanted.assembly, wanted.release)
-    path = manifest_path(wanted.source, layout)
-    manifest = ensure_manifest(params.mirrors, layout, path)
-    say(f"{path}: {len(manifest.vcf)} variation files published")
+    log.info("Started.")
+    try:
+        params = load_params()
+        wanted = params.ensembl
+        layout = Layout(wanted.species, wanted.assembly, wanted.release)
+        path = manifest_path(wanted.source, layout)
+        manifest = ensure_manifest(params.mirrors, layout, path)
+    except BaseException as error:
+        log.error(error)
+        # Without it the reference is not made.
+        seconds = round(time.perf_counter() - began, 3)
+        failed = {"status": "failed", "finished_at": now_utc(), "duration_sec": seconds}
+        log_run(RUN_LOG, "ensembl_annotations", failed, None, STORE)
+        raise
+    log.info(said := f"{path}: {len(manifest.vcf)} variation files published")
+    say(said)

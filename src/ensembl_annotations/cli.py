@@ -320,6 +320,9 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         results = ensembl_annotations.materialize(list(assets) or None, force=force, log=say)
     for name, result in results.items():
         click.echo(f"\n{name}: {result['status']}")
+        page = Path(result["path"]) / "summary.html"
+        if page.exists():
+            click.echo(f"  page: {page}")
         for key, value in result.items():
             if key != "status":
                 click.echo(f"  {key}: {value}")

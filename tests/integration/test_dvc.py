@@ -441,6 +441,25 @@ def test_a_sample_may_be_made_by_a_stage_but_be_no_pipe(project: Project) -> Non
     assert "is no file" in project.materialize(code=1).output
 
 
+def test_a_run_that_fails_takes_nothing_away_and_is_logged(project: Project) -> None:
+    before = project.digests(ANNOTATED)
+    project.set_param("samples", {})
+    project.set_param("ensembl.release", 777)
+    project.materialize(code=1)
+    assert project.digests(ANNOTATED) == before
+    assert project.path("metrics/annotate/sample.json").exists()
+    *_, last = stage_log(project, "ensembl_manifest")
+    assert last["level"] == "error"
+    assert "777" in last["message"]
+    *_, ran = stage_log(project, "runs")
+    assert (ran["asset"], ran["status"]) == ("ensembl_annotations", "failed")
+
+
+def test_a_sample_s_name_is_explained(project: Project) -> None:
+    project.set_param("samples", {"p 01": {"vcf": "data/vcf/sample.vcf.gz"}})
+    assert "expected a name of letters, digits, - and _" in project.materialize(code=2).output
+
+
 def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
         materialize(project=tmp_path)

@@ -60,6 +60,8 @@ Log = Callable[[str], object]
 
 # In the header line; a species may have thousands of contigs.
 _MOST_NAMED = 100
+# Of fewer ALTs their share says nothing.
+_MIN_COMPARED = 1000
 
 
 @dataclass
@@ -297,6 +299,7 @@ def annotate_vcf(
                         tally, found = _write(job, outputs, targets, provenance, noted, progress)
                     content = tally.as_metrics(store)
                     report_unresolved(job.contigs, noted)
+                    _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
                     name = Path(reader.path).name
@@ -304,6 +307,17 @@ def annotate_vcf(
                     reports.write(outputs, found, about)
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _report_share(content: dict[str, Any], log: Log) -> None:
+    """Say where strikingly few ALTs are in Ensembl, of those that could be compared."""
+    num_known = content["num_exact"] + content["num_shifted"]
+    num_compared = num_known + content["num_allele_differs"] + content["num_site_unknown"]
+    if num_compared >= _MIN_COMPARED and 2 * num_known < num_compared:
+        log(
+            f"Only {num_known:,} of {num_compared:,} ALTs that could be compared are in Ensembl; of a "
+            "person's variants most are. Is the assembly right, and are false calls filtered out?"
+        )
 
 
 def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[str] | None:

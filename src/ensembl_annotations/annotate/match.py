@@ -405,6 +405,13 @@ def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[tuple
             yield len(pairs), int((pairs["ref"] == pairs["found"]).sum())
 
 
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key by which chr2 comes before chr10."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)
+    ]
+
+
 def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
     """Name once each kind of contig that was passed through without a look-up."""
     texts = {
@@ -413,7 +420,8 @@ def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
         "not_requested": "not among the chromosomes asked for",
     }
     for reason, text in texts.items():
-        names = sorted(name for name, why in contigs.unresolved.items() if why == reason)
+        unresolved = (name for name, why in contigs.unresolved.items() if why == reason)
+        names = sorted(unresolved, key=_natural)
         if names:
             shown = ", ".join(names[:10]) + (
                 f" and {len(names) - 10} more" if len(names) > 10 else ""

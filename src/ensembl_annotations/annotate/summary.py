@@ -17,6 +17,7 @@ from ensembl_annotations.annotate.read import FILTER, FORMAT, SAMPLE, Batch, Hea
 from ensembl_annotations.annotate.values import decided_frequency
 from ensembl_annotations.common.alleles import NOT_COMPARABLE
 from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.contigs import HUMAN, PRIMARY
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.schema import REASONS
 from ensembl_annotations.pages.charts import Chart, bars, number, strips
@@ -40,6 +41,10 @@ _PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
 # Looked up, and not there; with any other reason nobody can say whether Ensembl has it.
 _ABSENT = ("allele_differs", "site_unknown")
 _CUBE = ("chrom", "window", "status", "kind", "transition")
+# Beside a pathogenic one, terms of somebody who concluded otherwise.
+_OTHERWISE = ("benign", "likely_benign", "uncertain_significance")
+# Of fewer SNVs the ratio says nothing.
+_MIN_SNVS = 300
 DEMONSTRATION = "mini"
 """The source in ``params.yaml`` whose values are incomplete and in places invented."""
 
@@ -140,15 +145,23 @@ class Listed:
 class Pathogenic:
     """ALTs with a pathogenic term: how many, by what the genotypes say, and the first of them.
 
-    `genotypes` counts ``carried`` (by any sample), ``not carried``, ``not called`` and ``no genotype``.
+    `genotypes` counts ``carried`` (by any sample), ``not carried``, ``not called`` and ``no genotype``;
+    `num_filtered` those that count on the page (carried, or without a genotype) but whose record
+    did not pass the caller's filters.
     """
 
     genotypes: Counter[str] = field(default_factory=Counter)
     listed: list[Listed] = field(default_factory=list)
+    num_filtered: int = 0
 
     @property
     def num_alts(self) -> int:
         return self.genotypes.total()
+
+    @property
+    def num_shown(self) -> int:
+        """How many the top of the page counts: carried ones, or all where there are no genotypes."""
+        return self.genotypes["carried"] + self.genotypes["no genotype"]
 
     @property
     def by_genotype(self) -> str:
@@ -161,6 +174,7 @@ class Pathogenic:
     def add(self, other: Pathogenic) -> None:
         """Add those of the next piece."""
         self.genotypes += other.genotypes
+        self.num_filtered += other.num_filtered
         self.listed += other.listed[: MOST_LISTED - len(self.listed)]
 
 
@@ -271,7 +285,9 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
     shares = decided_frequency(by_id)["af"].cast(pl.Float64).to_numpy()
     counts = np.bincount(np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(_LABELS))
     frequencies = Counter(dict(zip(_LABELS, counts.tolist(), strict=True)))
-    frequencies[_UNDECIDED] = by_id["query"].n_unique() - len(shares)
+    num_published = by_id.filter(pl.col("maf").is_not_null())["query"].n_unique()
+    frequencies[_UNDECIDED] = num_published - len(shares)
+    frequencies[_UNPUBLISHED] = by_id["query"].n_unique() - num_published
     clinical = by_id.filter(pl.col("clin").is_not_null())
     terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
     others = Counter({name: count - terms[name] for name, count in others.items()})
@@ -289,11 +305,12 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
 
 
 def _label(low: float, high: float) -> str:
-    return f"{100 * low:g} to {100 * high:g} %"
+    return f"over {100 * low:g} to {100 * high:g} %" if low else f"0 to {100 * high:g} %"
 
 
 _LABELS = [_label(*pair) for pair in zip((0.0, *_FREQUENCIES), _FREQUENCIES, strict=False)]
-_UNDECIDED = "not published, or undecided"
+_UNDECIDED = "published, ALT uncertain"
+_UNPUBLISHED = "not published"
 
 
 def _is_pathogenic(name: str) -> pl.Expr:
@@ -326,6 +343,8 @@ def _pathogenic(
     for query, (row, index) in zip(queries.to_list(), picked.iter_rows(), strict=True):
         state, genotype = _genotype(batch, row, index + 1)
         found.genotypes[state] += 1
+        if state in ("carried", "no genotype"):
+            found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
         if len(found.listed) < MOST_LISTED:
             found.listed.append(_listed(batch, alleles, by_id, query, column, genotype))
     return found
@@ -343,16 +362,24 @@ def _listed(
     ids = by_id.filter(pl.col("query") == query)
     terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
     frequency = decided_frequency(ids)["af"]
-    (begin,), (end,) = batch.lines.bounds(FILTER, np.array([allele["row"]]))
+    given = terms.unique(maintain_order=True).to_list()
+    is_contested = any(term in given for term in PATHOGENIC) and any(
+        term in given for term in _OTHERWISE
+    )
     return Listed(
-        f"{allele['chrom']}:{allele['pos']}",
+        f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X)" if allele["par"] else ""),
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(ids["id"].drop_nulls()),
-        ", ".join(terms.unique(maintain_order=True)),
+        ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
         frequency[0] if len(frequency) else "not published",
-        _short(batch.lines.data[begin:end].decode("utf-8", "replace")),
+        _short(_filter_of(batch, allele["row"])),
         genotype,
     )
+
+
+def _filter_of(batch: Batch, row: int) -> str:
+    (begin,), (end,) = batch.lines.bounds(FILTER, np.array([row]))
+    return batch.lines.data[begin:end].decode("utf-8", "replace")
 
 
 def _short(bases: str) -> str:
@@ -411,7 +438,8 @@ def summary_page(summary: Summary, run: AnnotationRun) -> str:
         provenance=provenance,
         samples=samples[0] if len(samples) == 1 else f"{number(len(samples))} samples",
         notes=run.notes,
-        num_known=number(metrics["num_exact"] + metrics["num_shifted"]),
+        compared=_compared(metrics),
+        not_looked_up=_not_looked_up(provenance),
         charts=_charts(summary, header, cube, metrics),
         ratios=_ratios(cube),
         is_demonstration=provenance["Source"] == DEMONSTRATION,
@@ -420,6 +448,22 @@ def summary_page(summary: Summary, run: AnnotationRun) -> str:
         variation=f"{base}/{provenance['Species'].capitalize()}/Variation/Explore?v=",
         number=number,
     )
+
+
+def _compared(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return how many ALTs are in Ensembl, of how many that could be compared at all, in percent."""
+    num_known = metrics["num_exact"] + metrics["num_shifted"]
+    num_compared = num_known + sum(metrics[f"num_{reason}"] for reason in _ABSENT)
+    share = f"{100 * num_known / num_compared:.1f} %" if num_compared else "none"
+    return {"known": number(num_known), "all": number(num_compared), "share": share}
+
+
+def _not_looked_up(provenance: Mapping[str, str]) -> list[str]:
+    """Return the human chromosomes that the run did not look at; of other species none is known."""
+    if provenance["Species"] != HUMAN:
+        return []
+    asked = set(provenance["Chromosomes"].split("|"))
+    return [name for name in PRIMARY if name not in asked]
 
 
 def _charts(
@@ -455,7 +499,7 @@ def _charts(
         "kinds": bars(
             "kinds",
             "Kinds of variant",
-            "ALTs by kind; not comparable are those without a sequence, with another REF, or on "
+            "ALTs of the VCF, carried or not, by kind; not comparable are those without a sequence, with another REF, or on "
             "contigs that were not looked up.",
             [(name, kinds[name]) for name in _KINDS if name in kinds],
             _PARTS,
@@ -465,8 +509,8 @@ def _charts(
         "terms": bars(
             "terms",
             "Clinical significance",
-            "ALTs by clinical significance term: certain to be of this ALT, or given for an ID that "
-            "may mean another allele.",
+            "ALTs of the VCF, carried or not, by clinical significance term: certain to be of this ALT, "
+            "or given for an ID that may mean another allele.",
             [
                 (name.replace("_", " "), (summary.terms[name], summary.other_terms[name]))
                 for name in terms
@@ -485,7 +529,7 @@ def _frequency_chart(summary: Summary) -> Chart:
         "frequencies",
         "Frequency of the ALT",
         "Known ALTs by the frequency that Ensembl's minor allele gives them, where it decides.",
-        [(label, (summary.frequencies[label],)) for label in (*_LABELS, _UNDECIDED)],
+        [(label, (summary.frequencies[label],)) for label in (*_LABELS, _UNDECIDED, _UNPUBLISHED)],
         (("k", "ALTs"),),
         "frequency",
     )
@@ -521,7 +565,8 @@ def _ratios(cube: pl.DataFrame) -> list[tuple[str, str, str, str]]:
         name, of_kind = _PARTS[status][1], snvs.filter(pl.col("status") == status)
         ti = int(of_kind.filter("transition")["count"].sum())
         tv = int(of_kind.filter(~pl.col("transition"))["count"].sum())
-        rows.append((name, number(ti), number(tv), f"{ti / tv:.2f}" if tv else "–"))
+        ratio = f"{ti / tv:.2f}" if ti + tv >= _MIN_SNVS and tv else "too few"
+        rows.append((name, number(ti), number(tv), ratio))
     return rows
 
 
@@ -545,7 +590,7 @@ def _genome(header: Header, cube: pl.DataFrame) -> Chart:
         "genome",
         "Along the genome",
         f"ALTs per {WINDOW // 1_000_000} million bases: in Ensembl above each line, not in Ensembl "
-        "below.",
+        f"below. The tallest is {number(int(summed['count'].max() or 0))}.",  # type: ignore[arg-type]
         [(name, size, [(a, b, c) for a, b, c in cells]) for name, size, cells in rows],
         _PARTS[:_OTHER],
     )

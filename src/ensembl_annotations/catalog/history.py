@@ -66,7 +66,7 @@ class Materialization:
     status, duration_sec : str and float, optional
         Of the run on this machine that made it.
     run : dict
-        The figures of that run; empty where it is not known.
+        The figures of that run, or else of the one that made the same here later; empty for none.
     inputs : dict of str to str
         MD5 of the data it was made from, by path.
     """
@@ -257,8 +257,8 @@ def _materialization(
     made = [run for run in same if run["finished_at"] <= (version.date or "9")]
     run = max(made, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
     # What ran after the commit made the same here, but is not what was committed.
-    again = max(same, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default=None)
-    item.again = None if made else again
+    again = max(same, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
+    item.again = None if made else again or None
     deps = locked_paths(stage, "deps").items()
     return Materialization(
         asset=item.asset,
@@ -273,7 +273,7 @@ def _materialization(
         num_rows=_number(figures.get("num_alleles" if item.asset == REFERENCE else "num_records")),
         status=run.get("status"),
         duration_sec=run.get("duration_sec"),
-        run={name: value for name, value in run.items() if name not in _OF_CONTENT},
+        run={name: value for name, value in (run or again).items() if name not in _OF_CONTENT},
         inputs={
             path: dep["md5"] for path, dep in deps if not path.startswith(("src/", "scripts/"))
         },

@@ -92,7 +92,6 @@ def materialize(
     places = asset_places(params, names)
     for place in places:
         refuse_foreign(project, place.path)
-    prune_samples(project, params.samples, log)
     before = {place: stamp_of(project / place.run) for place in places}
     stages = [stage_of(name) for name in names]
     if not (force and REFERENCE in names):
@@ -105,6 +104,8 @@ def materialize(
     if stages:
         _dvc_repro(project, stages, {}, log)
         _check_kept(project)
+    # Only now: a run that fails takes nothing away.
+    prune_samples(project, params.samples, log)
     results = {}
     for place in places:
         run = project / place.run

@@ -146,6 +146,11 @@ def _explain(path: Path, content: Any, error: ValidationError) -> str:
             )
         elif problem["type"] == "missing":
             lines.append(f"{path}: {place}: missing; expected a value.")
+        elif problem["loc"][-1] == "[key]" and problem["loc"][0] == "samples":
+            lines.append(
+                f"{path}: {place}: expected a name of letters, digits, - and _, which begins with a "
+                "letter or digit."
+            )
         else:
             reason = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{path}: {place}: {reason} (found {problem['input']!r}).")
