@@ -58,7 +58,10 @@ BINARY = (
     (re.compile(rb"SQLite format 3\x00"), "is a database"),
     (re.compile(rb"l\x1b[\x01\x10]"), "is a PLINK file of genotypes"),
     (re.compile(rb"(?s).{16}bgen"), "is a BGEN file of genotypes"),
+    (re.compile(rb"\x89HDF\r\n|FEA1|(?s:.{8})DUCK"), "is a table or a database"),
 )
+# zstd, 7z, rar, lz4, compress.
+OPAQUE = (b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x04\x22\x4d\x18", b"\x1f\x9d")
 _BASES = "[ACGTNacgtn]+"
 _LOCUS = r"(?:chr)?(?:\d\d?|X|Y|MT?)"
 # Most of them only at the start of a line: code and documents that speak of a format have it inside.
@@ -66,11 +69,14 @@ TEXT = (
     (re.compile(r"\A\s*(##fileformat=VCF|#CHROM\tPOS\tID\tREF\tALT\b)"), "is a VCF"),
     (re.compile(r"^#CHROM\tPOS\tID\tREF\tALT\b.*\tFORMAT\t", re.M), "is a VCF"),
     # A record without a header: a genotype is what makes it somebody's.
-    (re.compile(rf"^[^\s#]+\t\d+\t[^\t\n]+\t{_BASES}(?:\t[^\t\n]+){{4}}\tGT[:\t]", re.M),
+    (re.compile(rf"^[^\s#]+\t\d+\t[^\t\n]+\t{_BASES}(?:\t[^\t\n]+){{4}}\t(?:\w+:)*GT[:\t]", re.M),
      "has genotypes"),
     (re.compile(r"\A@(HD|SQ|RG|PG|CO)\t"), "is a SAM"),
     (re.compile(r"^[^\s@]+\t\d+\t\S+\t\d+\t\d+\t(?:\d+[MIDNSHP=X])+\t", re.M), "is a SAM"),
     (re.compile(rf"\A@[^\n]+\n{_BASES}\r?\n\+"), "is a FASTQ"),
+    # What `bcftools query` and tables have: a locus, and calls.
+    (re.compile(rf"(?:^\"?{_LOCUS}\"?[\t, ]\d{{1,9}}[\t, ][^\n]{{0,2000}}[\t, ]\"?[\d.][/|][\d.][^\n]*\n){{3}}", re.M),
+     "has genotypes"),
     # What companies give their customers.
     (re.compile(r'^#? ?"?rsid"?[\t,]"?chromosome"?[\t,]"?position"?[\t,]', re.M | re.I),
      "has genotypes"),
@@ -83,39 +89,62 @@ TEXT = (
      "is a comparison through a sample"),
     (re.compile(r'\A\W{0,3}chrom\b[^\n]*\balt_index\b'), "is a table of a sample"),
 )  # fmt: skip
-_CLOUD = r"(?:aws_)?(?:secret_access_key|access_key_id|session_token)|sas_token|account_key|connection_string"
-# Not `$VARIABLE`, `<placeholder>`, `...`, the name of a type, or what a program computes.
-_NO_VALUE = r"(?![$<.*{]|(?:None|null|true|false|str|string|bytes|bool|int)\b|[\w.]+[\[(])"
-_VALUE = rf"[\"']?{_NO_VALUE}[^\s\"'`]{{3,}}"
-_ANY_SECRET = rf"{_CLOUD}|password|passphrase|client_secret"
+# What is no secret: a variable, a placeholder, the name of a type, what a program computes, AWS's example.
+_NO_VALUE = (
+    r"(?![$<.*{%#]|(?:None|null|true|false|str|string|bytes|bool|int)\b|[\w.]+[\[(]"
+    r"|(?:password|passwd|secret|test|x+|\*+)\b|\w*EXAMPLE)"
+)
+_PLAIN = rf"[\"']?{_NO_VALUE}[^\s\"'`]{{3,}}"
+_QUOTED = rf"[\"']{_NO_VALUE}[^\s\"']{{3,}}[\"']"
+_CLOUD = (
+    r"(?:aws_)?(?:secret_access_key|access_key_id|session_token)"
+    r"|sas_token|account_?key|connection_?string"
+)
+_PASSWORD = r"\w{0,40}(?:password|passphrase|passwd)|\w{1,40}_(?:pass|pwd)|client_secret|secret_key"
+_AFTER_NAME = r"[\"'\])]{0,2}[ \t]*[=:][ \t]*"
 _HOST = r"(?!127\.|localhost\b|\[::1)[\w\[]"
 SECRETS = (
-    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY"),
-    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})"),
-    re.compile(rf"(?<![\w.])[\"']?(?:{_CLOUD})[\"']?[ \t]*[=:][ \t]*{_VALUE}", re.I),
+    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----\s+\S{20}"),
+    re.compile(r"\b(?:AKIA|ASIA)(?![0-9A-Z]{9}EXAMPLE)[0-9A-Z]{16}\b"),
+    re.compile(
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{60}|glpat-[\w-]{20}|xox[abp]-[\w-]{20}"
+        r"|AIza[\w-]{35}|hf_[A-Za-z0-9]{30}|pypi-[\w-]{60})"
+    ),
     # As DVC is told.
-    re.compile(rf"\bremote\s+modify\b[^\n]*\s(?:{_ANY_SECRET})\s+{_VALUE}", re.I),
-    re.compile(r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+\S+"),
+    re.compile(
+        rf"\bremote[ \t]+modify\b[^\n]{{0,200}}?[ \t](?:{_CLOUD}|password|passphrase)[ \t]+{_PLAIN}",
+        re.I,
+    ),
+    re.compile(r"\bmachine[ \t]+\S{1,200}\s+login\s+\S{1,200}\s+password\s+\S"),
     re.compile(r"[?&]sig=[\w%+/=-]{20,}"),
+    re.compile(r"\bAuthorization:[ \t]*(?:Bearer|Basic)[ \t]+[\w+/=.-]{16,}"),
     # In an address, but of a server on this machine, such as a test's.
     re.compile(
-        rf"://[^/\s:@\"'<>{{}}$]{{1,80}}:(?!(?:password|passwd|pass|secret|token|\*+|x+|\.+)@)"
-        rf"[^/\s@\"'<>{{}}$]{{1,200}}@{_HOST}",
+        rf"://[^/\s:@,\"'<>{{}}$]{{1,80}}:(?!(?:password|passwd|pass|secret|token|\*+|x+|\.+)@)"
+        rf"[^/\s@,\"'<>{{}}$]{{1,200}}@{_HOST}",
         re.I,
     ),
     re.compile(
         r"^[ \t]*(?:export[ \t]+)?[\"']?(?:\w{1,40}_)?(?:api_key|token|secret)[\"']?[ \t]*[=:][ \t]*"
-        r"[\"']?(?=[\w+/-]*\d)(?=[\w+/-]*[A-Za-z])[\w+/-]{16,}[\"']?[ \t]*\r?$",
+        r"[\"']?(?=[\w+/.-]*\d)(?=[\w+/.-]*[A-Za-z])[\w+/.-]{16,200}[\"']?[ \t]*\r?$",
         re.M | re.I,
     ),
 )
-_PASSWORD = r"^[ \t]*(?:export[ \t]+|set[ \t]+|-[ \t]+)?[\"']?(?:\w{1,40}_)?(?:password|passphrase|client_secret)[\"']?[ \t]*[=:][ \t]*"
-# In a program or a text only what is quoted is a password, elsewhere what stands there.
-QUOTED_PASSWORD = re.compile(rf"{_PASSWORD}[\"']{_NO_VALUE}[^\s\"']{{3,}}[\"']", re.M | re.I)
-PLAIN_PASSWORD = re.compile(rf"{_PASSWORD}{_VALUE}", re.M | re.I)
+# In a program or a text only what is quoted is a value, elsewhere what stands there.
+QUOTED_SECRETS = (
+    re.compile(rf"(?<![\w])[\"']?(?:{_CLOUD}){_AFTER_NAME}{_QUOTED}", re.I),
+    re.compile(rf"(?:^|[\s,{{(])[\"']?(?:{_PASSWORD}){_AFTER_NAME}{_QUOTED}", re.M | re.I),
+)
+PLAIN_SECRETS = (
+    re.compile(rf"(?<![\w.])[\"']?(?:{_CLOUD}){_AFTER_NAME}{_PLAIN}", re.I),
+    re.compile(
+        rf"^[ \t]*(?:export[ \t]+|set[ \t]+|-[ \t]+)?[\"']?(?:{_PASSWORD}){_AFTER_NAME}{_PLAIN}",
+        re.M | re.I,
+    ),
+    *QUOTED_SECRETS,
+)
 PROSE = re.compile(
-    r"\.(py|pyi|ipynb|js|ts|tsx|jsx|go|rs|java|c|cc|cpp|h|R|Rmd|md|rst|txt|html|j2)$"
+    r"\.(py|pyi|ipynb|js|mjs|ts|tsx|jsx|go|rs|java|c|cc|cpp|h|R|Rmd|md|rst|txt|html|j2|css|lock)$"
 )
 
 DAMAGED = (
@@ -274,17 +303,17 @@ def look(path: str, content: bytes, unpacker: Unpacker, depth: int = 0) -> Found
     """Say what a file must not be committed for, else None."""
     if len(content) > LIMIT_BYTES:
         raise TooLarge
-    if content.startswith((b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!")):
+    if content.startswith(OPAQUE):
         return Found("is packed in a way that can't be looked into", PACKED)
     for magic, fact in BINARY:
         if magic.match(content):
             return Found(fact, GENOME)
-    password = QUOTED_PASSWORD if PROSE.search(path) else PLAIN_PASSWORD
+    secrets = (*SECRETS, *(QUOTED_SECRETS if PROSE.search(path) else PLAIN_SECRETS))
     for text in texts(content):
         for pattern, fact in TEXT:
             if pattern.search(text) and not is_ours(path, text):
                 return Found(fact, GENOME)
-        if any(pattern.search(text) for pattern in (*SECRETS, password)):
+        if any(pattern.search(text) for pattern in secrets):
             return Found("looks like a key or password", SECRET)
     try:
         for inner in unpacker.unpack(content):
