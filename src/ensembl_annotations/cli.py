@@ -312,6 +312,8 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
+    from ensembl_annotations.catalog.materialize import NOTHING_RAN
+
     with reported_errors():
         if dry_run:
             for line in ensembl_annotations.plan_materialize(force=force):
@@ -324,7 +326,9 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         if page.exists():
             click.echo(f"  page: {page}")
         for key, value in result.items():
-            if key != "status":
+            # What did not happen is no news.
+            is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
+            if key != "status" and not is_nothing:
                 click.echo(f"  {key}: {value}")
 
 

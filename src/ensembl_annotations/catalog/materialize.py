@@ -46,6 +46,8 @@ _NOTHING_DONE = {
     "download_cpu_percent": 0.0,
 }
 _NO_TIME = {"duration_sec": 0.0, "cpu_percent": 0.0, "peak_memory_mb": 0.0}
+NOTHING_RAN = {**_NOTHING_DONE, **_NO_TIME}
+"""Figures of a run where DVC had nothing to run."""
 
 
 def materialize(
