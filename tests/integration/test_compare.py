@@ -650,13 +650,18 @@ def test_revisions_are_compared_without_a_checkout(earlier: Project, tmp_path: P
     assert earlier.changed() == []
 
 
-def test_what_the_cache_lacks_comes_from_the_remote(earlier: Project) -> None:
-    expected = run_compare(earlier, "HEAD~1", "HEAD").output
+def push_the_first(earlier: Project) -> None:
+    """Have the reference of the commit before in the remote."""
     earlier.git("checkout", "--quiet", "HEAD~1")
     earlier.dvc("checkout", "fetch_ensembl")
     earlier.dvc("push", "fetch_ensembl")
     earlier.git("checkout", "--quiet", "-")
     earlier.dvc("checkout", "fetch_ensembl")
+
+
+def test_what_the_cache_lacks_comes_from_the_remote(earlier: Project) -> None:
+    expected = run_compare(earlier, "HEAD~1", "HEAD").output
+    push_the_first(earlier)
     earlier.dvc("push", "fetch_ensembl")
     shutil.rmtree(earlier.path(".dvc/cache"))
     before = earlier.digests("data")
@@ -666,11 +671,7 @@ def test_what_the_cache_lacks_comes_from_the_remote(earlier: Project) -> None:
 
 def test_altered_descriptions_in_the_cache_are_not_believed(earlier: Project) -> None:
     expected = run_compare(earlier, "HEAD~1", "HEAD").output
-    earlier.git("checkout", "--quiet", "HEAD~1")
-    earlier.dvc("checkout", "fetch_ensembl")
-    earlier.dvc("push", "fetch_ensembl")
-    earlier.git("checkout", "--quiet", "-")
-    earlier.dvc("checkout", "fetch_ensembl")
+    push_the_first(earlier)
     lock = earlier.git("show", "HEAD~1:dvc.lock")
     listed = re.search(rf"{STORE}\n\s+hash: md5\n\s+md5: (\w\w)(\w+\.dir)", lock)
     assert listed

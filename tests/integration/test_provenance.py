@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -261,6 +262,15 @@ def test_a_damaged_stream_differs(seen: Project) -> None:
     done = command(seen, "-", "--verify", input=bytes(content))
     assert done.returncode == 1
     assert b"complete: DIFFERS (the data are corrupt" in done.stdout
+
+
+def test_a_reference_of_many_contigs_names_none(changed: Project) -> None:
+    content = gzip.decompress(changed.path(VCF).read_bytes())
+    many = re.sub(rb'Chromosomes="[^"]+"', b"Chromosomes=all", content)
+    assert many != content
+    changed.path("many.vcf").write_bytes(many)
+    found = trace_provenance("many.vcf", verify=True)
+    assert (results(found)["header"], results(found)["reference files"]) == ("ok", "ok")
 
 
 @pytest.mark.parametrize("kind", ["bgzf", "plain", "cut"])

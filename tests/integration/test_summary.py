@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Locator
 
-from ensembl_annotations.annotate import summary
+from ensembl_annotations.annotate import annotate, summary
 from tests.support.browser import Opened, browser, check_page, opened
 from tests.support.vcf import (
     CALL,
@@ -204,6 +204,19 @@ def test_strikingly_few_matches_are_noted(tmp_path: Path, store: Path, chromium:
     (tmp_path / "known").mkdir()
     with opened(chromium, run(tmp_path / "known", known, store) / "summary.html") as shown:
         assert "1 record with an rsID of its own" in shown.page.locator("#notes").inner_text()
+
+
+def test_a_reference_of_many_contigs_is_looked_up_whole(
+    tmp_path: Path, store: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotate, "_MOST_NAMED", 1)
+    page = run(tmp_path, SAMPLE, store) / "summary.html"
+    with opened(chromium, page) as shown:
+        assert "Not the whole genome" not in shown.page.inner_text("body")
+    # What has a name of any length has its place.
+    odd = "chr" + "9" * 5000
+    vcf = written(tmp_path, plain_vcf(record(odd), record("chr²"), record("²")))
+    run(tmp_path, vcf, store)
 
 
 def test_a_term_of_an_uncertain_allele_is_on_top(

@@ -53,7 +53,7 @@ from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.common.provenance import ENGINE_VERSION
+from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
 from ensembl_annotations.common.schema import MATCH_MODES, REASONS
 
 Log = Callable[[str], object]
@@ -373,7 +373,7 @@ def _provenance(
         "ReferenceSHA256": store.digest,
         "Match": "exact,shifted" if can_shift else "exact",
         "SiteIDs": "yes" if match == "position" else "no",
-        "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else "all",
+        "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else ALL_CHROMOSOMES,
         "OverwriteTags": "yes" if overwrite else "no",
     }
 

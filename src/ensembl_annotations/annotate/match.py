@@ -407,8 +407,10 @@ def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[tuple
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Return a key by which chr2 comes before chr10."""
+    # Text and digits take turns; digits by their length, since a name may have any number of them.
     return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)
+        (len(part.lstrip("0")), part.lstrip("0")) if index % 2 else (0, part)
+        for index, part in enumerate(re.split(r"([0-9]+)", name))
     ]
 
 

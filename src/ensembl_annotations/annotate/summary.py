@@ -19,6 +19,7 @@ from ensembl_annotations.common.alleles import NOT_COMPARABLE
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.contigs import HUMAN, PRIMARY
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.provenance import ALL_CHROMOSOMES
 from ensembl_annotations.common.schema import REASONS
 from ensembl_annotations.pages.charts import Chart, bars, number, strips
 from ensembl_annotations.pages.page import render
@@ -460,7 +461,7 @@ def _compared(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 def _not_looked_up(provenance: Mapping[str, str]) -> list[str]:
     """Return the human chromosomes that the run did not look at; of other species none is known."""
-    if provenance["Species"] != HUMAN:
+    if provenance["Species"] != HUMAN or provenance["Chromosomes"] == ALL_CHROMOSOMES:
         return []
     asked = set(provenance["Chromosomes"].split("|"))
     return [name for name in PRIMARY if name not in asked]

@@ -32,7 +32,7 @@ from ensembl_annotations.catalog.materialize import (
 from ensembl_annotations.catalog.versions import WORKSPACE, find_project
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
-from ensembl_annotations.common.provenance import ENGINE_VERSION
+from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
 
 OK, DIFFERS, NOT_KNOWN = "ok", "DIFFERS", "not known"
 
@@ -289,8 +289,9 @@ class _FileTrace(_Trace):
 
     @property
     def chromosomes(self) -> set[str]:
-        """Those that the file was annotated with, as it says."""
-        return set(filter(None, self.found.made_from.get("chromosomes", "").split("|")))
+        """Those that the file was annotated with, where it names them."""
+        named = set(self.found.made_from.get("chromosomes", "").split("|"))
+        return named - {"", ALL_CHROMOSOMES}
 
     def _header_check(self, store: ReferenceStore) -> Check:
         """Compare what the header says with the reference; of the rest nothing is known here."""

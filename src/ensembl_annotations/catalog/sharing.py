@@ -104,8 +104,8 @@ def repair(
     Notes
     -----
     A file of the cache is taken from the workspace where that has it, else from the remote. Where
-    the remote lacks it, or has it altered, all is made again from what Ensembl published, which
-    gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
+    the remote lacks it, or has it altered, its chromosome (or, where it is of none, the whole
+    reference) is made again from what Ensembl published, which gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
     """
     shared = SharedReference(project)
     refuse_foreign(shared.project, STORE)

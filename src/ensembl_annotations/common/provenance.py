@@ -14,6 +14,9 @@ release that changes no result must not make every result look out of date."""
 METADATA_KEY = "ensembl_annotations"
 """The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
 
+ALL_CHROMOSOMES = "all"
+"""Stands in the header for the chromosomes looked up, where there are too many to name."""
+
 _FIELD = re.compile(r'([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
 
 
