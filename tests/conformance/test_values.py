@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def annotate(folder: Path, tmp_path: Path, *queries: str) -> Annotated:
         ("210 . A G", "0.8582"),
         ("220 . A G", None),
         ("230 . A C", None),
-        ("240 . TA T", "0.6000"),
+        # The reference of TA/T, or the deletion of TAA/TA.
+        ("240 . TA T", None),
         ("250 . TA T", "0.04"),
         ("260 . A ATC", "0.05"),
         ("280 . A G", "0.1"),
@@ -170,3 +172,64 @@ def test_the_output_says_what_it_was_made_from(folder: Path, tmp_path: Path) -> 
     assert "Release=116" in line
     assert found.header[-1].startswith("#CHROM")
     assert found.header[: len(GRCH38)] == GRCH38
+
+
+INDELS: list[Row] = [
+    (11, "rs1", "TT", "T", "MA=TT;MAF=0.001;CLIN_pathogenic"),
+    (21, "rs2", "TT", "T", "MA=TT;MAF=0.001;CLIN_pathogenic"),
+    (31, "rs3", "T", "TT", "MA=TTTTT;MAF=0.2;CLIN_benign"),
+    (41, "rs4", "TT", "T,TTTT", "MA=TTTT;MAF=0.2"),
+    (51, "rs5", "GAT", "G", "MA=-;MAF=0.3;CLIN_benign"),
+    (60, "rs6", "A", "G", "MA=A;MAF=0.4"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "with_sequence", "without"),
+    [
+        # Behind rs1 is a T: TTT/TT with either allele minor. Behind rs2 is none: TT/T, the reference.
+        ("11 . TT T", None, None),
+        ("21 . TT T", "0.999", None),
+        ("31 . T TT", "0.2", "0.2"),
+        # Without the sequence TTTTTT/TTTTT/TTTTTTTT is possible as well.
+        ("41 . TT T,TTTT", ".,0.2", None),
+        ("51 . GAT G", "0.3", "0.3"),
+        ("60 . A G", "0.6", "0.6"),
+    ],
+)
+def test_the_sequence_decides_frequencies(
+    query: str,
+    with_sequence: str | None,
+    without: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+    sequence = list("GC" * 40)
+    for begin, text in (
+        (11, "TTTG"),
+        (21, "TTG"),
+        (31, "TTTTG"),
+        (41, "TTG"),
+        (51, "GATC"),
+        (60, "A"),
+    ):
+        sequence[begin - 1 : begin - 1 + len(text)] = text
+    write_mirror(tmp_path / "mirror", {"21": INDELS}, {"21": "".join(sequence)})
+    found = []
+    for fasta in (True, False):
+        store = tmp_path / f"store{fasta}"
+        fetch_ensembl(store, mirrors=[str(tmp_path / "mirror")], release=116, fasta=fasta)
+        tags = annotate_text(tmp_path, store, [f"21 {query} . . ."]).tags()
+        found.append(tags.get("ENS_AF"))
+        if query.startswith(("11", "21")):
+            assert "ENS_CLIN" not in tags and tags["ENS_RSCLIN"].endswith("|pathogenic")
+        package = json.loads((store / "datapackage.json").read_text())
+        (counts,) = (
+            entry["frequencies"] for entry in package["resources"] if entry["role"] == "alleles"
+        )
+        decided = {"undecided": 1, "decided": 3, "decided_by_sequence": 2}
+        assert counts == (
+            decided if fasta else {"undecided": 3, "decided": 3, "decided_by_sequence": 0}
+        )
+    assert found == [with_sequence, without]

@@ -1,60 +1,96 @@
-"""Whose frequency MAF is, one record at a time: the oracle of the conversion."""
+"""Whose frequency MAF is, by turning the publisher's program round: the oracle of the conversion.
+
+`publish` is what Ensembl does with the alleles of its database, in two steps. `possible_minors`
+publishes everything that can have given a record, and looks at which allele was the minor one.
+No rule about MA is known here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
-from ensembl_annotations.common.alleles import one_minus
-
-
-def minor_allele_fits(ref: str, alts: Sequence[str], minor: str) -> tuple[bool, list[bool]]:
-    """Tell which alleles of a record, as published, its minor allele can be.
-
-    Returns
-    -------
-    tuple of (bool, list of bool)
-        Whether REF fits, and whether each ALT fits.
-
-    Notes
-    -----
-    Ensembl writes MA as the anchored REF where REF is the minor allele, and otherwise as the
-    ALT without the anchor base it shares with REF (``-`` when nothing is left). An anchor base
-    is there only where the alleles differ in length.
-    """
-    ref, alts, minor = ref.upper(), [alt.upper() for alt in alts], minor.upper()
-    anchored = any(len(alt) != len(ref) for alt in alts)
-
-    def published(alt: str) -> str:
-        if anchored and ref and alt[:1] == ref[:1]:
-            return alt[1:] or "-"
-        return alt
-
-    return minor == ref, [minor == published(alt) for alt in alts]
+Published = tuple[str, list[str], str]
+"""REF, ALTs, MA."""
 
 
-def allele_frequencies(
-    ref: str, alts: Sequence[str], minor: str | None, frequency: str | None
-) -> list[str | None]:
-    """Return each ALT's frequency where the minor allele decides it, else None.
+def publish(alleles: Sequence[str], minor: int, before: str) -> Published:
+    """Return what Ensembl publishes of a variant.
 
     Parameters
     ----------
-    ref, alts : str, sequence of str
-        The record's alleles as published.
-    minor, frequency : str or None
-        MA and MAF as published.
+    alleles : sequence of str
+        The database's, the reference's first; ``-`` for an empty one.
+    minor : int
+        Which of them is the minor one.
+    before : str
+        The base of the sequence before the first allele.
+    """
+    written = list(alleles)
+    if len({len(text.replace("-", "")) for text in written}) > 1:
+        while len({text[-1] for text in written}) == 1 and all(len(text) > 1 for text in written):
+            written = [text[:-1] for text in written]
+        if len({text[0] for text in written}) > 1:
+            written = [before + text.replace("-", "") for text in written]
+    return written[0], written[1:], written[0] if minor == 0 else alleles[minor]
+
+
+def publish_uncut(alleles: Sequence[str], minor: int, before: str) -> Published:
+    """Return what older releases have of it: nothing is cut, the base before is always put."""
+    written = list(alleles)
+    if len({len(text.replace("-", "")) for text in written}) > 1:
+        written = [before + text.replace("-", "") for text in written]
+    return written[0], written[1:], written[0] if minor == 0 else alleles[minor]
+
+
+def possible_minors(ref: str, alts: Sequence[str], minor: str, behind: str | None) -> set[int]:
+    """Return which alleles, 0 for REF, can have been the minor one, given what was published.
+
+    Parameters
+    ----------
+    ref, alts, minor : str, sequence of str, str
+        As published, in upper case.
+    behind : str or None
+        The sequence behind REF, long enough; None where it is not known.
+    """
+    return {
+        index
+        for alleles in _origins(ref, alts, minor, behind)
+        for index in range(len(alleles))
+        if publish(alleles, index, ref[:1]) == (ref, list(alts), minor)
+    }
+
+
+def _origins(ref: str, alts: Sequence[str], minor: str, behind: str | None) -> Iterator[list[str]]:
+    """Yield alleles of a database that may have become these."""
+    record = [ref, *alts]
+    # What was cut off either ends MA, or is not told of by it and may as well be nothing.
+    for suffix in {minor[place:] for place in range(len(minor) + 1)} - {"-"}:
+        if behind is None or behind.startswith(suffix):
+            yield [text + suffix for text in record]
+            yield [(text[1:] + suffix) or "-" for text in record]
+
+
+def allele_frequencies(
+    ref: str, alts: Sequence[str], minor: str | None, frequency: str | None, behind: str | None
+) -> list[str | None] | None:
+    """Return each ALT's frequency where the minor allele decides it, else None in its place.
 
     Notes
     -----
-    Exactly one allele must fit MA. If it is an ALT, that ALT has MAF; if it is REF and there
-    is one ALT, that has 1 - MAF; in every other case nothing is known.
+    Of a record that can't have come about so, nothing is said: None as a whole.
     """
     unknown: list[str | None] = [None] * len(alts)
     if minor is None or frequency is None:
         return unknown
-    ref_fits, alt_fits = minor_allele_fits(ref, alts, minor)
-    if ref_fits + sum(alt_fits) != 1:
+    if not all(text.isalpha() for text in (ref, *alts)):
+        return None
+    possible = possible_minors(ref.upper(), [alt.upper() for alt in alts], minor.upper(), behind)
+    if not possible:
+        return None
+    if len(possible) > 1:
         return unknown
-    if ref_fits:
-        return [one_minus(frequency)] if len(alts) == 1 else unknown
-    return [frequency if fits else None for fits in alt_fits]
+    (which,) = possible
+    if which:
+        return [frequency if index == which else None for index in range(1, len(alts) + 1)]
+    return [format(1 - Decimal(frequency), "f")] if len(alts) == 1 else unknown

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,6 @@ from ensembl_annotations.common.alleles import (
     one_minus,
     with_allele_keys,
 )
-from tests.support.minor_allele import allele_frequencies
 
 bases = st.text("ACGT", min_size=1, max_size=8)
 few = st.text("AC", min_size=1, max_size=6)
@@ -86,26 +84,6 @@ def test_codes_of_snvs_are_exact_and_apart_from_hashes() -> None:
     codes = [allele_code(ref, alt) for ref in "ACGT" for alt in "ACGT"]
     assert codes == list(range(16))
     assert all(allele_code("A" * length, "") >= FIRST_HASH for length in range(1, 200))
-
-
-@pytest.mark.parametrize(
-    ("ref", "alts", "minor", "expected"),
-    [
-        ("A", ["AA"], "A", [None]),
-        ("ATTC", ["A", "ATC", "ATTTC"], "-", ["0.1", None, None]),
-        ("ATTC", ["A", "ATC", "ATTTC"], "TC", [None, "0.1", None]),
-        ("A", ["G"], "A", ["0.9"]),
-        ("A", ["G"], "G", ["0.1"]),
-        ("A", ["G", "T"], "A", [None, None]),
-        ("A", ["G"], "T", [None]),
-        ("CAAG", ["CATG"], "CATG", ["0.1"]),
-        ("C", ["A", "CT"], "T", [None, "0.1"]),
-    ],
-)
-def test_the_minor_allele_decides(
-    ref: str, alts: list[str], minor: str, expected: list[str | None]
-) -> None:
-    assert allele_frequencies(ref, alts, minor, "0.1") == expected
 
 
 def test_one_minus_is_decimal() -> None:

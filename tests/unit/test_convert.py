@@ -77,7 +77,7 @@ def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]
     for pos, name, ref, alt_text, info_text in rows:
         parsed = parser.parse(info_text)
         published = alt_text.split(",")
-        frequencies = allele_frequencies(ref, published, parsed.ma, parsed.maf)
+        frequencies = allele_frequencies(ref, published, parsed.ma, parsed.maf, None)
         number = name[2:] if name.startswith("rs") else ""
         is_rs = number.isascii() and number.isdigit() and number[0] != "0" and int(number) < 2**32
         for index, alt in enumerate(published):
@@ -99,7 +99,7 @@ def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]
                     "alt_index": index,
                     "num_alts": len(published),
                     "clin_certain": len(published) == 1 and not minor_is_ref,
-                    "af": frequencies[index],
+                    "af": frequencies[index] if frequencies is not None else ...,
                     **{field: getattr(parsed, field) for field in Info.__slots__},
                 }
             )
@@ -114,11 +114,11 @@ def text_of(rows: list[Record], contig: str = "21") -> str:
 
 
 def convert(
-    folder: Path, text: str, chromosome: str = "21", **options: Any
+    folder: Path, text: str, chromosome: str = "21", *, header: str = HEADER, **options: Any
 ) -> tuple[pl.DataFrame, Conversion, list[Any]]:
     """Convert the records of a file; return what the store has, and what was set aside."""
     path = folder / "x.vcf.gz"
-    path.write_bytes(compress_bgzf((HEADER + text).encode("utf-8", "surrogateescape"), 1))
+    path.write_bytes(compress_bgzf((header + text).encode("utf-8", "surrogateescape"), 1))
     writers = StoreWriter(folder, "s", "x.vcf.gz")
     if chromosome != "all":
         writers.open(chromosome)
@@ -155,7 +155,10 @@ def test_records_become_what_the_rules_say(
     parser.read_header(HEADER.splitlines())
     expected = expected_rows(rows, parser)
     columns = list(expected[0])
-    assert found.select(columns).rows(named=True) == expected
+    assert [
+        {**row, "af": ...} if wanted["af"] is ... else row
+        for row, wanted in zip(found.select(columns).rows(named=True), expected, strict=True)
+    ] == expected
     assert (done.num_records, bad) == (len(rows), [])
     counted: Counter[str] = Counter()
     for row in rows:

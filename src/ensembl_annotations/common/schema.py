@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """Version of the reference store's layout; a store of another version is not opened."""
 
 ROW_GROUP_ROWS = 65_536
@@ -62,13 +62,13 @@ DETAILS = (
     _text("tsa", "type of sequence alteration", "TSA"),
     _text("evidence", "evidence terms joined by |, in published order; unnamed_entry where the dump has an empty entry", "E_*"),
     _text("clin", "clinical significance terms of the ID, joined by |, in published order", "CLIN_*"),
-    Column("clin_certain", pa.bool_(), "the clinical terms are certain to be this ALT's: the record has one ALT and MA is not REF", False, None, "MA"),
+    Column("clin_certain", pa.bool_(), "the clinical terms are certain to be this ALT's: the record has one ALT, and REF can't be the minor allele", False, None, "MA"),
     _text("source", "databases of the variant joined by |; their versions are in datapackage.json", "source flags"),
     _text("ma", "minor allele as published", "MA"),
     _text("maf", "minor allele frequency, the text as published", "MAF"),
     Column("mac", pa.int32(), "minor allele count", True, None, "MAC", dictionary=True),
     _text("aa", "ancestral allele as published", "AA"),
-    _text("af", "frequency of this ALT where MA decides it: MAF, or 1 - MAF in decimal", "MA, MAF"),
+    _text("af", "frequency of this ALT where MA, with the sequence where there is one, leaves one allele: MAF, or 1 - MAF in decimal", "MA, MAF"),
     Column("roll_left", pa.int32(), "how far an insertion or deletion can slide left in the sequence; null for other alleles and where the sequence was not fetched", True, "bp", "FASTA", dictionary=True, statistics=True),
     Column("roll_right", pa.int32(), "the same to the right", True, "bp", "FASTA", dictionary=True, statistics=True),
     _text("other", "INFO entries that are none of the above, joined by ;", "INFO"),

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from ensembl_annotations.common.alleles import (
     upper_case,
 )
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.minor_allele import minor_alleles
 from ensembl_annotations.common.schema import UNNAMED_ENTRY
 from ensembl_annotations.common.text import (
     Lines,
@@ -66,6 +67,9 @@ _MOST_COMBINED = 2**63
 # Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
 _UNDECIDED, _IS_ALT, _IS_REF = range(3)
 
+FREQUENCIES = ("undecided", "decided", "decided_by_sequence")
+"""Whether it is known whose a record's frequency is; the last is not part of the one before."""
+
 BadRow = tuple[int, str, str]
 """Line number, reason and text of a row that was not understood."""
 
@@ -91,6 +95,9 @@ class Conversion:
         Rows that were not understood, by reason.
     first_bad : BadRow or None
         The first of them.
+    frequencies : dict of str to Counter
+        For each contig, the records with a frequency by whether it is known whose it is:
+        ``undecided``, ``decided``, ``decided_by_sequence``.
     source_versions : dict
         Database to version.
     """
@@ -101,6 +108,7 @@ class Conversion:
     unknown: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     first_bad: BadRow | None = None
+    frequencies: dict[str, Counter[str]] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -135,6 +143,7 @@ class _Converted:
     num_unnamed: int = 0
     num_ref_differs: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
+    frequencies: list[tuple[str, Counter[str]]] = field(default_factory=list)
 
 
 def convert_vcf(
@@ -216,6 +225,8 @@ def _take(
     result.num_unnamed += done.num_unnamed
     result.num_ref_differs += done.num_ref_differs
     result.unknown += done.unknown
+    for contig, frequencies in done.frequencies:
+        result.frequencies.setdefault(contig, Counter()).update(frequencies)
     for row in done.bad:
         result.reasons[row[1]] += 1
         result.first_bad = result.first_bad or row
@@ -253,9 +264,10 @@ def _convert(
     for length, contig in _runs(lines, kept, chromosome):
         part = slice(begin, begin + length)
         begin += length
-        records = _Records(lines, kept[part], pos[part], codes[part], infos)
+        records = _Records(lines, kept[part], pos[part], codes[part], infos, parser.may_be_uncut)
         sequence = sequence_of(contig)
         done.rows.append((contig, _rows(records, sequence)))
+        done.frequencies.append((contig, records.count_frequencies()))
         if sequence is not None:
             done.num_ref_differs += _count_differing(records, sequence)
     return done
@@ -414,6 +426,11 @@ class _Records:
         The number of each record's INFO in `infos`.
     infos : DataFrame
         From `parse_texts`.
+    may_be_uncut : bool
+        See `minor_alleles`.
+    frequency : uint8 array
+        Whether each record's frequency is known to be an allele's, a place in `FREQUENCIES`;
+        255 where it has none, or was not looked at.
     """
 
     lines: Lines
@@ -421,6 +438,7 @@ class _Records:
     pos: Offsets
     info: Offsets
     infos: pl.DataFrame
+    may_be_uncut: bool
 
     def __post_init__(self) -> None:
         self.data = np.frombuffer(self.lines.data, np.uint8)
@@ -429,6 +447,12 @@ class _Records:
         self.minor = _minor_codes(self.infos)[self.info]
         frequent = (self.infos["ma"].is_not_null() & self.infos["maf"].is_not_null()).to_numpy()
         self.has_frequency = frequent[self.info]
+        self.frequency = np.full(len(self.rows), 255, np.uint8)
+
+    def count_frequencies(self) -> Counter[str]:
+        """Count the records with a frequency, by whether it is known whose it is."""
+        counts = np.bincount(self.frequency, minlength=len(FREQUENCIES)).tolist()
+        return Counter(dict(zip(FREQUENCIES, counts, strict=False)))
 
 
 _NO_MINOR, _LONG_MINOR = 254, 255
@@ -508,7 +532,10 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
         plain[rows] = True
         minor, refs = records.minor[rows], ref[rows].astype(np.int64)
         fits = alts == minor[:, None]
-        decided = (fits.sum(axis=1) + (minor == refs) == 1) & records.has_frequency[rows]
+        is_one = fits.sum(axis=1) + (minor == refs) == 1
+        frequent = records.has_frequency[rows]
+        records.frequency[rows[frequent]] = is_one[frequent]
+        decided = is_one & frequent
         rule = np.where(fits & decided[:, None], _IS_ALT, _UNDECIDED)
         certain = np.zeros(alts.shape, bool)
         if count == 1:
@@ -551,11 +578,10 @@ def _spelled(
     keys = key_spans(upper, ref_of, alt)
     pos = records.pos[rows]
     alts = take_spans(text, alt)
-    minor_is_ref, minor_is_alt = _minor_fits(records, rows, upper, ref, alt, record)
-    num_fits = minor_is_ref + np.bincount(record[minor_is_alt], minlength=len(rows))
-    decided = records.has_frequency[rows] & (num_fits == 1)
-    rule = np.where(minor_is_alt & decided[record], _IS_ALT, _UNDECIDED)
-    rule[(minor_is_ref & decided & (num_alts == 1))[record]] = _IS_REF
+    minor = _decide_minors(records, rows, sequence)
+    rule = np.where(minor[record] == alt_index + 1, _IS_ALT, _UNDECIDED)
+    rule[((minor == 0) & (num_alts == 1))[record]] = _IS_REF
+    minor_is_ref = _minor_is_ref(records, rows, upper, ref)
     rolls = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
     number, some = _distinct_spellings(text, ref, alt, record, rolls)
     alleles = _Alleles(
@@ -626,47 +652,41 @@ def _split_alts(text: npt.NDArray[np.uint8], begin: Offsets, end: Offsets) -> tu
     return record, Spans(first, last - first)
 
 
-def _minor_fits(
-    records: _Records,
-    rows: Offsets,
-    text: npt.NDArray[np.uint8],
-    ref: Spans,
-    alt: Spans,
-    record: Offsets,
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Tell which REFs and which ALTs the record's minor allele can be.
+def _decide_minors(records: _Records, rows: Offsets, sequence: Bases | None) -> Offsets:
+    """Return which allele is the minor one, 0 for REF; -1 where unknown, or without a frequency."""
+    minor = np.full(len(rows), -1, np.int64)
+    frequent = np.flatnonzero(records.has_frequency[rows])
+    data, texts = records.lines.data, records.infos["ma"].gather(records.info[rows[frequent]])
+    for index, row, text in zip(frequent.tolist(), rows[frequent].tolist(), texts, strict=True):
+        begin, end = int(records.ref[0][row]), int(records.ref[1][row])
+        ref = data[begin:end].decode().upper()
+        alts = data[int(records.alt[0][row]) : int(records.alt[1][row])].decode().upper().split(",")
+        first = int(records.pos[row]) - 1
+        candidates = partial(
+            minor_alleles, ref, alts, text.upper(), may_be_uncut=records.may_be_uncut
+        )
+        found, state = candidates(), 1
+        if len(found) > 1 and sequence is not None and _is_there(ref, sequence, first):
+            behind = first + len(ref)
+            found, state = candidates(bytes(sequence[behind : behind + len(text)]).decode()), 2
+        records.frequency[row] = state if len(found) == 1 else 0
+        if len(found) == 1:
+            minor[index] = found[0]
+    return minor
 
-    Parameters
-    ----------
-    records, rows : _Records, int64 array
-        The records, and which of them.
-    text : uint8 array
-        Upper-case.
-    ref, alt : Spans
-        The REF of each of those, and all their ALTs, in `text`.
-    record : int64 array
-        Whose each ALT is.
 
-    Notes
-    -----
-    Ensembl writes MA as the anchored REF where REF is the minor allele, and otherwise as the ALT
-    without the anchor base it shares with REF (``-`` when nothing is left). An anchor base is
-    there only where the record's alleles differ in length.
-    """
+def _is_there(ref: str, sequence: Bases, first: int) -> bool:
+    """Tell whether the sequence has exactly these bases at this place."""
+    return first >= 0 and bytes(sequence[first : first + len(ref)]) == ref.encode()
+
+
+def _minor_is_ref(
+    records: _Records, rows: Offsets, text: npt.NDArray[np.uint8], ref: Spans
+) -> npt.NDArray[np.bool_]:
+    """Tell of which records MA is REF; their ALT may or may not be the minor allele, too."""
     distinct, (spans,) = joined_texts([records.infos["ma"].fill_null("")])
-    minors, minor = upper_case(distinct), spans.some(records.info[rows])
-    has_minor = minor.length > 0
-    is_ref = has_minor & equal_spans(text, ref, minors, minor)
-    ref_of, minor_of = ref.some(record), minor.some(record)
-    anchored = np.zeros(len(rows), bool)
-    anchored[record[alt.length != ref_of.length]] = True
-    shared = anchored[record] & (alt.length > 0) & (ref_of.length > 0)
-    shared[shared] = text[alt.begin[shared]] == text[ref_of.begin[shared]]
-    rest = Spans(alt.begin + shared, alt.length - shared)
-    is_alt = has_minor[record] & equal_spans(text, rest, minors, minor_of)
-    empty = np.flatnonzero(shared & (rest.length == 0) & (minor_of.length == 1))
-    is_alt[empty] = minors[minor_of.begin[empty]] == ord("-")
-    return is_ref, is_alt
+    minor = spans.some(records.info[rows])
+    return (minor.length > 0) & equal_spans(text, ref, upper_case(distinct), minor)
 
 
 def _rolls(

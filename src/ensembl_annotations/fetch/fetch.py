@@ -26,6 +26,7 @@ from ensembl_annotations.fetch.package import (
     Quarantine,
     content_metrics,
     describe_file,
+    describe_frequencies,
     describe_source,
     describe_store,
 )
@@ -395,7 +396,10 @@ class _Job:
         self.conversions[name] = conversion
         sources = [describe_source(item.file, fetched)]
         for contig, role, path in store.files():
-            self.resources.append(describe_file(path, contig, role, sources))
+            entry = describe_file(path, contig, role, sources)
+            if role == "alleles":
+                entry["frequencies"] = describe_frequencies(conversion, contig)
+            self.resources.append(entry)
         self._say(fetched, f"{conversion.num_records} records")
         for text in conversion.notes():
             self.progress.say(f"  {text}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 import polars as pl
 
 from ensembl_annotations.common.alleles import is_frequency
+from ensembl_annotations.common.minor_allele import FIRST_RELEASE_CUT
 from ensembl_annotations.common.schema import UNNAMED_ENTRY
 
 _VERSIONED = re.compile(r"(?P<name>.+?)_(?P<version>\d[\w.]*)")
@@ -50,10 +51,13 @@ class InfoParser:
         The file's source flags (``dbSNP_156``) and their names without version (``dbSNP``).
     source_versions : dict of str to str
         Version of each database, from the header.
+    release : int or None
+        Ensembl's release, from the header.
     """
 
     source_flags: dict[str, str] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
+    release: int | None = None
     _shapes: pl.DataFrame = field(
         default_factory=lambda: _table([], _WITHOUT_APART).with_columns(
             shape=pl.lit(None, pl.String), fits=pl.lit(None, pl.Boolean)
@@ -62,7 +66,7 @@ class InfoParser:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read_header(self, lines: Iterable[str]) -> None:
-        """Learn the source flags: declared flags that are neither evidence nor clinical.
+        """Learn the release, and the source flags: those neither of evidence nor clinical.
 
         Notes
         -----
@@ -71,9 +75,16 @@ class InfoParser:
         version is a source flag too, and is kept as it is among the unknown entries.
         """
         for line in lines:
+            if source := re.match(r"##source=ensembl;version=([0-9]{1,9})\b", line):
+                self.release = int(source[1])
             match = re.match(r"##INFO=<ID=(?P<id>[^,]+),Number=0,Type=Flag", line)
             if match and not match["id"].startswith(("E_", "CLIN_")):
                 self._learn(match["id"])
+
+    @property
+    def may_be_uncut(self) -> bool:
+        """Whether the file may have alleles that were not cut; see `minor_alleles`."""
+        return self.release is None or self.release < FIRST_RELEASE_CUT
 
     def _learn(self, flag: str) -> str | None:
         match = _VERSIONED.fullmatch(flag)

@@ -15,7 +15,7 @@ from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_blocks
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, footer_sha256
 from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import STORE_VERSION
-from ensembl_annotations.fetch.convert import BadRow, Conversion
+from ensembl_annotations.fetch.convert import FREQUENCIES, BadRow, Conversion
 from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.store import schema_description
@@ -93,6 +93,12 @@ def describe_file(
         "rows": pq.read_metadata(path).num_rows,
         "sources": sources,
     }
+
+
+def describe_frequencies(conversion: Conversion, contig: str) -> dict[str, int]:
+    """Return of how many records it is known whose frequency MAF is, without and by the sequence."""
+    counts = conversion.frequencies.get(contig, Counter())
+    return {state: counts[state] for state in FREQUENCIES}
 
 
 def describe_store(
