@@ -197,8 +197,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--out-vcf",
     type=PATH,
-    metavar="FILE.vcf.gz|FILE.bcf|-",
-    help="The annotated VCF (BGZF), or BCF for a .bcf; - for BGZF on standard output.",
+    metavar="FILE.vcf.gz|FILE.vcf|FILE.bcf|-",
+    help="The annotated VCF: BGZF for .vcf.gz and .vcf.bgz, text without an index for .vcf, BCF for .bcf; - for BGZF on standard output.",
 )
 @click.option(
     "--index",

@@ -895,8 +895,8 @@ def hard_link_to(target: Path, link: Path) -> Path:
     [
         lambda path: path,
         lambda path: path.parent / "x" / ".." / path.name,
-        lambda path: link_to(path, path.parent / "link"),
-        lambda path: hard_link_to(path, path.parent / "hard"),
+        lambda path: link_to(path, path.parent / "link.vcf"),
+        lambda path: hard_link_to(path, path.parent / "hard.vcf"),
     ],
     ids=["same", "dots", "symlink", "hard-link"],
 )
@@ -932,12 +932,12 @@ def test_two_outputs_of_one_name(
     vcf = written(tmp_path, plain_vcf())
     out = tmp_path / "out"
     out.mkdir()
-    other = out / ".." / "out" / "both" if dots else out / "both"
-    arguments = ["annotate", "--vcf", vcf, "--reference", store, pair[0], out / "both"]
+    other = out / ".." / "out" / "both.vcf" if dots else out / "both.vcf"
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, pair[0], out / "both.vcf"]
     arguments += [pair[1], other]
     if pair == ("--metrics", "--run-metrics"):
         arguments += ["--out-vcf", out / "out.vcf.gz"]
-    invoke(*arguments).failed("both", code=2)
+    invoke(*arguments).failed("both.vcf", code=2)
     assert snapshot(out) == {}
 
 
@@ -1012,7 +1012,7 @@ def test_an_output_folder_below_a_file(tmp_path: Path, store: Path) -> None:
 def test_an_output_that_is_a_pipe_stays_one(tmp_path: Path, store: Path) -> None:
     """Renaming onto a device or a pipe would replace it: for root, /dev/stdout itself."""
     vcf = written(tmp_path, plain_vcf())
-    pipe = tmp_path / "pipe"
+    pipe = tmp_path / "pipe.vcf.gz"
     os.mkfifo(pipe)
     invoke("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", pipe).failed("pipe", code=1)
     assert pipe.is_fifo()

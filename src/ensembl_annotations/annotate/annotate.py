@@ -224,8 +224,9 @@ def annotate_vcf(
     reference : Path
         Folder of the store.
     out_vcf : Path, optional
-        The annotated VCF (BGZF), or BCF for a name that ends in ``.bcf``; an index is written
-        beside it where it is sorted. ``-`` is standard output.
+        The annotated VCF. The end of its name, in any case of letters, says what it is:
+        ``.vcf.gz`` or ``.vcf.bgz`` BGZF, ``.bcf`` BCF, ``.vcf`` plain text. An index is written
+        beside BGZF and BCF where they are sorted. ``-`` is BGZF on standard output.
     out_parquet : Path, optional
         The annotated table, one row per (record, ALT).
     metrics, run_metrics : Path, optional
@@ -423,7 +424,7 @@ def _write(
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
             if temporary is not None:
-                check_position(done.last_base, targets.index, vcf)
+                check_position(done.last_base, targets.index_kind, vcf)
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:

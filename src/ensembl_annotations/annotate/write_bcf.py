@@ -19,11 +19,6 @@ _MT_STYLES = {"": "MT", "chr": "chrM", "NC_": "NC_012920.1", "CM": "J01415.2"}
 _ROOM_BYTES = 1 << 18
 
 
-def is_bcf_name(path: Path) -> bool:
-    """Tell whether a file is to be a BCF."""
-    return path.suffix == ".bcf"
-
-
 def missing_contigs(
     header: Header, met: Iterable[str], store: ReferenceStore
 ) -> dict[str, int | None]:

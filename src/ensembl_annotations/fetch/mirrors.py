@@ -249,7 +249,7 @@ class MirrorSession(requests.Session):
     ) -> None:
         headers, old, new = prepared_request.headers, response.request.url, prepared_request.url
         headers.pop("Cookie", None)
-        if self.should_strip_auth(old or "", new or ""):
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
             headers.pop("Authorization", None)
 
 
