@@ -13,6 +13,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ensembl_annotations.annotate.fields import (
+    Records,
+    Untyped,
+    add_untyped,
+    check_text,
+    typed_records,
+)
 from ensembl_annotations.annotate.guard import check_bases, check_header
 from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.match import (
@@ -75,13 +82,15 @@ class Tally:
     num_par: int = 0
     num_id_conflicts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    untyped: dict[str, Untyped] = field(default_factory=dict)
 
     def add(self, other: Tally) -> None:
-        """Add the counts of a part."""
+        """Add the counts of the next part."""
         for item in fields(self):
-            if item.name != "reasons":
+            if item.name not in ("reasons", "untyped"):
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
         self.reasons += other.reasons
+        add_untyped(self.untyped, other.untyped)
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""
@@ -98,6 +107,7 @@ class Tally:
             **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
             "num_par": self.num_par,
             "num_id_conflicts": self.num_id_conflicts,
+            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
             "annotated_percent": round(share, 3),
         }
 
@@ -131,6 +141,7 @@ class _Job:
     def batch(self, piece: Piece) -> Batch:
         """Return the records of a piece; our tags are taken out, or are an error."""
         batch = self.reader.parse(piece)
+        check_text(batch, len(self.reader.header.samples))
         if self.overwrite:
             return without_our_tags(batch)
         check_record_tags(batch, self.reader.path)
@@ -142,6 +153,7 @@ class _Job:
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
         batch = self.batch(piece)
+        records = typed_records(batch, len(self.reader.header.samples))
         hits, alleles = find_matches(
             self.alleles(batch), self.reference, with_sites=self.with_sites
         )
@@ -151,8 +163,10 @@ class _Job:
         runs = position_runs(batch.text(CHROM), batch.pos)
         return _Annotated(
             text,
-            typed_table(batch, alleles, by_id, schema) if schema is not None else None,
-            _count(batch, alleles, changes),
+            typed_table(batch, records.table, alleles, by_id, schema)
+            if schema is not None
+            else None,
+            _count(batch, alleles, changes, records),
             runs,
             places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
@@ -180,7 +194,7 @@ def _last_base(batch: Batch) -> int:
     return int((batch.pos + end - begin - 1).max())
 
 
-def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> Tally:
+def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame, records: Records) -> Tally:
     reasons = alleles["reason"].drop_nulls().value_counts()
     return Tally(
         num_records=len(batch.lines),
@@ -190,6 +204,7 @@ def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> Tally:
         num_par=int(alleles.filter("par")["row"].n_unique()),
         num_id_conflicts=count_id_conflicts(batch, changes),
         reasons=Counter(dict(reasons.iter_rows())),
+        untyped=dict(records.untyped),
     )
 
 
@@ -300,6 +315,8 @@ def annotate_vcf(
                         tally, found = _write(job, outputs, targets, provenance, noted, progress)
                     content = tally.as_metrics(store)
                     report_unresolved(job.contigs, noted)
+                    for key, untyped in sorted(tally.untyped.items()):
+                        noted(f"{reader.path}: {untyped.describe(key)}")
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)

@@ -178,7 +178,7 @@ class BcfWriter:
     def _failed(self, failure: str | None) -> InputError:
         return InputError(
             f"{self._final}: can't be made as a BCF ({failure or 'bcftools stopped early'}).",
-            hint="A BCF needs every INFO and FORMAT key, FILTER and contig declared in the header: "
-            "correct the header, or write a .vcf.gz.",
+            hint="A BCF needs every INFO and FORMAT key, FILTER and contig declared in the header, and "
+            "values of the declared types: correct the VCF, or write a .vcf.gz.",
             code="no_bcf",
         )
