@@ -55,7 +55,8 @@ from ensembl_annotations.annotate.write_vcf import (
     header_bytes,
     without_our_tags,
 )
-from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.atomic import Outputs, path_of
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
@@ -209,24 +210,24 @@ def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame, records: 
 
 
 def annotate_vcf(
-    vcf: Path,
-    reference: Path,
+    vcf: Path | str,
+    reference: Path | str,
     *,
-    out_vcf: Path | None = None,
-    out_parquet: Path | None = None,
-    metrics: Path | None = None,
-    run_metrics: Path | None = None,
+    out_vcf: Path | str | None = None,
+    out_parquet: Path | str | None = None,
+    metrics: Path | str | None = None,
+    run_metrics: Path | str | None = None,
     assembly: str | None = None,
-    chromosomes: Sequence[str] | None = None,
+    chromosomes: Sequence[str] | str | None = None,
     level: int = 1,
     overwrite_tags: bool = False,
     match: str = "allele",
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
-    summary: Path | None = None,
-    multiqc: Path | None = None,
-    plots: Path | None = None,
+    summary: Path | str | None = None,
+    multiqc: Path | str | None = None,
+    plots: Path | str | None = None,
     log: Log = lambda _: None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -234,22 +235,22 @@ def annotate_vcf(
 
     Parameters
     ----------
-    vcf : Path
+    vcf : Path or str
         A VCF (plain, gzip or BGZF) or BCF; ``-`` is standard input. It is read once.
-    reference : Path
+    reference : Path or str
         Folder of the store.
-    out_vcf : Path, optional
+    out_vcf : Path or str, optional
         The annotated VCF. The end of its name, in any case of letters, says what it is:
         ``.vcf.gz`` or ``.vcf.bgz`` BGZF, ``.bcf`` BCF, ``.vcf`` plain text. An index is written
         beside BGZF and BCF where they are sorted. ``-`` is BGZF on standard output.
-    out_parquet : Path, optional
+    out_parquet : Path or str, optional
         The annotated table, one row per (record, ALT).
-    metrics, run_metrics : Path, optional
+    metrics, run_metrics : Path or str, optional
         JSON files for the counts, and for the figures of this run.
     assembly : str, optional
         Assembly of the VCF where its header does not say.
-    chromosomes : sequence of str, optional
-        Look up only these.
+    chromosomes : sequence of str, or str, optional
+        Look up only these: a list of names, or a text such as ``21,22``.
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
@@ -263,11 +264,11 @@ def annotate_vcf(
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
-    summary : Path, optional
+    summary : Path or str, optional
         A page (HTML, one file) that shows what was found.
-    multiqc : Path, optional
+    multiqc : Path or str, optional
         A section for MultiQC, ``<sample>_mqc.json``.
-    plots : Path, optional
+    plots : Path or str, optional
         A folder for two pictures of counts, ``contigs.svg`` and ``frequencies.svg``.
     log : callable
         Called with what the user should know, a line each.
@@ -283,9 +284,23 @@ def annotate_vcf(
     ------
     EnsemblAnnotationsError
         With nothing written under a final name.
+
+    Examples
+    --------
+    >>> figures = annotate_vcf(
+    ...     "data/vcf/sample.vcf.gz",
+    ...     "data/ensembl_annotations",
+    ...     out_vcf="me.vcf.gz",
+    ...     chromosomes="21,22",
+    ... )
+    >>> figures["release"], figures["num_exact"] > 0, figures["run"]["status"]
+    (116, True, 'annotated')
     """
-    targets = Targets(out_vcf, out_parquet, index, level, genotypes)
-    reports = Reports(summary, multiqc, plots)
+    vcf, reference = Path(vcf), Path(reference)
+    metrics, run_metrics = path_of(metrics), path_of(run_metrics)
+    chromosomes = listed_chromosomes(chromosomes)
+    targets = Targets(path_of(out_vcf), path_of(out_parquet), index, level, genotypes)
+    reports = Reports(path_of(summary), path_of(multiqc), path_of(plots))
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if memory_mb < MIN_MEMORY_MB:
@@ -299,7 +314,7 @@ def annotate_vcf(
             notes.append(text)
             log(text)
 
-        plan = plan_pieces(memory_mb, table=out_parquet is not None, genotypes=genotypes)
+        plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
