@@ -24,6 +24,9 @@ from ensembl_annotations.common.errors import (
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 INDEX_KINDS = ("csi", "tbi", "none")
+PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
+"""Options of `fetch` that its plan depends on."""
+
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 
 
@@ -150,9 +153,7 @@ def main() -> None:
     "--dry-run", is_flag=True, help="Only say what would be downloaded, and the disk it needs."
 )
 @quiet_option
-def fetch(
-    mirrors: tuple[str, ...], chromosomes: str, dry_run: bool, quiet: bool, **options: Any
-) -> None:
+def fetch(dry_run: bool, quiet: bool, **options: Any) -> None:
     """Download a release's variation files, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
@@ -165,11 +166,10 @@ def fetch(
     """  # noqa: D301
     from ensembl_annotations.common.progress import Progress
 
-    options |= {"mirrors": mirrors}
     with reported_errors():
-        options |= {"chromosomes": parse_chromosomes(chromosomes)}
         if dry_run:
-            for line in ensembl_annotations.plan_fetch(**options):
+            decided = {name: options[name] for name in PLANNED}
+            for line in ensembl_annotations.plan_fetch(**decided):
                 click.echo(line)
             return
         result = ensembl_annotations.fetch_ensembl(progress=Progress(quiet), **options)
@@ -197,8 +197,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--out-vcf",
     type=PATH,
-    metavar="FILE.vcf.gz|FILE.bcf|-",
-    help="The annotated VCF (BGZF), or BCF for a .bcf; - for BGZF on standard output.",
+    metavar="FILE.vcf.gz|FILE.vcf|FILE.bcf|-",
+    help="The annotated VCF: BGZF for .vcf.gz and .vcf.bgz, text without an index for .vcf, BCF for .bcf; - for BGZF on standard output.",
 )
 @click.option(
     "--index",
@@ -254,7 +254,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Memory to use, in 10^6 bytes: pieces of the VCF are made to fit.",
 )
 @quiet_option
-def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
+def annotate(quiet: bool, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
     Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
@@ -272,7 +272,6 @@ def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
     progress = Progress(quiet)
     with reported_errors():
         result = ensembl_annotations.annotate_vcf(
-            chromosomes=parse_chromosomes(chromosomes),
             log=say if quiet else progress.say,
             progress=progress,
             **options,

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations.annotate.read import VcfReader
 from ensembl_annotations.common.bgzf import EOF_BLOCK
 from ensembl_annotations.common.datapackage import ReferenceStore, footer_sha256
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
@@ -38,10 +39,12 @@ from tests.support.vcf import (
     OLD_OUTPUTS,
     SECOND,
     UNKNOWN,
+    Outcome,
     accepted,
     annotate_arguments,
     bgzf,
     build_store,
+    check_lossless,
     check_outputs,
     command,
     decompressed,
@@ -389,22 +392,6 @@ def test_bytes_that_are_no_text_pass(
     assert new in accepted(tmp_path, written(tmp_path, content), store).text
 
 
-@pytest.mark.parametrize("place", [b"\t.\tC", b"0/1:3"], ids=["ID", "sample"])
-def test_bytes_that_are_no_text_pass_to_a_vcf_but_not_to_a_table(
-    place: bytes, tmp_path: Path, store: Path
-) -> None:
-    """A text column of the table can't hold them; the VCF alone has every byte."""
-    content = plain_vcf(record(calls=[CALL]), samples=ONE)
-    content = content.replace(place, place[:1] + b"\xff" + place[1:])
-    vcf = written(tmp_path, content)
-    refused(tmp_path, vcf, store, f"{vcf}: line {FIRST_RECORD}", "UTF-8")
-    out = tmp_path / "only.vcf.gz"
-    invoke("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out).succeeded()
-    text = gzip.decompress(out.read_bytes())
-    assert place[:1] + b"\xff" in split(text)[1][0]
-    assert b"ENS_ID=" in text
-
-
 def test_a_length_of_5000_digits_is_an_error_of_ours(tmp_path: Path, store: Path) -> None:
     content = plain_vcf().replace(b"length=50818468", b"length=" + b"5" * 5000)
     refused(tmp_path, written(tmp_path, content), store, "chr22")
@@ -457,6 +444,159 @@ def test_the_index_of_a_sorted_vcf_finds_its_records(tmp_path: Path, store: Path
 def test_an_end_out_of_range_is_kept_and_indexed(end: str, tmp_path: Path, store: Path) -> None:
     vcf = written(tmp_path, plain_vcf(record(info=f"END={end}")))
     accepted(tmp_path, vcf, store)
+
+
+# --- The same whatever is written ----------------------------------------------------------------
+
+OUTPUTS = {
+    "VCF": ["o.vcf.gz"],
+    "text": ["o.vcf"],
+    "table": ["o.parquet"],
+    "genotypes": ["o.parquet", "--genotypes"],
+    "both": ["o.vcf.gz", "o.parquet"],
+    "page": ["o.vcf.gz", "o.html", "o_mqc.json"],
+    "BCF": ["o.bcf"],
+}
+OPTION_OF = {
+    ".gz": "--out-vcf",
+    ".vcf": "--out-vcf",
+    ".bcf": "--out-vcf",
+    ".parquet": "--out-parquet",
+    ".html": "--summary",
+    ".json": "--multiqc",
+}
+TYPES = (
+    '##FILTER=<ID=q10,Description="x">',
+    DEPTH,
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="x">',
+    '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="x">',
+    '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="x">',
+    '##FORMAT=<ID=GQ,Number=1,Type=Integer,Description="x">',
+)
+LINE = len(header(*TYPES).splitlines()) + 2
+
+
+def with_outputs(name: str, folder: Path, vcf: Path, store: Path) -> Outcome:
+    """Annotate to some outputs, the figures in ``metrics.json``."""
+    words = [
+        word
+        for item in OUTPUTS[name]
+        for word in (
+            [item] if item.startswith("--") else [OPTION_OF[Path(item).suffix], folder / item]
+        )
+    ]
+    metrics = folder / "metrics.json"
+    return invoke("annotate", "--vcf", vcf, "--reference", store, *words, "--metrics", metrics)
+
+
+def two(call: str = CALL, **options: str) -> bytes:
+    """Return a VCF of one sample, whose second record is as given."""
+    lines = [record(calls=[CALL]), record(pos=10000421, ref="G", calls=[call], **options)]
+    return plain_vcf(*lines, lines=TYPES, samples=ONE)
+
+
+REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "QUAL is a word": (two(qual="high"), ("QUAL", "'high'")),
+    "QUAL is empty": (two(qual=""), ("QUAL", "''")),
+    "ID": (two(id_="a").replace(b"\ta\t", b"\t\xff\t"), ("ID", "UTF-8")),
+    "QUAL": (two(qual="77").replace(b"77", b"7\xff"), ("QUAL", "UTF-8")),
+    "FILTER": (two(filter_="q10").replace(b"\tq10\t", b"\tq\xff\t"), ("FILTER", "UTF-8")),
+    "FORMAT": (two("0/1", format_="GT:X").replace(b"GT:X", b"GT:\xff"), ("FORMAT", "UTF-8")),
+    "GT": (two("0/2:3").replace(b"0/2", b"0/\xff"), ("GT", "UTF-8")),
+    "GT of many samples": (
+        plain_vcf(
+            *[record(calls=[CALL] * 2), record(calls=[CALL, "0/2"])],
+            lines=TYPES,
+            samples=["S1", "S2"],
+        ).replace(b"0/2", b"0/\xff"),
+        ("GT", "UTF-8"),
+    ),
+}
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_is_refused_whatever_is_written(
+    name: str, outputs: str, tmp_path: Path, store: Path
+) -> None:
+    content, words = REFUSED[name]
+    vcf = written(tmp_path, content)
+    outcome = with_outputs(outputs, tmp_path / "out", vcf, store)
+    outcome.failed(f"{vcf}: line {LINE}: {words[0]}", *words)
+    assert snapshot(tmp_path / "out") == {}
+
+
+ACCEPTED: dict[str, tuple[bytes, dict[str, int]]] = {
+    # name: (content, calls that can't be typed by key)
+    "all is well": (two(), {}),
+    "nothing is given": (two("."), {}),
+    "calls shorter than FORMAT": (two("0/1"), {}),
+    "some of AD is missing": (two("0/1:3,.:.:."), {}),
+    "DP is a word": (two("0/1:3,4:x:50"), {"DP": 1}),
+    "DP has a point": (two("0/1:3,4:7.5:50"), {"DP": 1}),
+    "DP has 33 bits": (two("0/1:3,4:4294967296:50"), {"DP": 1}),
+    "GQ is a word": (two("0/1:3,4:7:high"), {"GQ": 1}),
+    "GQ is empty": (two("0/1:3,4:7:"), {"GQ": 1}),
+    "AD is a word": (two("0/1:a:7:50"), {"AD": 1}),
+    "AD has 33 bits": (two("0/1:3,4294967296:7:50"), {"AD": 1}),
+    "all three": (two("0/1:a,b:c:d"), {"AD": 1, "DP": 1, "GQ": 1}),
+    "bytes that are no text": (
+        two("0/1:3,4:7:50").replace(b":7:50\n", b":7:\xff\n", 2),
+        {"GQ": 2},
+    ),
+    "a word in one sample of two": (
+        plain_vcf(
+            record(calls=[CALL] * 2),
+            record(calls=[CALL, "0/1:3,4:x:50"]),
+            lines=TYPES,
+            samples=["S1", "S2"],
+        ),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_a_file_is_accepted_and_counted_whatever_is_written(
+    name: str, tmp_path: Path, store: Path
+) -> None:
+    """A BCF can't hold what its header says is a number; there bcftools decides."""
+    content, untyped = ACCEPTED[name]
+    vcf, metrics = written(tmp_path, content), set()
+    for outputs in OUTPUTS:
+        if outputs == "BCF" and (untyped or "word" in name):
+            continue
+        said = with_outputs(outputs, tmp_path / outputs, vcf, store).succeeded().stderr
+        for key in ("DP", "GQ", "AD"):
+            assert said.count(f"{vcf}: {key} is not ") == (key in untyped)
+        metrics.add((tmp_path / outputs / "metrics.json").read_bytes())
+    assert len(metrics) == 1
+    assert json.loads(metrics.pop())["num_untyped_values"] == sum(untyped.values())
+    nulls = pq.read_table(tmp_path / "both" / "o.parquet").to_pylist()
+    if untyped:
+        assert all(
+            None in (nulls[1][key.lower()] if key == "AD" else [nulls[1][key.lower()]])
+            for key in untyped
+        )
+    text = gzip.decompress((tmp_path / "both" / "o.vcf.gz").read_bytes())
+    check_lossless(content, text)
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 100_000])
+def test_what_can_not_be_typed_is_counted_and_the_first_is_named(
+    batch_bytes: int, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VcfReader, "batch_bytes", batch_bytes)
+    calls = [CALL, "0/1:3,4:7:x", "0/1:3,4:y:50", "0/1:3,4:z:50", "0/1", CALL]
+    lines = [record(pos=10000401 + row, calls=[call]) for row, call in enumerate(calls)]
+    vcf = written(tmp_path, plain_vcf(*lines, lines=TYPES, samples=ONE))
+    done = accepted(tmp_path, vcf, store)
+    assert done.metrics["num_untyped_values"] == 3
+    told = [line for line in done.outcome.stderr.splitlines() if " is not " in line]
+    assert len(told) == 2
+    assert "DP is not a whole number" in told[0] and "2 records" in told[0]
+    assert f"line {LINE + 1}, 'y'" in told[0]
+    assert "GQ is not a number" in told[1] and f"line {LINE}, 'x'" in told[1]
 
 
 # --- Assemblies ----------------------------------------------------------------------------------
@@ -895,8 +1035,8 @@ def hard_link_to(target: Path, link: Path) -> Path:
     [
         lambda path: path,
         lambda path: path.parent / "x" / ".." / path.name,
-        lambda path: link_to(path, path.parent / "link"),
-        lambda path: hard_link_to(path, path.parent / "hard"),
+        lambda path: link_to(path, path.parent / "link.vcf"),
+        lambda path: hard_link_to(path, path.parent / "hard.vcf"),
     ],
     ids=["same", "dots", "symlink", "hard-link"],
 )
@@ -932,12 +1072,12 @@ def test_two_outputs_of_one_name(
     vcf = written(tmp_path, plain_vcf())
     out = tmp_path / "out"
     out.mkdir()
-    other = out / ".." / "out" / "both" if dots else out / "both"
-    arguments = ["annotate", "--vcf", vcf, "--reference", store, pair[0], out / "both"]
+    other = out / ".." / "out" / "both.vcf" if dots else out / "both.vcf"
+    arguments = ["annotate", "--vcf", vcf, "--reference", store, pair[0], out / "both.vcf"]
     arguments += [pair[1], other]
     if pair == ("--metrics", "--run-metrics"):
         arguments += ["--out-vcf", out / "out.vcf.gz"]
-    invoke(*arguments).failed("both", code=2)
+    invoke(*arguments).failed("both.vcf", code=2)
     assert snapshot(out) == {}
 
 
@@ -1012,7 +1152,7 @@ def test_an_output_folder_below_a_file(tmp_path: Path, store: Path) -> None:
 def test_an_output_that_is_a_pipe_stays_one(tmp_path: Path, store: Path) -> None:
     """Renaming onto a device or a pipe would replace it: for root, /dev/stdout itself."""
     vcf = written(tmp_path, plain_vcf())
-    pipe = tmp_path / "pipe"
+    pipe = tmp_path / "pipe.vcf.gz"
     os.mkfifo(pipe)
     invoke("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", pipe).failed("pipe", code=1)
     assert pipe.is_fifo()

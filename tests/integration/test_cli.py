@@ -324,10 +324,10 @@ def test_one_output_alone_gives_the_same_figures(
 ) -> None:
     invoke(*annotate_arguments(SAMPLE, store, tmp_path / "out")).succeeded()
     arguments = ["annotate", "--vcf", SAMPLE, "--reference", store]
-    invoke(*arguments, *outputs, tmp_path / "one", "--metrics", tmp_path / "one.json").succeeded()
-    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "metrics.json").read_bytes()
     kind = "out.vcf.gz" if outputs == ("--out-vcf",) else "out.parquet"
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "out" / kind).read_bytes()
+    invoke(*arguments, *outputs, tmp_path / kind, "--metrics", tmp_path / "one.json").succeeded()
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "metrics.json").read_bytes()
+    assert (tmp_path / kind).read_bytes() == (tmp_path / "out" / kind).read_bytes()
 
 
 def test_a_failing_run_says_so_in_its_figures(tmp_path: Path, store: Path) -> None:

@@ -850,6 +850,127 @@ def test_tls_where_there_is_none(published: PublishedFile) -> None:
         refuse(mirror.url.replace("http:", "https:"), published, "TLS")
 
 
+# --- Redirects -----------------------------------------------------------------------------------
+
+
+def moved(target: str, status: int = 302, **headers: str) -> Step:
+    return Step(status=status, headers={"Location": target, **headers})
+
+
+def named(url: str, credentials: str = "") -> str:
+    """Return a server's address with another name of its host, and user and password."""
+    return url.replace("127.0.0.1", f"{credentials}localhost")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("kind", ["another host", "another port", "a path", "no scheme"])
+def test_a_redirect_is_followed(status: int, kind: str, published: PublishedFile) -> None:
+    with server() as new, server() as old:
+        target = {
+            "another host": f"{named(new.url)}{PATH}",
+            "another port": f"{new.url}{PATH}",
+            "a path": f"/new{PATH}",
+            "no scheme": f"{named(new.url).partition(':')[2]}{PATH}",
+        }[kind]
+        old.files[f"/new{PATH}"] = CONTENT
+        old.always[PATH] = moved(target, status)
+        assert fetch(old.url, published).downloaded_bytes == SIZE
+        assert len(new.requests) == (kind != "a path")
+
+
+def test_a_redirect_to_https_is_followed(
+    published: PublishedFile, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with server(certificate=certificate) as new, server(default=moved(new.url + PATH)) as old:
+        assert fetch(old.url, published).downloaded_bytes == SIZE
+
+
+def test_the_rest_is_asked_for_where_a_redirect_leads(published: PublishedFile) -> None:
+    with server(Step(stop_after=HALF)) as new, server(default=moved(new.url + PATH)) as old:
+        assert fetch(old.url, published).downloaded_bytes == SIZE
+        assert [request.begin for request in new.requests] == [0, HALF]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_redirect_from_https_to_http_is_refused(
+    steps: int,
+    published: PublishedFile,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither at once nor by way of another address of the first server."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with server() as new, server(certificate=certificate) as old:
+        old.steps.extend([moved("/a")] * (steps - 1))
+        old.default = moved(f"{new.url.replace('//', '//me:secret@')}{PATH}")
+        error = refuse(old.url, published, f"{old.url}/", "redirects", new.url, "https")
+        assert "secret" not in str(error)
+        assert error.code == "redirect"
+        assert len(old.requests) == steps and new.requests == []
+        # Another mirror of the source is asked.
+        fetch([old.url, new.url], published)
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd", "data:,x"])
+def test_a_redirect_to_another_scheme_is_refused(target: str, published: PublishedFile) -> None:
+    with server(default=moved(target)) as old:
+        assert refuse(old.url, published, old.url, target[:6], "https").code == "redirect"
+        with pytest.raises(SourceError, match="redirects"):
+            read_text(old.url, "CHECKSUMS")
+
+
+def test_a_redirect_that_never_ends(published: PublishedFile) -> None:
+    with server(default=moved(PATH)) as old:
+        refuse(old.url, published, old.url, "redirects")
+        assert len(old.requests) < 100
+
+
+@pytest.mark.parametrize("kind", ["another host", "another port"])
+def test_a_redirect_takes_no_credentials_along(
+    kind: str, published: PublishedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of the address, not those of ``.netrc`` for the new host, no cookies of the old."""
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("machine localhost login me password netrc\n")
+    (tmp_path / "netrc").chmod(0o600)
+    with server(Step(stop_after=HALF)) as new, server() as old:
+        new_url = named(new.url) if kind == "another host" else new.url
+        old.default = moved(
+            f"{new_url.replace('//', '//me:location@')}{PATH}", **{"Set-Cookie": "k=v"}
+        )
+        found = fetch(old.url.replace("//", "//me:address@"), published)
+        assert found.downloaded_bytes == SIZE
+        assert len(new.requests) == 2
+        for request in new.requests:
+            assert not {"Authorization", "Cookie", "Proxy-Authorization"} & request.headers.keys()
+        for request in old.requests:
+            assert request.headers["Authorization"].startswith("Basic ")
+            assert "Cookie" not in request.headers
+
+
+def test_a_redirect_on_the_same_server_keeps_the_password(published: PublishedFile) -> None:
+    with server() as old:
+        old.files["/new"] = CONTENT
+        old.always[PATH] = moved("/new")
+        fetch(old.url.replace("//", "//me:address@"), published)
+        first, second = (request.headers["Authorization"] for request in old.requests)
+        assert first == second
+
+
+def test_nginx_redirects_to_another_host(published: PublishedFile, tmp_path: Path) -> None:
+    """As ftp.ensembl.org may send its readers to the mirror at EBI, all paths below another base."""
+    root = tmp_path / "root"
+    (root / "pub" / "ensembl" / FOLDER).mkdir(parents=True)
+    (root / "pub" / "ensembl" / FOLDER / NAME).write_bytes(CONTENT)
+    with nginx(tmp_path / "new", root) as new:
+        target = f"{named(new.url)}/pub/ensembl/$1"
+        away = f"location / {{ rewrite ^/pub/(.*)$ {target} permanent; }}"
+        with nginx(tmp_path / "old", tmp_path, away) as old:
+            assert fetch(f"{old.url}/pub", published).downloaded_bytes == SIZE
+        assert new.bytes_sent(NAME) == SIZE
+
+
 def test_a_proxy(published: PublishedFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name does not exist: only the proxy can have answered."""
     with server() as proxy:

@@ -375,6 +375,92 @@ def test_a_tbi_can_not_hold_far_positions(tmp_path: Path, store: Path) -> None:
     assert found == far.encode()
 
 
+# --- The name of the output ----------------------------------------------------------------------
+
+BGZF_MAGIC = b"\x1f\x8b\x08\x04"
+
+
+@pytest.mark.parametrize("name", ["o.vcf.gz", "o.vcf.bgz", "o.VCF.GZ", "o.Vcf.bGz", ".vcf.gz"])
+def test_bgzf_by_name(name: str, tmp_path: Path, store: Path) -> None:
+    vcf, out = written(tmp_path, COHORT), tmp_path / "out"
+    annotate(vcf, store, "--out-vcf", out / name).succeeded()
+    assert sorted(snapshot(out)) == [name, f"{name}.csi"]
+    content = (out / name).read_bytes()
+    assert content.startswith(BGZF_MAGIC) and content.endswith(EOF_BLOCK)
+    assert tool("bcftools", "view", "-H", out / name, "chr22:10000401").count(b"\n") == 1
+
+
+@pytest.mark.parametrize("name", ["o.bcf", "o.BCF", "o.Bcf"])
+def test_bcf_by_name(name: str, tmp_path: Path, store: Path) -> None:
+    vcf, out = written(tmp_path, COHORT), tmp_path / "out"
+    annotate(vcf, store, "--out-vcf", out / name).succeeded()
+    assert sorted(snapshot(out)) == [name, f"{name}.csi"]
+    assert gzip.decompress((out / name).read_bytes()).startswith(b"BCF")
+    annotate(vcf, store, "--out-vcf", out / name, "--index", "tbi").failed(name, ".tbi", code=2)
+
+
+TEXTS = {
+    "sorted": COHORT,
+    "not sorted": plain_vcf(UNKNOWN, record()),
+    "no line end": plain_vcf()[:-1],
+    "CRLF": plain_vcf().replace(b"\n", b"\r\n"),
+    "no record": header().encode(),
+    "beyond a .tbi": plain_vcf(record("chrBig", 2**29 + 5, "A", "C")),
+}
+
+
+@pytest.mark.parametrize("kind", ["csi", "tbi", "none"])
+@pytest.mark.parametrize("name", ["o.vcf", "o.VCF"])
+@pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
+def test_plain_text_by_name(
+    content: bytes, name: str, kind: str, tmp_path: Path, store: Path
+) -> None:
+    """It is the text that BGZF holds; no index is written, and none of an older file stays."""
+    vcf, out = written(tmp_path, content), tmp_path / "out"
+    annotate(vcf, store, "--out-vcf", tmp_path / "packed.vcf.gz").succeeded()
+    out.mkdir()
+    for old in ("csi", "tbi"):
+        (out / f"{name}.{old}").write_text("old")
+    done = annotate(vcf, store, "--out-vcf", out / name, "--index", kind).succeeded()
+    assert "index" not in done.stderr
+    assert sorted(snapshot(out)) == [name]
+    text = (out / name).read_bytes()
+    assert text == gzip.decompress((tmp_path / "packed.vcf.gz").read_bytes())
+    assert (b"ENS_ID=" in text) is (b"chr22\t10000401" in content)
+    tool("bcftools", "view", out / name)
+
+
+def test_text_that_fails_leaves_nothing(tmp_path: Path, store: Path) -> None:
+    vcf, out = written(tmp_path, plain_vcf(KNOWN, "broken\n")), tmp_path / "out"
+    out.mkdir()
+    (out / "o.vcf").write_text("old")
+    (out / "o.vcf.csi").write_text("old index")
+    annotate(vcf, store, "--out-vcf", out / "o.vcf").failed("columns")
+    assert snapshot(out) == {"o.vcf": b"old", "o.vcf.csi": b"old index"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "o",
+        "o.gz",
+        "o.txt",
+        "o.bgz",
+        "vcf",
+        "o.vcf.zip",
+        "o.vcf.",
+        "o.vcf.gz.csi",
+        "o.bcf.gz",
+        "ovcf",
+    ],
+)
+def test_another_name_is_refused_before_the_work(name: str, tmp_path: Path, store: Path) -> None:
+    out = tmp_path / "out" / name
+    done = annotate(tmp_path / "nowhere.vcf", store, "--out-vcf", out)
+    done.failed(str(out), ".vcf, ", ".vcf.gz", ".vcf.bgz", ".bcf", code=2)
+    assert not out.parent.exists()
+
+
 # --- BCF -----------------------------------------------------------------------------------------
 
 

@@ -244,6 +244,15 @@ def test_plain_text_has_no_end_that_could_be_checked(seen: Project, tmp_path: Pa
         assert results(found)["header"] == "ok"
 
 
+def test_a_name_that_can_not_be_written_is_not_in_the_command(
+    seen: Project, tmp_path: Path
+) -> None:
+    annotate_vcf(SAMPLE_VCF, STORE, out_vcf=tmp_path / "me.vcf.gz", chromosomes="22")
+    renamed = (tmp_path / "me.vcf.gz").rename(tmp_path / "result.txt")
+    (command,) = trace_provenance(renamed).commands
+    assert "--out-vcf annotated.vcf.gz " in command
+
+
 def test_one_chromosome_alone_is_enough(changed: Project, tmp_path: Path) -> None:
     out = tmp_path / "me.vcf.gz"
     annotate_vcf(Path(SAMPLE_VCF), Path(STORE), out_vcf=out, chromosomes=["22"])

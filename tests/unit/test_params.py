@@ -18,6 +18,8 @@ def test_the_committed_parameters_are_valid() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.ensembl.wanted is None
     assert params.mirrors == ["data/mini_ensembl"]
+    official = ["https://ftp.ensembl.org/pub", "https://ftp.ebi.ac.uk/pub/ensembl"]
+    assert list(params.sources["ensembl"].values()) == official
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def records(draw: st.DrawFn, samples: int) -> list[bytes]:
     ]
     if samples:
         fields += [b"GT:XX"] + [
-            draw(st.sampled_from([b"0/1:", b"./.", b"1"])) + draw(raw) for _ in range(samples)
+            draw(st.sampled_from([b"0/1:", b"./.:", b"1:"])) + draw(raw) for _ in range(samples)
         ]
     return fields
 

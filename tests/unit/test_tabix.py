@@ -92,7 +92,7 @@ def write(
     out = folder / "out.vcf.gz"
     with out.open("wb") as handle, VcfReader(source) as reader:
         reader.batch_bytes = batch_bytes
-        writer = VcfWriter(handle, level=1, threads=1, index=TabixIndex(kind))
+        writer = VcfWriter(bgzf.BgzfWriter(handle, threads=1), TabixIndex(kind))
         writer.write(b"".join(reader.header.lines))
         for piece in reader.pieces():
             batch = reader.parse(piece)

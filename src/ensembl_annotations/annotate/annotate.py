@@ -13,6 +13,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ensembl_annotations.annotate.fields import (
+    Records,
+    Untyped,
+    add_untyped,
+    check_text,
+    typed_records,
+)
 from ensembl_annotations.annotate.guard import check_bases, check_header
 from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.match import (
@@ -48,7 +55,8 @@ from ensembl_annotations.annotate.write_vcf import (
     header_bytes,
     without_our_tags,
 )
-from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.atomic import Outputs, path_of
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
@@ -75,13 +83,15 @@ class Tally:
     num_par: int = 0
     num_id_conflicts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    untyped: dict[str, Untyped] = field(default_factory=dict)
 
     def add(self, other: Tally) -> None:
-        """Add the counts of a part."""
+        """Add the counts of the next part."""
         for item in fields(self):
-            if item.name != "reasons":
+            if item.name not in ("reasons", "untyped"):
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
         self.reasons += other.reasons
+        add_untyped(self.untyped, other.untyped)
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""
@@ -98,6 +108,7 @@ class Tally:
             **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
             "num_par": self.num_par,
             "num_id_conflicts": self.num_id_conflicts,
+            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
             "annotated_percent": round(share, 3),
         }
 
@@ -131,6 +142,7 @@ class _Job:
     def batch(self, piece: Piece) -> Batch:
         """Return the records of a piece; our tags are taken out, or are an error."""
         batch = self.reader.parse(piece)
+        check_text(batch, len(self.reader.header.samples))
         if self.overwrite:
             return without_our_tags(batch)
         check_record_tags(batch, self.reader.path)
@@ -142,6 +154,7 @@ class _Job:
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
         batch = self.batch(piece)
+        records = typed_records(batch, len(self.reader.header.samples))
         hits, alleles = find_matches(
             self.alleles(batch), self.reference, with_sites=self.with_sites
         )
@@ -151,8 +164,10 @@ class _Job:
         runs = position_runs(batch.text(CHROM), batch.pos)
         return _Annotated(
             text,
-            typed_table(batch, alleles, by_id, schema) if schema is not None else None,
-            _count(batch, alleles, changes),
+            typed_table(batch, records.table, alleles, by_id, schema)
+            if schema is not None
+            else None,
+            _count(batch, alleles, changes, records),
             runs,
             places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
@@ -180,7 +195,7 @@ def _last_base(batch: Batch) -> int:
     return int((batch.pos + end - begin - 1).max())
 
 
-def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> Tally:
+def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame, records: Records) -> Tally:
     reasons = alleles["reason"].drop_nulls().value_counts()
     return Tally(
         num_records=len(batch.lines),
@@ -190,28 +205,29 @@ def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame) -> Tally:
         num_par=int(alleles.filter("par")["row"].n_unique()),
         num_id_conflicts=count_id_conflicts(batch, changes),
         reasons=Counter(dict(reasons.iter_rows())),
+        untyped=dict(records.untyped),
     )
 
 
 def annotate_vcf(
-    vcf: Path,
-    reference: Path,
+    vcf: Path | str,
+    reference: Path | str,
     *,
-    out_vcf: Path | None = None,
-    out_parquet: Path | None = None,
-    metrics: Path | None = None,
-    run_metrics: Path | None = None,
+    out_vcf: Path | str | None = None,
+    out_parquet: Path | str | None = None,
+    metrics: Path | str | None = None,
+    run_metrics: Path | str | None = None,
     assembly: str | None = None,
-    chromosomes: Sequence[str] | None = None,
+    chromosomes: Sequence[str] | str | None = None,
     level: int = 1,
     overwrite_tags: bool = False,
     match: str = "allele",
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
-    summary: Path | None = None,
-    multiqc: Path | None = None,
-    plots: Path | None = None,
+    summary: Path | str | None = None,
+    multiqc: Path | str | None = None,
+    plots: Path | str | None = None,
     log: Log = lambda _: None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -219,21 +235,22 @@ def annotate_vcf(
 
     Parameters
     ----------
-    vcf : Path
+    vcf : Path or str
         A VCF (plain, gzip or BGZF) or BCF; ``-`` is standard input. It is read once.
-    reference : Path
+    reference : Path or str
         Folder of the store.
-    out_vcf : Path, optional
-        The annotated VCF (BGZF), or BCF for a name that ends in ``.bcf``; an index is written
-        beside it where it is sorted. ``-`` is standard output.
-    out_parquet : Path, optional
+    out_vcf : Path or str, optional
+        The annotated VCF. The end of its name, in any case of letters, says what it is:
+        ``.vcf.gz`` or ``.vcf.bgz`` BGZF, ``.bcf`` BCF, ``.vcf`` plain text. An index is written
+        beside BGZF and BCF where they are sorted. ``-`` is BGZF on standard output.
+    out_parquet : Path or str, optional
         The annotated table, one row per (record, ALT).
-    metrics, run_metrics : Path, optional
+    metrics, run_metrics : Path or str, optional
         JSON files for the counts, and for the figures of this run.
     assembly : str, optional
         Assembly of the VCF where its header does not say.
-    chromosomes : sequence of str, optional
-        Look up only these.
+    chromosomes : sequence of str, or str, optional
+        Look up only these: a list of names, or a text such as ``21,22``.
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
@@ -247,11 +264,11 @@ def annotate_vcf(
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
-    summary : Path, optional
+    summary : Path or str, optional
         A page (HTML, one file) that shows what was found.
-    multiqc : Path, optional
+    multiqc : Path or str, optional
         A section for MultiQC, ``<sample>_mqc.json``.
-    plots : Path, optional
+    plots : Path or str, optional
         A folder for two pictures of counts, ``contigs.svg`` and ``frequencies.svg``.
     log : callable
         Called with what the user should know, a line each.
@@ -267,9 +284,23 @@ def annotate_vcf(
     ------
     EnsemblAnnotationsError
         With nothing written under a final name.
+
+    Examples
+    --------
+    >>> figures = annotate_vcf(
+    ...     "data/vcf/sample.vcf.gz",
+    ...     "data/ensembl_annotations",
+    ...     out_vcf="me.vcf.gz",
+    ...     chromosomes="21,22",
+    ... )
+    >>> figures["release"], figures["num_exact"] > 0, figures["run"]["status"]
+    (116, True, 'annotated')
     """
-    targets = Targets(out_vcf, out_parquet, index, level, genotypes)
-    reports = Reports(summary, multiqc, plots)
+    vcf, reference = Path(vcf), Path(reference)
+    metrics, run_metrics = path_of(metrics), path_of(run_metrics)
+    chromosomes = listed_chromosomes(chromosomes)
+    targets = Targets(path_of(out_vcf), path_of(out_parquet), index, level, genotypes)
+    reports = Reports(path_of(summary), path_of(multiqc), path_of(plots))
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if memory_mb < MIN_MEMORY_MB:
@@ -283,7 +314,7 @@ def annotate_vcf(
             notes.append(text)
             log(text)
 
-        plan = plan_pieces(memory_mb, table=out_parquet is not None, genotypes=genotypes)
+        plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
@@ -299,6 +330,8 @@ def annotate_vcf(
                         tally, found = _write(job, outputs, targets, provenance, noted, progress)
                     content = tally.as_metrics(store)
                     report_unresolved(job.contigs, noted)
+                    for key, untyped in sorted(tally.untyped.items()):
+                        noted(f"{reader.path}: {untyped.describe(key)}")
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
@@ -423,7 +456,7 @@ def _write(
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
             if temporary is not None:
-                check_position(done.last_base, targets.index, vcf)
+                check_position(done.last_base, targets.index_kind, vcf)
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ensembl_annotations.annotate.write_bcf import is_bcf_name
 from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.common.forms import BCF, form_of
 
 INDEX_KINDS = ("csi", "tbi", "none")
 MAX_TBI_POS = 2**29
@@ -30,7 +30,7 @@ def check_index_kind(out: Path, kind: str) -> None:
     """
     if kind not in INDEX_KINDS:
         raise UsageError(f"--index: expected {', '.join(INDEX_KINDS)}, found {kind!r}.")
-    if kind == "tbi" and is_bcf_name(out):
+    if kind == "tbi" and form_of(out) == BCF:
         raise UsageError(f"{out}: a BCF has no .tbi index.", hint="Use --index csi.")
 
 

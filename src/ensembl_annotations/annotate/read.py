@@ -134,7 +134,7 @@ class Batch:
         except UnicodeDecodeError as error:
             slices = zip(begin.tolist(), end.tolist(), strict=True)
             values = [self.lines.data[low:high] for low, high in slices]
-            row = next(row for row, value in enumerate(values) if not _is_utf8(value))
+            row = next(row for row, value in enumerate(values) if not is_utf8(value))
             raise InputError(
                 f"{self.path}: line {self.first_line + row}: {NAMES[column]} is not UTF-8: {values[row][:40]!r}.",
                 hint="Correct the file's encoding.",
@@ -336,7 +336,8 @@ class VcfReader:
         )
 
 
-def _is_utf8(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Tell whether bytes are text."""
     try:
         value.decode("utf-8")
     except UnicodeDecodeError:

@@ -16,12 +16,12 @@ from ensembl_annotations.annotate.index import (
     possible_indexes,
 )
 from ensembl_annotations.annotate.tabix import Places, TabixIndex
-from ensembl_annotations.annotate.write_bcf import BcfWriter, is_bcf_name
-from ensembl_annotations.annotate.write_vcf import VcfWriter
+from ensembl_annotations.annotate.write_bcf import BcfWriter
+from ensembl_annotations.annotate.write_vcf import PlainWriter, VcfWriter
 from ensembl_annotations.common.atomic import Outputs, prepare_to_write
+from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.common.errors import UsageError, explain_os_error
-
-STDOUT = Path("-")
+from ensembl_annotations.common.forms import BCF, ENDS, STDOUT, TEXT, form_of
 
 
 class TextWriter(Protocol):
@@ -45,7 +45,13 @@ class Targets:
 
     @property
     def is_bcf(self) -> bool:
-        return self.vcf is not None and is_bcf_name(self.vcf)
+        return self.vcf is not None and form_of(self.vcf) == BCF
+
+    @property
+    def index_kind(self) -> str:
+        """The kind of index beside the annotated VCF: none of a stream or of plain text."""
+        has_one = self.file is not None and form_of(self.file) != TEXT
+        return self.index if has_one else "none"
 
     @property
     def file(self) -> Path | None:
@@ -55,7 +61,7 @@ class Targets:
     @property
     def tabix_kind(self) -> str | None:
         """The kind of index to make while writing: of a VCF that is a file."""
-        return None if self.file is None or self.is_bcf or self.index == "none" else self.index
+        return None if self.is_bcf or self.index_kind == "none" else self.index_kind
 
     def check(self, vcf: Path, reference: Path, *figures: Path | None) -> None:
         """Refuse names that can't be written to, or that are something else already.
@@ -72,6 +78,11 @@ class Targets:
             raise UsageError("--genotypes: are a column of the table; give --out-parquet.")
         if self.parquet == STDOUT or STDOUT in figures:
             raise UsageError("Only --out-vcf can be '-', standard output.")
+        if self.vcf is not None and form_of(self.vcf) is None:
+            raise UsageError(
+                f"--out-vcf {self.vcf}: expected a name that ends in {', '.join(ENDS)}, or '-'.",
+                hint="The end of the name says what is written: text, BGZF, or BCF.",
+            )
         if self.vcf == STDOUT and sys.stdout.isatty():
             raise UsageError("--out-vcf -: standard output is a terminal; expected a pipe or file.")
         check_index_kind(self.vcf or Path(), self.index)
@@ -84,21 +95,21 @@ class Targets:
         writer: TextWriter
         if self.vcf == STDOUT:
             temporary = None
-            writer = VcfWriter(
-                cast(BinaryIO, _Stdout()), level=self.level, threads=os.cpu_count() or 1
-            )
+            writer = VcfWriter(self._packed(cast(BinaryIO, _Stdout())))
         else:
             temporary = outputs.temporary(self.vcf)
             if self.is_bcf:
                 writer = BcfWriter(temporary, self.vcf, level=self.level)
             else:
                 handle = stack.enter_context(temporary.open("wb"))
+                is_text = form_of(self.vcf) == TEXT
                 index = TabixIndex(self.tabix_kind) if self.tabix_kind is not None else None
-                writer = VcfWriter(
-                    handle, level=self.level, threads=os.cpu_count() or 1, index=index
-                )
+                writer = VcfWriter(PlainWriter(handle) if is_text else self._packed(handle), index)
         stack.callback(writer.abandon)
         return writer, temporary
+
+    def _packed(self, handle: BinaryIO) -> BgzfWriter:
+        return BgzfWriter(handle, level=self.level, threads=os.cpu_count() or 1)
 
     def write_index(
         self,
@@ -111,7 +122,7 @@ class Targets:
     ) -> None:
         """Index the annotated file where it is sorted; no index of an older one stays."""
         assert self.vcf is not None
-        index = index_of(self.vcf, self.index)
+        index = index_of(self.vcf, self.index_kind)
         made = False
         if index is not None and not is_sorted:
             log(

@@ -19,11 +19,6 @@ _MT_STYLES = {"": "MT", "chr": "chrM", "NC_": "NC_012920.1", "CM": "J01415.2"}
 _ROOM_BYTES = 1 << 18
 
 
-def is_bcf_name(path: Path) -> bool:
-    """Tell whether a file is to be a BCF."""
-    return path.suffix == ".bcf"
-
-
 def missing_contigs(
     header: Header, met: Iterable[str], store: ReferenceStore
 ) -> dict[str, int | None]:
@@ -183,7 +178,7 @@ class BcfWriter:
     def _failed(self, failure: str | None) -> InputError:
         return InputError(
             f"{self._final}: can't be made as a BCF ({failure or 'bcftools stopped early'}).",
-            hint="A BCF needs every INFO and FORMAT key, FILTER and contig declared in the header: "
-            "correct the header, or write a .vcf.gz.",
+            hint="A BCF needs every INFO and FORMAT key, FILTER and contig declared in the header, and "
+            "values of the declared types: correct the VCF, or write a .vcf.gz.",
             code="no_bcf",
         )

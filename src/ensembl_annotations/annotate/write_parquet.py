@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.annotate.genotypes import genotype_lists
-from ensembl_annotations.annotate.read import FILTER, FORMAT, ID, QUAL, SAMPLE, Batch
+from ensembl_annotations.annotate.read import Batch
 from ensembl_annotations.annotate.values import typed_columns
-from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.provenance import METADATA_KEY
-from ensembl_annotations.common.schema import GENOTYPE, GENOTYPES, result_schema
+from ensembl_annotations.common.schema import GENOTYPES, result_schema
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual")
@@ -83,12 +82,13 @@ class TableWriter:
 
 
 def typed_table(
-    batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame, schema: pa.Schema
+    batch: Batch,
+    records: pl.DataFrame,
+    alleles: pl.DataFrame,
+    by_id: pl.DataFrame,
+    schema: pa.Schema,
 ) -> pa.Table:
-    """Return the rows of a batch; see `split_alleles` and `per_id` for the tables."""
-    records = _record_columns(batch)
-    if GENOTYPE[0].name in schema.names:
-        records = records.hstack(_genotype_columns(batch))
+    """Return the rows of a batch; see `Records`, `split_alleles` and `per_id` for the tables."""
     table = (
         alleles.with_columns(
             record=pl.col("row").cast(pl.Int64) + batch.first_record,
@@ -115,48 +115,3 @@ def _leaves(schema: pa.Schema) -> list[str]:
             field.type.value_type if pa.types.is_list(field.type) else field.type
         )
     ]
-
-
-def _record_columns(batch: Batch) -> pl.DataFrame:
-    texts = pl.DataFrame(
-        {"id": batch.text(ID), "qual_text": batch.text(QUAL), "filter": batch.text(FILTER)}
-    ).with_row_index("row")
-    number = pl.col("qual_text").cast(pl.Float64, strict=False)
-    bad = texts.filter(number.is_null() & (pl.col("qual_text") != "."))
-    if len(bad):
-        row, found = bad["row"][0], bad["qual_text"][0]
-        raise InputError(
-            f"{batch.path}: line {batch.first_line + row}: QUAL: expected a number or '.', found {found[:40]!r}.",
-            hint="Correct the line.",
-        )
-    return texts.select(
-        "row",
-        pl.when(pl.col("id") != ".").then("id"),
-        qual=number,
-        filter=pl.when(pl.col("filter") != ".").then("filter"),
-    )
-
-
-def _genotype_columns(batch: Batch) -> pl.DataFrame:
-    """Return gt, dp, gq, ad of the one sample; null where FORMAT lacks them or they are missing."""
-    formats, values = batch.text(FORMAT), batch.text(SAMPLE).str.split(":")
-    places: dict[str, list[str]] = {text: text.split(":") for text in formats.unique()}
-    frame = pl.DataFrame({"format": formats, "values": values})
-
-    def field(key: str) -> pl.Expr:
-        table = {text: keys.index(key) for text, keys in places.items() if key in keys}
-        if not table:
-            return pl.lit(None, pl.String)
-        place = pl.col("format").replace_strict(table, default=None, return_dtype=pl.Int64)
-        text = pl.col("values").list.get(place, null_on_oob=True)
-        return pl.when(text != ".").then(text)
-
-    depths = field("AD").str.split(",").list.eval(pl.element().cast(pl.Int32, strict=False))
-    columns = {
-        "gt": field("GT"),
-        "dp": field("DP").cast(pl.Int32, strict=False),
-        "gq": field("GQ").cast(pl.Float64, strict=False),
-        "ad": depths,
-    }
-    assert list(columns) == [column.name for column in GENOTYPE]
-    return frame.with_columns(**columns).select(*columns)

@@ -207,28 +207,40 @@ def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     return conflicts
 
 
+class PlainWriter:
+    """Takes text as it is, where a `BgzfWriter` compresses it."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._handle.write(data)
+
+    def finish(self) -> None:
+        self._handle.flush()
+
+    def abandon(self) -> None:
+        """Do nothing: there is no thread to stop."""
+
+
 class VcfWriter:
-    """Write the annotated VCF as BGZF.
+    """Write the annotated VCF, as text or as BGZF.
 
     Parameters
     ----------
-    handle : BinaryIO
-    level : int
-        1 (fast) to 9 (small).
-    threads : int
+    out : BgzfWriter or PlainWriter
     index : TabixIndex, optional
-        Gets the places of the records.
+        Gets the places of the records; only of BGZF.
     """
 
-    def __init__(
-        self, handle: BinaryIO, *, level: int, threads: int, index: TabixIndex | None = None
-    ) -> None:
-        self._out = BgzfWriter(handle, level=level, threads=threads)
+    def __init__(self, out: BgzfWriter | PlainWriter, index: TabixIndex | None = None) -> None:
+        self._out = out
         self._held = b""
         self._index = index
 
     def write(self, text: bytes | memoryview, places: Places | None = None) -> None:
         if self._index is not None and places is not None:
+            assert isinstance(self._out, BgzfWriter)
             self._index.add(places, self._out.num_bytes + len(self._held))
         # The last byte waits: where the input has no newline at its end, neither has the output.
         view = memoryview(text)
@@ -247,6 +259,6 @@ class VcfWriter:
 
     def write_index(self, path: Path) -> bool:
         """Write the index of what was written; of a BCF, htslib may find a value it can't index."""
-        assert self._index is not None
+        assert self._index is not None and isinstance(self._out, BgzfWriter)
         path.write_bytes(self._index.content(self._out))
         return True

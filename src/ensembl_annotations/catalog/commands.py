@@ -11,6 +11,7 @@ from ensembl_annotations.catalog.materialize import ASSETS
 from ensembl_annotations.catalog.versions import WORKSPACE
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.forms import form_of
 from ensembl_annotations.common.params import PARAMS_FILE, load_params
 
 
@@ -70,7 +71,8 @@ def annotate_command(label: Label, store: ReferenceStore | None, reference: str)
     """Return what makes an annotated file, of a VCF that the user has, with a reference."""
     says = label.fields
     name = "annotated.bcf" if label.kind == "BCF" else "annotated.vcf.gz"
-    name = label.path.name if label.path.is_file() else name
+    fits = label.kind == "parquet" or form_of(label.path) is not None
+    name = label.path.name if label.path.is_file() and fits else name
     words = ["--vcf", "INPUT.vcf.gz", "--reference", reference]
     words += ["--out-parquet" if label.kind == "parquet" else "--out-vcf", name]
     words += ["--match", "position"] if says.get("SiteIDs") == "yes" else []

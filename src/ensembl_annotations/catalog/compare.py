@@ -66,31 +66,31 @@ _RANK = [
 
 
 def compare_stores(
-    a: str,
-    b: str,
+    a: Path | str,
+    b: Path | str,
     *,
-    sample: str | None = None,
-    out_parquet: Path | None = None,
+    sample: Path | str | None = None,
+    out_parquet: Path | str | None = None,
     limit: int | None = 20,
-    project: Path = Path(),
+    project: Path | str = Path(),
     log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
 
     Parameters
     ----------
-    a, b : str
+    a, b : Path or str
         Each a folder with a store, or a git revision of the repository in `project`.
-    sample : str, optional
+    sample : Path or str, optional
         Count and list only alleles that this sample carries: a sample of the repository, or the
         path of an annotated table, a VCF or a BCF.
-    out_parquet : Path, optional
+    out_parquet : Path or str, optional
         Write a row per change here; see Notes.
     limit : int or None
         Changes to return, the most telling ones first: clinical terms, with those that name
         *pathogenic* before others, then lost IDs, then frequencies by their difference, then new
         IDs. None for all, by position.
-    project : Path
+    project : Path or str
         The repository.
     log : callable
         Called with a line of text per chromosome.
@@ -147,13 +147,23 @@ def compare_stores(
 
     Memory does not depend on the size of the stores, but for 4 bytes per rsID of an entry that is in
     one of them only.
+
+    Examples
+    --------
+    >>> from ensembl_annotations import fetch_ensembl
+    >>> before = fetch_ensembl(
+    ...     "before", mirrors="data/mini_ensembl", release=115, chromosomes="21"
+    ... )
+    >>> result = compare_stores("before", "data/ensembl_annotations", limit=1)
+    >>> result["chromosomes"], result["num_changes"] > len(result["changes"])
+    (['21'], True)
     """
-    project = find_project(project)
+    a, b, project = str(a), str(b), find_project(project)
     with ExitStack() as stack:
         store_a, store_b = (stack.enter_context(open_store(name, project)) for name in (a, b))
         _check_comparable(store_a, store_b)
         common = [name for name in store_a.chromosomes if name in store_b.chromosomes]
-        carried = None if sample is None else carried_alleles(sample, store_a, project)
+        carried = None if sample is None else carried_alleles(str(sample), store_a, project)
         temporary = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
         counts = Counts()
         spill = temporary / "changes.parquet"
@@ -169,7 +179,7 @@ def compare_stores(
         for side, rows, entries in zip(sides, counts.num_rows, counts.num_entries, strict=True):
             assert rows == side["num_rows"]
             side["num_entries"] = entries
-        target = out_parquet if out_parquet is not None else temporary / "result.parquet"
+        target = Path(out_parquet) if out_parquet is not None else temporary / "result.parquet"
         schema = CHANGES_SCHEMA.with_metadata({"ensembl_annotations": json.dumps(sides)})
         found: Counter[str] = Counter()
         first: pl.DataFrame | None = None

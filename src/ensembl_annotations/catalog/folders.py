@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from ensembl_annotations.catalog.history import shown
 from ensembl_annotations.catalog.materialize import LOCK, STORE, dvc_cache
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
@@ -143,7 +144,7 @@ def _is_cached(path: Path, cache: Path | None) -> bool:
 
 
 def verify_reference(
-    store: ReferenceStore, chromosomes: Collection[str] | None = None
+    store: ReferenceStore, chromosomes: Sequence[str] | str | None = None
 ) -> tuple[list[str], str]:
     """Read a reference store whole, and compare it with all that is known of it.
 
@@ -151,7 +152,7 @@ def verify_reference(
     ----------
     store : ReferenceStore
         Where it is the one of a repository, it is compared with that ``dvc.lock``, too.
-    chromosomes : collection of str, optional
+    chromosomes : sequence of str, or str, optional
         Only the files of these; default all, and that there are no others.
 
     Returns
@@ -161,10 +162,10 @@ def verify_reference(
     compared : str
         What it was compared with, and why not with ``dvc.lock`` where it should have been.
     """
-    chosen = None if chromosomes is None else list(chromosomes)
+    chosen = listed_chromosomes(chromosomes)
     problems = store.verify(chosen)
     wanted = {item.path.name for item in store.resources_of(chosen)}
-    wanted |= {FILE_NAME} if chromosomes is not None else {FILE_NAME, QUARANTINE}
+    wanted |= {FILE_NAME} if chosen is not None else {FILE_NAME, QUARANTINE}
     # Links are kept: the folder may be one to a larger disk.
     folder = Path(os.path.abspath(store.folder))  # noqa: PTH100
     root = folder.parents[len(STORE.parts) - 1] if len(folder.parts) > len(STORE.parts) else folder
@@ -172,9 +173,9 @@ def verify_reference(
     listed = cached_listing(dvc_cache(root), digest) if digest else None
     named = {problem.partition(" ")[0].rstrip(":") for problem in problems}
     if listed is not None:
-        if chromosomes is not None:
+        if chosen is not None:
             listed = {name: md5 for name, md5 in listed.items() if name in wanted}
-        names = wanted if chromosomes is not None else name_files(folder)
+        names = wanted if chosen is not None else name_files(folder)
         there = {name: md5_of(folder / name) for name in names if (folder / name).is_file()}
         there |= {
             name: "" for name in names if os.path.lexists(folder / name) and name not in there
@@ -185,7 +186,7 @@ def verify_reference(
             if name not in named and (problem := _difference(name, there, listed))
         ]
         return problems, f"{FILE_NAME} and {LOCK}"
-    if chromosomes is None:
+    if chosen is None:
         foreign = sorted(set(name_files(folder)) - wanted - named)
         problems += [f"{shown(name)} does not belong there" for name in foreign]
     if digest is None:

@@ -130,6 +130,12 @@ def read_history(
     commit are taken only where they are those that its ``dvc.lock`` names. Of the log of runs a
     line is taken only where its figures, files and bytes are the same, and it ended between the
     materialization before and this one's commit.
+
+    Examples
+    --------
+    >>> history = read_history("ensembl_annotations", limit=1)
+    >>> [item.release for item in history.materializations]
+    [116]
     """
     name, _, sample = (asset or "").partition("@")
     if asset is not None and (

@@ -51,21 +51,21 @@ NOTHING_RAN = {**_NOTHING_DONE, **_NO_TIME}
 
 
 def materialize(
-    assets: Sequence[str] | None = None,
+    assets: Sequence[str] | str | None = None,
     *,
     force: bool = False,
-    project: Path = Path(),
+    project: Path | str = Path(),
     log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
     """Bring assets and what they need up to date, and return their metadata and status.
 
     Parameters
     ----------
-    assets : sequence of str, optional
+    assets : sequence of str, or str, optional
         ``ensembl_annotations``, ``annotated_vcf``; default both.
     force : bool
         Download the reference again and run the named assets' stages even if nothing changed.
-    project : Path
+    project : Path or str
         The repository; default the current folder.
     log : callable
         Called with a line of text per step.
@@ -83,10 +83,17 @@ def materialize(
         Where a stage fails; its own message has been printed.
     UsageError
         For an unknown asset, outside a repository, or for wrong parameters.
+
+    Examples
+    --------
+    >>> made = materialize("ensembl_annotations")
+    >>> made["ensembl_annotations"]["release"]
+    116
     """
     project = find_project(project).resolve()
     params = load_params(project / PARAMS_FILE)
-    names = _asset_names(list(ASSETS) if assets is None else assets, params)
+    wanted = [assets] if isinstance(assets, str) else list(ASSETS) if assets is None else assets
+    names = _asset_names(wanted, params)
     # It uses what is here.
     from ensembl_annotations.catalog.folders import refuse_foreign
 
@@ -225,13 +232,18 @@ def dvc_cache(project: Path) -> Path | None:
     return Path(configured) if configured else folder / "cache"
 
 
-def plan_materialize(*, force: bool = False, project: Path = Path()) -> list[str]:
+def plan_materialize(*, force: bool = False, project: Path | str = Path()) -> list[str]:
     """Return as lines of text what making `ensembl_annotations` anew would download, and need.
 
     Raises
     ------
     EnsemblAnnotationsError
         Where it could not be done: not published, no answer, or no room.
+
+    Examples
+    --------
+    >>> plan_materialize()[0].partition(":")[0]
+    'homo_sapiens GRCh38 release 116'
     """
     from ensembl_annotations.fetch import plan_fetch
 

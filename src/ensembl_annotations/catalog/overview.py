@@ -245,6 +245,12 @@ def write_catalog(out: Path | str, project: Path | str = Path()) -> None:
     ------
     EnsemblAnnotationsError
         As `catalog_page`, or where the file can't be written.
+
+    Examples
+    --------
+    >>> write_catalog("catalog.html")
+    >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
+    True
     """
     page = catalog_page(project)
     with explained_os_errors("writing the catalogue"), Outputs() as outputs:

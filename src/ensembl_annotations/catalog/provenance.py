@@ -124,6 +124,12 @@ def trace_provenance(
         Where the file is none of these, does not say what it was made from, or is corrupt.
     ReferenceStoreError
         Where it is a folder that is not a reference store.
+
+    Examples
+    --------
+    >>> found = trace_provenance("data/annotated/sample/annotated.vcf.gz")
+    >>> found.asset, found.made_from["release"]
+    ('annotated_vcf@sample', '116')
     """
     file, project = Path(file), find_project(project)
     folder = file.parent if file.name == FILE_NAME else file

@@ -13,6 +13,11 @@ from typing import Any
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
 
 
+def path_of(path: Path | str | None) -> Path | None:
+    """Return a path that a caller gave, or did not, as one."""
+    return None if path is None else Path(path)
+
+
 class Outputs:
     """A set of files that get their final names together, when all are complete.
 

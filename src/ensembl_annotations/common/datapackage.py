@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.common.schema import ROLES, STORE_VERSION
@@ -45,7 +47,7 @@ class ReferenceStore:
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         The store.
 
     Raises
@@ -54,8 +56,8 @@ class ReferenceStore:
         Where there is no store, it can't be read, or its layout has another version.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = folder = Path(folder)
         path = folder / FILE_NAME
         if not folder.is_dir():
             raise ReferenceStoreError(
@@ -104,18 +106,17 @@ class ReferenceStore:
                 return item
         return None
 
-    def resources_of(self, chromosomes: list[str] | None) -> list[Resource]:
+    def resources_of(self, chromosomes: Sequence[str] | str | None) -> list[Resource]:
         """Return the files of these chromosomes; of all for None."""
-        return [
-            item for item in self.resources if chromosomes is None or item.chromosome in chromosomes
-        ]
+        names = listed_chromosomes(chromosomes)
+        return [item for item in self.resources if names is None or item.chromosome in names]
 
-    def check(self, chromosomes: list[str] | None = None) -> None:
+    def check(self, chromosomes: Sequence[str] | str | None = None) -> None:
         """Check that the files are there with the right size, rows and columns.
 
         Parameters
         ----------
-        chromosomes : list of str, optional
+        chromosomes : sequence of str, or str, optional
             Only these; default all.
 
         Raises
@@ -160,15 +161,16 @@ class ReferenceStore:
     def _name(self, chromosome: str) -> str:
         return f"{self.species}-chr{chromosome}"
 
-    def verify(self, chromosomes: list[str] | None = None) -> list[str]:
+    def verify(self, chromosomes: Sequence[str] | str | None = None) -> list[str]:
         """Hash every file against the description and return what is wrong, one line each.
 
         Parameters
         ----------
-        chromosomes : list of str, optional
+        chromosomes : sequence of str, or str, optional
             Only the files of these; default all, and the quarantined rows.
         """
-        wanted = self.resources_of(chromosomes)
+        names = listed_chromosomes(chromosomes)
+        wanted = self.resources_of(names)
         problems = []
         for item in wanted:
             problem = _problem(item)
@@ -176,7 +178,7 @@ class ReferenceStore:
                 problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
             if problem:
                 problems.append(problem)
-        if chromosomes is None and (problem := self._quarantine_problem()):
+        if names is None and (problem := self._quarantine_problem()):
             problems.append(problem)
         return problems or self._unpaired(wanted)
 

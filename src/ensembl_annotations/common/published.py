@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.schema import ALLELES_SCHEMA, DETAILS_SCHEMA, PUBLISHED
@@ -51,15 +52,17 @@ def no_published() -> pl.DataFrame:
     return as_published(pl.concat([alleles, details], how="horizontal"))
 
 
-def scan_reference(folder: Path | str, chromosomes: Sequence[str] | None = None) -> pl.LazyFrame:
+def scan_reference(
+    folder: Path | str, chromosomes: Sequence[str] | str | None = None
+) -> pl.LazyFrame:
     """Read a reference store as one table, lazily.
 
     Parameters
     ----------
     folder : Path or str
         The store.
-    chromosomes : sequence of str, optional
-        Ensembl's names; default all.
+    chromosomes : sequence of str, or str, optional
+        Ensembl's names, as a list or as a text such as ``21,22``; default all.
 
     Returns
     -------
@@ -73,9 +76,16 @@ def scan_reference(folder: Path | str, chromosomes: Sequence[str] | None = None)
         Where the store, or a file that is asked for, is missing or altered.
     UsageError
         Where it has no such chromosome.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> alleles = scan_reference("data/ensembl_annotations", "21,22")
+    >>> alleles.select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
+    ['21', '22']
     """
-    store = ReferenceStore(Path(folder))
-    names = list(chromosomes) if chromosomes is not None else store.chromosomes
+    store = ReferenceStore(folder)
+    names = listed_chromosomes(chromosomes) or store.chromosomes
     if unknown := [name for name in names if name not in store.chromosomes]:
         raise UsageError(
             f"chromosomes: {', '.join(unknown)}: not in the reference store {folder}.",

@@ -163,8 +163,14 @@ RESULT = (
 
 GENOTYPE = (
     Column("gt", _WORD, "GT as in the input", source="input"),
-    Column("dp", pa.int32(), "DP, read depth", source="input"),
-    Column("gq", pa.float64(), "GQ, genotype quality", unit="phred", source="input"),
+    Column("dp", pa.int32(), "DP, read depth; null where it is no whole number", source="input"),
+    Column(
+        "gq",
+        pa.float64(),
+        "GQ, genotype quality; null where it is no number",
+        unit="phred",
+        source="input",
+    ),
     Column("ad", pa.list_(pa.int32()), "AD, read depth of REF and each ALT", source="input"),
 )
 """Genotype columns, for a VCF with exactly one sample."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.common.atomic import prepare_to_write, write_json
+from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
+from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
 from ensembl_annotations.common.errors import SourceError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
@@ -42,20 +43,20 @@ _PATIENCE_SEC = 2.0
 def fetch_ensembl(
     out: Path | str,
     *,
-    mirrors: Sequence[str] | str,
+    mirrors: Sequence[Path | str] | Path | str,
     release: int,
     species: str = "homo_sapiens",
     assembly: str = "GRCh38",
-    chromosomes: Sequence[str] | None = None,
+    chromosomes: Sequence[str] | str | None = None,
     source: str = "unnamed",
     fasta: bool = False,
     force: bool = False,
     jobs: int = JOBS,
     max_bad_percent: float = MAX_BAD_PERCENT,
-    manifest: Path | None = None,
-    metrics: Path | None = None,
-    run_metrics: Path | None = None,
-    dvc_cache: Path | None = None,
+    manifest: Path | str | None = None,
+    metrics: Path | str | None = None,
+    run_metrics: Path | str | None = None,
+    dvc_cache: Path | str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variation files into a reference store.
@@ -64,12 +65,12 @@ def fetch_ensembl(
     ----------
     out : Path or str
         The store's folder; replaced whole when everything has succeeded.
-    mirrors : sequence of str, or one
+    mirrors : sequence of str or Path, or one
         Bases of the same tree (URLs or folders), tried in order.
     release, species, assembly : int, str, str
         As in Ensembl's paths.
-    chromosomes : sequence of str, optional
-        Ensembl's names; default all that are published.
+    chromosomes : sequence of str, or str, optional
+        Ensembl's names, as a list or as a text such as ``21,22``; default all that are published.
     source : str
         The name of where the data come from, kept in the store.
     fasta : bool
@@ -80,11 +81,11 @@ def fetch_ensembl(
         How many files are downloaded at a time.
     max_bad_percent : float
         The largest share of rows of a file that may be unusable, from 1,000 rows on.
-    manifest : Path, optional
+    manifest : Path or str, optional
         What is published; default: ask the mirrors.
-    metrics, run_metrics : Path, optional
+    metrics, run_metrics : Path or str, optional
         JSON files for the figures of the content and of this run.
-    dvc_cache : Path, optional
+    dvc_cache : Path or str, optional
         Where DVC will keep a copy of the store, for the plan of disk space.
     progress : Progress, optional
         What says how far it is; default: nobody.
@@ -104,8 +105,17 @@ def fetch_ensembl(
     -----
     A file is converted as soon as it, and its chromosome's sequence where that is wanted, are
     verified, while others are still downloading.
+
+    Examples
+    --------
+    >>> figures = fetch_ensembl(
+    ...     "reference", mirrors="data/mini_ensembl", release=116, chromosomes="21,22"
+    ... )
+    >>> sorted(figures["files"])
+    ['homo_sapiens-chr21.vcf.gz', 'homo_sapiens-chr22.vcf.gz']
     """
-    out, mirrors = Path(out), _as_list(mirrors)
+    out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
+    metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     layout = Layout(species, assembly, release)
     progress = progress or Progress(quiet=True)
     with explained_os_errors("fetching"):
@@ -151,25 +161,34 @@ def fetch_ensembl(
 def plan_fetch(
     out: Path | str,
     *,
-    mirrors: Sequence[str] | str,
+    mirrors: Sequence[Path | str] | Path | str,
     release: int,
     species: str = "homo_sapiens",
     assembly: str = "GRCh38",
-    chromosomes: Sequence[str] | None = None,
+    chromosomes: Sequence[str] | str | None = None,
     fasta: bool = False,
     force: bool = False,
-    manifest: Path | None = None,
-    dvc_cache: Path | None = None,
-    **_: Any,
+    manifest: Path | str | None = None,
+    dvc_cache: Path | str | None = None,
 ) -> list[str]:
     """Return as lines of text what `fetch_ensembl` would do with the same arguments.
+
+    What a plan does not depend on is no argument here: `source`, `jobs`, `max_bad_percent` …
 
     Raises
     ------
     EnsemblAnnotationsError
         Where it could not be done: not published, no answer, or no room.
+
+    Examples
+    --------
+    >>> lines = plan_fetch(
+    ...     "reference", mirrors="data/mini_ensembl", release=116, chromosomes="21,22"
+    ... )
+    >>> lines[0].partition(",")[0]
+    'homo_sapiens GRCh38 release 116: 2 files'
     """
-    out, mirrors = Path(out), _as_list(mirrors)
+    out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     layout = Layout(species, assembly, release)
     plan = _plan(
         out, layout, mirrors, manifest, chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
@@ -185,28 +204,34 @@ def _refuse_inside(out: Path, path: Path, why: str) -> None:
         )
 
 
-def _as_list(mirrors: Sequence[str] | str) -> Sequence[str]:
-    return [mirrors] if isinstance(mirrors, str) else mirrors
+def _as_list(mirrors: Sequence[Path | str] | Path | str) -> list[str]:
+    named = [mirrors] if isinstance(mirrors, Path | str) else mirrors
+    return [str(mirror) for mirror in named]
 
 
 def _plan(
     out: Path,
     layout: Layout,
     mirrors: Sequence[str],
-    manifest: Path | None,
+    manifest: Path | str | None,
     chromosomes: Sequence[str] | None,
     *,
     fasta: bool,
     force: bool,
-    dvc_cache: Path | None,
+    dvc_cache: Path | str | None,
 ) -> Plan:
     published = (
-        load_manifest_of(layout, manifest)
+        load_manifest_of(layout, Path(manifest))
         if manifest is not None
         else cached_manifest(mirrors, layout, with_fasta=fasta, force=force)
     )
     return make_plan(
-        published, out, chromosomes=chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
+        published,
+        out,
+        chromosomes=chromosomes,
+        fasta=fasta,
+        force=force,
+        dvc_cache=path_of(dvc_cache),
     )
 
 

@@ -335,7 +335,7 @@ def load_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path) -> Manifest:
+def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path | str) -> Manifest:
     """Return the manifest at `path`, asking a mirror only where there is none yet.
 
     Raises
@@ -343,6 +343,7 @@ def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path) -> Manif
     SourceError
         Where the file is another release's, or no mirror answers.
     """
+    path = Path(path)
     if not path.exists():
         save_manifest(read_manifest(mirrors, layout), path)
     return load_manifest_of(layout, path)

@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
@@ -214,9 +215,47 @@ class Attempts:
 # --- Reading -------------------------------------------------------------------------------------
 
 
+class MirrorSession(requests.Session):
+    """Connections to a mirror: redirects are followed where that is safe.
+
+    Notes
+    -----
+    A redirect leads to https, or from http to http. User and password are those of the mirror's
+    address, and go to no other scheme, host or port; requests alone would also send those that
+    ``.netrc`` has for the new host. Cookies are neither kept nor sent: a cookie does not know its
+    port, so another server on the same host would get it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        old, new = urlsplit(resp.url).scheme, urlsplit(urljoin(resp.url, target)).scheme
+        if new == "https" or new == old == "http":
+            return target
+        raise SourceError(
+            f"{without_credentials(resp.url)}: redirects to "
+            f"{without_credentials(target)[:200]!r}; expected an address with https.",
+            hint="Nothing was asked for there. Use the mirror's new address, or another mirror.",
+            code="redirect",
+        )
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        headers, old, new = prepared_request.headers, response.request.url, prepared_request.url
+        headers.pop("Cookie", None)
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            headers.pop("Authorization", None)
+
+
 @contextmanager
 def open_http(
-    session: requests.Session, url: str, headers: Mapping[str, str] = _NO_HEADERS
+    session: MirrorSession, url: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> Iterator[requests.Response]:
     """Give the answer to one request, its body not read yet; status 200, 206 or 416.
 
@@ -314,7 +353,7 @@ def _open(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
             yield pieces
         return
     with (
-        requests.Session() as session,
+        MirrorSession() as session,
         open_http(session, url_of(mirror, relative)) as answer,
     ):
         yield read_pieces(answer, decode=True)

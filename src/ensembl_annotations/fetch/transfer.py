@@ -18,6 +18,7 @@ from ensembl_annotations.fetch.failures import TransientError
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import (
     Attempts,
+    MirrorSession,
     Say,
     open_http,
     read_pieces,
@@ -204,7 +205,7 @@ class HttpTransfer:
         part = self._part
         attempts = Attempts(self._shown, stop=self._stop, say=self._say)
         furthest = part.num_bytes
-        with requests.Session() as session:
+        with MirrorSession() as session:
             while not part.is_complete():
                 stop_if_asked(self._stop)
                 try:
@@ -216,7 +217,7 @@ class HttpTransfer:
                         attempts.progressed()
                     attempts.wait_after(error)
 
-    def _attempt(self, session: requests.Session) -> None:
+    def _attempt(self, session: MirrorSession) -> None:
         part = self._part
         origin = part.origin
         if part.num_bytes and (origin is None or part.num_bytes > (origin.total or part.limit)):

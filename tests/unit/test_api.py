@@ -1,0 +1,199 @@
+"""What can be imported: its arguments' types, and that other packages see them."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import subprocess
+import sys
+import typing
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import ensembl_annotations
+from ensembl_annotations import (
+    annotate_vcf,
+    compare_stores,
+    fetch_ensembl,
+    materialize,
+    plan_fetch,
+    scan_reference,
+)
+from ensembl_annotations.catalog.folders import verify_reference
+from ensembl_annotations.common.datapackage import ReferenceStore
+from ensembl_annotations.common.errors import UsageError
+from tests.support.vcf import MIRROR, RELEASE, SAMPLE, build_store, invoke, snapshot
+
+PUBLIC = {name: getattr(ensembl_annotations, name) for name in ensembl_annotations.__all__}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_store(tmp_path_factory.mktemp("reference"), ["2", "21", "22", "MT"])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.getbasetemp() / "downloads"
+    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder))
+
+
+# --- Paths ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_takes_a_path_takes_a_text(name: str) -> None:
+    function = PUBLIC[name]
+    for key, hint in typing.get_type_hints(function).items():
+        kinds = list(typing.get_args(hint)) or [hint]
+        assert (Path in kinds) <= (str in kinds), key
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_no_argument_is_swallowed(name: str) -> None:
+    kinds = {item.kind for item in inspect.signature(PUBLIC[name]).parameters.values()}
+    assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+    with pytest.raises(TypeError, match="relase"):
+        PUBLIC[name](relase=116)
+
+
+def results(folder: Path, kind: Callable[[Path], Any]) -> dict[str, bytes]:
+    """Fetch, annotate and compare with all paths given as `kind`."""
+    folder.mkdir()
+    store, other = folder / "store", folder / "other"
+    fetch_ensembl(
+        kind(store),
+        mirrors=kind(MIRROR),
+        release=RELEASE,
+        chromosomes="21,22",
+        metrics=kind(folder / "fetch.json"),
+        run_metrics=kind(folder / "run" / "fetch.json"),
+        dvc_cache=kind(folder / "dvc"),
+    )
+    fetch_ensembl(kind(other), mirrors=[kind(MIRROR)], release=115, chromosomes="21")
+    plan_fetch(kind(folder / "no"), mirrors=kind(MIRROR), release=115, dvc_cache=kind(folder))
+    annotate_vcf(
+        kind(SAMPLE),
+        kind(store),
+        out_vcf=kind(folder / "o.vcf"),
+        out_parquet=kind(folder / "o.parquet"),
+        metrics=kind(folder / "annotate.json"),
+        run_metrics=kind(folder / "run" / "annotate.json"),
+        summary=kind(folder / "o.html"),
+        multiqc=kind(folder / "o_mqc.json"),
+        plots=kind(folder / "plots"),
+    )
+    compare_stores(
+        kind(other),
+        kind(store),
+        sample=kind(folder / "o.parquet"),
+        out_parquet=kind(folder / "changes.parquet"),
+        project=kind(folder),
+    )
+    assert pq.read_metadata(folder / "changes.parquet").num_rows
+    assert scan_reference(kind(store)).collect().height
+    found = snapshot(folder)
+    return {
+        name: content
+        for name, content in found.items()
+        if not name.startswith("run/") and name != "changes.parquet"
+    }
+
+
+def test_a_path_and_a_text_give_the_same(tmp_path: Path) -> None:
+    as_paths = results(tmp_path / "paths", Path)
+    assert "o.vcf" in as_paths and "plots/contigs.svg" in as_paths
+    assert results(tmp_path / "texts", str) == as_paths
+
+
+# --- Chromosomes ---------------------------------------------------------------------------------
+
+SPELT: list[Any] = ["21,22", " 21 , 22 ", ["21", "22"], ("21", "22")]
+
+
+@pytest.mark.parametrize("wanted", SPELT, ids=repr)
+def test_chromosomes_as_on_the_command_line(wanted: Any, tmp_path: Path, store: Path) -> None:
+    """A text was once taken for a list of letters: 21 was 2 and 1."""
+    annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "a.vcf", chromosomes=wanted)
+    arguments = ["annotate", "--vcf", SAMPLE, "--reference", store, "--chromosomes", "21,22"]
+    invoke(*arguments, "--out-vcf", tmp_path / "b.vcf").succeeded()
+    assert (tmp_path / "a.vcf").read_bytes() == (tmp_path / "b.vcf").read_bytes()
+    assert 'Chromosomes="21|22"' in (tmp_path / "a.vcf").read_text()
+
+    found = scan_reference(store, wanted).select("chrom").unique().collect()["chrom"]
+    assert set(found) == {"21", "22"}
+
+    figures = fetch_ensembl(tmp_path / "store", mirrors=MIRROR, release=RELEASE, chromosomes=wanted)
+    assert set(figures["files"]) == {f"homo_sapiens-chr{name}.vcf.gz" for name in ("21", "22")}
+    lines = plan_fetch(tmp_path / "store", mirrors=MIRROR, release=RELEASE, chromosomes=wanted)
+    assert ": 2 files" in lines[0]
+
+
+def test_verify_of_one_chromosome_looks_at_no_other(store: Path, tmp_path: Path) -> None:
+    shutil.copytree(store, tmp_path / "store")
+    for name in ("2", "MT"):
+        (tmp_path / "store" / f"homo_sapiens-chr{name}.parquet").write_bytes(b"")
+    own = ReferenceStore(str(tmp_path / "store"))
+    for wanted in SPELT:
+        assert own.verify(wanted) == []
+        assert verify_reference(own, wanted)[0] == []
+        own.check(wanted)
+    assert len(own.verify("all")) == len(own.verify()) == 2
+
+
+@pytest.mark.parametrize("wanted", ["", "21,", "21,21", ["21", "21"], [], [21]], ids=repr)
+def test_chromosomes_that_are_none(wanted: Any, tmp_path: Path, store: Path) -> None:
+    out = tmp_path / "out"
+    for call in (
+        lambda: annotate_vcf(SAMPLE, store, out_vcf=out / "o.vcf", chromosomes=wanted),
+        lambda: scan_reference(store, wanted),
+        lambda: plan_fetch(out, mirrors=MIRROR, release=RELEASE, chromosomes=wanted),
+        lambda: fetch_ensembl(out, mirrors=MIRROR, release=RELEASE, chromosomes=wanted),
+        lambda: ReferenceStore(store).verify(wanted),
+    ):
+        with pytest.raises(UsageError, match="chromosomes"):
+            call()
+    assert not out.exists()
+
+
+def test_all_is_all(tmp_path: Path, store: Path) -> None:
+    annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "a.vcf", chromosomes="all")
+    annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "b.vcf")
+    assert (tmp_path / "a.vcf").read_bytes() == (tmp_path / "b.vcf").read_bytes()
+
+
+def test_one_asset_as_a_text() -> None:
+    with pytest.raises(UsageError, match="'anotated_vcf'"):
+        materialize("anotated_vcf")
+
+
+# --- Types for other packages --------------------------------------------------------------------
+
+
+def test_the_wheel_has_the_mark_that_it_is_typed(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    shutil.copytree(root / "src", source / "src", ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=source, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = set(content.namelist())
+    assert "ensembl_annotations/py.typed" in names
+    expected = {
+        path.relative_to(root / "src").as_posix()
+        for path in (root / "src").rglob("*")
+        if path.suffix in (".py", ".j2", ".css", ".typed")
+    }
+    assert expected <= names
