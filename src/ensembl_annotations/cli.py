@@ -283,11 +283,14 @@ def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
 
 def describe_annotated(result: dict[str, Any]) -> str:
     """Return the line of result of an annotation."""
+    from ensembl_annotations.annotate.compared import not_compared, num_known
+
     return (
-        f"annotated: {result['num_records']} records, "
-        f"{result['num_exact'] + result['num_shifted']} of "
-        f"{result['num_alleles']} alleles known to Ensembl release {result['release']} "
-        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s"
+        f"annotated: {result['num_records']} records, {num_known(result)} of "
+        f"{result['num_compared']} alleles that could be compared known to Ensembl release "
+        f"{result['release']} ({result['annotated_percent']} %), "
+        + (f"{rest}, " if (rest := not_compared(result)) else "")
+        + f"in {result['run']['duration_sec']} s"
     )
 
 

@@ -104,6 +104,7 @@ ANNOTATE_KEYS = {
     "reference_sha256": str,
     "num_records": int,
     "num_alleles": int,
+    "num_compared": int,
     "num_exact": int,
     "num_shifted": int,
     **{f"num_{reason}": int for reason in REASONS},

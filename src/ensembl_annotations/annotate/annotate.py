@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ensembl_annotations.annotate.compared import num_known, share_known
 from ensembl_annotations.annotate.guard import check_bases, check_header
 from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.match import (
@@ -85,20 +86,20 @@ class Tally:
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""
-        num_known = self.num_exact + self.num_shifted
-        share = 100 * num_known / self.num_alleles if self.num_alleles else 0.0
+        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
         return {
             "release": int(store.release),
             "assembly": store.assembly,
             "reference_sha256": store.digest,
             "num_records": self.num_records,
             "num_alleles": self.num_alleles,
+            "num_compared": num_compared,
             "num_exact": self.num_exact,
             "num_shifted": self.num_shifted,
             **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
             "num_par": self.num_par,
             "num_id_conflicts": self.num_id_conflicts,
-            "annotated_percent": round(share, 3),
+            "annotated_percent": percent,
         }
 
 
@@ -311,11 +312,10 @@ def annotate_vcf(
 
 def _report_share(content: dict[str, Any], log: Log) -> None:
     """Say where strikingly few ALTs are in Ensembl, of those that could be compared."""
-    num_known = content["num_exact"] + content["num_shifted"]
-    num_compared = num_known + content["num_allele_differs"] + content["num_site_unknown"]
-    if num_compared >= _MIN_COMPARED and 2 * num_known < num_compared:
+    num_compared = content["num_compared"]
+    if num_compared >= _MIN_COMPARED and content["annotated_percent"] < 50:
         log(
-            f"Only {num_known:,} of {num_compared:,} ALTs that could be compared are in Ensembl; of a "
+            f"Only {num_known(content):,} of {num_compared:,} ALTs that could be compared are in Ensembl; of a "
             "person's variants most are. Is the assembly right, and are false calls filtered out?"
         )
 

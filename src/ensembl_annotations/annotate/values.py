@@ -69,10 +69,13 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
         ``query``, ``id`` (rs by ascending number, then others bytewise), ``match`` (the best
         class) and the values of the ID. Where several published records of one ID match an ALT,
         terms are united, they are the ALT's only if each record's are, one with several ALTs
-        wins `multi`, and a value they disagree on is null.
+        wins `multi`, and a value they disagree on is null. ``has_frequency`` tells whether any of
+        them publishes one, decided or not.
     """
     named = with_ids(hits, "query").with_columns(
-        multi=pl.col("num_alts") > 1, allele_clin=pl.when("clin_certain").then("clin")
+        multi=pl.col("num_alts") > 1,
+        allele_clin=pl.when("clin_certain").then("clin"),
+        has_frequency=pl.col("maf").is_not_null(),
     )
     key = ["query", "id"]
     if named.select(key).is_duplicated().any():
@@ -88,6 +91,7 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
                 for name in ("maf", "mac")
             ),
             pl.col("af"),
+            pl.col("has_frequency").any(),
         )
     else:
         named = named.with_columns(af=pl.concat_list("af"))
@@ -105,6 +109,7 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
         "mac",
         "aa",
         "af",
+        "has_frequency",
     )
 
 
