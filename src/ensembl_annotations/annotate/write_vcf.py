@@ -22,7 +22,9 @@ from ensembl_annotations.common.schema import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_heads
 
 _OURS = re.compile(rb"(?:^|;)(" + "|".join(TAG_IDS).encode() + rb")(?==|;|$)")
-_RS = re.compile(rb"(?:^|;)(rs\d+)(?=;|$)")
+_RS = re.compile(rb"rs\d+")
+# VCF joins IDs by ; but some callers and databases write commas.
+_BETWEEN_IDS = re.compile(rb"[;,\s]")
 _MARK = b"ENS_"
 
 
@@ -175,10 +177,15 @@ def _new_ids(batch: Batch, ids: pl.Series, begin: Offsets, end: Offsets) -> pa.A
         begin[rows].tolist(), end[rows].tolist(), ids.gather(rows).to_list(), strict=True
     ):
         own = batch.lines.data[low:high]
-        kept = {*own.split(b";"), b""}
-        added = [name for name in found.encode().split(b";") if name not in kept]
+        kept = {*_own_ids(own), b""}
+        added = [name for name in found.encode().split(b";") if name.lower() not in kept]
         whole.append(b";".join([own, *added]))
     return pc.replace_with_mask(new, pa.array(has_own), pa.array(whole, pa.large_binary()))
+
+
+def _own_ids(column: bytes) -> list[bytes]:
+    """Return the IDs of an input's ID column, in lower case: ``RS82`` is rs82."""
+    return _BETWEEN_IDS.split(column.lower())
 
 
 def _new_info(
@@ -201,9 +208,9 @@ def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     begin, end = batch.lines.bounds(ID, changes["row"].to_numpy().astype(np.int64))
     conflicts = 0
     for place in np.flatnonzero((end > begin + 1) | (data[begin] != ord("."))).tolist():
-        own = _RS.findall(batch.lines.data[begin[place] : end[place]])
-        found = set(changes["ids"][place].split(";")) - {""}
-        conflicts += bool(found) and any(item.decode() not in found for item in own)
+        own = _own_ids(batch.lines.data[begin[place] : end[place]])
+        found = {*changes["ids"][place].lower().encode().split(b";")} - {b""}
+        conflicts += bool(found) and any(_RS.fullmatch(name) and name not in found for name in own)
     return conflicts
 
 
