@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations.annotate.values import PER_ID
 from ensembl_annotations.common.bgzf import compress_bgzf
 from tests.support.mirror import HEADER, Row, write_mirror
 
@@ -153,3 +154,102 @@ def test_ids_of_snvs_are_those_of_bcftools_annotate(tmp_path: Path) -> None:
     found = run("bcftools", "query", "-f", form, tmp_path / "ours.vcf.gz").stdout
     assert found == expected
     assert found.count("rs") > 1000
+
+
+# By site: the first ALT has values and the second has none, the other way round, the first is
+# unknown, the first is unknown and its record comes second.
+_AT_ONE_SITE: list[Row] = [
+    (100, "rs1", "A", "C", "dbSNP_156;TSA=SNV;MA=C;MAF=0.25;CLIN_benign"),
+    (100, "rs2", "A", "T", "dbSNP_156;TSA=SNV"),
+    (110, "rs3", "A", "C", "dbSNP_156;TSA=SNV"),
+    (110, "rs4", "A", "T", "dbSNP_156;TSA=SNV;MA=T;MAF=0.25;CLIN_pathogenic"),
+    (120, "rs5", "A", "T", "dbSNP_156;TSA=SNV;MA=T;MAF=0.25;CLIN_pathogenic"),
+]
+_PER_ALT = "%INFO/ENS_ID %INFO/ENS_MATCH %INFO/ENS_MULTI %INFO/ENS_CLIN %INFO/ENS_AF"
+_PER_ID = "%INFO/ENS_MA %INFO/ENS_MAF %INFO/ENS_TSA %INFO/ENS_SOURCE %INFO/ENS_RSCLIN"
+
+
+def annotated_parts(folder: Path, *parts: str) -> list[Path]:
+    """Annotate VCFs of one sample each, whose records are `POS REF ALT`, joined by commas."""
+    write_mirror(folder / "mirror", {"21": _AT_ONE_SITE})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder / "cache"))
+        fetch_ensembl(folder / "store", mirrors=[str(folder / "mirror")], release=116)
+    head = "##fileformat=VCFv4.2\n##contig=<ID=21,length=46709983>\n"
+    head += '##FORMAT=<ID=GT,Number=1,Type=String,Description="x">\n'
+    made = []
+    for number, part in enumerate(parts):
+        rows = [record.split() for record in part.split(";")]
+        text = "".join(f"21\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t0/1\n" for pos, ref, alt in rows)
+        columns = HEADER.splitlines()[-1] + f"\tFORMAT\tS{number}\n"
+        source = folder / f"in{number}.vcf"
+        source.write_text(head + columns + text)
+        made.append(folder / f"out{number}.vcf.gz")
+        annotate_vcf(source, folder / "store", out_vcf=made[-1])
+    return made
+
+
+def values(vcf: Path, form: str) -> list[list[str]]:
+    """Return POS, ALT and tags of each record."""
+    found = run("bcftools", "query", "-f", f"%POS %ALT {form}\n", vcf).stdout
+    return [line.split() for line in found.splitlines()]
+
+
+def test_norm_joins_and_splits_without_losing_a_value_of_an_alt(tmp_path: Path) -> None:
+    (apart,) = annotated_parts(tmp_path, "100 A C;100 A T;110 A C;110 A T")
+    joined, split = tmp_path / "joined.vcf.gz", tmp_path / "split.vcf.gz"
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, apart)
+    assert values(joined, _PER_ALT) == [
+        ["100", "C,T", "rs1,rs2", "exact,exact", "0,0", "benign,.", "0.25,."],
+        ["110", "C,T", "rs3,rs4", "exact,exact", "0,0", ".,pathogenic", ".,0.25"],
+    ]
+    run("bcftools", "norm", "-m-", "-Oz", "-o", split, joined)
+    assert values(split, _PER_ALT) == values(apart, _PER_ALT)
+    # As docs/output.md says: of the tags per ID, and of all of ours, the first record decides.
+    assert values(joined, _PER_ID) == [
+        ["100", "C,T", "rs1|C", "rs1|C|0.25", "rs1|SNV", "rs1|dbSNP", "rs1|benign"],
+        ["110", "C,T", ".", ".", "rs3|SNV", "rs3|dbSNP", "."],
+    ]
+    (unknown,) = annotated_parts(tmp_path, "120 A C;120 A T")
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, unknown)
+    assert values(joined, _PER_ALT) == [["120", "C,T", ".", ".", ".", ".", "."]]
+    (unknown,) = annotated_parts(tmp_path, "120 A T;120 A C")
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, unknown)
+    assert values(joined, _PER_ALT)[0] == [
+        "120", "T,C", "rs5,.", "exact,.", "0,.", "pathogenic,.", "0.25,.",
+    ]  # fmt: skip
+
+
+def test_merge_keeps_the_values_of_each_alt(tmp_path: Path) -> None:
+    parts = annotated_parts(tmp_path, "100 A C;110 A C;120 A C", "100 A T;110 A T;120 A T")
+    merged = tmp_path / "merged.vcf.gz"
+    run("bcftools", "merge", "-Oz", "-o", merged, *parts)
+    assert values(merged, _PER_ALT) == [
+        ["100", "C,T", "rs1,rs2", "exact,exact", "0,0", "benign,.", "0.25,."],
+        ["110", "C,T", "rs3,rs4", "exact,exact", "0,0", ".,pathogenic", ".,0.25"],
+        ["120", "C,T", ".,rs5", ".,exact", ".,0", ".,pathogenic", ".,0.25"],
+    ]
+    assert values(merged, "%INFO/ENS_TSA")[0] == ["100", "C,T", "rs1|SNV"]
+    # The rule that docs/output.md names keeps the tags per ID, too.
+    rules = ",".join(f"{name}:join" for name in PER_ID)
+    run("bcftools", "merge", "-i", rules, "-Oz", "-o", merged, *parts)
+    assert values(merged, "%INFO/ENS_TSA %INFO/ENS_RSCLIN") == [
+        ["100", "C,T", "rs1|SNV,rs2|SNV", "rs1|benign"],
+        ["110", "C,T", "rs3|SNV,rs4|SNV", "rs4|pathogenic"],
+        ["120", "C,T", "rs5|SNV", "rs5|pathogenic"],
+    ]
+
+
+def test_a_choice_of_samples_changes_nothing_of_ours(tmp_path: Path) -> None:
+    parts = annotated_parts(tmp_path, "100 A C,T;110 A C,T", "100 A T;110 A G")
+    merged, chosen = tmp_path / "merged.vcf.gz", tmp_path / "chosen.vcf.gz"
+    run("bcftools", "merge", "-Oz", "-o", merged, *parts)
+    run("bcftools", "view", "-s", "S0", "-Oz", "-o", chosen, merged)
+    for form in (_PER_ALT, _PER_ID):
+        assert values(chosen, form) == values(merged, form)
+    # With -a the ALTs that no sample has are dropped, and their slots.
+    run("bcftools", "view", "-s", "S1", "-a", "-Oz", "-o", chosen, merged)
+    assert values(chosen, _PER_ALT) == [
+        ["100", "T", "rs2", "exact", "0", ".", "."],
+        ["110", "G", ".", ".", ".", ".", "."],
+    ]

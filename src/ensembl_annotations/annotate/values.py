@@ -216,6 +216,9 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     Notes
     -----
     Most records have one ALT with one ID: those need no grouping.
+
+    A record with a match has every tag of `PER_ALT`, ``.`` in each slot without a value: bcftools
+    norm -m+ keeps a tag only if the first of the records that it joins has it.
     """
     row, query = alleles["row"].to_numpy(), by_id["query"].to_numpy()
     num_alts = np.bincount(row)
@@ -238,7 +241,9 @@ def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     """Return `record_tags` of records with one ALT that has one ID."""
     place = alleles.select("row", "par")[by_id["query"]]
     items = slot_items(by_id).drop("query")
-    items = items.with_columns(ENS_AF=by_id["af"].list.first())
+    items = items.with_columns(ENS_AF=by_id["af"].list.first()).with_columns(
+        pl.col("ENS_CLIN", "ENS_AF").fill_null(".")
+    )
     frame = pl.concat([place, items, entries(by_id).drop("query")], how="horizontal")
     return frame.select("row", tags=_joined_tags(), ids="ENS_ID")
 
@@ -262,9 +267,9 @@ def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     table = table.filter(some)
     per_alt = table.group_by("row", maintain_order=True).agg(
         *(
-            pl.when(pl.col(name).is_not_null().any()).then(
-                pl.col(name).fill_null(".").str.join(",")
-            )
+            pl.when(pl.col("ENS_ID").is_not_null().any())
+            .then(pl.col(name).fill_null(".").str.join(","))
+            .alias(name)
             for name in PER_ALT
         ),
         pl.col("par").any(),
