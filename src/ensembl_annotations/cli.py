@@ -23,6 +23,7 @@ from ensembl_annotations.common.errors import (
 
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
+ID_MODES = ("append", "replace", "keep")
 INDEX_KINDS = ("csi", "tbi", "none")
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 
@@ -245,6 +246,22 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default="allele",
     show_default=True,
     help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID.",
+)
+@click.option(
+    "--tags",
+    default="all",
+    show_default=True,
+    metavar="NAME,...",
+    help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
+    "source, details) separated by commas. The table has all.",
+)
+@click.option(
+    "--id",
+    "id_column",
+    type=click.Choice(ID_MODES),
+    default="append",
+    show_default=True,
+    help="The ID column: append matched IDs; replace it by them where there are any; keep it.",
 )
 @click.option(
     "--memory-mb",

@@ -29,7 +29,7 @@ from ensembl_annotations.annotate.match import (
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
-from ensembl_annotations.annotate.sites import with_site_tags
+from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
 from ensembl_annotations.annotate.summary import AnnotationRun, Part, Reports, Summary, part_of
 from ensembl_annotations.annotate.tabix import Places, places_of
 from ensembl_annotations.annotate.values import per_id, record_tags
@@ -42,12 +42,13 @@ from ensembl_annotations.annotate.write_bcf import (
 )
 from ensembl_annotations.annotate.write_parquet import TableWriter, typed_table
 from ensembl_annotations.annotate.write_vcf import (
+    Additions,
     annotated_text,
     check_header_tags,
     check_record_tags,
     count_id_conflicts,
     header_bytes,
-    without_our_tags,
+    without_tags,
 )
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.datapackage import ReferenceStore
@@ -55,7 +56,8 @@ from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
-from ensembl_annotations.common.schema import MATCH_MODES, REASONS
+from ensembl_annotations.common.schema import ID_MODES, MATCH_MODES, REASONS
+from ensembl_annotations.common.tags import ALL_TAGS, describe_tags, parse_tags
 
 Log = Callable[[str], object]
 
@@ -123,18 +125,18 @@ class _Job:
     reader: VcfReader
     reference: Reference
     contigs: Contigs
-    overwrite: bool
+    additions: Additions
     with_sites: bool = False
     workers: int = 1
     index: str | None = None
     summarise: bool = False
 
     def batch(self, piece: Piece) -> Batch:
-        """Return the records of a piece; our tags are taken out, or are an error."""
-        batch = self.reader.parse(piece)
-        if self.overwrite:
-            return without_our_tags(batch)
-        check_record_tags(batch, self.reader.path)
+        """Return the records of a piece; the chosen tags are taken out, or are an error."""
+        batch, tags = self.reader.parse(piece), self.additions.tags
+        if self.additions.overwrite:
+            return without_tags(batch, tags)
+        check_record_tags(batch, self.reader.path, tags)
         return batch
 
     def alleles(self, batch: Batch) -> pl.DataFrame:
@@ -147,8 +149,10 @@ class _Job:
             self.alleles(batch), self.reference, with_sites=self.with_sites
         )
         by_id = per_id(hits)
-        changes = with_site_tags(record_tags(alleles, by_id), alleles)
-        text = annotated_text(batch, changes)
+        changes = record_tags(alleles, by_id, self.additions.tags)
+        if SITE_TAG in self.additions.tags:
+            changes = with_site_tags(changes, alleles)
+        text = annotated_text(batch, changes, self.additions.id_mode)
         runs = position_runs(batch.text(CHROM), batch.pos)
         return _Annotated(
             text,
@@ -207,6 +211,8 @@ def annotate_vcf(
     level: int = 1,
     overwrite_tags: bool = False,
     match: str = "allele",
+    tags: str | Sequence[str] = ALL_TAGS,
+    id_column: str = "append",
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
@@ -238,10 +244,17 @@ def annotate_vcf(
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
-        Replace our tags where the input has them.
+        Replace the chosen tags where the input has them.
     match : str
         ``allele``, or ``position`` to tell also, in a tag of its own, what is published at the
         same site with another allele.
+    tags : str or sequence of str
+        Which tags to write to the VCF: ``all``, or names of tags and of the groups ``id``,
+        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details`` (in a string, separated
+        by commas). The table, the summary and the counts have all.
+    id_column : str
+        ``append`` matched IDs to the VCF's ID column; ``replace`` it by them, where there are any;
+        or ``keep`` it as it is.
     index : str
         ``csi``, ``tbi`` or ``none``.
     genotypes : bool
@@ -273,6 +286,9 @@ def annotate_vcf(
     reports = Reports(summary, multiqc, plots)
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
+    if id_column not in ID_MODES:
+        raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
+    additions = Additions(parse_tags(tags), id_column, overwrite_tags)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
@@ -289,10 +305,10 @@ def annotate_vcf(
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
-                job = _job(reader, store, assembly, chromosomes, overwrite_tags, noted)
+                job = _job(reader, store, assembly, chromosomes, additions, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, reports.wanted
-                provenance = _provenance(store, chromosomes, overwrite_tags, match)
+                provenance = _provenance(store, chromosomes, additions, match)
                 progress = progress or Progress(quiet=True)
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
@@ -338,15 +354,15 @@ def _job(
     store: ReferenceStore,
     assembly: str | None,
     chromosomes: Sequence[str] | None,
-    overwrite: bool,
+    additions: Additions,
     log: Log,
 ) -> _Job:
     vcf = reader.path
-    if not overwrite:
-        check_header_tags(reader.header, vcf)
+    if not additions.overwrite:
+        check_header_tags(reader.header, vcf, additions.tags)
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
-    job = _Job(reader, reference, Contigs(reference, reader.header, requested), overwrite)
+    job = _Job(reader, reference, Contigs(reference, reader.header, requested), additions)
     if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
         compared = (
             counts
@@ -358,7 +374,7 @@ def _job(
 
 
 def _provenance(
-    store: ReferenceStore, chromosomes: Sequence[str] | None, overwrite: bool, match: str
+    store: ReferenceStore, chromosomes: Sequence[str] | None, additions: Additions, match: str
 ) -> dict[str, str]:
     named = _needed(store, chromosomes) or store.chromosomes
     looked_up = store.chromosomes if chromosomes is None else chromosomes
@@ -374,7 +390,9 @@ def _provenance(
         "Match": "exact,shifted" if can_shift else "exact",
         "SiteIDs": "yes" if match == "position" else "no",
         "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else ALL_CHROMOSOMES,
-        "OverwriteTags": "yes" if overwrite else "no",
+        "OverwriteTags": "yes" if additions.overwrite else "no",
+        "Tags": describe_tags(additions.tags),
+        "IDColumn": additions.id_mode,
     }
 
 
@@ -398,7 +416,7 @@ def _write(
                     header,
                     provenance["Release"],
                     provenance,
-                    overwrite=job.overwrite,
+                    job.additions,
                     contig_lines=contig_lines(added, header.line_end),
                 )
             )

@@ -8,7 +8,7 @@ import polars as pl
 
 from ensembl_annotations.annotate.values import encode, with_ids
 
-NAME = "ens_site_id"
+NAME, SITE_TAG = "ens_site_id", "ENS_SITE_ID"
 
 
 def find_sites(
@@ -94,7 +94,7 @@ def with_site_tags(changes: pl.DataFrame, alleles: pl.DataFrame) -> pl.DataFrame
     tags = (
         terms.with_columns(encode(terms[NAME]))
         .group_by("row", maintain_order=True)
-        .agg(site=pl.lit("ENS_SITE_ID=") + pl.col(NAME).str.join(","))
+        .agg(site=pl.lit(f"{SITE_TAG}=") + pl.col(NAME).str.join(","))
     )
     both = changes.join(tags, on="row", how="full", coalesce=True).sort("row")
     return both.select(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 import numpy as np
 import polars as pl
+
+from ensembl_annotations.common.schema import TAG_IDS
 
 # Reserved in VCF INFO (; = , % and white space) or by our own layout (& | :).
 _SPECIAL = re.compile(r"[%,;=&|:\s]")
@@ -197,7 +200,9 @@ PER_ID = (
 )  # fmt: skip
 
 
-def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def record_tags(
+    alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str] = TAG_IDS
+) -> pl.DataFrame:
     """Return the INFO text and new IDs of every record that gets any.
 
     Parameters
@@ -206,12 +211,14 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         One row per (record, ALT), with ``query`` (its own number), ``row``, ``par``.
     by_id : DataFrame
         From `per_id`.
+    chosen : sequence of str
+        The tags to write.
 
     Returns
     -------
     DataFrame
-        ``row`` (ascending), ``tags`` (``KEY=value`` joined by ``;``), ``ids`` (encoded, joined
-        by ``;``).
+        ``row`` (ascending), ``tags`` (``KEY=value`` joined by ``;``, null for none), ``ids``
+        (encoded, joined by ``;``).
 
     Notes
     -----
@@ -231,13 +238,13 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     rest_rows = np.isin(row, row[rest]) if rest.any() else rest
     return pl.concat(
         [
-            _single_tags(alleles, single),
-            _grouped_tags(alleles.filter(rest_rows), by_id.filter(rest_rows[query])),
+            _single_tags(alleles, single, chosen),
+            _grouped_tags(alleles.filter(rest_rows), by_id.filter(rest_rows[query]), chosen),
         ]
     ).sort("row")
 
 
-def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str]) -> pl.DataFrame:
     """Return `record_tags` of records with one ALT that has one ID."""
     place = alleles.select("row", "par")[by_id["query"]]
     items = slot_items(by_id).drop("query")
@@ -245,21 +252,25 @@ def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         pl.col("ENS_CLIN", "ENS_AF").fill_null(".")
     )
     frame = pl.concat([place, items, entries(by_id).drop("query")], how="horizontal")
-    return frame.select("row", tags=_joined_tags(), ids="ENS_ID")
+    return frame.select("row", tags=_joined_tags(chosen), ids="ENS_ID")
 
 
-def _joined_tags() -> pl.Expr:
-    return pl.concat_str(
+def _joined_tags(chosen: Sequence[str]) -> pl.Expr:
+    named = [name for name in (*PER_ALT, *PER_ID) if name in chosen]
+    joined = pl.concat_str(
         [
-            *(pl.lit(f"{name}=") + pl.col(name) for name in (*PER_ALT, *PER_ID)),
-            pl.when("par").then(pl.lit("ENS_PAR")),
+            *(pl.lit(f"{name}=") + pl.col(name) for name in named),
+            pl.when(pl.col("par") & ("ENS_PAR" in chosen)).then(pl.lit("ENS_PAR")),
         ],
         separator=";",
         ignore_nulls=True,
     )
+    return pl.when(joined != "").then(joined)
 
 
-def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def _grouped_tags(
+    alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str]
+) -> pl.DataFrame:
     """Return `record_tags` of any records."""
     table = alleles.select("query", "row", "par")
     table = table.join(slots(by_id), on="query", how="left", maintain_order="left")
@@ -288,7 +299,7 @@ def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         for name in PER_ID
     )
     whole = per_alt.join(per_record, on="row", how="left", maintain_order="left")
-    return whole.select("row", tags=_joined_tags(), ids="ids")
+    return whole.select("row", tags=_joined_tags(chosen), ids="ids")
 
 
 def typed_columns(by_id: pl.DataFrame) -> pl.DataFrame:
