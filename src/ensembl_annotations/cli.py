@@ -277,12 +277,16 @@ def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
     Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
 
+    The last line of the example shows records with an ID that has the term pathogenic itself, not
+    likely_pathogenic. ENS_CLIN says where it is certain to be of the ALT.
+
     \b
     Example:
       ensembl-annotations annotate --vcf me.vcf.gz --reference data/ensembl_annotations \\
           --out-vcf me.annotated.vcf.gz --out-parquet me.annotated.parquet
       bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
-          --reference data/ensembl_annotations | bcftools view -i 'ENS_CLIN~"pathogenic"'
+          --reference data/ensembl_annotations | \\
+          bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
     from ensembl_annotations.common.progress import Progress
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import random
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.annotate.values import PER_ID
+from ensembl_annotations.cli import main
 from ensembl_annotations.common.bgzf import compress_bgzf
 from tests.support.mirror import HEADER, Row, write_mirror
 
@@ -253,3 +259,54 @@ def test_a_choice_of_samples_changes_nothing_of_ours(tmp_path: Path) -> None:
         ["100", "T", "rs2", "exact", "0", ".", "."],
         ["110", "G", ".", ".", ".", ".", "."],
     ]
+
+
+def trimmed(chrom: str, pos: int, ref: str, alt: str) -> tuple[str, int, str, str]:
+    """Return an allele without what REF and ALT share, the right end first."""
+    while ref and alt and ref[-1] == alt[-1]:
+        ref, alt = ref[:-1], alt[:-1]
+    while ref and alt and ref[0] == alt[0]:
+        pos, ref, alt = pos + 1, ref[1:], alt[1:]
+    return chrom, pos, ref, alt
+
+
+def alleles_of(line: str) -> set[tuple[str, int, str, str]]:
+    """Return the alleles of a record, those of Y's first pseudo-autosomal region as on X."""
+    chrom, pos, _, ref, alts, *_ = line.split("\t")
+    chrom = {"M": "MT"}.get(name := chrom.removeprefix("chr"), name)
+    if chrom == "Y" and int(pos) < 2781479:
+        chrom = "X"
+    return {trimmed(chrom, int(pos), ref.upper(), alt.upper()) for alt in alts.split(",")}
+
+
+def test_the_help_finds_all_pathogenic_variants_of_the_sample(
+    annotated: Path, tmp_path: Path
+) -> None:
+    text = CliRunner().invoke(main, ["annotate", "--help"]).output
+    # The pipeline, as it is printed.
+    (example,) = re.findall(r"^ +(bcftools view me\.bcf(?:.*\\\n)+.*)$", text, re.MULTILINE)
+    assert "pathogenic" in example
+    run("bcftools", "view", "-Ob", "-o", tmp_path / "me.bcf", SAMPLE)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ensembl_annotations").symlink_to(annotated.with_name("store"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", example],
+        cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    # What the mirror's own files say, and the sample's, without any code of ours.
+    mirror = ROOT / "data" / "mini_ensembl" / "release-116" / "variation" / "vcf" / "homo_sapiens"
+    published = [
+        line
+        for file in mirror.glob("*.vcf.gz")
+        for line in gzip.decompress(file.read_bytes()).decode().splitlines()
+        if not line.startswith("#") and "CLIN_pathogenic" in line.split("\t")[7].split(";")
+    ]
+    wanted = set().union(*map(alleles_of, published))
+    sample = run("bcftools", "view", "-H", SAMPLE).stdout.splitlines()
+    expected = [line for line in sample if alleles_of(line) & wanted]
+    columns = [[line.split("\t")[index] for index in (0, 1, 3, 4)] for line in expected]
+    assert [[line.split("\t")[index] for index in (0, 1, 3, 4)] for line in found] == columns
+    assert ["chr7", "140753336", "A", "C,G,T"] in columns
+    assert len(columns) == 15

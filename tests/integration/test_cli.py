@@ -60,6 +60,8 @@ OPTIONS = {
         "--chromosomes": "all",
         "--level": "1",
         "--overwrite-tags": None,
+        "--tags": "all",
+        "--id": "append",
     },
     "materialize": {"--force": None},
     "verify": {},

@@ -305,6 +305,8 @@ def annotate_vcf(
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
+                for warning in reader.header.warnings():
+                    noted(f"{reader.path}: {warning}")
                 job = _job(reader, store, assembly, chromosomes, additions, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, reports.wanted

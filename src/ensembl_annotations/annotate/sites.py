@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from ensembl_annotations.annotate.values import encode, with_ids
+from ensembl_annotations.annotate.values import encode, joined_entries, with_ids
 
 NAME, SITE_TAG = "ens_site_id", "ENS_SITE_ID"
 
@@ -99,6 +99,6 @@ def with_site_tags(changes: pl.DataFrame, alleles: pl.DataFrame) -> pl.DataFrame
     both = changes.join(tags, on="row", how="full", coalesce=True).sort("row")
     return both.select(
         "row",
-        tags=pl.concat_str("tags", "site", separator=";", ignore_nulls=True),
+        tags=joined_entries(pl.col("tags"), pl.col("site")),
         ids=pl.col("ids").fill_null(""),
     )

@@ -257,14 +257,15 @@ def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[st
 
 def _joined_tags(chosen: Sequence[str]) -> pl.Expr:
     named = [name for name in (*PER_ALT, *PER_ID) if name in chosen]
-    joined = pl.concat_str(
-        [
-            *(pl.lit(f"{name}=") + pl.col(name) for name in named),
-            pl.when(pl.col("par") & ("ENS_PAR" in chosen)).then(pl.lit("ENS_PAR")),
-        ],
-        separator=";",
-        ignore_nulls=True,
+    return joined_entries(
+        *(pl.lit(f"{name}=") + pl.col(name) for name in named),
+        pl.when(pl.col("par") & ("ENS_PAR" in chosen)).then(pl.lit("ENS_PAR")),
     )
+
+
+def joined_entries(*entries: pl.Expr) -> pl.Expr:
+    """Return entries of INFO joined by ``;``, those that are null left out; null for none."""
+    joined = pl.concat_str(entries, separator=";", ignore_nulls=True)
     return pl.when(joined != "").then(joined)
 
 
