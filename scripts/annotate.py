@@ -47,6 +47,8 @@ with (
         level=params.annotate.level,
         overwrite_tags=params.annotate.overwrite_tags,
         match=params.annotate.match,
+        tags=params.annotate.tags,
+        id_column=params.annotate.id,
         genotypes=params.annotate.genotypes,
         memory_mb=params.annotate.memory_mb,
         log=note,

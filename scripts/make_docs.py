@@ -32,6 +32,15 @@ def tag_table() -> str:
     return "\n".join(["| tag | Number | Type | Description |", "|---|---|---|---|", *rows])
 
 
+def group_table() -> str:
+    """Return a Markdown table of the groups of tags."""
+    rows = []
+    for group in schema.TAG_GROUPS:
+        tags = ", ".join(f"`{tag.id}`" for tag in schema.TAGS if tag.group == group)
+        rows.append(f"| `{group}` | {tags} |")
+    return "\n".join(["| group | tags |", "|---|---|", *rows])
+
+
 def reason_table() -> str:
     """Return a Markdown table of the reasons for no match."""
     rows = [f"| `{name}` | {text} |" for name, text in schema.REASONS.items()]
@@ -76,6 +85,7 @@ def documents() -> dict[Path, str]:
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),
         "tags": tag_table(),
+        "groups": group_table(),
         "reasons": reason_table(),
         "parameters": parameter_table(),
     }

@@ -23,6 +23,7 @@ from ensembl_annotations.common.errors import (
 
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
+ID_MODES = ("append", "replace", "keep")
 INDEX_KINDS = ("csi", "tbi", "none")
 PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
 """Options of `fetch` that its plan depends on."""
@@ -247,6 +248,22 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID.",
 )
 @click.option(
+    "--tags",
+    default="all",
+    show_default=True,
+    metavar="NAME,...",
+    help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
+    "source, details) separated by commas. The table has all.",
+)
+@click.option(
+    "--id",
+    "id_column",
+    type=click.Choice(ID_MODES),
+    default="append",
+    show_default=True,
+    help="The ID column: append matched IDs; replace it by them where there are any; keep it.",
+)
+@click.option(
     "--memory-mb",
     type=click.IntRange(min=400),
     default=1500,
@@ -260,12 +277,16 @@ def annotate(quiet: bool, **options: Any) -> None:
     Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
 
+    The last line of the example shows records with an ID that has the term pathogenic itself, not
+    likely_pathogenic. ENS_CLIN says where it is certain to be of the ALT.
+
     \b
     Example:
       ensembl-annotations annotate --vcf me.vcf.gz --reference data/ensembl_annotations \\
           --out-vcf me.annotated.vcf.gz --out-parquet me.annotated.parquet
       bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
-          --reference data/ensembl_annotations | bcftools view -i 'ENS_CLIN~"pathogenic"'
+          --reference data/ensembl_annotations | \\
+          bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
     from ensembl_annotations.common.progress import Progress
 
@@ -282,11 +303,14 @@ def annotate(quiet: bool, **options: Any) -> None:
 
 def describe_annotated(result: dict[str, Any]) -> str:
     """Return the line of result of an annotation."""
+    from ensembl_annotations.annotate.compared import not_compared, num_known
+
     return (
-        f"annotated: {result['num_records']} records, "
-        f"{result['num_exact'] + result['num_shifted']} of "
-        f"{result['num_alleles']} alleles known to Ensembl release {result['release']} "
-        f"({result['annotated_percent']} %), in {result['run']['duration_sec']} s"
+        f"annotated: {result['num_records']} records, {num_known(result)} of "
+        f"{result['num_compared']} alleles that could be compared known to Ensembl release "
+        f"{result['release']} ({result['annotated_percent']} %), "
+        + (f"{rest}, " if (rest := not_compared(result)) else "")
+        + f"in {result['run']['duration_sec']} s"
     )
 
 

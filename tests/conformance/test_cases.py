@@ -260,10 +260,32 @@ def test_59_conflicting_rs_is_kept_and_counted(stores: Stores, tmp_path: Path) -
     assert found.metrics["num_id_conflicts"] == 1
 
 
-@pytest.mark.parametrize("own", ["rs4", "x;rs4", "rs4;x"])
-def test_an_id_that_is_there_is_not_repeated(own: str, stores: Stores, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("own", "conflicts"),
+    [
+        ("rs4", 0),
+        ("x;rs4", 0),
+        ("rs4;x", 0),
+        ("rs4,rs999", 1),
+        ("rs999,rs4", 1),
+        ("x,rs4;y", 0),
+        ("RS4", 0),
+        ("Rs4,x", 0),
+    ],
+)
+def test_an_id_that_is_there_is_not_repeated(
+    own: str, conflicts: int, stores: Stores, tmp_path: Path
+) -> None:
     found = annotate_text(tmp_path, stores.grch38, [f"21 300 {own} A G . . ."])
     assert found.records[0][2] == own
+    assert found.metrics["num_id_conflicts"] == conflicts
+
+
+@pytest.mark.parametrize("own", ["rs44", "xrs4", "rs4x", "RS999"])
+def test_an_id_that_only_looks_alike_is_another(own: str, stores: Stores, tmp_path: Path) -> None:
+    found = annotate_text(tmp_path, stores.grch38, [f"21 300 {own} A G . . ."])
+    assert found.records[0][2] == f"{own};rs4"
+    assert found.metrics["num_id_conflicts"] == (own in ("rs44", "RS999"))
 
 
 def test_42_other_build_is_refused(stores: Stores, tmp_path: Path) -> None:

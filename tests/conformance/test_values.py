@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations import fetch_ensembl
+from ensembl_annotations.annotate.values import PER_ALT
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import GRCH37, GRCH38, Annotated, annotate_text
 
@@ -153,8 +154,27 @@ def test_info_is_extended_not_rewritten(folder: Path, tmp_path: Path) -> None:
 def test_a_tag_without_a_value_is_left_out(folder: Path, tmp_path: Path) -> None:
     found = annotate(folder, tmp_path, "310 . A G", "999 . A G", "330 . A G")
     assert set(found.ours(0)) == {"ENS_ID", "ENS_MATCH", "ENS_MULTI", "ENS_TSA"}
-    assert found.ours(1) == found.ours(2) == {}
+    assert found.records[1][7] == found.records[2][7] == "."
     assert found.reasons(2) == ["allele_differs"]
+
+
+@pytest.mark.parametrize(
+    ("query", "clin", "frequency"),
+    [
+        ("310 . A G", ".", "."),
+        ("200 . A G", "pathogenic", "0.1418"),
+        ("200 . A T,G,*", ".,pathogenic,.", ".,0.1418,."),
+        ("230 . A C,G", ".,.", ".,."),
+        ("290 . A C,G", ".,.&benign", ".,."),
+    ],
+)
+def test_a_matched_record_has_every_tag_of_its_alts(
+    query: str, clin: str, frequency: str, folder: Path, tmp_path: Path
+) -> None:
+    found = annotate(folder, tmp_path, query).info()
+    assert (found["ENS_CLIN"], found["ENS_AF"]) == (clin, frequency)
+    num_alts = query.count(",") + 1
+    assert all(len(found[name].split(",")) == num_alts for name in PER_ALT)
 
 
 def test_values_that_are_not_numbers_are_kept_aside(folder: Path, tmp_path: Path) -> None:

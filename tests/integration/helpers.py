@@ -34,6 +34,8 @@ DEMO = {
         "overwrite_tags": False,
         "assembly": None,
         "match": "allele",
+        "tags": "all",
+        "id": "append",
         "genotypes": False,
         "memory_mb": 1500,
     },

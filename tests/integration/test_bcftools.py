@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import random
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations.annotate.values import PER_ID
+from ensembl_annotations.cli import main
 from ensembl_annotations.common.bgzf import compress_bgzf
 from tests.support.mirror import HEADER, Row, write_mirror
 
@@ -153,3 +160,153 @@ def test_ids_of_snvs_are_those_of_bcftools_annotate(tmp_path: Path) -> None:
     found = run("bcftools", "query", "-f", form, tmp_path / "ours.vcf.gz").stdout
     assert found == expected
     assert found.count("rs") > 1000
+
+
+# By site: the first ALT has values and the second has none, the other way round, the first is
+# unknown, the first is unknown and its record comes second.
+_AT_ONE_SITE: list[Row] = [
+    (100, "rs1", "A", "C", "dbSNP_156;TSA=SNV;MA=C;MAF=0.25;CLIN_benign"),
+    (100, "rs2", "A", "T", "dbSNP_156;TSA=SNV"),
+    (110, "rs3", "A", "C", "dbSNP_156;TSA=SNV"),
+    (110, "rs4", "A", "T", "dbSNP_156;TSA=SNV;MA=T;MAF=0.25;CLIN_pathogenic"),
+    (120, "rs5", "A", "T", "dbSNP_156;TSA=SNV;MA=T;MAF=0.25;CLIN_pathogenic"),
+]
+_PER_ALT = "%INFO/ENS_ID %INFO/ENS_MATCH %INFO/ENS_MULTI %INFO/ENS_CLIN %INFO/ENS_AF"
+_PER_ID = "%INFO/ENS_MA %INFO/ENS_MAF %INFO/ENS_TSA %INFO/ENS_SOURCE %INFO/ENS_RSCLIN"
+
+
+def annotated_parts(folder: Path, *parts: str) -> list[Path]:
+    """Annotate VCFs of one sample each, whose records are `POS REF ALT`, joined by commas."""
+    write_mirror(folder / "mirror", {"21": _AT_ONE_SITE})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder / "cache"))
+        fetch_ensembl(folder / "store", mirrors=[str(folder / "mirror")], release=116)
+    head = "##fileformat=VCFv4.2\n##contig=<ID=21,length=46709983>\n"
+    head += '##FORMAT=<ID=GT,Number=1,Type=String,Description="x">\n'
+    made = []
+    for number, part in enumerate(parts):
+        rows = [record.split() for record in part.split(";")]
+        text = "".join(f"21\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t0/1\n" for pos, ref, alt in rows)
+        columns = HEADER.splitlines()[-1] + f"\tFORMAT\tS{number}\n"
+        source = folder / f"in{number}.vcf"
+        source.write_text(head + columns + text)
+        made.append(folder / f"out{number}.vcf.gz")
+        annotate_vcf(source, folder / "store", out_vcf=made[-1])
+    return made
+
+
+def values(vcf: Path, form: str) -> list[list[str]]:
+    """Return POS, ALT and tags of each record."""
+    found = run("bcftools", "query", "-f", f"%POS %ALT {form}\n", vcf).stdout
+    return [line.split() for line in found.splitlines()]
+
+
+def test_norm_joins_and_splits_without_losing_a_value_of_an_alt(tmp_path: Path) -> None:
+    (apart,) = annotated_parts(tmp_path, "100 A C;100 A T;110 A C;110 A T")
+    joined, split = tmp_path / "joined.vcf.gz", tmp_path / "split.vcf.gz"
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, apart)
+    assert values(joined, _PER_ALT) == [
+        ["100", "C,T", "rs1,rs2", "exact,exact", "0,0", "benign,.", "0.25,."],
+        ["110", "C,T", "rs3,rs4", "exact,exact", "0,0", ".,pathogenic", ".,0.25"],
+    ]
+    run("bcftools", "norm", "-m-", "-Oz", "-o", split, joined)
+    assert values(split, _PER_ALT) == values(apart, _PER_ALT)
+    # As docs/output.md says: of the tags per ID, and of all of ours, the first record decides.
+    assert values(joined, _PER_ID) == [
+        ["100", "C,T", "rs1|C", "rs1|C|0.25", "rs1|SNV", "rs1|dbSNP", "rs1|benign"],
+        ["110", "C,T", ".", ".", "rs3|SNV", "rs3|dbSNP", "."],
+    ]
+    (unknown,) = annotated_parts(tmp_path, "120 A C;120 A T")
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, unknown)
+    assert values(joined, _PER_ALT) == [["120", "C,T", ".", ".", ".", ".", "."]]
+    (unknown,) = annotated_parts(tmp_path, "120 A T;120 A C")
+    run("bcftools", "norm", "-m+", "-Oz", "-o", joined, unknown)
+    assert values(joined, _PER_ALT)[0] == [
+        "120", "T,C", "rs5,.", "exact,.", "0,.", "pathogenic,.", "0.25,.",
+    ]  # fmt: skip
+
+
+def test_merge_keeps_the_values_of_each_alt(tmp_path: Path) -> None:
+    parts = annotated_parts(tmp_path, "100 A C;110 A C;120 A C", "100 A T;110 A T;120 A T")
+    merged = tmp_path / "merged.vcf.gz"
+    run("bcftools", "merge", "-Oz", "-o", merged, *parts)
+    assert values(merged, _PER_ALT) == [
+        ["100", "C,T", "rs1,rs2", "exact,exact", "0,0", "benign,.", "0.25,."],
+        ["110", "C,T", "rs3,rs4", "exact,exact", "0,0", ".,pathogenic", ".,0.25"],
+        ["120", "C,T", ".,rs5", ".,exact", ".,0", ".,pathogenic", ".,0.25"],
+    ]
+    assert values(merged, "%INFO/ENS_TSA")[0] == ["100", "C,T", "rs1|SNV"]
+    # The rule that docs/output.md names keeps the tags per ID, too.
+    rules = ",".join(f"{name}:join" for name in PER_ID)
+    run("bcftools", "merge", "-i", rules, "-Oz", "-o", merged, *parts)
+    assert values(merged, "%INFO/ENS_TSA %INFO/ENS_RSCLIN") == [
+        ["100", "C,T", "rs1|SNV,rs2|SNV", "rs1|benign"],
+        ["110", "C,T", "rs3|SNV,rs4|SNV", "rs4|pathogenic"],
+        ["120", "C,T", "rs5|SNV", "rs5|pathogenic"],
+    ]
+
+
+def test_a_choice_of_samples_changes_nothing_of_ours(tmp_path: Path) -> None:
+    parts = annotated_parts(tmp_path, "100 A C,T;110 A C,T", "100 A T;110 A G")
+    merged, chosen = tmp_path / "merged.vcf.gz", tmp_path / "chosen.vcf.gz"
+    run("bcftools", "merge", "-Oz", "-o", merged, *parts)
+    run("bcftools", "view", "-s", "S0", "-Oz", "-o", chosen, merged)
+    for form in (_PER_ALT, _PER_ID):
+        assert values(chosen, form) == values(merged, form)
+    # With -a the ALTs that no sample has are dropped, and their slots.
+    run("bcftools", "view", "-s", "S1", "-a", "-Oz", "-o", chosen, merged)
+    assert values(chosen, _PER_ALT) == [
+        ["100", "T", "rs2", "exact", "0", ".", "."],
+        ["110", "G", ".", ".", ".", ".", "."],
+    ]
+
+
+def trimmed(chrom: str, pos: int, ref: str, alt: str) -> tuple[str, int, str, str]:
+    """Return an allele without what REF and ALT share, the right end first."""
+    while ref and alt and ref[-1] == alt[-1]:
+        ref, alt = ref[:-1], alt[:-1]
+    while ref and alt and ref[0] == alt[0]:
+        pos, ref, alt = pos + 1, ref[1:], alt[1:]
+    return chrom, pos, ref, alt
+
+
+def alleles_of(line: str) -> set[tuple[str, int, str, str]]:
+    """Return the alleles of a record, those of Y's first pseudo-autosomal region as on X."""
+    chrom, pos, _, ref, alts, *_ = line.split("\t")
+    chrom = {"M": "MT"}.get(name := chrom.removeprefix("chr"), name)
+    if chrom == "Y" and int(pos) < 2781479:
+        chrom = "X"
+    return {trimmed(chrom, int(pos), ref.upper(), alt.upper()) for alt in alts.split(",")}
+
+
+def test_the_help_finds_all_pathogenic_variants_of_the_sample(
+    annotated: Path, tmp_path: Path
+) -> None:
+    text = CliRunner().invoke(main, ["annotate", "--help"]).output
+    # The pipeline, as it is printed.
+    (example,) = re.findall(r"^ +(bcftools view me\.bcf(?:.*\\\n)+.*)$", text, re.MULTILINE)
+    assert "pathogenic" in example
+    run("bcftools", "view", "-Ob", "-o", tmp_path / "me.bcf", SAMPLE)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ensembl_annotations").symlink_to(annotated.with_name("store"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", example],
+        cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    # What the mirror's own files say, and the sample's, without any code of ours.
+    mirror = ROOT / "data" / "mini_ensembl" / "release-116" / "variation" / "vcf" / "homo_sapiens"
+    published = [
+        line
+        for file in mirror.glob("*.vcf.gz")
+        for line in gzip.decompress(file.read_bytes()).decode().splitlines()
+        if not line.startswith("#") and "CLIN_pathogenic" in line.split("\t")[7].split(";")
+    ]
+    wanted = set().union(*map(alleles_of, published))
+    sample = run("bcftools", "view", "-H", SAMPLE).stdout.splitlines()
+    expected = [line for line in sample if alleles_of(line) & wanted]
+    columns = [[line.split("\t")[index] for index in (0, 1, 3, 4)] for line in expected]
+    assert [[line.split("\t")[index] for index in (0, 1, 3, 4)] for line in found] == columns
+    assert ["chr7", "140753336", "A", "C,G,T"] in columns
+    assert len(columns) == 15

@@ -15,8 +15,10 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Locator
 
+from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.annotate import annotate, summary
 from tests.support.browser import Opened, browser, check_page, opened
+from tests.support.mirror import Row, write_mirror
 from tests.support.vcf import (
     CALL,
     CHROMOSOMES,
@@ -91,7 +93,7 @@ def test_the_figures_are_those_of_the_table(made: Path, chromium: Browser) -> No
     without = reasons.pop("no_alt")
     assert {name.replace(" ", "_"): row[1] for name, row in matches.items()} == reasons
     reason = pl.col("ens_reason")
-    absent = reason.is_in(["allele_differs", "site_unknown"])
+    absent = reason.is_in(["allele_differs", "site_unknown", "ref_mismatch"])
     contigs = (
         table.filter(reason.is_null() | (reason != "no_alt"))
         .group_by("chrom")
@@ -171,13 +173,14 @@ def test_the_top_of_the_page_leaves_nothing_out(
 ) -> None:
     metrics = json.loads((made / "metrics.json").read_bytes())
     known = metrics["num_exact"] + metrics["num_shifted"]
-    all_of_them = known + metrics["num_allele_differs"] + metrics["num_site_unknown"]
+    absent = ("num_allele_differs", "num_site_unknown", "num_ref_mismatch")
+    all_of_them = known + sum(metrics[name] for name in absent)
     with opened(chromium, made / "summary.html") as shown:
         cards = " ".join(shown.page.locator(".cards").inner_text().split())
         notes = shown.page.locator("#notes").inner_text()
         assert (
-            f"{known} in Ensembl ({100 * known / all_of_them:.1f} % of {all_of_them} that could"
-            in cards
+            f"{known} in Ensembl ({100 * known / all_of_them:.1f} % of {all_of_them} that could be "
+            "compared; 62 not compared: 57 contig absent, 5 symbolic)" in cards
         )
         assert "12 + 3 carried, with a pathogenic or likely pathogenic term" in cards
         assert "2 of them failed a FILTER" in cards
@@ -190,6 +193,70 @@ def test_the_top_of_the_page_leaves_nothing_out(
         assert "Not the whole genome: chromosomes 1, 2, 3" in banner
         cards = " ".join(shown.page.locator(".cards").inner_text().split())
         assert "of 56 that could be compared" in cards
+
+
+_OF_ONE_ID: list[Row] = [
+    # MA is the ALT, and none of the ALTs; a frequency of neither; two records that disagree.
+    (100, "rs1", "A", "G", "dbSNP_156;TSA=SNV;MA=G;MAF=0.25;CLIN_pathogenic"),
+    (110, "rs2", "A", "C,G", "dbSNP_156;TSA=SNV;MA=T;MAF=0.25;CLIN_pathogenic"),
+    (120, "rs3", "A", "G", "dbSNP_156;TSA=SNV;CLIN_pathogenic"),
+    (130, "rs4", "A", "G", "dbSNP_156;TSA=SNV;MA=G;MAF=0.25;CLIN_pathogenic"),
+    (130, "rs4", "A", "G", "dbSNP_156;TSA=SNV;MA=G;MAF=0.5;CLIN_pathogenic"),
+    (140, "rs5", "A", "G", "dbSNP_156;TSA=SNV;MA=G;MAF=0.25;CLIN_pathogenic"),
+    (140, "rs6", "A", "G", "dbSNP_156;TSA=SNV;MA=G;MAF=0.5;CLIN_pathogenic"),
+]
+
+
+def test_a_frequency_that_is_published_is_never_said_not_to_be(
+    tmp_path: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+    write_mirror(tmp_path / "mirror", {"22": _OF_ONE_ID})
+    fetch_ensembl(tmp_path / "store", mirrors=[str(tmp_path / "mirror")], release=116)
+    records = [record("chr22", 100 + 10 * index, "A", "G") for index in range(5)]
+    vcf = written(tmp_path, plain_vcf(*records))
+    page = run(tmp_path, vcf, tmp_path / "store") / "summary.html"
+    with opened(chromium, page) as shown:
+        rows = [*variants(shown).all(), *variants(shown, UNCERTAIN).all()]
+        cells = [row.locator("td").all_inner_texts() for row in rows]
+    uncertain = "published, ALT uncertain"
+    assert {row[0].removeprefix("chr22:"): row[5] for row in cells} == {
+        "100": "0.25", "110": uncertain, "120": "not published", "130": uncertain, "140": uncertain,
+    }  # fmt: skip
+    counts = table_of(page, chromium, "frequencies")
+    assert {name: count for name, (count,) in counts.items() if count} == {
+        "over 10 to 25 %": 1, uncertain: 3, "not published": 1,
+    }  # fmt: skip
+
+
+def test_one_percentage_is_told_everywhere(tmp_path: Path, store: Path, chromium: Browser) -> None:
+    """Of ten ALTs, seven could be compared: four known, three not there."""
+    known = [KNOWN, SECOND, record(), record("22")]
+    absent = [UNKNOWN, record(alt="A"), record(ref="G", alt="T")]
+    others = [record("chrUn_1"), record(alt="<DEL>"), record("chr21", 5000451)]
+    vcf = written(tmp_path, plain_vcf(*known, *absent, *others, record(alt=".")))
+    outcome = invoke(
+        "annotate", "--vcf", vcf, "--reference", store, "--out-vcf", tmp_path / "out.vcf.gz",
+        "--summary", tmp_path / "summary.html", "--multiqc", tmp_path / "one_mqc.json",
+        "--metrics", tmp_path / "metrics.json", "--chromosomes", "22",
+    ).succeeded()  # fmt: skip
+    rest = "3 not compared: 2 not_requested, 1 symbolic"
+    assert (
+        "annotated: 11 records, 4 of 7 alleles that could be compared known to Ensembl release 116 "
+        f"(57.143 %), {rest}, in "
+    ) in outcome.stdout
+    metrics = json.loads((tmp_path / "metrics.json").read_bytes())
+    assert (metrics["num_alleles"], metrics["num_compared"]) == (10, 7)
+    assert metrics["annotated_percent"] == 57.143
+    (row,) = json.loads((tmp_path / "one_mqc.json").read_bytes())["data"].values()
+    assert (row["annotated_percent"], row["num_compared"]) == (57.143, 7)
+    beside = ("contig_absent", "not_requested", "symbolic")
+    assert [row[f"num_{name}"] for name in beside] == [0, 2, 1]
+    with opened(chromium, tmp_path / "summary.html") as shown:
+        cards = " ".join(shown.page.locator(".cards").inner_text().split())
+    assert f"4 in Ensembl (57.1 % of 7 that could be compared; {rest.replace('_', ' ')})" in cards
+    contigs = table_of(tmp_path / "summary.html", chromium, "contigs")
+    assert [sum(counts) for counts in zip(*contigs.values(), strict=True)] == [4, 3, 3]
 
 
 def test_strikingly_few_matches_are_noted(tmp_path: Path, store: Path, chromium: Browser) -> None:

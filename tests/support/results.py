@@ -29,13 +29,17 @@ class Annotated:
     metrics: dict[str, Any]
     messages: list[str]
 
-    def tags(self, index: int = 0) -> dict[str, str]:
+    def info(self, index: int = 0) -> dict[str, str]:
         """Return the INFO of a record as a dictionary; a flag has the value ``True``."""
         entries = self.records[index][7].split(";")
         return {
             key: value if equals else "True"
             for key, equals, value in (entry.partition("=") for entry in entries)
         }
+
+    def tags(self, index: int = 0) -> dict[str, str]:
+        """Return `info` less the tags that say ``.`` of every ALT."""
+        return {key: value for key, value in self.info(index).items() if {*value} - {*".,"}}
 
     def ours(self, index: int = 0) -> dict[str, str]:
         """Return our tags of a record."""

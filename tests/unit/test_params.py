@@ -56,9 +56,11 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, old: str, new: str, expected
     assert str(path) in str(caught.value) or "chromosome" in str(caught.value)
 
 
-def test_the_modes_of_matching_are_the_same_everywhere() -> None:
+def test_the_modes_are_the_same_everywhere() -> None:
     field = AnnotateParams.model_fields["match"]
     assert get_args(field.annotation) == cli.MATCH_MODES == schema.MATCH_MODES
+    field = AnnotateParams.model_fields["id"]
+    assert get_args(field.annotation) == cli.ID_MODES == schema.ID_MODES
 
 
 def test_no_parameters_file(tmp_path: Path) -> None:

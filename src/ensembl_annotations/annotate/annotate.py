@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from ensembl_annotations.annotate.compared import num_known, share_known
 from ensembl_annotations.annotate.fields import (
     Records,
     Untyped,
@@ -35,7 +36,7 @@ from ensembl_annotations.annotate.match import (
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
-from ensembl_annotations.annotate.sites import with_site_tags
+from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
 from ensembl_annotations.annotate.summary import AnnotationRun, Part, Reports, Summary, part_of
 from ensembl_annotations.annotate.tabix import Places, places_of
 from ensembl_annotations.annotate.values import per_id, record_tags
@@ -48,12 +49,13 @@ from ensembl_annotations.annotate.write_bcf import (
 )
 from ensembl_annotations.annotate.write_parquet import TableWriter, typed_table
 from ensembl_annotations.annotate.write_vcf import (
+    Additions,
     annotated_text,
     check_header_tags,
     check_record_tags,
     count_id_conflicts,
     header_bytes,
-    without_our_tags,
+    without_tags,
 )
 from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.chromosomes import listed_chromosomes
@@ -62,7 +64,8 @@ from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
-from ensembl_annotations.common.schema import MATCH_MODES, REASONS
+from ensembl_annotations.common.schema import ID_MODES, MATCH_MODES, REASONS
+from ensembl_annotations.common.tags import ALL_TAGS, describe_tags, parse_tags
 
 Log = Callable[[str], object]
 
@@ -95,21 +98,21 @@ class Tally:
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""
-        num_known = self.num_exact + self.num_shifted
-        share = 100 * num_known / self.num_alleles if self.num_alleles else 0.0
+        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
         return {
             "release": int(store.release),
             "assembly": store.assembly,
             "reference_sha256": store.digest,
             "num_records": self.num_records,
             "num_alleles": self.num_alleles,
+            "num_compared": num_compared,
             "num_exact": self.num_exact,
             "num_shifted": self.num_shifted,
             **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
             "num_par": self.num_par,
             "num_id_conflicts": self.num_id_conflicts,
             "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
-            "annotated_percent": round(share, 3),
+            "annotated_percent": percent,
         }
 
 
@@ -133,19 +136,19 @@ class _Job:
     reader: VcfReader
     reference: Reference
     contigs: Contigs
-    overwrite: bool
+    additions: Additions
     with_sites: bool = False
     workers: int = 1
     index: str | None = None
     summarise: bool = False
 
     def batch(self, piece: Piece) -> Batch:
-        """Return the records of a piece; our tags are taken out, or are an error."""
-        batch = self.reader.parse(piece)
+        """Return the records of a piece; the chosen tags are taken out, or are an error."""
+        batch, tags = self.reader.parse(piece), self.additions.tags
         check_text(batch, len(self.reader.header.samples))
-        if self.overwrite:
-            return without_our_tags(batch)
-        check_record_tags(batch, self.reader.path)
+        if self.additions.overwrite:
+            return without_tags(batch, tags)
+        check_record_tags(batch, self.reader.path, tags)
         return batch
 
     def alleles(self, batch: Batch) -> pl.DataFrame:
@@ -159,8 +162,10 @@ class _Job:
             self.alleles(batch), self.reference, with_sites=self.with_sites
         )
         by_id = per_id(hits)
-        changes = with_site_tags(record_tags(alleles, by_id), alleles)
-        text = annotated_text(batch, changes)
+        changes = record_tags(alleles, by_id, self.additions.tags)
+        if SITE_TAG in self.additions.tags:
+            changes = with_site_tags(changes, alleles)
+        text = annotated_text(batch, changes, self.additions.id_mode)
         runs = position_runs(batch.text(CHROM), batch.pos)
         return _Annotated(
             text,
@@ -222,6 +227,8 @@ def annotate_vcf(
     level: int = 1,
     overwrite_tags: bool = False,
     match: str = "allele",
+    tags: str | Sequence[str] = ALL_TAGS,
+    id_column: str = "append",
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
@@ -254,10 +261,17 @@ def annotate_vcf(
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
-        Replace our tags where the input has them.
+        Replace the chosen tags where the input has them.
     match : str
         ``allele``, or ``position`` to tell also, in a tag of its own, what is published at the
         same site with another allele.
+    tags : str or sequence of str
+        Which tags to write to the VCF: ``all``, or names of tags and of the groups ``id``,
+        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details`` (in a string, separated
+        by commas). The table, the summary and the counts have all.
+    id_column : str
+        ``append`` matched IDs to the VCF's ID column; ``replace`` it by them, where there are any;
+        or ``keep`` it as it is.
     index : str
         ``csi``, ``tbi`` or ``none``.
     genotypes : bool
@@ -303,6 +317,9 @@ def annotate_vcf(
     reports = Reports(path_of(summary), path_of(multiqc), path_of(plots))
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
+    if id_column not in ID_MODES:
+        raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
+    additions = Additions(parse_tags(tags), id_column, overwrite_tags)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
@@ -319,10 +336,12 @@ def annotate_vcf(
             store = ReferenceStore(reference)
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
-                job = _job(reader, store, assembly, chromosomes, overwrite_tags, noted)
+                for warning in reader.header.warnings():
+                    noted(f"{reader.path}: {warning}")
+                job = _job(reader, store, assembly, chromosomes, additions, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, reports.wanted
-                provenance = _provenance(store, chromosomes, overwrite_tags, match)
+                provenance = _provenance(store, chromosomes, additions, match)
                 progress = progress or Progress(quiet=True)
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
@@ -344,11 +363,10 @@ def annotate_vcf(
 
 def _report_share(content: dict[str, Any], log: Log) -> None:
     """Say where strikingly few ALTs are in Ensembl, of those that could be compared."""
-    num_known = content["num_exact"] + content["num_shifted"]
-    num_compared = num_known + content["num_allele_differs"] + content["num_site_unknown"]
-    if num_compared >= _MIN_COMPARED and 2 * num_known < num_compared:
+    num_compared = content["num_compared"]
+    if num_compared >= _MIN_COMPARED and content["annotated_percent"] < 50:
         log(
-            f"Only {num_known:,} of {num_compared:,} ALTs that could be compared are in Ensembl; of a "
+            f"Only {num_known(content):,} of {num_compared:,} ALTs that could be compared are in Ensembl; of a "
             "person's variants most are. Is the assembly right, and are false calls filtered out?"
         )
 
@@ -371,15 +389,15 @@ def _job(
     store: ReferenceStore,
     assembly: str | None,
     chromosomes: Sequence[str] | None,
-    overwrite: bool,
+    additions: Additions,
     log: Log,
 ) -> _Job:
     vcf = reader.path
-    if not overwrite:
-        check_header_tags(reader.header, vcf)
+    if not additions.overwrite:
+        check_header_tags(reader.header, vcf, additions.tags)
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
-    job = _Job(reader, reference, Contigs(reference, reader.header, requested), overwrite)
+    job = _Job(reader, reference, Contigs(reference, reader.header, requested), additions)
     if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
         compared = (
             counts
@@ -391,7 +409,7 @@ def _job(
 
 
 def _provenance(
-    store: ReferenceStore, chromosomes: Sequence[str] | None, overwrite: bool, match: str
+    store: ReferenceStore, chromosomes: Sequence[str] | None, additions: Additions, match: str
 ) -> dict[str, str]:
     named = _needed(store, chromosomes) or store.chromosomes
     looked_up = store.chromosomes if chromosomes is None else chromosomes
@@ -407,7 +425,9 @@ def _provenance(
         "Match": "exact,shifted" if can_shift else "exact",
         "SiteIDs": "yes" if match == "position" else "no",
         "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else ALL_CHROMOSOMES,
-        "OverwriteTags": "yes" if overwrite else "no",
+        "OverwriteTags": "yes" if additions.overwrite else "no",
+        "Tags": describe_tags(additions.tags),
+        "IDColumn": additions.id_mode,
     }
 
 
@@ -431,7 +451,7 @@ def _write(
                     header,
                     provenance["Release"],
                     provenance,
-                    overwrite=job.overwrite,
+                    job.additions,
                     contig_lines=contig_lines(added, header.line_end),
                 )
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,25 @@ class Header:
             if match:
                 length = re.search(rb'[<,]\s*length="?(\d+)', line)
                 found[match[1].decode("utf-8", "replace")] = int(length[1][:18]) if length else None
+        return found
+
+    def warnings(self) -> list[str]:
+        """Say what is odd in the header, and passed through, but read by few other programs."""
+        found = [
+            f"line {number}: begins with one '#', expected two: "
+            f"{line[:40].decode('utf-8', 'replace').rstrip()!r}. It is kept; other programs may "
+            "refuse the file: correct or remove the line."
+            for number, line in enumerate(self.lines[:-1], 1)
+            if not line.startswith(b"##")
+        ]
+        for name, count in Counter(self.samples).items():
+            if count > 1:
+                columns = [at for at, column in enumerate(self.columns, 1) if column == name]
+                found.append(
+                    f"line {len(self.lines)}: {count} samples have the name {name!r} (columns "
+                    f"{', '.join(map(str, columns))}). All are kept; other programs may refuse the "
+                    "file or confuse them: rename them in the #CHROM line."
+                )
         return found
 
     def info_ids(self) -> set[str]:

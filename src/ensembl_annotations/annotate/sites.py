@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from ensembl_annotations.annotate.values import encode, with_ids
+from ensembl_annotations.annotate.values import encode, joined_entries, with_ids
 
-NAME = "ens_site_id"
+NAME, SITE_TAG = "ens_site_id", "ENS_SITE_ID"
 
 
 def find_sites(
@@ -94,11 +94,11 @@ def with_site_tags(changes: pl.DataFrame, alleles: pl.DataFrame) -> pl.DataFrame
     tags = (
         terms.with_columns(encode(terms[NAME]))
         .group_by("row", maintain_order=True)
-        .agg(site=pl.lit("ENS_SITE_ID=") + pl.col(NAME).str.join(","))
+        .agg(site=pl.lit(f"{SITE_TAG}=") + pl.col(NAME).str.join(","))
     )
     both = changes.join(tags, on="row", how="full", coalesce=True).sort("row")
     return both.select(
         "row",
-        tags=pl.concat_str("tags", "site", separator=";", ignore_nulls=True),
+        tags=joined_entries(pl.col("tags"), pl.col("site")),
         ids=pl.col("ids").fill_null(""),
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL, not_compared, num_known
 from ensembl_annotations.annotate.read import FILTER, FORMAT, SAMPLE, Batch, Header
 from ensembl_annotations.annotate.values import decided_frequency
 from ensembl_annotations.common.alleles import NOT_COMPARABLE
@@ -39,8 +40,6 @@ _MULTIQC = "_mqc.json"
 _PLOTS = ("contigs.svg", "frequencies.svg")
 _KNOWN, _NOVEL, _OTHER = range(3)
 _PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
-# Looked up, and not there; with any other reason nobody can say whether Ensembl has it.
-_ABSENT = ("allele_differs", "site_unknown")
 _CUBE = ("chrom", "window", "status", "kind", "transition")
 # Beside a pathogenic one, terms of somebody who concluded otherwise.
 _OTHERWISE = ("benign", "likely_benign", "uncertain_significance")
@@ -263,7 +262,7 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
     status = (
         pl.when(reason.is_null())
         .then(_KNOWN)
-        .when(reason.is_in(_ABSENT))
+        .when(reason.is_in(NOT_IN_ENSEMBL))
         .then(_NOVEL)
         .otherwise(_OTHER)
     )
@@ -286,7 +285,7 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
     shares = decided_frequency(by_id)["af"].cast(pl.Float64).to_numpy()
     counts = np.bincount(np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(_LABELS))
     frequencies = Counter(dict(zip(_LABELS, counts.tolist(), strict=True)))
-    num_published = by_id.filter(pl.col("maf").is_not_null())["query"].n_unique()
+    num_published = by_id.filter("has_frequency")["query"].n_unique()
     frequencies[_UNDECIDED] = num_published - len(shares)
     frequencies[_UNPUBLISHED] = by_id["query"].n_unique() - num_published
     clinical = by_id.filter(pl.col("clin").is_not_null())
@@ -362,7 +361,6 @@ def _listed(
     allele = alleles.row(query, named=True)
     ids = by_id.filter(pl.col("query") == query)
     terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
-    frequency = decided_frequency(ids)["af"]
     given = terms.unique(maintain_order=True).to_list()
     is_contested = any(term in given for term in PATHOGENIC) and any(
         term in given for term in _OTHERWISE
@@ -372,10 +370,18 @@ def _listed(
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(ids["id"].drop_nulls()),
         ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
-        frequency[0] if len(frequency) else "not published",
+        _frequency(ids),
         _short(_filter_of(batch, allele["row"])),
         genotype,
     )
+
+
+def _frequency(ids: pl.DataFrame) -> str:
+    """Return the frequency of an ALT, or why there is none, from the rows of its IDs."""
+    decided = decided_frequency(ids)["af"]
+    if len(decided):
+        return str(decided[0])
+    return _UNDECIDED if ids["has_frequency"].any() else _UNPUBLISHED
 
 
 def _filter_of(batch: Batch, row: int) -> str:
@@ -453,10 +459,14 @@ def summary_page(summary: Summary, run: AnnotationRun) -> str:
 
 def _compared(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Return how many ALTs are in Ensembl, of how many that could be compared at all, in percent."""
-    num_known = metrics["num_exact"] + metrics["num_shifted"]
-    num_compared = num_known + sum(metrics[f"num_{reason}"] for reason in _ABSENT)
-    share = f"{100 * num_known / num_compared:.1f} %" if num_compared else "none"
-    return {"known": number(num_known), "all": number(num_compared), "share": share}
+    num_compared = metrics["num_compared"]
+    share = f"{metrics['annotated_percent']:.1f} %" if num_compared else "none"
+    return {
+        "known": number(num_known(metrics)),
+        "all": number(num_compared),
+        "share": share,
+        "rest": not_compared(metrics).replace("_", " "),
+    }
 
 
 def _not_looked_up(provenance: Mapping[str, str]) -> list[str]:
@@ -500,8 +510,8 @@ def _charts(
         "kinds": bars(
             "kinds",
             "Kinds of variant",
-            "ALTs of the VCF, carried or not, by kind; not comparable are those without a sequence, with another REF, or on "
-            "contigs that were not looked up.",
+            "ALTs of the VCF, carried or not, by kind; not comparable are those without a sequence, or on contigs "
+            "that were not looked up.",
             [(name, kinds[name]) for name in _KINDS if name in kinds],
             _PARTS,
             "kind",
@@ -607,11 +617,15 @@ def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
     shown = {
         "num_records": ("Records", "Records in the VCF", "{:,.0f}"),
         "num_alleles": ("ALTs", "ALT alleles", "{:,.0f}"),
-        "annotated_percent": ("In Ensembl", "ALTs that are an Ensembl variant", "{:,.1f}"),
+        "num_compared": ("Compared", "ALTs that could be compared", "{:,.0f}"),
+        "annotated_percent": ("In Ensembl", "of those that could be compared, an Ensembl variant", "{:,.1f}"),
         "num_shifted": ("Shifted", "of them, spelled elsewhere in their repeat", "{:,.0f}"),
         "num_site_unknown": ("Site unknown", REASONS["site_unknown"], "{:,.0f}"),
         "num_allele_differs": ("Other allele", REASONS["allele_differs"], "{:,.0f}"),
         "num_ref_mismatch": ("REF differs", REASONS["ref_mismatch"], "{:,.0f}"),
+        "num_contig_absent": ("No contig", REASONS["contig_absent"], "{:,.0f}"),
+        "num_not_requested": ("Not requested", REASONS["not_requested"], "{:,.0f}"),
+        "num_symbolic": ("Symbolic", REASONS["symbolic"], "{:,.0f}"),
         "num_id_conflicts": ("Other rsID", "Records whose own rsID is none of the matched", "{:,.0f}"),
     }  # fmt: skip
     return (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 import numpy as np
 import polars as pl
+
+from ensembl_annotations.common.schema import TAG_IDS
 
 # Reserved in VCF INFO (; = , % and white space) or by our own layout (& | :).
 _SPECIAL = re.compile(r"[%,;=&|:\s]")
@@ -69,10 +72,13 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
         ``query``, ``id`` (rs by ascending number, then others bytewise), ``match`` (the best
         class) and the values of the ID. Where several published records of one ID match an ALT,
         terms are united, they are the ALT's only if each record's are, one with several ALTs
-        wins `multi`, and a value they disagree on is null.
+        wins `multi`, and a value they disagree on is null. ``has_frequency`` tells whether any of
+        them publishes one, decided or not.
     """
     named = with_ids(hits, "query").with_columns(
-        multi=pl.col("num_alts") > 1, allele_clin=pl.when("clin_certain").then("clin")
+        multi=pl.col("num_alts") > 1,
+        allele_clin=pl.when("clin_certain").then("clin"),
+        has_frequency=pl.col("maf").is_not_null(),
     )
     key = ["query", "id"]
     if named.select(key).is_duplicated().any():
@@ -88,6 +94,7 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
                 for name in ("maf", "mac")
             ),
             pl.col("af"),
+            pl.col("has_frequency").any(),
         )
     else:
         named = named.with_columns(af=pl.concat_list("af"))
@@ -105,6 +112,7 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
         "mac",
         "aa",
         "af",
+        "has_frequency",
     )
 
 
@@ -192,7 +200,9 @@ PER_ID = (
 )  # fmt: skip
 
 
-def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def record_tags(
+    alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str] = TAG_IDS
+) -> pl.DataFrame:
     """Return the INFO text and new IDs of every record that gets any.
 
     Parameters
@@ -201,16 +211,21 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         One row per (record, ALT), with ``query`` (its own number), ``row``, ``par``.
     by_id : DataFrame
         From `per_id`.
+    chosen : sequence of str
+        The tags to write.
 
     Returns
     -------
     DataFrame
-        ``row`` (ascending), ``tags`` (``KEY=value`` joined by ``;``), ``ids`` (encoded, joined
-        by ``;``).
+        ``row`` (ascending), ``tags`` (``KEY=value`` joined by ``;``, null for none), ``ids``
+        (encoded, joined by ``;``).
 
     Notes
     -----
     Most records have one ALT with one ID: those need no grouping.
+
+    A record with a match has every tag of `PER_ALT`, ``.`` in each slot without a value: bcftools
+    norm -m+ keeps a tag only if the first of the records that it joins has it.
     """
     row, query = alleles["row"].to_numpy(), by_id["query"].to_numpy()
     num_alts = np.bincount(row)
@@ -223,33 +238,40 @@ def record_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     rest_rows = np.isin(row, row[rest]) if rest.any() else rest
     return pl.concat(
         [
-            _single_tags(alleles, single),
-            _grouped_tags(alleles.filter(rest_rows), by_id.filter(rest_rows[query])),
+            _single_tags(alleles, single, chosen),
+            _grouped_tags(alleles.filter(rest_rows), by_id.filter(rest_rows[query]), chosen),
         ]
     ).sort("row")
 
 
-def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def _single_tags(alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str]) -> pl.DataFrame:
     """Return `record_tags` of records with one ALT that has one ID."""
     place = alleles.select("row", "par")[by_id["query"]]
     items = slot_items(by_id).drop("query")
-    items = items.with_columns(ENS_AF=by_id["af"].list.first())
+    items = items.with_columns(ENS_AF=by_id["af"].list.first()).with_columns(
+        pl.col("ENS_CLIN", "ENS_AF").fill_null(".")
+    )
     frame = pl.concat([place, items, entries(by_id).drop("query")], how="horizontal")
-    return frame.select("row", tags=_joined_tags(), ids="ENS_ID")
+    return frame.select("row", tags=_joined_tags(chosen), ids="ENS_ID")
 
 
-def _joined_tags() -> pl.Expr:
-    return pl.concat_str(
-        [
-            *(pl.lit(f"{name}=") + pl.col(name) for name in (*PER_ALT, *PER_ID)),
-            pl.when("par").then(pl.lit("ENS_PAR")),
-        ],
-        separator=";",
-        ignore_nulls=True,
+def _joined_tags(chosen: Sequence[str]) -> pl.Expr:
+    named = [name for name in (*PER_ALT, *PER_ID) if name in chosen]
+    return joined_entries(
+        *(pl.lit(f"{name}=") + pl.col(name) for name in named),
+        pl.when(pl.col("par") & ("ENS_PAR" in chosen)).then(pl.lit("ENS_PAR")),
     )
 
 
-def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
+def joined_entries(*entries: pl.Expr) -> pl.Expr:
+    """Return entries of INFO joined by ``;``, those that are null left out; null for none."""
+    joined = pl.concat_str(entries, separator=";", ignore_nulls=True)
+    return pl.when(joined != "").then(joined)
+
+
+def _grouped_tags(
+    alleles: pl.DataFrame, by_id: pl.DataFrame, chosen: Sequence[str]
+) -> pl.DataFrame:
     """Return `record_tags` of any records."""
     table = alleles.select("query", "row", "par")
     table = table.join(slots(by_id), on="query", how="left", maintain_order="left")
@@ -257,9 +279,9 @@ def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
     table = table.filter(some)
     per_alt = table.group_by("row", maintain_order=True).agg(
         *(
-            pl.when(pl.col(name).is_not_null().any()).then(
-                pl.col(name).fill_null(".").str.join(",")
-            )
+            pl.when(pl.col("ENS_ID").is_not_null().any())
+            .then(pl.col(name).fill_null(".").str.join(","))
+            .alias(name)
             for name in PER_ALT
         ),
         pl.col("par").any(),
@@ -278,7 +300,7 @@ def _grouped_tags(alleles: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         for name in PER_ID
     )
     whole = per_alt.join(per_record, on="row", how="left", maintain_order="left")
-    return whole.select("row", tags=_joined_tags(), ids="ids")
+    return whole.select("row", tags=_joined_tags(chosen), ids="ids")
 
 
 def typed_columns(by_id: pl.DataFrame) -> pl.DataFrame:

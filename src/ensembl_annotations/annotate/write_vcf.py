@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,20 +22,46 @@ from ensembl_annotations.common.provenance import METADATA_KEY, structured_heade
 from ensembl_annotations.common.schema import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_heads
 
-_OURS = re.compile(rb"(?:^|;)(" + "|".join(TAG_IDS).encode() + rb")(?==|;|$)")
-_RS = re.compile(rb"(?:^|;)(rs\d+)(?=;|$)")
+_RS = re.compile(rb"rs\d+")
+# VCF joins IDs by ; but some callers and databases write commas.
+_BETWEEN_IDS = re.compile(rb"[;,\s]")
 _MARK = b"ENS_"
 
 
-def check_header_tags(header: Header, path: Path) -> None:
-    """Refuse a VCF that already declares one of our tags.
+@dataclass(frozen=True)
+class Additions:
+    """What is added to a VCF.
+
+    Attributes
+    ----------
+    tags : tuple of str
+        The chosen tags; only these are looked for in the input. Others of ours that it has, from
+        an earlier run, are passed through like everything else.
+    id_mode : str
+        One of `ID_MODES`.
+    overwrite : bool
+        Replace the chosen tags where the input has them.
+    """
+
+    tags: tuple[str, ...] = TAG_IDS
+    id_mode: str = "append"
+    overwrite: bool = False
+
+
+@cache
+def _entry_pattern(tags: tuple[str, ...]) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:^|;)(" + "|".join(tags).encode() + rb")(?==|;|$)")
+
+
+def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None:
+    """Refuse a VCF that already declares one of the chosen tags.
 
     Raises
     ------
     InputError
         Naming the tags.
     """
-    clash = [tag for tag in TAG_IDS if tag in header.info_ids()]
+    clash = [tag for tag in tags if tag in header.info_ids()]
     if clash:
         raise InputError(
             f"{path}: the header already defines {', '.join(clash)}.",
@@ -44,8 +71,8 @@ def check_header_tags(header: Header, path: Path) -> None:
         )
 
 
-def check_record_tags(batch: Batch, path: Path) -> None:
-    """Refuse records that carry one of our tags without declaring it.
+def check_record_tags(batch: Batch, path: Path, tags: tuple[str, ...]) -> None:
+    """Refuse records that carry one of the chosen tags without declaring it.
 
     Raises
     ------
@@ -54,11 +81,12 @@ def check_record_tags(batch: Batch, path: Path) -> None:
     """
     if _MARK not in batch.lines.data:
         return
+    ours = _entry_pattern(tags)
     begin, end = batch.lines.bounds(INFO)
     for row, (low, high) in enumerate(
         zip(begin.tolist(), batch.without_return(end).tolist(), strict=True)
     ):
-        if match := _OURS.search(batch.lines.data[low:high]):
+        if match := ours.search(batch.lines.data[low:high]):
             raise InputError(
                 f"{path}: line {batch.first_line + row}: INFO already has {match[1].decode()}.",
                 hint="Use the original VCF, or replace these tags with --overwrite-tags "
@@ -67,18 +95,19 @@ def check_record_tags(batch: Batch, path: Path) -> None:
             )
 
 
-def without_our_tags(batch: Batch) -> Batch:
-    """Return a batch with our tags taken out of INFO."""
+def without_tags(batch: Batch, tags: tuple[str, ...]) -> Batch:
+    """Return a batch with the chosen tags taken out of INFO."""
     data = batch.lines.data
     if _MARK not in data:
         return batch
+    ours = _entry_pattern(tags)
     begin, end = batch.lines.bounds(INFO)
     pieces, done = [], 0
     for low, high in zip(begin.tolist(), batch.without_return(end).tolist(), strict=True):
         info = data[low:high]
-        if _OURS.search(info):
+        if ours.search(info):
             kept = [
-                entry for entry in info.split(b";") if not _OURS.fullmatch(entry.partition(b"=")[0])
+                entry for entry in info.split(b";") if not ours.fullmatch(entry.partition(b"=")[0])
             ]
             pieces += [data[done:low], b";".join(kept) or b"."]
             done = high
@@ -90,35 +119,39 @@ def header_bytes(
     header: Header,
     release: str,
     provenance: dict[str, str],
+    additions: Additions,
     *,
-    overwrite: bool,
     contig_lines: Sequence[bytes] = (),
 ) -> bytes:
     """Return the output's header: the input's lines, ours directly before ``#CHROM``."""
-    kept = header.lines[:-1]
-    if overwrite:
-        kept = [line for line in kept if not _is_our_line(line)]
-    ours = [tag_header_line(tag, release) for tag in TAGS]
+    kept, tags = header.lines[:-1], {*additions.tags}
+    if additions.overwrite:
+        # What made tags that stay is still told by the line of that run.
+        stay = header.info_ids() & ({*TAG_IDS} - tags)
+        kept = [line for line in kept if not _is_replaced(line, tags, with_source=not stay)]
+    ours = [tag_header_line(tag, release) for tag in TAGS if tag.id in tags]
     ours.append(structured_header_line(METADATA_KEY, provenance))
     added = [line.encode() + header.line_end for line in ours]
     return b"".join([*kept, *contig_lines, *added, header.lines[-1]])
 
 
-def _is_our_line(line: bytes) -> bool:
+def _is_replaced(line: bytes, tags: set[str], *, with_source: bool) -> bool:
     match = re.match(INFO_ID, line)
     if match:
-        return match[1].decode("utf-8", "replace") in TAG_IDS
-    return line.startswith(f"##{METADATA_KEY}=".encode())
+        return match[1].decode("utf-8", "replace") in tags
+    return with_source and line.startswith(f"##{METADATA_KEY}=".encode())
 
 
-def annotated_text(batch: Batch, changes: pl.DataFrame) -> pa.Buffer:
+def annotated_text(batch: Batch, changes: pl.DataFrame, id_mode: str = "append") -> pa.Buffer:
     """Return the text of a batch with new IDs and tags in place.
 
     Parameters
     ----------
     batch : Batch
     changes : DataFrame
-        ``row`` (ascending), ``tags`` (String), ``ids`` (String, joined by ``;``).
+        ``row`` (ascending), ``tags`` (String, null for none), ``ids`` (String, joined by ``;``).
+    id_mode : str
+        One of `ID_MODES`.
 
     Notes
     -----
@@ -131,7 +164,12 @@ def annotated_text(batch: Batch, changes: pl.DataFrame) -> pa.Buffer:
     id_begin, id_end = batch.lines.bounds(ID, rows)
     info_begin, info_end = batch.lines.bounds(INFO, rows)
     info_end = batch.without_return(info_end)
-    new_ids = _new_ids(batch, changes["ids"], id_begin, id_end)
+    if id_mode == "keep":
+        id_begin, new_ids = id_end, pa.array([b""] * len(rows), pa.large_binary())
+    else:
+        new_ids = _new_ids(
+            batch, changes["ids"], id_begin, id_end, is_replaced=id_mode == "replace"
+        )
     new_info, cut = _new_info(batch, changes["tags"], info_begin, info_end)
     count = len(rows)
     cuts = np.stack([id_begin, id_end, cut, info_end], axis=1).ravel()
@@ -161,12 +199,15 @@ def _joined(data: bytes, cuts: Offsets, added: list[pa.Array]) -> tuple[bytes, O
     return b"".join(texts), np.concatenate(offsets)
 
 
-def _new_ids(batch: Batch, ids: pl.Series, begin: Offsets, end: Offsets) -> pa.Array:
-    """Return the ID column of records: what was there, then what is new."""
+def _new_ids(
+    batch: Batch, ids: pl.Series, begin: Offsets, end: Offsets, *, is_replaced: bool
+) -> pa.Array:
+    """Return the ID column of records: what was there, unless it is replaced, then what is new."""
     new = ids.to_arrow().cast(pa.large_binary())
     data = np.frombuffer(batch.lines.data, np.uint8)
-    has_own = ~((end == begin) | ((end == begin + 1) & (data[begin] == ord("."))))
-    has_own |= (ids == "").to_numpy()
+    has_own = (ids == "").to_numpy()
+    if not is_replaced:
+        has_own = has_own | ~((end == begin) | ((end == begin + 1) & (data[begin] == ord("."))))
     if not has_own.any():
         return new
     whole = []
@@ -175,10 +216,15 @@ def _new_ids(batch: Batch, ids: pl.Series, begin: Offsets, end: Offsets) -> pa.A
         begin[rows].tolist(), end[rows].tolist(), ids.gather(rows).to_list(), strict=True
     ):
         own = batch.lines.data[low:high]
-        kept = {*own.split(b";"), b""}
-        added = [name for name in found.encode().split(b";") if name not in kept]
+        kept = {*_own_ids(own), b""}
+        added = [name for name in found.encode().split(b";") if name.lower() not in kept]
         whole.append(b";".join([own, *added]))
     return pc.replace_with_mask(new, pa.array(has_own), pa.array(whole, pa.large_binary()))
+
+
+def _own_ids(column: bytes) -> list[bytes]:
+    """Return the IDs of an input's ID column, in lower case: ``RS82`` is rs82."""
+    return _BETWEEN_IDS.split(column.lower())
 
 
 def _new_info(
@@ -187,10 +233,10 @@ def _new_info(
     """Return what to put behind each INFO, and where: an INFO of ``.`` is replaced."""
     data = np.frombuffer(batch.lines.data, np.uint8)
     last = data[np.maximum(end - 1, 0)]
-    is_dot = (end == begin + 1) & (last == ord("."))
+    is_dot = (end == begin + 1) & (last == ord(".")) & tags.is_not_null().to_numpy()
     bare = (end == begin) | is_dot | (last == ord(";"))
     joint = pl.DataFrame({"tags": tags, "bare": bare}).select(
-        pl.when("bare").then(pl.col("tags")).otherwise(";" + pl.col("tags"))
+        pl.when("bare").then("tags").otherwise(";" + pl.col("tags")).fill_null("")
     )
     return joint.to_series().to_arrow().cast(pa.large_binary()), np.where(is_dot, begin, end)
 
@@ -201,9 +247,9 @@ def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     begin, end = batch.lines.bounds(ID, changes["row"].to_numpy().astype(np.int64))
     conflicts = 0
     for place in np.flatnonzero((end > begin + 1) | (data[begin] != ord("."))).tolist():
-        own = _RS.findall(batch.lines.data[begin[place] : end[place]])
-        found = set(changes["ids"][place].split(";")) - {""}
-        conflicts += bool(found) and any(item.decode() not in found for item in own)
+        own = _own_ids(batch.lines.data[begin[place] : end[place]])
+        found = {*changes["ids"][place].lower().encode().split(b";")} - {b""}
+        conflicts += bool(found) and any(_RS.fullmatch(name) and name not in found for name in own)
     return conflicts
 
 

@@ -80,5 +80,8 @@ def annotate_command(label: Label, store: ReferenceStore | None, reference: str)
     if chromosomes != "all" and (store is None or chromosomes != "|".join(store.chromosomes)):
         words += ["--chromosomes", chromosomes.replace("|", ",")]
     words += ["--overwrite-tags"] if says.get("OverwriteTags") == "yes" else []
+    tags, ids = says.get("Tags", "all"), says.get("IDColumn", "append")
+    words += ["--tags", tags.replace("|", ",")] if tags != "all" else []
+    words += ["--id", ids] if ids != "append" else []
     words += ["--genotypes"] if label.with_genotypes else []
     return shlex.join(["ensembl-annotations", "annotate", *words])

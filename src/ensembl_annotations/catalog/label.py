@@ -176,13 +176,15 @@ def _vcf_label(path: Path, name: str, stream: _Stream) -> tuple[Label, BinaryIO]
             f"found {'nothing' if not stream.head else 'something else'}."
         )
     start = f"##{METADATA_KEY}=".encode()
+    fields: dict[str, str] = {}
     for line in lines:
         if not line.startswith(b"##"):
             break
-        if line.startswith(start) and (
-            fields := parse_structured_line(line.decode("utf-8", "replace"))
-        ):
-            return Label(path, kind, fields, None), text
+        if line.startswith(start):
+            # The last one: an input that was annotated before, with other tags, brings its own.
+            fields = parse_structured_line(line.decode("utf-8", "replace")) or fields
+    if fields:
+        return Label(path, kind, fields, None), text
     raise _no_label(name, f"no header line ##{METADATA_KEY}")
 
 

@@ -18,15 +18,14 @@ from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.catalog.versions import find_project
 from ensembl_annotations.common.atomic import atomic_path, write_json
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
-from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
-from ensembl_annotations.common.params import (
-    PARAMS_FILE,
-    SAMPLE_NAME,
-    Params,
-    load_params,
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    InputError,
+    UsageError,
     nearest,
 )
+from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
+from ensembl_annotations.common.params import PARAMS_FILE, SAMPLE_NAME, Params, load_params
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
 STORE = Path("data/ensembl_annotations")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +18,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.chromosomes import parse_chromosomes
-from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.errors import UsageError, nearest
+from ensembl_annotations.common.tags import parse_tags
 
 PARAMS_FILE = "params.yaml"
 
@@ -69,12 +69,27 @@ class AnnotateParams(_Strict):
     match: Literal["allele", "position"] = Field(
         description="`allele`, or `position`: give the IDs of other alleles at the same site too, as ENS_SITE_ID"
     )
+    tags: str = Field(
+        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all"
+    )
+    id: Literal["append", "replace", "keep"] = Field(
+        description="What becomes of the VCF's ID column: `append` matched IDs; `replace` it by them where there are any; `keep` it as it is"
+    )
     genotypes: bool = Field(
         description="Have the genotypes of all samples in the table, as a list (`gts`)"
     )
     memory_mb: int = Field(
         ge=400, description="Memory to use (10^6 bytes): pieces of the VCF are made to fit"
     )
+
+    @field_validator("tags")
+    @classmethod
+    def _known_tags(cls, value: str) -> str:
+        try:
+            parse_tags(value)
+        except UsageError as error:
+            raise ValueError(error.message) from error
+        return value
 
 
 class Sample(_Strict):
@@ -163,9 +178,3 @@ def _known_keys(place: tuple[int | str, ...]) -> list[str]:
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
         model = field.annotation if field else Sample
     return list(model.model_fields) if hasattr(model, "model_fields") else []
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return the end of a message on an unknown name: the one that was meant, or all there are."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
