@@ -414,6 +414,30 @@ def publish() -> None:
 
 @main.command()
 @click.option(
+    "--chromosomes",
+    default="all",
+    show_default=True,
+    help=f"Only the files of these. {CHROMOSOMES_HELP}",
+)
+def pull(chromosomes: str) -> None:
+    """Take the reference that dvc.lock names from the DVC remote refcache; downloads nothing from Ensembl.
+
+    The list of files is checked first, which 'dvc pull' does not: with a list that somebody forged
+    there, DVC writes outside the reference's folder. Exit code 1 means that nothing was written.
+
+    \b
+    Example:
+      ensembl-annotations pull --chromosomes 21,22
+    """  # noqa: D301
+    from ensembl_annotations.catalog import sharing
+
+    with reported_errors():
+        done = sharing.pull(parse_chromosomes(chromosomes), log=say)
+    click.echo(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
+
+
+@main.command()
+@click.option(
     "--content", is_flag=True, help="Read all that the remote has; else only sizes are compared."
 )
 def repair(content: bool) -> None:

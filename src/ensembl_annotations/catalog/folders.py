@@ -7,9 +7,11 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
+from ensembl_annotations.catalog.file_list import altered_list, find_strays
 from ensembl_annotations.catalog.history import shown
 from ensembl_annotations.catalog.materialize import LOCK, STORE, dvc_cache
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
@@ -29,6 +31,12 @@ _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
 _NOISE = (*_UNSEEN, "*.swp", "*~")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
+_STRAY = f"was put there by a list of files that is not the one of {LOCK}"
+_STRAY_HINT = (
+    "Whoever can write to the remote had DVC write it, and it may have been run: look at it before "
+    "you remove it ('git status', 'git checkout'), ask who that was, then run 'ensembl-annotations "
+    "repair'."
+)
 
 
 def md5_of(path: Path) -> str:
@@ -99,7 +107,11 @@ def cached_listing(cache: Path | None, digest: str) -> dict[str, str] | None:
     """Return the MD5 of a folder's files, where the cache of DVC in the folder `cache` has the list."""
     if cache is None or not _DIGEST.fullmatch(digest):
         return None
-    return read_listing(cache / "files" / "md5" / digest[:2] / digest[2:], digest)
+    return read_listing(_list_path(cache, digest), digest)
+
+
+def _list_path(cache: Path, digest: str) -> Path:
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
 
 
 def refuse_foreign(project: Path, path: Path) -> None:
@@ -171,6 +183,7 @@ def verify_reference(
     digest = _locked_digest(root) if root / STORE == folder else None
     listed = cached_listing(dvc_cache(root), digest) if digest else None
     named = {problem.partition(" ")[0].rstrip(":") for problem in problems}
+    of_list = _list_problems(root, digest) if digest else []
     if listed is not None:
         if chromosomes is not None:
             listed = {name: md5 for name, md5 in listed.items() if name in wanted}
@@ -184,7 +197,7 @@ def verify_reference(
             for name in sorted(listed.keys() | there.keys())
             if name not in named and (problem := _difference(name, there, listed))
         ]
-        return problems, f"{FILE_NAME} and {LOCK}"
+        return problems + of_list, f"{FILE_NAME} and {LOCK}"
     if chromosomes is None:
         foreign = sorted(set(name_files(folder)) - wanted - named)
         problems += [f"{shown(name)} does not belong there" for name in foreign]
@@ -195,10 +208,41 @@ def verify_reference(
             f"{FILE_NAME} only, since {LOCK} has no reference" if is_project else FILE_NAME,
         )
     if chromosomes is not None:
-        return problems, f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names"
+        return (
+            problems + of_list,
+            f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names",
+        )
     if not problems and (found := digest_of(list_folder(folder))) != digest:
         problems = [f"{STORE} has the MD5 {found}, {LOCK} has {digest}"]
-    return problems, f"{FILE_NAME} and {LOCK}"
+    return problems + of_list, f"{FILE_NAME} and {LOCK}"
+
+
+def _list_problems(root: Path, digest: str) -> list[str]:
+    """Say what a list of files that is not the one of ``dvc.lock`` is, and what DVC wrote by it."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    cache = dvc_cache(root)
+    if cache is None or not _DIGEST.fullmatch(digest):
+        return []
+    listing = _list_path(cache, digest)
+    altered = altered_list(listing, digest)
+    strays: list[Path] = []
+    # Where DVC can't open its own folders it has written nothing either.
+    with suppress(DvcException, OSError), Repo(str(root)) as repo:
+        strays = find_strays(repo, root / STORE, listing)
+    placed = [f"{shown(_relative(path, root))} {_STRAY}" for path in strays]
+    return placed + ([altered] if altered else [])
+
+
+def describe_strays(strays: Collection[Path], root: Path) -> tuple[list[str], str]:
+    """Return lines of text on files that a forged list had DVC write, and what to do next."""
+    lines = [f"{shown(_relative(path, root))} {_STRAY}." for path in strays]
+    return lines, _STRAY_HINT
+
+
+def _relative(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def describe_problems(problems: list[str]) -> tuple[list[str], str]:
@@ -206,7 +250,9 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
     lines = problems[:_MOST_LINES]
     if problems[_MOST_LINES:]:
         lines.append(f"and {len(problems) - _MOST_LINES} more")
-    if all(problem.endswith("is missing") for problem in problems):
+    if any(problem.endswith(_STRAY) for problem in problems):
+        hint = _STRAY_HINT
+    elif all(problem.endswith("is missing") for problem in problems):
         hint = (
             "Run 'dvc pull fetch_ensembl' to get them from the remote, or 'dvc repro fetch_ensembl' "
             "to make them. Where you pulled some chromosomes only, name them with --chromosomes."

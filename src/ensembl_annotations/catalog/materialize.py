@@ -336,9 +336,12 @@ def _restore_reference(project: Path, log: Callable[[str], object]) -> None:
     )
     try:
         shared = SharedReference(project)
+        shared.refuse_altered_list()
         if not shared.is_current or (shared.is_cached and shared.is_here):
             return
         command = "checkout" if shared.is_cached else "pull" if shared.is_published else None
+        if command:
+            shared.prepare_dvc()
     except UsageError:
         raise
     except EnsemblAnnotationsError as error:
