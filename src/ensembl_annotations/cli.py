@@ -267,10 +267,13 @@ def annotate(chromosomes: str, quiet: bool, **options: Any) -> None:
       bcftools view me.bcf | ensembl-annotations annotate --vcf - --out-vcf - \\
           --reference data/ensembl_annotations | bcftools view -i 'ENS_CLIN~"pathogenic"'
     """  # noqa: D301
+    from ensembl_annotations.catalog.folders import refuse_other_reference
+    from ensembl_annotations.catalog.versions import find_project
     from ensembl_annotations.common.progress import Progress
 
     progress = Progress(quiet)
     with reported_errors():
+        refuse_other_reference(options["reference"], find_project())
         result = ensembl_annotations.annotate_vcf(
             chromosomes=parse_chromosomes(chromosomes),
             log=say if quiet else progress.say,

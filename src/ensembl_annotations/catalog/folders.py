@@ -13,10 +13,18 @@ from pathlib import Path
 
 from ensembl_annotations.catalog.file_list import altered_list, find_strays
 from ensembl_annotations.catalog.history import shown
-from ensembl_annotations.catalog.materialize import LOCK, STORE, dvc_cache
+from ensembl_annotations.catalog.materialize import (
+    ASSETS,
+    LOCK,
+    METRICS,
+    REFERENCE,
+    STORE,
+    dvc_cache,
+)
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
-from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, ReferenceStoreError
+from ensembl_annotations.common.provenance import sha256_of
 
 _MOST_LINES = 12
 # What stages write, complete or not.
@@ -152,6 +160,58 @@ def _is_cached(path: Path, cache: Path | None) -> bool:
         return False
     md5 = md5_of(path)
     return (cache / "files" / "md5" / md5[:2] / md5[2:]).exists()
+
+
+def refuse_other_reference(folder: Path, project: Path = Path()) -> None:
+    """Refuse to use the project's reference where it is not the one that ``dvc.lock`` names.
+
+    Parameters
+    ----------
+    folder : Path
+        A store. One that is not the project's is not looked at.
+    project : Path
+        The repository.
+
+    Raises
+    ------
+    ReferenceStoreError
+
+    Notes
+    -----
+    Only small files are read: ``dvc.lock`` has the MD5 of the stage's figures, these have the SHA-256 of
+    ``datapackage.json``, and that has those of the footers, which are compared where they are read.
+    """
+    if not (project / LOCK).exists() or not _is_same(folder, project / STORE):
+        return
+    stage = (read_lock((project / LOCK).read_bytes()) or {}).get(ASSETS[REFERENCE])
+    figures = METRICS / f"{ASSETS[REFERENCE]}.json"
+    locked = locked_paths(stage, "outs").get(figures.as_posix())
+    if locked is None:
+        return
+    try:
+        content = (project / figures).read_bytes()
+        expected = str(json.loads(content)["reference_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        content, expected = b"", ""
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != locked["md5"]:
+        raise ReferenceStoreError(
+            f"{figures}: is not as {LOCK} has it: MD5 {locked['md5']}. So which reference is to be "
+            "used can't be told.",
+            hint=f"'git checkout {figures} {LOCK}' takes both as they were; or run 'make'.",
+            code="other_reference",
+        )
+    if (found := sha256_of(project / STORE / FILE_NAME)) != expected:
+        raise ReferenceStoreError(
+            f"{STORE}: is not the reference that {LOCK} names: the SHA-256 of its {FILE_NAME} is "
+            f"{found}, expected {expected}.",
+            hint="Run 'make' to have the one that is named, or 'ensembl-annotations repair' where files "
+            "were altered. To use this one as it is, move it to a folder outside the repository.",
+            code="other_reference",
+        )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return (one / FILE_NAME).exists() and other.exists() and one.samefile(other)
 
 
 def verify_reference(

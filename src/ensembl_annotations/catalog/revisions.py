@@ -148,14 +148,15 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
 def _pulled_list(repo: Any, digest: str, name: str) -> dict[str, str]:
     """Return the list of files of a digest from the remote; nothing where the remote lacks it."""
     path = Path(repo.cache.local.oid_to_path(digest))
+    _pull(repo, [digest])
+    listed = read_listing(path, digest)
+    # One that is read-only DVC takes for whole, and fetches no other.
     if problem := altered_list(path, digest):
         raise ReferenceStoreError(
             f"{name}: {problem}.",
             hint="Remove that file, then run this again: it is fetched from the remote.",
             code="altered",
         )
-    _pull(repo, [digest])
-    listed = read_listing(path, digest)
     odb = repo.cloud.get_remote_odb(_remote_of(repo))
     if listed is None and odb.exists(digest):
         raise ReferenceStoreError(
