@@ -147,12 +147,6 @@ def find_strays(repo: Repo, folder: Path, listing: Path) -> list[Path]:
     return sorted(path for path, md5 in named.items() if _has_content(path, md5))
 
 
-def forget_strange_names(repo: Repo) -> None:
-    """Have DVC forget its index, by which it would write, where a forged list is in it."""
-    if _indexed_outside(repo):
-        repo.drop_data_index()
-
-
 def _listed_outside(folder: Path, listing: Path) -> dict[Path, str]:
     try:
         entries = json.loads(listing.read_bytes())

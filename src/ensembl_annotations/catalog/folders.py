@@ -314,13 +314,13 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
         hint = _STRAY_HINT
     elif all(problem.endswith("is missing") for problem in problems):
         hint = (
-            "Run 'dvc pull fetch_ensembl' to get them from the remote, or 'dvc repro fetch_ensembl' "
+            "Run 'ensembl-annotations pull' to get them from the remote, or 'dvc repro fetch_ensembl' "
             "to make them. Where you pulled some chromosomes only, name them with --chromosomes."
         )
     elif all(LOCK.name in problem or problem.endswith("is missing") for problem in problems):
         hint = (
             f"It is whole, but not what {LOCK} names, such as another commit's: run 'dvc checkout "
-            "fetch_ensembl', or 'dvc pull fetch_ensembl', and move elsewhere what is yours."
+            "fetch_ensembl', or 'ensembl-annotations pull', and move elsewhere what is yours."
         )
     else:
         hint = (

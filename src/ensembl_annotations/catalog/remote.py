@@ -22,7 +22,6 @@ from ensembl_annotations.catalog.file_list import (
     check_described,
     check_names,
     find_strays,
-    forget_strange_names,
 )
 from ensembl_annotations.catalog.folders import describe_strays, read_listing
 from ensembl_annotations.catalog.materialize import LOCK, STORE
@@ -204,7 +203,8 @@ class SharedReference:
             As `pieces` and `check_described`.
         """
         self.check_described(self.pieces())
-        forget_strange_names(self._repo)
+        # DVC would write by it before it looks at a list.
+        self._repo.drop_data_index()
 
     def refuse_strays(self) -> None:
         """Refuse to go on where DVC wrote files outside its outputs, because of a forged list.

@@ -25,7 +25,7 @@ from ensembl_annotations.common.schema import ROLES, STORE_VERSION
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"
 RESTORE_HINT = (
-    "Run 'dvc pull fetch_ensembl' to get it from the shared remote, 'ensembl-annotations repair' to "
+    "Run 'ensembl-annotations pull' to get it from the shared remote, 'ensembl-annotations repair' to "
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
 
