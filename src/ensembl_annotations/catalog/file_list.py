@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 # What a store can hold; which of these it does, its datapackage.json says.
-_STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.parquet", re.ASCII)
+_STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.parquet")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
-ASK_THE_WRITER = (
+_ASK_THE_WRITER = (
     "Nothing of it was used. Tell whoever writes to the remote: a list that names other files than "
     "the store's is an attack or a mistake."
 )
@@ -56,14 +56,14 @@ def check_names(listed: Mapping[str, str], name: str) -> None:
         raise EnsemblAnnotationsError(
             f"{name}: the list of files names {_first_of(map(shown, strange))}; expected only "
             f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>[.<role>].parquet.",
-            hint=ASK_THE_WRITER,
+            hint=_ASK_THE_WRITER,
             code="forged_list",
         )
     if malformed := [path for path, md5 in listed.items() if not _MD5.fullmatch(md5)]:
         raise EnsemblAnnotationsError(
             f"{name}: the list of files has no MD5 of 32 hexadecimal digits for "
             f"{_first_of(malformed)}.",
-            hint=ASK_THE_WRITER,
+            hint=_ASK_THE_WRITER,
             code="forged_list",
         )
 
@@ -98,13 +98,13 @@ def check_described(listed: Mapping[str, str], package: Path, name: str) -> None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EnsemblAnnotationsError(
             f"{name}: its {FILE_NAME} is not a description of a reference store ({error!r}).",
-            hint=ASK_THE_WRITER,
+            hint=_ASK_THE_WRITER,
             code="forged_list",
         ) from error
     if more := sorted(listed.keys() - described):
         raise EnsemblAnnotationsError(
             f"{name}: the list of files names {_first_of(more)}, which its {FILE_NAME} does not.",
-            hint=ASK_THE_WRITER,
+            hint=_ASK_THE_WRITER,
             code="forged_list",
         )
 

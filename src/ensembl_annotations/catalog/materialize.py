@@ -345,7 +345,9 @@ def _restore_reference(project: Path, log: Callable[[str], object]) -> None:
     except UsageError:
         raise
     except EnsemblAnnotationsError as error:
-        error.hint = f"{error.hint or ''}{otherwise}".strip()
+        # Files that an attacker placed are no reason to take another way.
+        if error.code != "forged_list":
+            error.hint = f"{error.hint or ''}{otherwise}".strip()
         raise
     # What lies in its folder instead is of another commit, or damaged.
     if command and _dvc(project, [command, "--force", ASSETS[REFERENCE]], {}, log):
