@@ -832,6 +832,7 @@ def test_a_forged_list_in_the_cache(project: Project) -> None:
     for command in (["verify", STORE], ["materialize"], ["publish"], ["pull"]):
         refused = tool(project, *command, code=1)
         assert f"DVC's list of files ({path}) is altered: its MD5 is" in refused.output
+        assert "ensembl-annotations repair" in refused.output
     shutil.rmtree(project.path(STORE))
     assert "mended: the list of files." in tool(project, "repair").output
     assert not outside.exists()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # What a store can hold; which of these it does, its datapackage.json says.
 _STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.parquet")
+ALTERED_LIST = "DVC's list of files"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _ASK_THE_WRITER = (
@@ -118,7 +119,7 @@ def altered_list(path: Path, digest: str) -> str | None:
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 == digest.removesuffix(".dir"):
         return None
-    return f"DVC's list of files ({path}) is altered: its MD5 is {md5}, dvc.lock has {digest}"
+    return f"{ALTERED_LIST} ({path}) is altered: its MD5 is {md5}, dvc.lock has {digest}"
 
 
 def find_strays(repo: Repo, folder: Path, listing: Path) -> list[Path]:

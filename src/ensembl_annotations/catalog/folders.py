@@ -11,7 +11,7 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ensembl_annotations.catalog.file_list import altered_list, find_strays
+from ensembl_annotations.catalog.file_list import ALTERED_LIST, altered_list, find_strays
 from ensembl_annotations.catalog.history import shown
 from ensembl_annotations.catalog.materialize import (
     ASSETS,
@@ -257,7 +257,7 @@ def verify_reference(
             for name in sorted(listed.keys() | there.keys())
             if name not in named and (problem := _difference(name, there, listed))
         ]
-        return problems + of_list, f"{FILE_NAME} and {LOCK}"
+        return of_list + problems, f"{FILE_NAME} and {LOCK}"
     if chromosomes is None:
         foreign = sorted(set(name_files(folder)) - wanted - named)
         problems += [f"{shown(name)} does not belong there" for name in foreign]
@@ -269,12 +269,12 @@ def verify_reference(
         )
     if chromosomes is not None:
         return (
-            problems + of_list,
+            of_list + problems,
             f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names",
         )
     if not problems and (found := digest_of(list_folder(folder))) != digest:
         problems = [f"{STORE} has the MD5 {found}, {LOCK} has {digest}"]
-    return problems + of_list, f"{FILE_NAME} and {LOCK}"
+    return of_list + problems, f"{FILE_NAME} and {LOCK}"
 
 
 def _list_problems(root: Path, digest: str) -> list[str]:
@@ -317,7 +317,7 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
             "Run 'ensembl-annotations pull' to get them from the remote, or 'dvc repro fetch_ensembl' "
             "to make them. Where you pulled some chromosomes only, name them with --chromosomes."
         )
-    elif all(LOCK.name in problem or problem.endswith("is missing") for problem in problems):
+    elif all(_is_of_another_commit(problem) for problem in problems):
         hint = (
             f"It is whole, but not what {LOCK} names, such as another commit's: run 'dvc checkout "
             "fetch_ensembl', or 'ensembl-annotations pull', and move elsewhere what is yours."
@@ -328,6 +328,11 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
             "fetch_ensembl' to make it again; move elsewhere what does not belong there."
         )
     return lines, hint
+
+
+def _is_of_another_commit(problem: str) -> bool:
+    is_list = problem.startswith(ALTERED_LIST)
+    return (LOCK.name in problem and not is_list) or problem.endswith("is missing")
 
 
 def _difference(name: str, there: Mapping[str, str], listed: Mapping[str, str]) -> str | None:
