@@ -800,7 +800,7 @@ def test_verify_finds_what_a_plain_pull_wrote_elsewhere(
     # The payload must not run: Python would look for it in the folder of the source.
     environment = {"PYTHONPATH": str(project.root / "src")}
     shown = str((clone.root / place).resolve()) if place.startswith("..") else place
-    for command in (["verify", STORE], ["materialize"], ["repair"], ["pull"]):
+    for command in (["verify", STORE], ["materialize"], ["repair"]):
         refused = clone.run(TOOL, *command, code=1, **environment)
         assert f"{shown} was put there by a list of files that is not the one of" in refused.output
         assert "look at it before you remove it" in refused.output
@@ -825,11 +825,11 @@ def test_a_forged_list_in_the_cache(project: Project) -> None:
     path.chmod(0o644)
     path.write_text(json.dumps(entries))
     path.chmod(0o444)
-    for command in (["verify", STORE], ["materialize"], ["publish"], ["pull"], ["repair"]):
+    for command in (["verify", STORE], ["materialize"], ["repair"]):
         refused = tool(project, *command, code=1)
         assert "conftest.py was put there by a list of files that is not the one" in refused.output
     outside.unlink()
-    for command in (["verify", STORE], ["materialize"], ["publish"], ["pull"]):
+    for command in (["verify", STORE], ["publish"], ["pull"]):
         refused = tool(project, *command, code=1)
         assert f"DVC's list of files ({path}) is altered: its MD5 is" in refused.output
         assert "ensembl-annotations repair" in refused.output
