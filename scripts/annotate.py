@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ensembl_annotations.annotate import annotate_vcf
+from ensembl_annotations.catalog.folders import refuse_other_reference
 from ensembl_annotations.catalog.materialize import STORE, refuse_shared_cache
 from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.metrics import logged_run
@@ -32,6 +33,7 @@ with (
     logged_run(f"annotated_vcf@{sample}", f"annotate@{sample}", out, metrics, run_metrics) as log,
 ):
     refuse_shared_cache()
+    refuse_other_reference(STORE)
     params = load_params()
     result = annotate_vcf(
         Path(params.samples[sample].vcf),

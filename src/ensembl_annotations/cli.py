@@ -288,10 +288,13 @@ def annotate(quiet: bool, **options: Any) -> None:
           --reference data/ensembl_annotations | \\
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
+    from ensembl_annotations.catalog.folders import refuse_other_reference
+    from ensembl_annotations.catalog.versions import find_project
     from ensembl_annotations.common.progress import Progress
 
     progress = Progress(quiet)
     with reported_errors():
+        refuse_other_reference(options["reference"], find_project())
         result = ensembl_annotations.annotate_vcf(
             log=say if quiet else progress.say,
             progress=progress,
@@ -433,6 +436,30 @@ def publish() -> None:
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
+
+
+@main.command()
+@click.option(
+    "--chromosomes",
+    default="all",
+    show_default=True,
+    help=f"Only the files of these. {CHROMOSOMES_HELP}",
+)
+def pull(chromosomes: str) -> None:
+    """Take the reference that dvc.lock names from the DVC remote refcache; downloads nothing from Ensembl.
+
+    The list of files is checked first, which 'dvc pull' does not: with a list that somebody forged
+    there, DVC writes outside the reference's folder. Exit code 1 means that nothing was written.
+
+    \b
+    Example:
+      ensembl-annotations pull --chromosomes 21,22
+    """  # noqa: D301
+    from ensembl_annotations.catalog import sharing
+
+    with reported_errors():
+        done = sharing.pull(parse_chromosomes(chromosomes), log=say)
+    click.echo(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
 
 
 @main.command()

@@ -30,7 +30,9 @@ from tests.integration.helpers import ANNOTATED, SAMPLE_VCF, STORE, Project
 
 VCF, TABLE = f"{ANNOTATED}/annotated.vcf.gz", f"{ANNOTATED}/annotated.parquet"
 ASSET = "annotated_vcf@sample"
-PULL = ".venv/bin/dvc pull fetch_ensembl  # where it was published; if not, the next downloads it"
+PULL = (
+    ".venv/bin/ensembl-annotations materialize ensembl_annotations  # pulled where it was published"
+)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -69,6 +71,12 @@ class Remote:
         else:
             assert self.server is not None
             self.server.files().pipe(f"{self.url.removeprefix('s3://')}/{path}", content)
+
+    def create(self, path: str, content: bytes) -> None:
+        if self.folder is not None:
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).touch()
+        self.write(path, content)
 
     def remove(self, path: str) -> None:
         if self.folder is not None:
@@ -150,7 +158,7 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     assert "annotated" in done.output
     assert "2 files verified" in tool(clone, "verify", STORE, "--chromosomes", "22").output
     whole = tool(clone, "verify", STORE, code=1)
-    assert "dvc pull fetch_ensembl" in whole.output
+    assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output
     assert "no chromosome 77" in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
 
@@ -706,6 +714,189 @@ def test_a_cache_that_a_group_shares_gets_no_genome(project: Project) -> None:
     assert failed.code != 0
     assert "annotated genomes would be in it" in failed.output
     assert "Traceback" not in failed.output
+
+
+# --- A forged list of files
+
+PAYLOAD = b"import pathlib, sys\npathlib.Path(sys.prefix, 'was_run').touch()\n"
+
+
+def list_of(project: Project) -> str:
+    """Return where a remote, and DVC's cache, have the list of the reference's files."""
+    lock = project.path("dvc.lock").read_text("utf-8")
+    found = re.search(rf"{STORE}\n\s+hash: md5\n\s+md5: (\w\w)(\w+\.dir)", lock)
+    assert found
+    return f"files/md5/{found[1]}/{found[2]}"
+
+
+def forge(writer: Project, remote: Remote, name: str) -> None:
+    """Do what somebody with write access to the remote can: add a file to the list."""
+    md5 = hashlib.md5(PAYLOAD).hexdigest()
+    remote.create(f"files/md5/{md5[:2]}/{md5[2:]}", PAYLOAD)
+    entries = json.loads(remote.objects()[list_of(writer)])
+    entries.append({"md5": md5, "relpath": name})
+    remote.write(list_of(writer), json.dumps(entries).encode())
+
+
+@pytest.mark.parametrize("command", [["materialize", "ensembl_annotations"], ["pull"]])
+def test_a_forged_list_of_files_writes_nothing(
+    writer: Project, remote: Remote, tmp_path: Path, command: list[str]
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    forge(writer, remote, "../../src/sitecustomize.py")
+    clone = reader(writer, tmp_path)
+    refused = tool(clone, *command, code=1, **remote.variables)
+    assert "the list of files: is altered in remote 'refcache': MD5 is" in refused.output
+    assert "Ask who publishes the remote" in refused.output
+    assert "Traceback" not in refused.output
+    assert "Running stage" not in refused.output
+    assert clone.changed() == []
+    assert not clone.path(STORE).exists()
+    # The list that git names is not in the cache, and nothing of the other one is.
+    assert not clone.path(f".dvc/cache/{list_of(writer)}").exists()
+
+
+@pytest.fixture
+def folder(project: Project, tmp_path: Path) -> Remote:
+    """A remote that is a folder, to which the project is published."""
+    found = Remote("path", str(tmp_path / "remote"), {}, folder=tmp_path / "remote")
+    found.configure(project)
+    tool(project, "publish")
+    return found
+
+
+def test_compare_and_repair_do_not_act_by_a_forged_list(
+    project: Project, folder: Remote, tmp_path: Path
+) -> None:
+    whole = folder.objects()[list_of(project)]
+    forge(project, folder, "../../src/sitecustomize.py")
+    clone = reader(project, tmp_path)
+    refused = tool(clone, "compare", "HEAD", "HEAD", code=1)
+    assert "HEAD: the list of files is altered in the remote" in refused.output
+    assert "Traceback" not in refused.output
+    assert clone.changed() == []
+    done = tool(clone, "repair")
+    assert "the list of files (in the remote)" in done.output
+    assert folder.objects()[list_of(project)] == whole
+    assert clone.changed() == []
+    assert clone.digests(STORE) == project.digests(STORE)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("../../src/sitecustomize.py", "src/sitecustomize.py"),
+        ("../../../outside.txt", "../outside.txt"),
+    ],
+)
+def test_verify_finds_what_a_plain_pull_wrote_elsewhere(
+    project: Project, folder: Remote, tmp_path: Path, name: str, place: str
+) -> None:
+    """DVC itself believes the list; what it wrote is found afterwards."""
+    forge(project, folder, name)
+    clone = reader(project, tmp_path / "of")
+    clone.dvc("pull", "fetch_ensembl")
+    assert clone.path(place).read_bytes() == PAYLOAD
+    # The payload must not run: Python would look for it in the folder of the source.
+    environment = {"PYTHONPATH": str(project.root / "src")}
+    shown = str((clone.root / place).resolve()) if place.startswith("..") else place
+    for command in (["verify", STORE], ["materialize"], ["repair"]):
+        refused = clone.run(TOOL, *command, code=1, **environment)
+        assert f"{shown} was put there by a list of files that is not the one of" in refused.output
+        assert "look at it before you remove it" in refused.output
+        assert "Traceback" not in refused.output
+    clone.path(place).unlink()
+    assert "verified" in clone.run(TOOL, "verify", STORE, **environment).output
+    # What DVC remembers of the forged list is not acted by, when the right one is back.
+    shutil.rmtree(clone.path(STORE))
+    clone.run(TOOL, "repair", **environment)
+    assert clone.digests(STORE) == project.digests(STORE)
+    assert not clone.path(place).exists()
+    assert clone.changed() == []
+
+
+def test_a_forged_list_in_the_cache(project: Project) -> None:
+    """Such as one that was fetched before DVC compared the content of what it fetches."""
+    outside = project.path("conftest.py")
+    outside.write_bytes(PAYLOAD)
+    path = project.path(f".dvc/cache/{list_of(project)}")
+    entries = json.loads(path.read_bytes())
+    entries.append({"md5": hashlib.md5(PAYLOAD).hexdigest(), "relpath": "../../conftest.py"})
+    path.chmod(0o644)
+    path.write_text(json.dumps(entries))
+    path.chmod(0o444)
+    for command in (["verify", STORE], ["materialize"], ["repair"]):
+        refused = tool(project, *command, code=1)
+        assert "conftest.py was put there by a list of files that is not the one" in refused.output
+    outside.unlink()
+    for command in (["verify", STORE], ["publish"], ["pull"]):
+        refused = tool(project, *command, code=1)
+        assert f"DVC's list of files ({path}) is altered: its MD5 is" in refused.output
+        assert "ensembl-annotations repair" in refused.output
+    shutil.rmtree(project.path(STORE))
+    assert "mended: the list of files." in tool(project, "repair").output
+    assert not outside.exists()
+    assert "verified" in tool(project, "verify", STORE).output
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("notes.txt", "names notes.txt; expected only datapackage.json"),
+        ("homo_sapiens-chr77.parquet", "which its datapackage.json does not"),
+    ],
+)
+def test_a_list_of_the_lock_names_only_what_a_store_has(
+    project: Project, tmp_path: Path, name: str, words: str
+) -> None:
+    """Such as one that was published with a file of somebody's in the folder."""
+    path = project.path(f".dvc/cache/{list_of(project)}")
+    md5 = hashlib.md5(PAYLOAD).hexdigest()
+    entries = [*json.loads(path.read_bytes()), {"md5": md5, "relpath": name}]
+    text = json.dumps(sorted(entries, key=lambda entry: str(entry["relpath"]))).encode()
+    digest = f"{hashlib.md5(text).hexdigest()}.dir"
+    for target, content in ((digest, text), (md5, PAYLOAD)):
+        place = project.path(f".dvc/cache/files/md5/{target[:2]}/{target[2:]}")
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+    lock = project.path("dvc.lock")
+    before = "".join(list_of(project).split("/")[-2:])
+    lock.write_text(lock.read_text("utf-8").replace(before, digest))
+    remote = Remote("path", str(tmp_path / "remote"), {}, folder=tmp_path / "remote")
+    remote.configure(project)
+    project.dvc("push", "fetch_ensembl")
+    clone = reader(project, tmp_path / "of")
+    for folder, command in (
+        (project, ["publish"]),
+        (clone, ["pull"]),
+        (clone, ["materialize"]),
+        (clone, ["repair"]),
+        (clone, ["compare", "HEAD", "HEAD"]),
+    ):
+        refused = tool(folder, *command, code=1)
+        assert words in refused.output
+        assert "Traceback" not in refused.output
+        assert clone.changed() == []
+    assert not clone.path(STORE).exists()
+
+
+def test_some_chromosomes_are_pulled_checked(
+    writer: Project, remote: Remote, tmp_path: Path
+) -> None:
+    tool(writer, "publish", **remote.variables)
+    clone = reader(writer, tmp_path)
+    done = tool(clone, "pull", "--chromosomes", "21,22", **remote.variables)
+    assert "here: 5 files" in done.output
+    expected = {
+        name: md5
+        for name, md5 in writer.digests(STORE).items()
+        if name == "datapackage.json" or "-chr21." in name or "-chr22." in name
+    }
+    assert clone.digests(STORE) == expected
+    assert "4 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,22").output
+    assert "no chromosome 77" in tool(clone, "pull", "--chromosomes", "77", code=2).output
+    assert "here: 52 files" in tool(clone, "pull", **remote.variables).output
+    assert clone.digests(STORE) == writer.digests(STORE)
 
 
 # --- Full disks

@@ -22,6 +22,7 @@ from ensembl_annotations.common.alleles import (
     allele_key,
 )
 from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.common.datapackage import Origin
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.published import as_published
 from ensembl_annotations.common.schema import DETAILS_SCHEMA
@@ -37,6 +38,7 @@ from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
 
 LITERAL = set("ACGTUNRYSWKMBDHV")
+ORIGIN = Origin("homo_sapiens", "GRCh38", 116)
 
 # --- Records and the rules -----------------------------------------------------------------------
 
@@ -119,7 +121,7 @@ def convert(
     """Convert the records of a file; return what the store has, and what was set aside."""
     path = folder / "x.vcf.gz"
     path.write_bytes(compress_bgzf((header + text).encode("utf-8", "surrogateescape"), 1))
-    writers = StoreWriter(folder, "s", "x.vcf.gz")
+    writers = StoreWriter(folder, ORIGIN, "x.vcf.gz")
     if chromosome != "all":
         writers.open(chromosome)
     bad: list[Any] = []
@@ -248,7 +250,7 @@ def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
     rows += [(pos, "CM1", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(500, 900)]
     rows += [(pos, f"rs{pos}", "AC", "A", "dbSNP_156;TSA=SNV") for pos in range(900, 1000)]
     convert(tmp_path, text_of(rows))
-    details = pl.read_parquet(tmp_path / "s-chr21.details.parquet")
+    details = pl.read_parquet(tmp_path / "homo_sapiens-chr21.details.parquet")
     assert details["name"].to_list() == [None, "CM1", None]
     assert details.columns == DETAILS_SCHEMA.names
 
@@ -380,7 +382,7 @@ def test_what_is_no_file_of_ensembl_is_refused(
 ) -> None:
     monkeypatch.setattr(pieces, "MAX_LINE_BYTES", (1 if make is long_line else 999) << 20)
     (tmp_path / "x.vcf.gz").write_bytes(make())
-    store = StoreWriter(tmp_path, "s", "x")
+    store = StoreWriter(tmp_path, ORIGIN, "x")
     with pytest.raises(SourceError, match=words):
         convert_vcf(tmp_path / "x.vcf.gz", "x.vcf.gz", "all", store)
 

@@ -18,7 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ensembl_annotations.common.datapackage import ReferenceStore, Resource, footer_sha256_of
+from ensembl_annotations.common.datapackage import (
+    RESTORE_HINT,
+    ReferenceStore,
+    Resource,
+    footer_sha256_of,
+)
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.published import as_published, no_published
 from ensembl_annotations.common.schema import DETAILS_SCHEMA, ROLES
@@ -85,6 +90,8 @@ class _Table:
                 hint="Run the command again; nothing was written.",
             )
         self._metadata = pq.read_metadata(self._handle)
+        if mislabelled := resource.identity.problem(self._metadata.metadata):
+            raise ReferenceStoreError(f"{resource.path}: {mislabelled}.", hint=RESTORE_HINT)
         # A reader of one's own for each thread: pyarrow's must not be shared.
         self._local = threading.local()
         self.rows = np.array(

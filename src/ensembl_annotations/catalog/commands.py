@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ensembl_annotations.catalog.label import Label
-from ensembl_annotations.catalog.materialize import ASSETS
+from ensembl_annotations.catalog.materialize import REFERENCE
 from ensembl_annotations.catalog.versions import WORKSPACE
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError
@@ -28,10 +28,9 @@ def stage_commands(commit: str, stage: str, needs: str = "") -> list[str]:
         What the user has to bring.
     """
     checkout = ["make env"] if commit == WORKSPACE else [f"git checkout {commit}", "make env"]
-    pull = f".venv/bin/dvc pull {ASSETS['ensembl_annotations']}"
     return [
         *checkout,
-        f"{pull}  # where it was published; if not, the next downloads it",
+        f".venv/bin/ensembl-annotations materialize {REFERENCE}  # pulled where it was published",
         f".venv/bin/dvc repro {stage}" + (f"  # needs {needs}" if needs else ""),
     ]
 

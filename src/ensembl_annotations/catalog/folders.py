@@ -7,15 +7,25 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
+from ensembl_annotations.catalog.file_list import ALTERED_LIST, altered_list, find_strays
 from ensembl_annotations.catalog.history import shown
-from ensembl_annotations.catalog.materialize import LOCK, STORE, dvc_cache
+from ensembl_annotations.catalog.materialize import (
+    ASSETS,
+    LOCK,
+    METRICS,
+    REFERENCE,
+    STORE,
+    dvc_cache,
+)
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
 from ensembl_annotations.common.chromosomes import listed_chromosomes
 from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
-from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, ReferenceStoreError
+from ensembl_annotations.common.provenance import sha256_of
 
 _MOST_LINES = 12
 # What stages write, complete or not.
@@ -30,6 +40,12 @@ _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
 _NOISE = (*_UNSEEN, "*.swp", "*~")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
+_STRAY = f"was put there by a list of files that is not the one of {LOCK}"
+_STRAY_HINT = (
+    "Whoever can write to the remote had DVC write it, and it may have been run: look at it before "
+    "you remove it ('git status', 'git checkout'), ask who that was, then run 'ensembl-annotations "
+    "repair'."
+)
 
 
 def md5_of(path: Path) -> str:
@@ -100,7 +116,11 @@ def cached_listing(cache: Path | None, digest: str) -> dict[str, str] | None:
     """Return the MD5 of a folder's files, where the cache of DVC in the folder `cache` has the list."""
     if cache is None or not _DIGEST.fullmatch(digest):
         return None
-    return read_listing(cache / "files" / "md5" / digest[:2] / digest[2:], digest)
+    return read_listing(_list_path(cache, digest), digest)
+
+
+def _list_path(cache: Path, digest: str) -> Path:
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
 
 
 def refuse_foreign(project: Path, path: Path) -> None:
@@ -143,6 +163,58 @@ def _is_cached(path: Path, cache: Path | None) -> bool:
     return (cache / "files" / "md5" / md5[:2] / md5[2:]).exists()
 
 
+def refuse_other_reference(folder: Path, project: Path = Path()) -> None:
+    """Refuse to use the project's reference where it is not the one that ``dvc.lock`` names.
+
+    Parameters
+    ----------
+    folder : Path
+        A store. One that is not the project's is not looked at.
+    project : Path
+        The repository.
+
+    Raises
+    ------
+    ReferenceStoreError
+
+    Notes
+    -----
+    Only small files are read: ``dvc.lock`` has the MD5 of the stage's figures, these have the SHA-256 of
+    ``datapackage.json``, and that has those of the footers, which are compared where they are read.
+    """
+    if not (project / LOCK).exists() or not _is_same(folder, project / STORE):
+        return
+    stage = (read_lock((project / LOCK).read_bytes()) or {}).get(ASSETS[REFERENCE])
+    figures = METRICS / f"{ASSETS[REFERENCE]}.json"
+    locked = locked_paths(stage, "outs").get(figures.as_posix())
+    if locked is None:
+        return
+    try:
+        content = (project / figures).read_bytes()
+        expected = str(json.loads(content)["reference_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        content, expected = b"", ""
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != locked["md5"]:
+        raise ReferenceStoreError(
+            f"{figures}: is not as {LOCK} has it: MD5 {locked['md5']}. So which reference is to be "
+            "used can't be told.",
+            hint=f"'git checkout {figures} {LOCK}' takes both as they were; or run 'make'.",
+            code="other_reference",
+        )
+    if (found := sha256_of(project / STORE / FILE_NAME)) != expected:
+        raise ReferenceStoreError(
+            f"{STORE}: is not the reference that {LOCK} names: the SHA-256 of its {FILE_NAME} is "
+            f"{found}, expected {expected}.",
+            hint="Run 'make' to have the one that is named, or 'ensembl-annotations repair' where files "
+            "were altered. To use this one as it is, move it to a folder outside the repository.",
+            code="other_reference",
+        )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return (one / FILE_NAME).exists() and other.exists() and one.samefile(other)
+
+
 def verify_reference(
     store: ReferenceStore, chromosomes: Sequence[str] | str | None = None
 ) -> tuple[list[str], str]:
@@ -172,6 +244,7 @@ def verify_reference(
     digest = _locked_digest(root) if root / STORE == folder else None
     listed = cached_listing(dvc_cache(root), digest) if digest else None
     named = {problem.partition(" ")[0].rstrip(":") for problem in problems}
+    of_list = _list_problems(root, digest) if digest else []
     if listed is not None:
         if chosen is not None:
             listed = {name: md5 for name, md5 in listed.items() if name in wanted}
@@ -185,7 +258,7 @@ def verify_reference(
             for name in sorted(listed.keys() | there.keys())
             if name not in named and (problem := _difference(name, there, listed))
         ]
-        return problems, f"{FILE_NAME} and {LOCK}"
+        return of_list + problems, f"{FILE_NAME} and {LOCK}"
     if chosen is None:
         foreign = sorted(set(name_files(folder)) - wanted - named)
         problems += [f"{shown(name)} does not belong there" for name in foreign]
@@ -195,11 +268,42 @@ def verify_reference(
             problems,
             f"{FILE_NAME} only, since {LOCK} has no reference" if is_project else FILE_NAME,
         )
-    if chromosomes is not None:
-        return problems, f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names"
+    if chosen is not None:
+        return (
+            of_list + problems,
+            f"{FILE_NAME} only, since DVC's cache has no list of what {LOCK} names",
+        )
     if not problems and (found := digest_of(list_folder(folder))) != digest:
         problems = [f"{STORE} has the MD5 {found}, {LOCK} has {digest}"]
-    return problems, f"{FILE_NAME} and {LOCK}"
+    return of_list + problems, f"{FILE_NAME} and {LOCK}"
+
+
+def _list_problems(root: Path, digest: str) -> list[str]:
+    """Say what a list of files that is not the one of ``dvc.lock`` is, and what DVC wrote by it."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    cache = dvc_cache(root)
+    if cache is None or not _DIGEST.fullmatch(digest):
+        return []
+    listing = _list_path(cache, digest)
+    altered = altered_list(listing, digest)
+    strays: list[Path] = []
+    # Where DVC can't open its own folders it has written nothing either.
+    with suppress(DvcException, OSError), Repo(str(root)) as repo:
+        strays = find_strays(repo, root / STORE, listing)
+    placed = [f"{shown(_relative(path, root))} {_STRAY}" for path in strays]
+    return placed + ([altered] if altered else [])
+
+
+def describe_strays(strays: Collection[Path], root: Path) -> tuple[list[str], str]:
+    """Return lines of text on files that a forged list had DVC write, and what to do next."""
+    lines = [f"{shown(_relative(path, root))} {_STRAY}." for path in strays]
+    return lines, _STRAY_HINT
+
+
+def _relative(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def describe_problems(problems: list[str]) -> tuple[list[str], str]:
@@ -207,15 +311,17 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
     lines = problems[:_MOST_LINES]
     if problems[_MOST_LINES:]:
         lines.append(f"and {len(problems) - _MOST_LINES} more")
-    if all(problem.endswith("is missing") for problem in problems):
+    if any(problem.endswith(_STRAY) for problem in problems):
+        hint = _STRAY_HINT
+    elif all(problem.endswith("is missing") for problem in problems):
         hint = (
-            "Run 'dvc pull fetch_ensembl' to get them from the remote, or 'dvc repro fetch_ensembl' "
+            "Run 'ensembl-annotations pull' to get them from the remote, or 'dvc repro fetch_ensembl' "
             "to make them. Where you pulled some chromosomes only, name them with --chromosomes."
         )
-    elif all(LOCK.name in problem or problem.endswith("is missing") for problem in problems):
+    elif all(_is_of_another_commit(problem) for problem in problems):
         hint = (
             f"It is whole, but not what {LOCK} names, such as another commit's: run 'dvc checkout "
-            "fetch_ensembl', or 'dvc pull fetch_ensembl', and move elsewhere what is yours."
+            "fetch_ensembl', or 'ensembl-annotations pull', and move elsewhere what is yours."
         )
     else:
         hint = (
@@ -223,6 +329,11 @@ def describe_problems(problems: list[str]) -> tuple[list[str], str]:
             "fetch_ensembl' to make it again; move elsewhere what does not belong there."
         )
     return lines, hint
+
+
+def _is_of_another_commit(problem: str) -> bool:
+    is_list = problem.startswith(ALTERED_LIST)
+    return (LOCK.name in problem and not is_list) or problem.endswith("is missing")
 
 
 def _difference(name: str, there: Mapping[str, str], listed: Mapping[str, str]) -> str | None:

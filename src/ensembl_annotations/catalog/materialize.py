@@ -347,13 +347,18 @@ def _restore_reference(project: Path, log: Callable[[str], object]) -> None:
     )
     try:
         shared = SharedReference(project)
+        shared.refuse_altered_list()
         if not shared.is_current or (shared.is_cached and shared.is_here):
             return
         command = "checkout" if shared.is_cached else "pull" if shared.is_published else None
+        if command:
+            shared.prepare_dvc()
     except UsageError:
         raise
     except EnsemblAnnotationsError as error:
-        error.hint = f"{error.hint or ''}{otherwise}".strip()
+        # Files that an attacker placed are no reason to take another way.
+        if error.code != "forged_list":
+            error.hint = f"{error.hint or ''}{otherwise}".strip()
         raise
     # What lies in its folder instead is of another commit, or damaged.
     if command and _dvc(project, [command, "--force", ASSETS[REFERENCE]], {}, log):

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ensembl_annotations.catalog.file_list import (
+    altered_list,
+    check_described,
+    check_names,
+    find_strays,
+)
+from ensembl_annotations.catalog.folders import describe_strays, read_listing
 from ensembl_annotations.catalog.materialize import LOCK, STORE
 from ensembl_annotations.catalog.versions import locked_paths, read_lock
 from ensembl_annotations.common.atomic import atomic_path
@@ -133,17 +141,98 @@ class SharedReference:
         return Piece(LIST_NAME, str(self._out.hash_info.value))
 
     def pieces(self) -> list[Piece]:
-        """Return the list's files, sorted by name.
+        """Return the list's files, sorted by name; the list is in the cache then.
 
         Raises
         ------
         EnsemblAnnotationsError
-            Where the list is neither in the cache nor in the remote, or damaged in both.
+            Where the list is neither in the cache nor in the remote, or damaged in both, or names
+            what no store holds.
         """
         if not self._is_cached(self.list_piece):
             self.restore(self.list_piece)
-        entries = self._out.get_obj()
-        return [Piece("/".join(key), str(info.value)) for key, _, info in sorted(entries)]
+        listed = read_listing(self.cached(self.list_piece), self.list_piece.md5)
+        if listed is None:
+            raise EnsemblAnnotationsError(
+                f"{self._out}: what dvc.lock names is not a list of files.",
+                hint="'git log dvc.lock' shows who changed it.",
+                code="forged_list",
+            )
+        check_names(listed, str(self._out))
+        return [Piece(name, md5) for name, md5 in sorted(listed.items())]
+
+    def check_described(self, pieces: list[Piece]) -> None:
+        """Refuse a list that names more than its ``datapackage.json``, which is fetched where needed.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+        """
+        listed = {piece.name: piece for piece in pieces}
+        package = listed.get(FILE_NAME, self.list_piece)
+        if not self._is_cached(package):
+            self.restore(package)
+        digests = {name: piece.md5 for name, piece in listed.items()}
+        check_described(digests, self.cached(package), str(self._out))
+
+    def names_of(self, chromosomes: Collection[str]) -> list[str]:
+        """Return the names of the files of some chromosomes, and of ``datapackage.json``, when prepared.
+
+        Raises
+        ------
+        UsageError
+            Where the reference has no such chromosome.
+        """
+        package = next(piece for piece in self.pieces() if piece.name == FILE_NAME)
+        entries = json.loads(self.cached(package).read_bytes())["resources"]
+        known = dict.fromkeys(entry["chromosome"] for entry in entries)
+        if unknown := sorted(set(chromosomes) - known.keys()):
+            raise UsageError(
+                f"The reference has no chromosome {', '.join(unknown)}.",
+                hint=f"It has {', '.join(known)}.",
+            )
+        named = [entry["path"] for entry in entries if entry["chromosome"] in chromosomes]
+        return [FILE_NAME, *named]
+
+    def prepare_dvc(self) -> None:
+        """Have only the list that ``dvc.lock`` names where DVC looks, before DVC pulls or checks out.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            As `pieces` and `check_described`.
+        """
+        self.check_described(self.pieces())
+        # DVC would write by it before it looks at a list.
+        self._repo.drop_data_index()
+
+    def refuse_strays(self) -> None:
+        """Refuse to go on where DVC wrote files outside its outputs, because of a forged list.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Naming the files that still are there.
+        """
+        folder = self.project / STORE
+        if strays := find_strays(self._repo, folder, self.cached(self.list_piece)):
+            lines, hint = describe_strays(strays, self.project)
+            raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="forged_list")
+
+    def refuse_altered_list(self) -> None:
+        """Refuse to go on with a list in DVC's cache that is not the one of ``dvc.lock``.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+        """
+        self.refuse_strays()
+        if problem := altered_list(self.cached(self.list_piece), self.list_piece.md5):
+            raise EnsemblAnnotationsError(
+                f"{problem}.",
+                hint="Run 'ensembl-annotations repair', or remove that file and run this again.",
+                code="altered",
+            )
 
     @property
     def is_current(self) -> bool:
@@ -297,6 +386,8 @@ class SharedReference:
                 raise EnsemblAnnotationsError(
                     f"{piece.name}: is altered in remote {self.remote!r}: MD5 is {md5}, expected "
                     f"{piece.md5}.",
+                    hint="Nothing of it was kept. Ask who publishes the remote to run "
+                    "'ensembl-annotations repair --content' there, and who else can write to it.",
                     code="remote_altered",
                 )
         target.chmod(0o444)

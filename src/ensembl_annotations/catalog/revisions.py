@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ensembl_annotations.catalog.file_list import altered_list, check_described, check_names
 from ensembl_annotations.catalog.folders import md5_of, read_listing
 from ensembl_annotations.catalog.materialize import LOCK, STORE
 from ensembl_annotations.common.datapackage import FILE_NAME, ReferenceStore
@@ -111,11 +112,13 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
         with Repo(str(project)) as repo:
             entries = read_listing(Path(repo.cache.local.oid_to_path(digest)), digest)
             if entries is None:
-                _pull(repo, [digest])
-                entries = read_listing(Path(repo.cache.local.oid_to_path(digest)), digest) or {}
+                entries = _pulled_list(repo, digest, name)
+            check_names(entries, f"{name}: {STORE}")
             paths = {path: Path(repo.cache.local.oid_to_path(md5)) for path, md5 in entries.items()}
             if absent := [entries[path] for path, cached in paths.items() if not cached.is_file()]:
                 _pull(repo, absent)
+    except EnsemblAnnotationsError:
+        raise
     except Exception as error:
         # No remote, no network, no credentials: each library has errors of its own, and which it
         # was is in the message.
@@ -138,21 +141,52 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
             hint="Remove that file, then run this again: it is fetched from the remote.",
             code="altered",
         )
+    check_described(entries, package or Path(), f"{name}: {STORE}")
     return paths
+
+
+def _pulled_list(repo: Any, digest: str, name: str) -> dict[str, str]:
+    """Return the list of files of a digest from the remote; nothing where the remote lacks it."""
+    path = Path(repo.cache.local.oid_to_path(digest))
+    _pull(repo, [digest])
+    listed = read_listing(path, digest)
+    # One that is read-only DVC takes for whole, and fetches no other.
+    if problem := altered_list(path, digest):
+        raise ReferenceStoreError(
+            f"{name}: {problem}.",
+            hint="Remove that file, then run this again: it is fetched from the remote.",
+            code="altered",
+        )
+    odb = repo.cloud.get_remote_odb(_remote_of(repo))
+    if listed is None and odb.exists(digest):
+        raise ReferenceStoreError(
+            f"{name}: the list of files is altered in the remote: its MD5 is not {digest}, which "
+            f"{LOCK} of this revision has.",
+            hint="Nothing of it was used. Ask who publishes the remote to run 'ensembl-annotations "
+            "repair --content' there, and who else can write to it.",
+            code="remote_altered",
+        )
+    return listed or {}
 
 
 def _pull(repo: Any, digests: list[str]) -> None:
     """Copy objects from the remote that ``dvc.yaml`` names for the store into the cache."""
-    from dvc.exceptions import OutputNotFoundError
     from dvc_data.hashfile.hash_info import HashInfo
 
     # Not by `Repo.fetch` of the revision: that takes a remote's relative path from the root of the
     # file system (DVC 3.67).
+    repo.cloud.pull([HashInfo("md5", digest) for digest in digests], remote=_remote_of(repo))
+
+
+def _remote_of(repo: Any) -> str | None:
+    from dvc.exceptions import OutputNotFoundError
+
     try:
-        remote = repo.find_outs_by_path(str(Path(repo.root_dir) / STORE))[0].remote
+        return cast(
+            "str | None", repo.find_outs_by_path(str(Path(repo.root_dir) / STORE))[0].remote
+        )
     except OutputNotFoundError:
-        remote = None
-    repo.cloud.pull([HashInfo("md5", digest) for digest in digests], remote=remote)
+        return None
 
 
 def _locked_digest(name: str, commit: str, project: Path) -> str:

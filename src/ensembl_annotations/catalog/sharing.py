@@ -1,10 +1,10 @@
-"""Share the reference through a DVC remote: publish it whole, find and mend what is damaged."""
+"""Share the reference through a DVC remote: publish and pull it, find and mend what is damaged."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,12 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
     file is read and compared with ``datapackage.json`` before. Sizes are compared after.
     """
     shared = SharedReference(project)
+    shared.refuse_altered_list()
     pieces = shared.pieces()
     _raise_for(
         shared.local_problems(pieces), "Nothing was pushed. 'ensembl-annotations repair' mends it."
     )
+    shared.check_described(pieces)
     everything = [*pieces, shared.list_piece]
     sizes = {piece: shared.cached(piece).stat().st_size for piece in everything}
     before = shared.remote_problems(everything)
@@ -75,6 +77,54 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
         "total_bytes": sum(sizes.values()),
         "num_pushed": num_pushed,
     }
+
+
+def pull(
+    chromosomes: Collection[str] | None = None,
+    *,
+    project: Path = Path(),
+    log: Log = lambda _: None,
+) -> dict[str, Any]:
+    """Take the reference from its remote, after a check of the list of files that DVC goes by.
+
+    Parameters
+    ----------
+    chromosomes : collection of str, optional
+        Only the files of these and ``datapackage.json``; default all.
+    project, log
+        As in `publish`.
+
+    Returns
+    -------
+    dict
+        ``remote``, ``url``, ``num_files``: how many files were asked for.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where the list is not the one of ``dvc.lock``, or names other files than a store's; nothing
+        is written then. Or where DVC fails; it has said why. `UsageError` for an unknown chromosome.
+
+    Notes
+    -----
+    DVC compares the MD5 of each file, since ``.dvc/config`` has ``verify = true``, but not the list's.
+    """
+    shared = SharedReference(project)
+    shared.refuse_altered_list()
+    refuse_foreign(shared.project, STORE)
+    shared.prepare_dvc()
+    names = [piece.name for piece in shared.pieces()]
+    targets = [STAGE]
+    if chromosomes is not None:
+        names = shared.names_of(chromosomes)
+        targets = [str(STORE / name) for name in names]
+    log(f"$ dvc pull {targets[0]}" + (f" and {len(targets) - 1} more" if targets[1:] else ""))
+    if shared.dvc("pull", *targets):
+        raise EnsemblAnnotationsError(
+            "'dvc pull' of the reference failed; what went wrong is printed above.",
+            hint="'ensembl-annotations repair' finds what is damaged.",
+        )
+    return {"remote": shared.remote, "url": shared.url, "num_files": len(names)}
 
 
 def repair(
@@ -108,11 +158,14 @@ def repair(
     reference) is made again from what Ensembl published, which gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
     """
     shared = SharedReference(project)
+    shared.refuse_strays()
     refuse_foreign(shared.project, STORE)
     _remove_leftover(shared)
     bad_there: dict[Piece, str] = {}
     # The list of files first: it says which there are.
     list_problem = shared.local_problems([shared.list_piece])
+    # DVC would keep an altered one, and act by it.
+    shared.drop(shared.list_piece)
     try:
         pieces = shared.pieces()
     except EnsemblAnnotationsError as error:
@@ -141,6 +194,7 @@ def repair(
     if lost and (lost := _fetch_again(shared, lost, log)):
         _make_again(shared, log)
     restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
+    shared.prepare_dvc()
     if shared.dvc("checkout", STAGE, "--quiet", "--force"):
         raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
     _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")

@@ -1,6 +1,8 @@
 """``datapackage.json``: what a reference store holds, and whether it is still that.
 
-The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`, `hash`.
+The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`, `hash`. What a parquet
+file is of (`FileIdentity`) is in its footer, too, whose SHA-256 is in ``datapackage.json``: labels
+that were changed in the one contradict the other.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,9 +26,68 @@ from ensembl_annotations.common.schema import ROLES, STORE_VERSION
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"
 RESTORE_HINT = (
-    "Run 'dvc pull fetch_ensembl' to get it from the shared remote, 'ensembl-annotations repair' to "
+    "Run 'ensembl-annotations pull' to get it from the shared remote, 'ensembl-annotations repair' to "
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
+
+
+_MOST_NAMED = 8
+
+IDENTITY_KEY = "ensembl_annotations"
+"""Names the identity in the key-value metadata of a parquet file's footer."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all files of a store have in common."""
+
+    species: str
+    assembly: str
+    release: int
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """What one parquet file of a store is of."""
+
+    species: str
+    assembly: str
+    release: int
+    chromosome: str
+    role: str
+
+    @classmethod
+    def of(cls, origin: Origin, chromosome: str, role: str) -> FileIdentity:
+        return cls(**asdict(origin), chromosome=chromosome, role=role)
+
+    @property
+    def file_name(self) -> str:
+        kind = "" if self.role == "alleles" else f".{self.role}"
+        return f"{self.species}-chr{self.chromosome}{kind}.parquet"
+
+    def as_metadata(self) -> dict[str, str]:
+        """Return it as the footer has it: the same bytes on every machine."""
+        content = {"name": self.file_name, **asdict(self)}
+        return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
+
+    def problem(self, metadata: Mapping[bytes, bytes] | None) -> str | None:
+        """Say in what a footer's metadata contradicts it; None where they agree."""
+        expected: dict[str, Any] = json.loads(self.as_metadata()[IDENTITY_KEY])
+        try:
+            found = json.loads((metadata or {})[IDENTITY_KEY.encode()])
+            wrong = [name for name in expected if found[name] != expected[name]]
+        except (KeyError, TypeError, ValueError):
+            return f"{self.file_name} does not say in its footer what it is of"
+        if not wrong:
+            return None
+        return (
+            f"{self.file_name} is of {_listed(found, wrong)} by its own footer, "
+            f"{FILE_NAME} says {_listed(expected, wrong)}"
+        )
+
+
+def _listed(content: Mapping[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -34,12 +95,19 @@ class Resource:
     """One parquet file of a store."""
 
     path: Path
-    chromosome: str
-    role: str
+    identity: FileIdentity
     num_bytes: int
     sha256: str
     footer_sha256: str
     rows: int
+
+    @property
+    def chromosome(self) -> str:
+        return self.identity.chromosome
+
+    @property
+    def role(self) -> str:
+        return self.identity.role
 
 
 class ReferenceStore:
@@ -73,7 +141,10 @@ class ReferenceStore:
             self.species = str(self.package["species"])
             self.source = str(self.package["source"])
             self.package["quarantine"]["hash"].removeprefix("sha256:")
-            self.resources = [_resource(folder, entry) for entry in self.package["resources"]]
+            origin = Origin(self.species, self.assembly, int(self.release))
+            self.resources = [
+                _resource(folder, origin, entry) for entry in self.package["resources"]
+            ]
             if not self.resources:
                 raise ValueError("it has no files")
         except FileNotFoundError as error:
@@ -112,7 +183,7 @@ class ReferenceStore:
         return [item for item in self.resources if names is None or item.chromosome in names]
 
     def check(self, chromosomes: Sequence[str] | str | None = None) -> None:
-        """Check that the files are there with the right size, rows and columns.
+        """Check that the files are there with the right size, rows and columns, and are what they are called.
 
         Parameters
         ----------
@@ -122,7 +193,7 @@ class ReferenceStore:
         Raises
         ------
         ReferenceStoreError
-            Naming every file that is missing or altered.
+            Naming the files that are missing or altered, at most 8.
 
         Notes
         -----
@@ -134,8 +205,10 @@ class ReferenceStore:
         if not problems:
             problems = self._unpaired(wanted)
         if problems:
+            more = f"; and {len(problems) - _MOST_NAMED} more" if problems[_MOST_NAMED:] else ""
+            told = "; ".join(problems[:_MOST_NAMED]) + more
             raise ReferenceStoreError(
-                f"{self.folder}: the reference store is not complete: {'; '.join(problems)}.",
+                f"{self.folder}: the reference store is not complete: {told}.",
                 hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",
             )
 
@@ -201,20 +274,23 @@ def _check_version(path: Path, version: object) -> None:
         )
 
 
-def _resource(folder: Path, entry: dict[str, Any]) -> Resource:
+def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
     kind, _, digest = entry["hash"].partition(":")
     if kind != "sha256":
         raise ValueError(f"hash of {entry['path']} is {kind}, expected sha256")
     name = entry["path"]
-    if Path(name).name != name:
-        raise ValueError(f"{name} is not a plain file name")
     role, chromosome = entry["role"], entry["chromosome"]
     if role not in ROLES or not isinstance(chromosome, str):
         raise ValueError(f"{name} has the role {role!r} and the chromosome {chromosome!r}")
+    identity = FileIdentity.of(origin, chromosome, role)
+    if name != identity.file_name:
+        raise ValueError(
+            f"{name} is listed as {identity.file_name} should be: {role} of {origin.species}, "
+            f"chromosome {chromosome}"
+        )
     return Resource(
         path=folder / name,
-        chromosome=chromosome,
-        role=role,
+        identity=identity,
         num_bytes=entry["bytes"],
         sha256=digest,
         footer_sha256=entry["footer_sha256"],
@@ -258,8 +334,11 @@ def _problem(item: Resource) -> str | None:
     try:
         with pq.ParquetFile(item.path) as file:
             rows, names = file.metadata.num_rows, file.schema_arrow.names
+            mislabelled = item.identity.problem(file.metadata.metadata)
     except (pa.ArrowInvalid, OSError) as error:
         return f"{name} can't be read as parquet ({error})"
+    if mislabelled:
+        return mislabelled
     if rows != item.rows:
         return f"{name} has {rows} rows, expected {item.rows}"
     expected = [column.name for column in ROLES[item.role]]

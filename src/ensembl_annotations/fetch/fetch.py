@@ -13,7 +13,7 @@ from typing import Any
 
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
 from ensembl_annotations.common.chromosomes import listed_chromosomes
-from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, Origin, ReferenceStore
 from ensembl_annotations.common.errors import SourceError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress, format_bytes
@@ -368,18 +368,21 @@ class _Job:
                     self._convert_variants(folder, *waited, sequences, quarantine)
         return self._describe(folder, quarantine)
 
+    @property
+    def origin(self) -> Origin:
+        manifest = self.manifest
+        return Origin(manifest.species, manifest.assembly, manifest.release)
+
     def _convert_sequence(
         self, folder: Path, item: Wanted, fetched: FetchedFile, sequences: _Sequences
     ) -> None:
-        def target_of(name: str) -> Path:
-            return folder / f"{self.manifest.species}-chr{name}.sequence.parquet"
-
         chromosome, name = item.file.chromosome, item.file.name
         written = convert_fasta(
             fetched.path,
             name,
             chromosome,
-            target_of,
+            folder,
+            self.origin,
             sha256=fetched.sha256,
             progress=self.progress.converted,
         )
@@ -398,7 +401,7 @@ class _Job:
         quarantine: Quarantine,
     ) -> None:
         chromosome, name = item.file.chromosome, item.file.name
-        store = StoreWriter(folder, self.manifest.species, name)
+        store = StoreWriter(folder, self.origin, name)
         try:
             if chromosome != "all":
                 store.open(chromosome)

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.datapackage import FileIdentity, Origin
 from ensembl_annotations.common.errors import SourceError
-from ensembl_annotations.common.schema import SEQUENCE, SEQUENCE_ROW_BASES, SEQUENCE_SCHEMA
+from ensembl_annotations.common.schema import SEQUENCE_ROW_BASES, SEQUENCE_SCHEMA
 from ensembl_annotations.fetch.pieces import expanded_bytes
 from ensembl_annotations.fetch.roll import Bases
 from ensembl_annotations.fetch.store import parquet_writer
@@ -25,8 +26,8 @@ _MAX_HEADER_BYTES = 1 << 16
 class _SequenceWriter:
     """Write one sequence to parquet, in rows of a fixed number of bases."""
 
-    def __init__(self, path: Path) -> None:
-        self._writer = parquet_writer(path, SEQUENCE)
+    def __init__(self, folder: Path, identity: FileIdentity) -> None:
+        self._writer = parquet_writer(folder, identity)
         self._start = 0
         self._rest = bytearray()
 
@@ -60,7 +61,8 @@ def convert_fasta(
     path: Path,
     name: str,
     chromosome: str,
-    target_of: Callable[[str], Path],
+    folder: Path,
+    origin: Origin,
     *,
     sha256: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
@@ -73,8 +75,8 @@ def convert_fasta(
         The gzip file, and its name for messages.
     chromosome : str
         The one sequence it must hold; ``all`` for any.
-    target_of : callable
-        From a sequence's name to the file to write.
+    folder, origin : Path, Origin
+        Of the store.
     sha256 : str, optional
         Of the file that was verified; it is compared with what is read.
     progress : callable
@@ -100,8 +102,9 @@ def convert_fasta(
                 if writer is not None:
                     writer.finish()
                 _check_title(title, chromosome, written, name)
-                written[title] = target_of(title)
-                writer = _SequenceWriter(written[title])
+                identity = FileIdentity.of(origin, title, "sequence")
+                written[title] = folder / identity.file_name
+                writer = _SequenceWriter(folder, identity)
             assert writer is not None
             writer.add(bases)
     if writer is None:

@@ -14,13 +14,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.datapackage import FileIdentity, Origin
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import (
     ALLELES_SCHEMA,
     DETAILS_SCHEMA,
     ROLES,
     ROW_GROUP_ROWS,
-    Column,
 )
 
 Numbers = npt.NDArray[np.int64]
@@ -81,10 +81,11 @@ class Rows:
         return Rows(start, code, rs, detail, details, max(self.last_pos, earlier.last_pos))
 
 
-def parquet_writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
-    """Open a parquet file with the encodings of a column table and checksums on every page."""
-    return pq.ParquetWriter(
-        path,
+def parquet_writer(folder: Path, identity: FileIdentity) -> pq.ParquetWriter:
+    """Open a store's parquet file: encodings as its columns say, checksums, what it is in the footer."""
+    columns = ROLES[identity.role]
+    writer = pq.ParquetWriter(
+        folder / identity.file_name,
         pa.schema([column.field for column in columns]),
         compression={column.name: column.codec for column in columns},
         use_dictionary=[column.name for column in columns if column.dictionary],
@@ -95,6 +96,8 @@ def parquet_writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
         write_page_checksum=True,
         store_schema=False,
     )
+    writer.add_key_value_metadata(identity.as_metadata())
+    return writer
 
 
 class ChromosomeWriter:
@@ -106,18 +109,25 @@ class ChromosomeWriter:
     rows that a later record can precede. Should a file turn out not to be in order, it is sorted as a whole at the end.
     """
 
-    def __init__(self, folder: Path, stem: str) -> None:
+    def __init__(self, folder: Path, origin: Origin, chromosome: str) -> None:
+        self._folder = folder
+        self._identities = {
+            role: FileIdentity.of(origin, chromosome, role) for role in ("alleles", "details")
+        }
         self.paths = {
-            "alleles": folder / f"{stem}.parquet",
-            "details": folder / f"{stem}.details.parquet",
+            role: folder / identity.file_name for role, identity in self._identities.items()
         }
-        self._writers = {
-            role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
-        }
+        self._open()
         self._waiting: Rows | None = None
         self._written_to = -2
         self._num_details = 0
         self._in_order = True
+
+    def _open(self) -> None:
+        self._writers = {
+            role: parquet_writer(self._folder, identity)
+            for role, identity in self._identities.items()
+        }
 
     def add(self, rows: Rows) -> None:
         """Add the rows of the next piece."""
@@ -180,9 +190,7 @@ class ChromosomeWriter:
             details=details,
             last_pos=0,
         )
-        self._writers = {
-            role: parquet_writer(path, ROLES[role]) for role, path in self.paths.items()
-        }
+        self._open()
         self._num_details = 0
         self._write(whole, len(whole))
         self.abandon()
@@ -191,9 +199,9 @@ class ChromosomeWriter:
 class StoreWriter:
     """Write a store's parquet files into a folder, two per chromosome met."""
 
-    def __init__(self, folder: Path, species: str, name: str) -> None:
+    def __init__(self, folder: Path, origin: Origin, name: str) -> None:
         self.folder = folder
-        self.species = species
+        self.origin = origin
         self.chromosomes: dict[str, ChromosomeWriter] = {}
         self._name = name
         self._open: str | None = None
@@ -219,9 +227,7 @@ class StoreWriter:
                 hint="The file's format may have changed; report it.",
             )
         self.finish()
-        self.chromosomes[chromosome] = ChromosomeWriter(
-            self.folder, f"{self.species}-chr{chromosome}"
-        )
+        self.chromosomes[chromosome] = ChromosomeWriter(self.folder, self.origin, chromosome)
         self._open = chromosome
 
     def finish(self) -> None:
