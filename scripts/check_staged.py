@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import gzip
 import io
 import json
 import lzma
@@ -57,7 +56,10 @@ BINARY = (
     (re.compile(rb"BAM\x01"), "is a BAM"),
     (re.compile(rb"CRAM[\x02\x03]"), "is a CRAM"),
     # Or one of its halves. A text may begin or end with these letters, but has no NUL.
-    (re.compile(rb"(?s)PAR[1E](?:.*PAR[1E]\Z|\x15|.{0,8192}?\0)|.*\0PAR[1E]\Z"), "is a parquet file"),
+    (
+        re.compile(rb"(?s)PAR[1E](?:.*PAR[1E]\Z|\x15|.{0,8192}?\0)|.*\0PAR[1E]\Z"),
+        "is a parquet file",
+    ),
     (re.compile(rb"(?:CSI|TBI|BAI)\x01"), "is the index of a genome"),
     (re.compile(rb"(?s)ARROW1\x00\x00|\xff{4}..\x00\x00"), "is an Arrow file"),
     (re.compile(rb"Obj\x01"), "is an Avro file"),

@@ -75,7 +75,7 @@ def _stop_once(number: int, _frame: object) -> None:
     # A second one must not end this while it tidies up: polars hands an interrupt on once more, and
     # of a terminal that closes both the system and the shell tell.
     for later in (signal.SIGINT, *_FATAL):
-        signal.signal(later, signal.SIG_IGN)
+        signal.signal(later, lambda *_: None)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
@@ -158,7 +158,8 @@ def main() -> None:
     type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
-    help="Fail where more of a file's rows can't be used, from 1,000 rows on.",
+    help="Fail where more of a file's rows can't be used, or of its REFs are not the sequence's, from "
+    "1,000 on (of 20 to 999 REFs: a tenth).",
 )
 @metrics_option
 @run_metrics_option

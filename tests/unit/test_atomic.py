@@ -92,9 +92,7 @@ def test_a_stopped_process_is_a_living_one(tmp_path: Path) -> None:
         process.kill()
 
 
-def test_what_another_machine_wrote_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_another_machine_wrote_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # On NFS with local locks, nobody here knows whether it is being written.
     path = left_behind(tmp_path / "a")
     monkeypatch.setattr(atomic, "_machine", lambda: "00000000")
@@ -131,9 +129,8 @@ def test_files_are_made_while_others_look_for_leftovers(tmp_path: Path) -> None:
         thread.start()
     try:
         for number in range(500):
-            with atomic_path(tmp_path / "a") as temporary:
-                with temporary.open("r+") as handle:
-                    handle.write(f"{number}")
+            with atomic_path(tmp_path / "a") as temporary, temporary.open("r+") as handle:
+                handle.write(f"{number}")
             assert (tmp_path / "a").read_text() == f"{number}"
     finally:
         stop.set()

@@ -177,8 +177,7 @@ def remove_leftovers(folders: Iterable[Path]) -> list[Path]:
     removed = []
     for folder in folders:
         with suppress(OSError):
-            names = [name for name in os.listdir(folder) if name.startswith(".")]
-            removed += [folder / name for name in names if _remove_leftover(folder / name)]
+            removed += [path for path in list(folder.glob(".*.tmp")) if _remove_leftover(path)]
     return removed
 
 

@@ -78,7 +78,8 @@ def fetch_ensembl(
     jobs : int
         How many files are downloaded at a time.
     max_bad_percent : float
-        The largest share of rows of a file that may be unusable, from 1,000 rows on.
+        The largest share of rows of a file that may be unusable, from 1,000 rows on; and of REFs that
+        may differ from the sequence (of 20 to 999: a tenth).
     manifest : Path, optional
         What is published; default: ask the mirrors.
     metrics, run_metrics : Path, optional
@@ -354,6 +355,8 @@ class _Job:
             name,
             chromosome,
             target_of,
+            species=self.manifest.species,
+            assembly=self.manifest.assembly,
             sha256=fetched.sha256,
             progress=self.progress.converted,
         )
