@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import gzip
 import io
 import json
 import lzma
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 64 << 20
 # What a text is shows in its beginning.
 TEXT_BYTES = 8 << 20
+# Of what is packed, at a time; where it is damaged, as much is not looked into.
+STEP_BYTES = 4 << 10
 # A packed file in a packed file in a packed file.
 MAX_DEPTH = 4
 ATTRIBUTE = "not-private"
@@ -48,11 +49,18 @@ NAME = re.compile(
     r"(\.(gz|bgz|bz2|xz|zst|zip|7z|tbi|csi|bai|crai))*$",
     re.IGNORECASE,
 )
+# As this program names a file until it is complete.
+UNFINISHED = re.compile(r"(\A|/)\.[^/]+\.[0-9a-f]{8,16}\.tmp\Z")
 BINARY = (
     (re.compile(rb"BCF[\x02\x04]"), "is a BCF"),
     (re.compile(rb"BAM\x01"), "is a BAM"),
     (re.compile(rb"CRAM[\x02\x03]"), "is a CRAM"),
-    (re.compile(rb"(?s)PAR[1E].*PAR[1E]\Z"), "is a parquet file"),
+    # Or one of its halves. A text may begin or end with these letters, but has no NUL.
+    (
+        re.compile(rb"(?s)PAR[1E](?:.*PAR[1E]\Z|\x15|.{0,8192}?\0)|.*\0PAR[1E]\Z"),
+        "is a parquet file",
+    ),
+    (re.compile(rb"(?:CSI|TBI|BAI)\x01"), "is the index of a genome"),
     (re.compile(rb"(?s)ARROW1\x00\x00|\xff{4}..\x00\x00"), "is an Arrow file"),
     (re.compile(rb"Obj\x01"), "is an Avro file"),
     (re.compile(rb"SQLite format 3\x00"), "is a database"),
@@ -215,8 +223,7 @@ class Unpacker:
     def unpack(self, content: bytes) -> Iterator[bytes]:
         """Yield what is in a packed file: one for a compressed one, each member of an archive."""
         if content.startswith(b"\x1f\x8b"):
-            with gzip.open(io.BytesIO(content)) as file:
-                yield self.head(file)
+            yield self.inflate(content)
         elif content.startswith(b"BZh"):
             with bz2.open(io.BytesIO(content)) as file:
                 yield self.head(file)
@@ -234,15 +241,35 @@ class Unpacker:
                     if member.isreg() and (file := archive.extractfile(member)) is not None:
                         yield self.head(file)
 
-    def head(self, file: io.BufferedIOBase | gzip.GzipFile) -> bytes:
+    def inflate(self, content: bytes) -> bytes:
+        """Whatever can be unpacked of gzip or BGZF, which may be cut or damaged anywhere."""
+        parts = bytearray()
+        begin = 0
+        while content.startswith(b"\x1f\x8b", begin):
+            member = zlib.decompressobj(wbits=31)
+            try:
+                while begin < len(content) and not member.eof:
+                    parts += self.counted(member.decompress(content[begin : begin + STEP_BYTES]))
+                    begin += STEP_BYTES
+            except zlib.error:
+                break
+            begin -= len(member.unused_data)
+        if not parts and not member.eof:
+            raise EOFError
+        return bytes(parts)
+
+    def counted(self, part: bytes) -> bytes:
+        self.left -= len(part)
+        if self.left < 0:
+            raise TooLarge
+        return part
+
+    def head(self, file: io.BufferedIOBase) -> bytes:
         """Whatever can be unpacked of a stream, which may be cut: its start says what it is."""
         parts = bytearray()
         try:
             while part := file.read(1 << 16):
-                parts += part
-                self.left -= len(part)
-                if self.left < 0:
-                    raise TooLarge
+                parts += self.counted(part)
         except DAMAGED:
             if not parts:
                 raise
@@ -332,6 +359,8 @@ def check(path: str, mode: str, blob: str) -> Found | None:
     name = content.decode(errors="surrogateescape") if mode == "120000" else path
     if NAME.search(name) and path != EXAMPLE and not path.startswith(MIRROR):
         return Found("looks like a person's genome", GENOME)
+    if UNFINISHED.search(name):
+        return Found("is what a run that was killed left of a file", "Remove it.")
     try:
         return look(path, content, Unpacker())
     except TooLarge:

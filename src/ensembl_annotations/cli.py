@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 import ensembl_annotations
+from ensembl_annotations.catalog.leftovers import output_folders
+from ensembl_annotations.common.atomic import remove_leftovers
 from ensembl_annotations.common.chromosomes import parse_chromosomes
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
@@ -28,6 +30,8 @@ INDEX_KINDS = ("csi", "tbi", "none")
 PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
 """Options of `fetch` that its plan depends on."""
 
+# What ends a program that does not say otherwise: 'kill', and a terminal that closes.
+_FATAL = (signal.SIGTERM, signal.SIGHUP)
 CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
 
 
@@ -45,8 +49,8 @@ def say_to_a_terminal(text: str) -> None:
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """Turn our errors into one message on stderr and their exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGINT, _interrupt_once)
+    _catch_signals()
+    remove_leftovers(output_folders(Path()))
     try:
         yield
     except EnsemblAnnotationsError as error:
@@ -62,10 +66,23 @@ def reported_errors() -> Iterator[None]:
         sys.exit(130)
 
 
-def _interrupt_once(*_: object) -> None:
-    # polars hands an interrupt on once more; a second one must not end this by a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _catch_signals() -> None:
+    """Have signals that end the program raise, so that whatever is incomplete is removed first."""
+    signal.signal(signal.SIGINT, _stop_once)
+    for number in _FATAL:
+        # As 'nohup' has it: then it goes on without its terminal.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop_once)
+
+
+def _stop_once(number: int, _frame: object) -> None:
+    # A second one must not end this while it tidies up: polars hands an interrupt on once more, and
+    # of a terminal that closes both the system and the shell tell.
+    for later in (signal.SIGINT, *_FATAL):
+        signal.signal(later, lambda *_: None)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 def complete_asset(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
@@ -145,7 +162,8 @@ def main() -> None:
     type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
-    help="Fail where more of a file's rows can't be used, from 1,000 rows on.",
+    help="Fail where more of a file's rows can't be used, or of its REFs are not the sequence's, from "
+    "1,000 on (of 20 to 999 REFs: a tenth).",
 )
 @metrics_option
 @run_metrics_option

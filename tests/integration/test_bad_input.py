@@ -1280,8 +1280,8 @@ def test_a_killed_run_leaves_no_incomplete_file(
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGTERM, 143, b""), (signal.SIGINT, 130, b"Interrupted")],
-    ids=["SIGTERM", "SIGINT"],
+    [(signal.SIGTERM, 143, b""), (signal.SIGHUP, 129, b""), (signal.SIGINT, 130, b"Interrupted")],
+    ids=["SIGTERM", "SIGHUP", "SIGINT"],
 )
 def test_a_stopped_run_tidies_up(
     number: signal.Signals,

@@ -44,7 +44,7 @@ def left(tmp_path: Path, name: str, release: int = 116) -> Path:
     place.part.write_bytes(b"x" * 77)
     place.origin.write_text("{}")
     place.lock.touch()
-    (place.path.parent / f".{name}.json.01234567.tmp").touch()
+    (place.path.parent / f".{name}.json.0123456789abcdef.tmp").touch()
     return place.part
 
 

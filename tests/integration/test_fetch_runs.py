@@ -19,7 +19,7 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.fetch import fetch as fetch_module
 from ensembl_annotations.fetch.folder import new_folder
 from tests.support.fault_server import Step, fault_server
-from tests.support.mirror import Row, write_mirror
+from tests.support.mirror import Row, with_refs, write_mirror
 from tests.support.nginx import Nginx, nginx
 from tests.support.vcf import MIRROR, RELEASE, command, invoke, run, small_disk, snapshot
 
@@ -45,7 +45,10 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release with three chromosomes of some size, with sequences."""
     rows = {name: some_rows(20_000, index) for index, name in enumerate(CHROMOSOMES)}
     draw = random.Random(9)
-    sequences = {name: "".join(draw.choices("ACGT", k=250_000)) for name in CHROMOSOMES}
+    sequences = {
+        name: with_refs("".join(draw.choices("ACGT", k=250_000)), rows[name])
+        for name in CHROMOSOMES
+    }
     return write_mirror(tmp_path_factory.mktemp("release") / "pub", rows, sequences)
 
 

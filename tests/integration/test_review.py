@@ -14,8 +14,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations.common.bgzf import compress_bgzf
 from tests.integration.helpers import REPO, Done, Project
 
 VCF = (
@@ -184,6 +187,18 @@ def tarred(name: str, content: bytes, link: str = "README") -> bytes:
     return packed.getvalue()
 
 
+def cut_in_its_first_block(content: bytes) -> bytes:
+    whole = compress_bgzf(content)
+    return whole[: min(len(whole), 40_000) * 2 // 3]
+
+
+def parquet_table() -> bytes:
+    written = io.BytesIO()
+    pq.write_table(pa.table({"chrom": ["22"] * 5000, "pos": range(5000)}), written)
+    return written.getvalue()
+
+
+TABLE = parquet_table()
 RECORDS = b"22\t16050075\t.\tA\tG\t50\tPASS\t.\tGT:DP\t0/1:31\n" * 3
 READ = b"@read 1\nACGTN\n+\nIIIII\n"
 GENOMES = {
@@ -210,6 +225,16 @@ GENOMES = {
     "sam.txt": b"@HD\tVN:1.6\n",
     "reads.txt": gzip.compress(READ, mtime=0),
     "annotated": b"PAR1restPAR1",
+    "half.bin": TABLE[: len(TABLE) // 2],
+    "other_half.bin": TABLE[len(TABLE) // 2 :],
+    "start.bin": TABLE[:20],
+    "encrypted_half.bin": b"PARE\x80\0\0\0rest",
+    "half_bgzf.bin": cut_in_its_first_block(VCF + RECORDS * 500),
+    "half_bcf.bin": cut_in_its_first_block(b"BCF\2\2" + bytes(500) + RECORDS * 500),
+    "damaged.bin": gzip.compress(VCF, mtime=0)[:-20] + bytes(20),
+    "index.bin": compress_bgzf(b"CSI\1" + bytes(100)),
+    "metrics/.sample.json.0123456789abcdef.tmp": b"{",
+    ".annotated.parquet.0123456789abcdef.tmp": bytes(1000),
     "raw.txt": b"# This data file\n# rsid\tchromosome\tposition\tgenotype\nrs1\t1\t5\tAG\n",
     "a name with spaces.vcf": VCF,
     "two\nlines.vcf": VCF,
@@ -280,6 +305,9 @@ HARMLESS = {
     "parents.csv": b"PARENT,CHILD\n1,2\n",
     "tools.txt": b"BCFtools reads it.\n",
     "formats.txt": b"CRAM files are smaller.\n",
+    "regions.txt": b"PAR1\tX\t10001\t2781479\nPAR2\tX\t155701383\t156030895\n",
+    "regions.md": b"The same variant is on X and Y in PAR1",
+    ".notes.tmp": b"mine\n",
     "notes.vcf.md": b"About VCF.\n",
     "sample.vcf.gz.dvc": b"outs:\n- path: sample.vcf.gz\n",
     "boto.py": b"client(aws_access_key_id=self.key, aws_secret_access_key=secret)\n",

@@ -52,6 +52,14 @@ def write_mirror(
     return base
 
 
+def with_refs(sequence: str, rows: Iterable[Row]) -> str:
+    """Return a sequence that has the REFs of all records."""
+    bases = list(sequence)
+    for pos, _, ref, _, _ in rows:
+        bases[pos - 1 : pos - 1 + len(ref)] = ref
+    return "".join(bases)
+
+
 def write_one_file(
     base: Path,
     layout: Layout,

@@ -32,7 +32,7 @@ from ensembl_annotations.fetch import pieces, store
 from ensembl_annotations.fetch.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.info import Info, InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.pieces import cut_pieces
-from ensembl_annotations.fetch.roll import refs_fit, roll_indels
+from ensembl_annotations.fetch.roll import compare_refs, refs_fit, roll_indels
 from ensembl_annotations.fetch.store import StoreWriter
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
@@ -457,6 +457,8 @@ def test_refs_are_compared_base_by_base() -> None:
     assert refs_fit(sequence, start, text, spans).tolist() == [
         True, True, True, True, False, True, False, True,
     ]  # fmt: skip
+    _, compared = compare_refs(sequence, start, text, spans)
+    assert compared.tolist() == [True, True, True, True, True, False, True, True]
 
 
 def test_roll_and_refs_of_a_file(tmp_path: Path) -> None:
@@ -478,5 +480,7 @@ def test_roll_and_refs_of_a_file(tmp_path: Path) -> None:
         7: (0, 0), 8: (None, None),
     }  # fmt: skip
     assert done.num_ref_differs == 3
+    # The last one leaves the contig, which says enough.
+    assert done.refs_compared == {"21": 8}
     without, _, _ = convert(tmp_path, text_of(rows))
     assert without["roll_left"].null_count() == len(rows)

@@ -120,7 +120,7 @@ class Source:
         self._is_bgzf = is_bgzf(head)
         if self._is_bgzf and path != STDIN and path.is_file() and not has_eof_block(path):
             raise self._cut_short()
-        self._raw = _Watched(cast(BinaryIO, handle), head)
+        self._raw = _Watched(cast(io.BufferedReader, handle), head)
         text = cast(BinaryIO, io.BufferedReader(self._raw, _STEP_BYTES))
         if head[:2] == b"\x1f\x8b":
             text = self._open.enter_context(open_gzip(text))
@@ -177,7 +177,7 @@ class Source:
 class _Watched(io.RawIOBase):
     """A stream whose first bytes were read already, and whose last ones are kept."""
 
-    def __init__(self, handle: BinaryIO, head: bytes) -> None:
+    def __init__(self, handle: io.BufferedReader, head: bytes) -> None:
         self._handle, self._head = handle, head
         self.tail = b""
         self.num_read = 0
@@ -186,7 +186,8 @@ class _Watched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._head[: len(buffer)] or self._handle.read(len(buffer))
+        # What a pipe has, not all that is asked for: a signal is seen between two reads only.
+        data = self._head[: len(buffer)] or self._handle.read1(len(buffer))
         self._head = self._head[len(data) :] if self._head else b""
         buffer[: len(data)] = data
         self.num_read += len(data)

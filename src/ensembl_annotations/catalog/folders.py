@@ -38,7 +38,7 @@ _IN_SAMPLE = (
 # Nobody's loss.
 _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
-_NOISE = (*_UNSEEN, "*.swp", "*~")
+_NOISE = (*_UNSEEN, "*.swp", "*~", ".*.tmp")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
 _STRAY = f"was put there by a list of files that is not the one of {LOCK}"
 _STRAY_HINT = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -35,6 +36,9 @@ LOCK = Path("dvc.lock")
 ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 REFERENCE, SAMPLES = ASSETS
+
+# A stage removes what it has not finished.
+_PATIENCE_SEC = 10
 
 _NOTHING_DONE = {
     "num_cached": 0,
@@ -318,7 +322,26 @@ def _dvc(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [sys.executable, "-m", "dvc", *arguments]
     environment = {**os.environ, "PATH": path, **variables}
-    return subprocess.run(command, cwd=project, env=environment, check=False).returncode
+    process = subprocess.Popen(command, cwd=project, env=environment)
+    try:
+        return process.wait()
+    except BaseException:
+        _stop(process.pid)
+        raise
+
+
+def _stop(dvc: int) -> None:
+    """End DVC by ending its stage, which would write on if DVC alone were ended."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(dvc)
+        stage = process.children(recursive=True)
+        for child in stage or [process]:
+            with suppress(psutil.NoSuchProcess):
+                child.terminate()
+        _, alive = psutil.wait_procs([*stage, process], timeout=_PATIENCE_SEC)
+        for child in alive:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def _restore_reference(project: Path, log: Callable[[str], object]) -> None:

@@ -1,16 +1,33 @@
-"""Files appear under their final names whole, or not at all."""
+"""Files appear under their final names whole, or not at all.
+
+Until then a file has a temporary name: hidden, in the folder of the final one, with the machine that
+writes it and a random number. It is locked while its run lives; the system takes the lock from a
+process that ends, however it ends. So what a killed run left behind is told from what another run is
+writing, and is removed by the next run that writes there.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
+
+TEMPORARY = r"\.(?P<final>.+)\.(?P<machine>[0-9a-f]{8})(?P<random>[0-9a-f]{8})\.tmp"
+"""What the name of a file that is being written looks like."""
+
+_MACHINE_FILES = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
 
 
 def path_of(path: Path | str | None) -> Path | None:
@@ -32,12 +49,21 @@ class Outputs:
 
     def __init__(self) -> None:
         self._files: list[tuple[Path, Path]] = []
+        self._locks: list[int] = []
         self._stale: list[Path] = []
 
     def temporary(self, final: Path) -> Path:
-        """Return the path to write `final`'s content to: hidden, in the same folder."""
+        """Return the path to write `final`'s content to: an empty file, hidden, in the same folder.
+
+        It must be opened for writing as it is: a new file in its place would have no lock.
+        """
         prepare_to_write(final)
-        path = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
+        remove_leftovers([final.parent])
+        try:
+            path, lock = _make_locked(final)
+        except OSError as error:
+            raise explain_os_error(error, final, "writing the output") from error
+        self._locks.append(lock)
         self._files.append((path, final))
         return path
 
@@ -74,6 +100,8 @@ class Outputs:
         finally:
             for path, _ in self._files:
                 path.unlink(missing_ok=True)
+            for lock in self._locks:
+                os.close(lock)
 
     def _commit(self) -> None:
         try:
@@ -107,6 +135,76 @@ def prepare_to_write(path: Path) -> None:
         raise EnsemblAnnotationsError(
             f"{path}: is {kind}; expected a file to write.", hint="Give a file name."
         )
+
+
+def _make_locked(final: Path) -> tuple[Path, int]:
+    """Make a temporary file for `final` and lock it; return its path and the open file."""
+    while True:
+        path = final.with_name(f".{final.name}.{_machine()}{secrets.token_hex(4)}.tmp")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = path.exists()
+        except BlockingIOError:
+            is_ours = False
+        except OSError:
+            # A file system without locks: there nothing counts as left behind.
+            is_ours = True
+        if is_ours:
+            return path, lock
+        # Another run looked whether it was left behind before it was locked, and removes it.
+        os.close(lock)
+
+
+@cache
+def _machine() -> str:
+    """Return eight hexadecimal digits for this machine.
+
+    A lock may be unknown to other machines that share the folder (NFS with local locks), so each
+    removes only what it left itself. Containers without an ID of their own have that of the running
+    system, whose locks they share.
+    """
+    for name in _MACHINE_FILES:
+        with suppress(OSError):
+            if text := Path(name).read_text("ascii").strip():
+                return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def remove_leftovers(folders: Iterable[Path]) -> list[Path]:
+    """Remove the temporary files in these folders that killed runs on this machine left behind.
+
+    Returns
+    -------
+    list of Path
+        What was removed. A file that is being written stays, and so does one that is not ours.
+    """
+    removed = []
+    for folder in folders:
+        with suppress(OSError):
+            removed += [path for path in list(folder.glob(".*.tmp")) if _remove_leftover(path)]
+    return removed
+
+
+def _remove_leftover(path: Path) -> bool:
+    named = re.fullmatch(TEMPORARY, path.name)
+    if named is None or named["machine"] != _machine():
+        return False
+    try:
+        # Writable: NFS gives such a lock to nobody else.
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def _flush(path: Path) -> None:

@@ -114,6 +114,13 @@ def assemblies_of_length(contig: str, length: int) -> list[str]:
     return [name for name, lengths in LENGTHS.items() if lengths.get(contig) == length]
 
 
+def length_of(species: str, assembly: str, contig: str) -> int | None:
+    """Return the length in bases of a primary contig or MT, if it is known."""
+    if species != HUMAN or assembly not in LENGTHS:
+        return None
+    return MT_LENGTH if contig == "MT" else LENGTHS[assembly].get(contig)
+
+
 @dataclass(frozen=True)
 class ParRegion:
     """A pseudo-autosomal region of Y and where it lies on X.

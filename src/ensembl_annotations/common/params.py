@@ -43,7 +43,9 @@ class EnsemblParams(_Strict):
         description="Fetch the sequence too: check REF against it, find indels wherever in their repeat they are written"
     )
     max_bad_percent: float = Field(
-        ge=0, le=100, description="Fail where more of a file's rows can't be used (percent)"
+        ge=0,
+        le=100,
+        description="Fail where more of a file's rows can't be used, or of its REFs are not the sequence's (percent)",
     )
 
     @field_validator("chromosomes", mode="before")

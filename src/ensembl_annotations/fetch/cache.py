@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import platformdirs
 from filelock import FileLock, Timeout
 
+from ensembl_annotations.common.atomic import TEMPORARY
 from ensembl_annotations.common.errors import SourceError, explain_os_error
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.provenance import sha256_of
@@ -313,8 +314,8 @@ def _places(cache: Path) -> list[Place]:
 
 def _name_of(name: str) -> str:
     """Return the published file's name to which a file belongs."""
-    if match := re.fullmatch(r"\.(.+)\.lock|\.(.+)\.[0-9a-f]{8}\.tmp", name):
-        name = match[1] or match[2]
+    if match := re.fullmatch(rf"\.(?P<locked>.+)\.lock|{TEMPORARY}", name):
+        name = match["locked"] or match["final"]
     return re.sub(r"(\.part)?(\.json)?$", "", name)
 
 

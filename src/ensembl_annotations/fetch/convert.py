@@ -43,11 +43,14 @@ from ensembl_annotations.common.text import (
 )
 from ensembl_annotations.fetch.info import InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.pieces import Piece, cut_pieces, expanded_bytes, read_header
-from ensembl_annotations.fetch.roll import Bases, refs_fit, roll_indels
+from ensembl_annotations.fetch.roll import Bases, compare_refs, refs_fit, roll_indels
 from ensembl_annotations.fetch.store import Rows, StoreWriter
 
 NUM_COLUMNS = 8
 MIN_RECORDS_FOR_SHARE = 1000
+# As many REFs tell an assembly, as for a user's VCF: of another one, or of noise, three in four differ.
+MIN_REFS = 20
+MAX_DIFFERING_PERCENT_OF_FEW = 10.0
 MAX_BAD_PERCENT = 1.0
 
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
@@ -87,8 +90,8 @@ class Conversion:
         Records kept.
     num_unnamed : int
         Empty INFO entries.
-    num_ref_differs : int
-        Records whose REF disagrees with the sequence, where there is one.
+    refs_compared, refs_differing : Counter
+        By contig with a sequence: records whose REF could be compared, and those that disagree.
     unknown : Counter
         Keys that went to the overflow column, and how often.
     reasons : Counter
@@ -104,7 +107,8 @@ class Conversion:
 
     num_records: int = 0
     num_unnamed: int = 0
-    num_ref_differs: int = 0
+    refs_compared: Counter[str] = field(default_factory=Counter)
+    refs_differing: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     first_bad: BadRow | None = None
@@ -115,6 +119,10 @@ class Conversion:
     def num_quarantined(self) -> int:
         return self.reasons.total()
 
+    @property
+    def num_ref_differs(self) -> int:
+        return self.refs_differing.total()
+
     def notes(self) -> list[str]:
         """Return what a user should know, as lines of text."""
         lines = []
@@ -124,6 +132,13 @@ class Conversion:
             lines.append(f"unknown INFO entries, kept in `other`: {_counts(self.unknown)}")
         if self.num_ref_differs:
             lines.append(f"records whose REF is not the sequence's: {self.num_ref_differs}")
+        untold = [name for name, count in self.refs_compared.items() if count < MIN_REFS]
+        if untold:
+            more = f" and {len(untold) - 3} more" if untold[3:] else ""
+            lines.append(
+                f"sequences with too few REFs to tell whether they are right (under {MIN_REFS}): "
+                f"{', '.join(untold[:3])}{more}"
+            )
         return lines
 
 
@@ -141,7 +156,8 @@ class _Converted:
     bad: list[BadRow] = field(default_factory=list)
     num_records: int = 0
     num_unnamed: int = 0
-    num_ref_differs: int = 0
+    refs_compared: Counter[str] = field(default_factory=Counter)
+    refs_differing: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     frequencies: list[tuple[str, Counter[str]]] = field(default_factory=list)
 
@@ -175,7 +191,8 @@ def convert_vcf(
     sequence_of : callable
         Gives the sequence of a contig, for `roll_left`, `roll_right` and the check of REF.
     max_bad_percent : float
-        The largest share of bad rows, from 1,000 rows on; some must be good in any case.
+        The largest share of bad rows, from 1,000 rows on; some must be good in any case. And of REFs
+        that disagree with the sequence; of 20 to 999, a tenth.
     sha256 : str, optional
         Of the file that was verified; it is compared with what is read.
     progress : callable
@@ -211,6 +228,7 @@ def convert_vcf(
             for future in waiting:
                 future.cancel()
     _refuse_bad(result, name, max_bad_percent)
+    _refuse_differing(result, name, max_bad_percent)
     result.source_versions = parser.source_versions
     return result
 
@@ -223,7 +241,9 @@ def _take(
 ) -> None:
     result.num_records += done.num_records
     result.num_unnamed += done.num_unnamed
-    result.num_ref_differs += done.num_ref_differs
+    # By `update`, which keeps what is zero.
+    result.refs_compared.update(done.refs_compared)
+    result.refs_differing.update(done.refs_differing)
     result.unknown += done.unknown
     for contig, frequencies in done.frequencies:
         result.frequencies.setdefault(contig, Counter()).update(frequencies)
@@ -250,6 +270,25 @@ def _refuse_bad(result: Conversion, name: str, max_bad_percent: float) -> None:
         )
 
 
+def _refuse_differing(result: Conversion, name: str, max_bad_percent: float) -> None:
+    """Refuse a sequence with which too many REFs disagree; all of a file's, and each."""
+    compared, differing = result.refs_compared, result.refs_differing
+    counts = [(f"the sequence of {contig}", n, differing[contig]) for contig, n in compared.items()]
+    if len(counts) > 1:
+        counts.append(("the sequences", compared.total(), differing.total()))
+    for what, num_compared, num_differing in counts:
+        most = max_bad_percent
+        if num_compared < MIN_RECORDS_FOR_SHARE:
+            most = max(most, MAX_DIFFERING_PERCENT_OF_FEW)
+        if num_compared >= MIN_REFS and num_differing * 100 > most * num_compared:
+            raise SourceError(
+                f"{name}: {num_differing:,} of {num_compared:,} REFs are not what {what} has, more "
+                f"than {most:g} %: one of the two is damaged or of another assembly.",
+                hint="Try another mirror with --force; or fetch without the sequence.",
+                code="sequence",
+            )
+
+
 def _convert(
     piece: Piece, chromosome: str, parser: InfoParser, sequence_of: SequenceOf
 ) -> _Converted:
@@ -269,7 +308,9 @@ def _convert(
         done.rows.append((contig, _rows(records, sequence)))
         done.frequencies.append((contig, records.count_frequencies()))
         if sequence is not None:
-            done.num_ref_differs += _count_differing(records, sequence)
+            num_compared, num_differing = _count_differing(records, sequence)
+            done.refs_compared.update({contig: num_compared})
+            done.refs_differing.update({contig: num_differing})
     return done
 
 
@@ -716,8 +757,8 @@ def _rolls(
     return values
 
 
-def _count_differing(records: _Records, sequence: Bases) -> int:
-    """Count the records whose REF is a sequence and differs from the contig's."""
+def _count_differing(records: _Records, sequence: Bases) -> tuple[int, int]:
+    """Count the records whose REF can be compared with the contig's sequence, and those that differ."""
     begin, end = records.ref
     length = end - begin
     text = upper_case(_gather_bytes(records.data, begin, length))
@@ -725,7 +766,8 @@ def _count_differing(records: _Records, sequence: Bases) -> int:
     odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
     literal = np.flatnonzero((odd[refs.begin + length] == odd[refs.begin]) & (length > 0))
     start = records.pos[literal] - 1
-    return int((~refs_fit(sequence, start, text, refs.some(literal))).sum())
+    fits, compared = compare_refs(sequence, start, text, refs.some(literal))
+    return int(compared.sum()), int((~fits).sum())
 
 
 def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:

@@ -80,7 +80,8 @@ def fetch_ensembl(
     jobs : int
         How many files are downloaded at a time.
     max_bad_percent : float
-        The largest share of rows of a file that may be unusable, from 1,000 rows on.
+        The largest share of rows of a file that may be unusable, from 1,000 rows on; and of REFs that
+        may differ from the sequence (of 20 to 999: a tenth).
     manifest : Path or str, optional
         What is published; default: ask the mirrors.
     metrics, run_metrics : Path or str, optional

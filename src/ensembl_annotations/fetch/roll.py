@@ -100,7 +100,14 @@ def _slide_one(sequence: Bases, first: int, step: int, unit: Bases) -> int:
 
 
 def refs_fit(sequence: Bases, start: Counts, text: Bases, refs: Spans) -> npt.NDArray[np.bool_]:
-    """Tell which REFs agree with the sequence wherever both have A, C, G or T.
+    """Tell which REFs agree with the sequence, as `compare_refs` does."""
+    return compare_refs(sequence, start, text, refs)[0]
+
+
+def compare_refs(
+    sequence: Bases, start: Counts, text: Bases, refs: Spans
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tell which REFs agree with the sequence wherever both have A, C, G or T, and which have any.
 
     Parameters
     ----------
@@ -112,11 +119,20 @@ def refs_fit(sequence: Bases, start: Counts, text: Bases, refs: Spans) -> npt.ND
         Upper-case.
     refs : Spans
         The REFs, slices of `text`; one that leaves the contig does not fit.
+
+    Returns
+    -------
+    tuple of bool arrays
+        Which fit; and which could be compared: where both have such a base anywhere, or REF leaves
+        the contig.
     """
     fits = (start >= 0) & (start + refs.length <= len(sequence))
     length = np.where(fits, refs.length, 0)
     owner = np.repeat(np.arange(len(length)), length)
     place = np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
     found, ref = sequence[start[owner] + place], text[refs.begin[owner] + place]
-    fits[owner[(found != ref) & _IS_BASE[found] & _IS_BASE[ref]]] = False
-    return fits
+    both = _IS_BASE[found] & _IS_BASE[ref]
+    compared = ~fits
+    compared[owner[both]] = True
+    fits[owner[(found != ref) & both]] = False
+    return fits, compared

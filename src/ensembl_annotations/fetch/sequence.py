@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.common.contigs import length_of
 from ensembl_annotations.common.datapackage import FileIdentity, Origin
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.schema import SEQUENCE_ROW_BASES, SEQUENCE_SCHEMA
@@ -21,6 +23,74 @@ _ROWS_PER_GROUP = 64
 _LETTERS = bytes(range(ord("A"), ord("Z") + 1))
 _HEADER = re.compile(rb"^>([^\r\n]*)\r?\n", re.MULTILINE)
 _MAX_HEADER_BYTES = 1 << 16
+# What a sequence is, as Ensembl writes it behind its name: 'chromosome:GRCh38:21:1:46709983:1'.
+_LOCATION = re.compile(r"[^:\s]*:(?P<assembly>[^:\s]*):[^:\s]+:(?P<start>\d+):(?P<end>\d+):-?1")
+# Of GRCh38 no patch moves a base.
+_PATCH = re.compile(r"\.p\d+$")
+_OTHER_MIRROR = "Try another mirror with --force; or fetch without the sequence."
+
+
+@dataclass(frozen=True)
+class _Title:
+    """What the header line of a sequence says; without a location, nothing but its name."""
+
+    name: str
+    assembly: str = ""
+    start: int = 0
+    end: int = 0
+
+    @classmethod
+    def parse(cls, line: bytes) -> _Title:
+        words = line.decode("ascii", "replace").split()
+        name = words[0] if words else ""
+        located = next((match for word in words[1:] if (match := _LOCATION.fullmatch(word))), None)
+        if located is None:
+            return cls(name)
+        return cls(name, located["assembly"], int(located["start"]), int(located["end"]))
+
+    def check_assembly(self, assembly: str, file: str) -> None:
+        """Refuse a sequence that says that it is of another assembly.
+
+        Raises
+        ------
+        SourceError
+        """
+        named, wanted = (_PATCH.sub("", text).casefold() for text in (self.assembly, assembly))
+        if named not in ("", wanted):
+            raise SourceError(
+                f"{file}: the header of {self.name} says that it is of {self.assembly}; expected "
+                f"{assembly}.",
+                hint=_OTHER_MIRROR,
+                code="assembly",
+            )
+
+    def check_length(self, length: int, origin: Origin, file: str) -> None:
+        """Refuse a sequence that has not the length it must have, if it says where it lies.
+
+        Raises
+        ------
+        SourceError
+
+        Notes
+        -----
+        Ensembl's Y of human is whole, with N in the pseudo-autosomal regions of some releases; its
+        header then tells where the rest lies: ``Y:2781480:56887902``.
+        """
+        if not self.end:
+            return
+        known = length_of(origin.species, origin.assembly, self.name)
+        if known is not None:
+            fits, expected = length == known, f"{known:,}, as it has on {origin.assembly}"
+        else:
+            part = self.end - self.start + 1
+            fits = length == part or (self.start > 1 and length >= self.end)
+            expected = f"{part:,}, as its header says"
+        if not fits:
+            raise SourceError(
+                f"{file}: the sequence {self.name} has {length:,} bases; expected {expected}.",
+                hint=_OTHER_MIRROR,
+                code="length",
+            )
 
 
 class _SequenceWriter:
@@ -51,10 +121,12 @@ class _SequenceWriter:
         self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
         self._start += len(text)
 
-    def finish(self) -> None:
+    def finish(self) -> int:
+        """Close the file and return how many bases it has."""
         if self._rest:
             self._write(bytes(self._rest))
         self._writer.close()
+        return self._start
 
 
 def convert_fasta(
@@ -76,7 +148,7 @@ def convert_fasta(
     chromosome : str
         The one sequence it must hold; ``all`` for any.
     folder, origin : Path, Origin
-        Of the store.
+        Of the store; where the file says of what species and assembly it is, it must be of these.
     sha256 : str, optional
         Of the file that was verified; it is compared with what is read.
     progress : callable
@@ -94,22 +166,25 @@ def convert_fasta(
     """
     written: dict[str, Path] = {}
     writer: _SequenceWriter | None = None
+    current = _Title("")
     with expanded_bytes(path, name, progress, sha256) as pieces:
         for title, bases in _read_records(pieces, name):
             if title is None and writer is None:
                 raise SourceError(f"{name}, line 1: expected a FASTA record, found {bases[:60]!r}.")
             if title is not None:
                 if writer is not None:
-                    writer.finish()
-                _check_title(title, chromosome, written, name)
-                identity = FileIdentity.of(origin, title, "sequence")
-                written[title] = folder / identity.file_name
+                    current.check_length(writer.finish(), origin, name)
+                current = title
+                _check_title(title.name, chromosome, written, name)
+                title.check_assembly(origin.assembly, name)
+                identity = FileIdentity.of(origin, title.name, "sequence")
+                written[title.name] = folder / identity.file_name
                 writer = _SequenceWriter(folder, identity)
             assert writer is not None
             writer.add(bases)
     if writer is None:
         raise SourceError(f"{name}, line 1: expected a FASTA record, found nothing.")
-    writer.finish()
+    current.check_length(writer.finish(), origin, name)
     return written
 
 
@@ -125,7 +200,7 @@ def _check_title(title: str, chromosome: str, written: dict[str, Path], name: st
         raise SourceError(f"{name}: the sequence {title[:60]!r} {problem}.")
 
 
-def _read_records(pieces: Iterator[bytes], name: str) -> Iterator[tuple[str | None, bytes]]:
+def _read_records(pieces: Iterator[bytes], name: str) -> Iterator[tuple[_Title | None, bytes]]:
     """Yield (title or None where the last sequence goes on, upper-case bases)."""
     rest = b""
     for piece in pieces:
@@ -141,14 +216,13 @@ def _read_records(pieces: Iterator[bytes], name: str) -> Iterator[tuple[str | No
         yield from _split_records(rest + b"\n", name)
 
 
-def _split_records(data: bytes, name: str) -> Iterator[tuple[str | None, bytes]]:
-    title: str | None = None
+def _split_records(data: bytes, name: str) -> Iterator[tuple[_Title | None, bytes]]:
+    title: _Title | None = None
     begin = 0
     for match in _HEADER.finditer(data):
         if match.start() > begin or title is not None:
             yield title, _clean(data[begin : match.start()], name)
-        words = match[1].split()
-        title = words[0].decode("ascii", "replace") if words else ""
+        title = _Title.parse(match[1])
         begin = match.end()
     if begin < len(data) or title is not None:
         yield title, _clean(data[begin:], name)

@@ -1,0 +1,251 @@
+"""Runs that are killed in the middle: what stays, what git takes of it, and who removes it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.helpers import SAMPLE_VCF, Project
+from tests.support.vcf import CALL, build_store, command, plain_vcf, record
+
+ONE = ("S1",)
+PATIENCE_SEC = 60
+BIG = "data/annotated/big"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_store(tmp_path_factory.mktemp("reference"), ["22"])
+
+
+def records(count: int) -> bytes:
+    lines = [record(pos=10000401 + 10 * step, calls=[CALL]) for step in range(count)]
+    return plain_vcf(*lines, samples=ONE)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + PATIENCE_SEC
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(".*.tmp"))
+
+
+@contextmanager
+def annotating(project: Project, store: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in the checkout that has written half of its outputs and waits for more of its input."""
+    arguments = ("--vcf", "-", "--reference", store, "--memory-mb", 400)
+    outputs = ("--out-vcf", f"{name}.vcf.gz", "--out-parquet", f"{name}.parquet")
+    environment = {**project.environment, "PYTHONPATH": str(project.path("src"))}
+    with subprocess.Popen(
+        command("annotate", *arguments, *outputs),
+        cwd=project.root,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(records(200_000))
+        wait_for(lambda: _is_half_written(project.root, name))
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _is_half_written(folder: Path, name: str) -> bool:
+    sizes = [path.stat().st_size for path in folder.glob(f".{name}.*.tmp")]
+    return len(sizes) == 2 and min(sizes) >= 1000
+
+
+def test_git_takes_nothing_of_a_killed_run(seed: Project, store: Path, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.run("make", "hooks")
+    with annotating(clone, store, "mine") as process:
+        process.kill()
+        process.wait()
+    left = unfinished(clone.root)
+    assert len(left) == 2
+    clone.git("add", "--all")
+    assert clone.git("diff", "--cached", "--name-only") == ""
+    # Nor where somebody insists, or gives it another name.
+    for number, path in enumerate(left):
+        clone.path(f"half{number}").write_bytes(path.read_bytes())
+    clone.git("add", "--force", "half0", "half1", *left)
+    done = clone.run("git", "commit", "--message", "A leak", code=1)
+    assert "Not committed: half0: is a parquet file." in done.output
+    assert "Not committed: half1: is a VCF." in done.output
+    assert done.output.count(": is what a run that was killed left of a file.") == 2
+
+
+def test_the_next_command_removes_what_is_left_but_not_what_is_written(
+    seed: Project, store: Path, tmp_path: Path
+) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    clone.path("data/annotated/old").mkdir(parents=True)
+    with annotating(clone, store, "dead") as process:
+        process.kill()
+        process.wait()
+    dead = unfinished(clone.root)
+    elsewhere = [clone.path(f"data/annotated/old/{path.name}") for path in dead]
+    elsewhere[0].write_bytes(b"PAR1")
+    with annotating(clone, store, "living") as process:
+        # Its start was a command here.
+        assert len(unfinished(clone.root)) == 2
+        elsewhere[1].write_bytes(b"half")
+        living = unfinished(clone.root)
+        source = {"PYTHONPATH": str(clone.path("src"))}
+        clone.run(*command("cache", "list"), **source)
+        assert unfinished(clone.root) == [path for path in living if path.parent == clone.root]
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(PATIENCE_SEC) == 0
+    assert unfinished(clone.root) == []
+    assert clone.path("living.vcf.gz").exists()
+
+
+def test_a_second_signal_does_not_stop_the_tidying(
+    seed: Project, store: Path, tmp_path: Path
+) -> None:
+    # Of a terminal that closes, the system tells, and the shell; 'make' and systemd send SIGTERM, too.
+    clone = seed.clone(tmp_path / "clone")
+    with annotating(clone, store, "mine") as process:
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            process.send_signal(number)
+        assert process.wait(PATIENCE_SEC) in (129, 143)
+    assert clone.git("status", "--porcelain", "--ignored", "*mine*", ".*mine*") == ""
+
+
+def test_nohup_is_kept_to(seed: Project, store: Path, tmp_path: Path) -> None:
+    clone = seed.clone(tmp_path / "clone")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with annotating(clone, store, "mine") as process:
+            process.send_signal(signal.SIGHUP)
+            assert process.stdin is not None
+            process.stdin.close()
+            assert process.wait(PATIENCE_SEC) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert clone.path("mine.vcf.gz").exists()
+
+
+# --- Under DVC -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def big(project: Project) -> Project:
+    """A project with a sample that takes long to annotate."""
+    project.path("data/vcf/big.vcf").write_bytes(records(200_000))
+    project.set_param("samples", {"big": {"vcf": "data/vcf/big.vcf"}})
+    return project
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return a process and all that it started, directly or not."""
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def check_gone(started: list[psutil.Process], project: Project) -> None:
+    """Assert that all have ended and that no part of an output is there, before any other command."""
+    _, alive = psutil.wait_procs(started, timeout=PATIENCE_SEC)
+    assert alive == []
+    left = [path for path in project.path("data").rglob("*") if "big/" in str(path)]
+    assert left == []
+    assert unfinished(project.root) == []
+
+
+COMMANDS = {
+    "materialize": command("materialize", "annotated_vcf@big"),
+    "dvc repro": [sys.executable, "-m", "dvc", "repro", "annotate@big"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_terminal_that_closes(name: str, big: Project) -> None:
+    master, terminal = pty.openpty()
+
+    def own_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        COMMANDS[name],
+        cwd=big.root,
+        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=own_terminal,  # noqa: PLW1509 (this process has one thread)
+    )
+    os.close(terminal)
+    os.set_blocking(master, False)
+
+    def has_begun() -> bool:
+        assert process.poll() is None
+        with suppress(BlockingIOError):
+            os.read(master, 1 << 16)
+        return bool(unfinished(big.path("data/annotated")))
+
+    wait_for(has_begun)
+    started = family(process)
+    os.close(master)
+    process.wait(PATIENCE_SEC)
+    check_gone(started, big)
+
+
+def test_materialize_that_is_ended_ends_its_stage(big: Project) -> None:
+    process = subprocess.Popen(
+        COMMANDS["materialize"],
+        cwd=big.root,
+        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: unfinished(big.path("data/annotated")))
+    started = family(process)
+    process.terminate()
+    assert process.wait(PATIENCE_SEC) == 143
+    check_gone(started, big)
+    # The demonstration's sample is annotated as ever.
+    big.set_param("samples", {"sample": {"vcf": SAMPLE_VCF}})
+    big.materialize()
+
+
+def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
+    process = subprocess.Popen(
+        COMMANDS["dvc repro"],
+        cwd=big.root,
+        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: unfinished(big.path("data/annotated")))
+    for item in family(process):
+        item.kill()
+    process.wait(PATIENCE_SEC)
+    assert unfinished(big.path("data/annotated"))
+    big.git("add", "--all")
+    assert "tmp" not in big.git("diff", "--cached", "--name-only")
+    big.path("data/vcf/big.vcf").write_bytes(records(10))
+    big.materialize()
+    assert unfinished(big.root) == []
+    assert big.path(f"{BIG}/annotated.vcf.gz").exists()
