@@ -14,6 +14,7 @@ import click
 
 import ensembl_annotations
 from ensembl_annotations.common.chromosomes import parse_chromosomes
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
@@ -24,7 +25,7 @@ from ensembl_annotations.common.errors import (
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 INDEX_KINDS = ("csi", "tbi", "none")
-CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
+CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 
 def say(text: str) -> None:
@@ -374,12 +375,9 @@ def verify(folder: Path, chromosomes: str) -> None:
     with reported_errors():
         store = ReferenceStore(folder)
         wanted = parse_chromosomes(chromosomes)
+        if wanted is not None:
+            wanted = resolve_chromosomes(wanted, store.chromosomes, store.species, store.assembly)
         num_files = len(store.resources_of(wanted))
-        if unknown := sorted(set(wanted or ()) - set(store.chromosomes)):
-            raise UsageError(
-                f"{folder}: has no chromosome {', '.join(unknown)}.",
-                hint=f"It has {', '.join(store.chromosomes)}.",
-            )
         problems, compared = verify_reference(store, wanted)
         if problems:
             lines, hint = describe_problems(problems)

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import polars as pl
 
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
-from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.schema import ALLELES_SCHEMA, DETAILS_SCHEMA, PUBLISHED
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
@@ -59,7 +59,7 @@ def scan_reference(folder: Path | str, chromosomes: Sequence[str] | None = None)
     folder : Path or str
         The store.
     chromosomes : sequence of str, optional
-        Ensembl's names; default all.
+        Default all; ``chr22`` and accessions are understood.
 
     Returns
     -------
@@ -75,12 +75,9 @@ def scan_reference(folder: Path | str, chromosomes: Sequence[str] | None = None)
         Where it has no such chromosome.
     """
     store = ReferenceStore(Path(folder))
-    names = list(chromosomes) if chromosomes is not None else store.chromosomes
-    if unknown := [name for name in names if name not in store.chromosomes]:
-        raise UsageError(
-            f"chromosomes: {', '.join(unknown)}: not in the reference store {folder}.",
-            hint=f"There are: {', '.join(store.chromosomes)}.",
-        )
+    names = store.chromosomes
+    if chromosomes is not None:
+        names = resolve_chromosomes(chromosomes, names, store.species, store.assembly)
     store.check(names)
     parts = [no_published().lazy().select(pl.lit(None, pl.String).alias("chrom"), pl.all())]
     for name in names:
