@@ -109,8 +109,8 @@ def test_only_what_is_looked_up_is_flagged(whole: Path, tmp_path: Path) -> None:
 def test_the_par_without_x_is_absent_and_said_so(tmp_path: Path) -> None:
     made = build(tmp_path, {"Y": [(3_000_000, "rs99", "A", "G", "dbSNP_156")]})
     found = annotate_text(tmp_path, made, ["chrY 1000000 . A G . . ."])
-    assert (found.ours(), found.reasons()) == ({}, ["contig_absent"])
-    assert any("chrY" in message for message in found.messages)
+    assert (found.ours(), found.reasons()) == ({"ENS_PAR": "True"}, ["contig_absent"])
+    assert any("chrY were looked up on Y alone" in message for message in found.messages)
 
 
 def test_a_key_that_can_not_be_looked_up_is_kept(whole: Path, tmp_path: Path) -> None:

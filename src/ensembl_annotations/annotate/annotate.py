@@ -13,16 +13,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from ensembl_annotations.annotate.guard import check_bases, check_header
+from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.index import check_position
+from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import (
-    Contigs,
     Run,
     SortOrder,
-    compare_bases,
     find_matches,
     position_runs,
-    report_unresolved,
     split_alleles,
 )
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
@@ -49,12 +47,13 @@ from ensembl_annotations.annotate.write_vcf import (
     without_our_tags,
 )
 from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
-from ensembl_annotations.common.schema import MATCH_MODES, REASONS
+from ensembl_annotations.common.schema import LOOKED_UP, MATCH_MODES, REASONS
 
 Log = Callable[[str], object]
 
@@ -286,6 +285,10 @@ def annotate_vcf(
         plan = plan_pieces(memory_mb, table=out_parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
+            if chromosomes is not None:
+                chromosomes = resolve_chromosomes(
+                    chromosomes, store.chromosomes, store.species, store.assembly
+                )
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
                 job = _job(reader, store, assembly, chromosomes, overwrite_tags, noted)
@@ -299,6 +302,7 @@ def annotate_vcf(
                         tally, found = _write(job, outputs, targets, provenance, noted, progress)
                     content = tally.as_metrics(store)
                     report_unresolved(job.contigs, noted)
+                    _report_nothing(content, reader.path, noted)
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
@@ -307,6 +311,21 @@ def annotate_vcf(
                     reports.write(outputs, found, about)
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _report_nothing(content: dict[str, Any], vcf: Path, log: Log) -> None:
+    """Warn where not one ALT could be looked up, and say why."""
+    told = {
+        reason: content[f"num_{reason}"]
+        for reason in REASONS
+        if content[f"num_{reason}"] and reason not in LOOKED_UP
+    }
+    if (
+        content["num_alleles"]
+        and sum(told.values()) == content["num_alleles"] + content["num_no_alt"]
+    ):
+        why = "; ".join(f"{count:,}: {REASONS[reason]}" for reason, count in told.items())
+        log(f"Warning: {vcf}: nothing could be looked up in the reference. {why}.")
 
 
 def _report_share(content: dict[str, Any], log: Log) -> None:
@@ -321,16 +340,11 @@ def _report_share(content: dict[str, Any], log: Log) -> None:
 
 
 def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[str] | None:
-    """Return the chromosomes whose files are read; the pseudo-autosomal regions of Y are on X."""
+    """Return the chromosomes whose files are read: the PARs of Y are looked up on X too."""
     if chromosomes is None:
         return None
-    unknown = [name for name in chromosomes if name not in store.chromosomes]
-    if unknown:
-        raise UsageError(
-            f"--chromosomes: {', '.join(unknown)}: not in the reference store {store.folder}.",
-            hint=f"There are: {', '.join(store.chromosomes)}.",
-        )
-    return [*chromosomes, "X"] if "Y" in chromosomes and "X" not in chromosomes else [*chromosomes]
+    with_x = "Y" in chromosomes and "X" not in chromosomes and bool(par_of(store))
+    return [*chromosomes, "X"] if with_x else [*chromosomes]
 
 
 def _job(
@@ -341,20 +355,13 @@ def _job(
     overwrite: bool,
     log: Log,
 ) -> _Job:
-    vcf = reader.path
     if not overwrite:
-        check_header_tags(reader.header, vcf)
+        check_header_tags(reader.header, reader.path)
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
-    job = _Job(reader, reference, Contigs(reference, reader.header, requested), overwrite)
-    if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
-        compared = (
-            counts
-            for piece in reader.look_ahead()
-            for counts in compare_bases(job.alleles(job.batch(piece)), reference)
-        )
-        check_bases(compared, store.assembly, assembly, vcf, log)
-    return job
+    contigs = Contigs(store, reader.header.contigs(), requested)
+    check_build(reader, contigs, reference, assembly, log)
+    return _Job(reader, reference, contigs, overwrite)
 
 
 def _provenance(
