@@ -167,8 +167,9 @@ def _meant(name: str, contig: str, available: Sequence[str]) -> str:
         return f" {name} is an accession of {other}." if contig not in CHROMOSOMES else ""
     if contig in CHROMOSOMES:
         return ""
-    close = difflib.get_close_matches(_bare(name.lower()), available, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    known = {item.lower(): item for item in available}
+    close = difflib.get_close_matches(_bare(name.lower()), known, n=1, cutoff=0.5)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""
 
 
 def assembly_of_accession(name: str) -> str | None:
