@@ -225,7 +225,10 @@ def describe_fetched(result: dict[str, Any]) -> str:
 )
 @metrics_option
 @run_metrics_option
-@click.option("--assembly", help="Assembly of the VCF, where its header does not say (checked).")
+@click.option(
+    "--assembly",
+    help="Assembly of the VCF, where its header does not say or contradicts itself (checked).",
+)
 @click.option(
     "--chromosomes",
     default="all",
@@ -245,7 +248,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
     type=click.Choice(MATCH_MODES),
     default="allele",
     show_default=True,
-    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID.",
+    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID, also of "
+    "records without an ALT.",
 )
 @click.option(
     "--memory-mb",

@@ -230,16 +230,16 @@ def annotate_vcf(
     metrics, run_metrics : Path, optional
         JSON files for the counts, and for the figures of this run.
     assembly : str, optional
-        Assembly of the VCF where its header does not say.
+        Assembly of the VCF where its header does not say, or contradicts itself.
     chromosomes : sequence of str, optional
-        Look up only these.
+        Look up only these; ``chr22`` and accessions are understood.
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
         Replace our tags where the input has them.
     match : str
         ``allele``, or ``position`` to tell also, in a tag of its own, what is published at the
-        same site with another allele.
+        same site with another allele, for records without an ALT too.
     index : str
         ``csi``, ``tbi`` or ``none``.
     genotypes : bool
