@@ -850,7 +850,7 @@ def test_the_chromosomes_that_are_there_can_be_used(tmp_path: Path, own_store: P
 def test_y_alone_does_not_need_the_file_of_x(
     contigs: bool, tmp_path: Path, own_store: Path
 ) -> None:
-    """The pseudo-autosomal regions of Y are looked up on X, which was not asked for."""
+    """The pseudo-autosomal regions of Y are looked up on X too, which was not asked for."""
     (own_store / "homo_sapiens-chrX.parquet").unlink()
     lines = [record("chrY", 640851, "C", "T"), record("chrY", 12915617, "G", "T")]
     vcf = written(tmp_path, plain_vcf(*lines, contigs=contigs))

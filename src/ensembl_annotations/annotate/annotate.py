@@ -360,8 +360,9 @@ def _job(
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
     contigs = Contigs(store, reader.header.contigs(), requested)
-    check_build(reader, contigs, reference, assembly, log)
-    return _Job(reader, reference, contigs, overwrite)
+    job = _Job(reader, reference, contigs, overwrite)
+    check_build(reader, job.batch, contigs, reference, assembly, log)
+    return job
 
 
 def _provenance(

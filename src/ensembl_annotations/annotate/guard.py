@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ensembl_annotations.annotate.lookup import Contigs
 from ensembl_annotations.annotate.match import Compared, compare_bases, split_alleles
-from ensembl_annotations.annotate.read import AHEAD_BYTES, Header, VcfReader
+from ensembl_annotations.annotate.read import AHEAD_BYTES, Batch, Header, Piece, VcfReader
 from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.common.contigs import (
     HUMAN,
@@ -153,7 +153,12 @@ def check_header(
 
 
 def check_build(
-    reader: VcfReader, contigs: Contigs, reference: Reference, claimed: str | None, log: Log
+    reader: VcfReader,
+    parse: Callable[[Piece], Batch],
+    contigs: Contigs,
+    reference: Reference,
+    claimed: str | None,
+    log: Log,
 ) -> None:
     """Compare the header and the REFs of a VCF with the reference's assembly.
 
@@ -161,6 +166,8 @@ def check_build(
     ----------
     reader : VcfReader
         Its first pieces are looked at; they are given again.
+    parse : callable
+        Returns the records of a piece.
     contigs : Contigs
         Of the VCF and the reference.
     reference : Reference
@@ -179,7 +186,7 @@ def check_build(
     compared = (
         counts
         for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else AHEAD_BYTES)
-        for counts in compare_bases(split_alleles(reader.parse(piece), contigs), reference)
+        for counts in compare_bases(split_alleles(parse(piece), contigs), reference)
     )
     check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
 

@@ -173,7 +173,7 @@ def _vcf_rows(
 ) -> Iterator[pl.DataFrame]:
     with VcfReader(path) as reader:
         contigs = Contigs(store, reader.header.contigs())
-        check_build(reader, contigs, Reference(store), store.assembly, log)
+        check_build(reader, reader.parse, contigs, Reference(store), store.assembly, log)
         for piece in reader.pieces():
             batch = reader.parse(piece)
             gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
