@@ -30,6 +30,9 @@ from ensembl_annotations.common.errors import InputError
 MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9
 ENOUGH_COMPARED = 2000
+ENOUGH_ASKED = 20_000
+"""Where the header speaks for the assembly, hardly any of so many SNVs may have a known base."""
+
 MAX_SWAPPED = 0.01
 AGREED_AHEAD_BYTES = AHEAD_BYTES // 4
 """How much text is looked at where the header speaks for the reference's assembly."""
@@ -185,7 +188,7 @@ def check_build(
     verdict = check_header(reader.header, store.species, store.assembly, claimed, reader.path)
     compared = (
         counts
-        for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else AHEAD_BYTES)
+        for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
         for counts in compare_bases(split_alleles(parse(piece), contigs), reference)
     )
     check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
@@ -219,7 +222,7 @@ def check_bases(
     found = Compared()
     for more in comparisons:
         found = found.plus(more)
-        if found.num >= ENOUGH_COMPARED:
+        if found.num >= ENOUGH_COMPARED or (verdict.agrees and found.num_asked >= ENOUGH_ASKED):
             break
     is_good = found.num_agree >= MIN_AGREEMENT * found.num
     lines = f" Mend the header line: {verdict.against[0].why}." if verdict.against else ""

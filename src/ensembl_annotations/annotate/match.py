@@ -293,11 +293,14 @@ class Compared(NamedTuple):
         Those whose REF is that base.
     num_swapped : int
         Those whose REF is another, and an ALT is that base.
+    num_asked : int
+        SNVs whose base was asked for, known or not.
     """
 
     num: int = 0
     num_agree: int = 0
     num_swapped: int = 0
+    num_asked: int = 0
 
     def plus(self, other: Compared) -> Compared:
         """Return the sums."""
@@ -340,7 +343,9 @@ def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[Compa
                 swapped=(pl.col("alt") == pl.col("base")).any(),
             )
             swapped = records["swapped"] & ~records["agrees"]
-            yield Compared(len(records), int(records["agrees"].sum()), int(swapped.sum()))
+            yield Compared(
+                len(records), int(records["agrees"].sum()), int(swapped.sum()), len(some)
+            )
 
 
 def _known_bases(contig: str, starts: pl.Series, reference: Reference) -> pl.DataFrame:
