@@ -31,7 +31,7 @@ MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9
 ENOUGH_COMPARED = 2000
 ENOUGH_ASKED = 20_000
-"""Where the header speaks for the assembly, hardly any of so many SNVs may have a known base."""
+"""So many SNVs are looked at, at most, where the header speaks for the assembly and bases are unknown."""
 
 MAX_SWAPPED = 0.01
 AGREED_AHEAD_BYTES = AHEAD_BYTES // 4

@@ -93,7 +93,7 @@ def compare_stores(
     project : Path
         The repository.
     log : callable
-        Called with a line of text per chromosome.
+        Called with a line of text per chromosome, and on what is odd about the sample's VCF.
 
     Returns
     -------
