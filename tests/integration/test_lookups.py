@@ -239,6 +239,16 @@ def test_each_contig_has_its_own_sequence(tmp_path: Path) -> None:
     assert found.reasons(4) == ["ref_mismatch"]
 
 
+def test_a_repeat_that_enters_the_par_from_the_left(tmp_path: Path) -> None:
+    """PAR1 of GRCh37 begins at 60,001 of X: what lies before it there is not on Y."""
+    sequence = "N" * 59_990 + "A" * 20 + "CCCC"
+    rows: list[Row] = [(59_993, "rs1", "AA", "A", D), (60_003, "rs2", "AA", "A", D)]
+    store = build(tmp_path / "a", {"X": rows}, "GRCh37", {"X": sequence})
+    head = ["##fileformat=VCFv4.2", f"##contig=<ID=chr1,length={LENGTHS['GRCh37']['1']}>"]
+    found = annotate_text(tmp_path, store, ["X 60005 . AA A . . .", "Y 10005 . AA A . . ."], head)
+    assert [found.tags(index)["ENS_ID"] for index in (0, 1)] == ["rs1&rs2", "rs2"]
+
+
 def test_the_sequence_tells_the_build_where_nothing_is_published(tmp_path: Path) -> None:
     sequence = "ACGT" * 100
     store = build(tmp_path / "a", {"21": [(3, "rs1", "G", "A", D)]}, sequences={"21": sequence})
@@ -334,3 +344,12 @@ def test_y_alone_needs_no_x_in_the_store(tmp_path: Path) -> None:
     vcf.write_text("##fileformat=VCFv4.2\n##contig=<ID=Y,length=57227415>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nY\t101400\t.\tA\tG\t.\t.\t.\n")  # fmt: skip
     done = annotate_vcf(vcf, store, out_vcf=tmp_path / "o.vcf.gz", chromosomes=["chrY"])
     assert done["num_exact"] == 1
+
+
+def test_bases_of_the_par_are_compared_with_those_of_x(tmp_path: Path) -> None:
+    """Releases before 110 have nothing on Y there."""
+    places = range(101_000, 101_025)
+    x: list[Row] = [(pos, f"rs{pos}", "C", "T", D) for pos in places]
+    store = build(tmp_path / "a", {"X": x, "Y": [(3_000_000, "rs5", "A", "G", D)]})
+    with pytest.raises(InputError, match="0 of 25 REF bases"):
+        annotate_text(tmp_path, store, [f"chrY {pos} . A G . . ." for pos in places])
