@@ -16,6 +16,7 @@ import ensembl_annotations
 from ensembl_annotations.catalog.leftovers import output_folders
 from ensembl_annotations.common.atomic import remove_leftovers
 from ensembl_annotations.common.chromosomes import parse_chromosomes
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
@@ -32,7 +33,7 @@ PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "f
 
 # What ends a program that does not say otherwise: 'kill', and a terminal that closes.
 _FATAL = (signal.SIGTERM, signal.SIGHUP)
-CHROMOSOMES_HELP = "Ensembl's names separated by commas, such as 21,22,X,MT; or 'all'."
+CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 
 def say(text: str) -> None:
@@ -243,7 +244,10 @@ def describe_fetched(result: dict[str, Any]) -> str:
 )
 @metrics_option
 @run_metrics_option
-@click.option("--assembly", help="Assembly of the VCF, where its header does not say (checked).")
+@click.option(
+    "--assembly",
+    help="Assembly of the VCF, where its header does not say or contradicts itself (checked).",
+)
 @click.option(
     "--chromosomes",
     default="all",
@@ -263,7 +267,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
     type=click.Choice(MATCH_MODES),
     default="allele",
     show_default=True,
-    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID.",
+    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID, also of "
+    "records without an ALT.",
 )
 @click.option(
     "--tags",
@@ -418,12 +423,9 @@ def verify(folder: Path, chromosomes: str) -> None:
     with reported_errors():
         store = ReferenceStore(folder)
         wanted = parse_chromosomes(chromosomes)
+        if wanted is not None:
+            wanted = resolve_chromosomes(wanted, store.chromosomes, store.species, store.assembly)
         num_files = len(store.resources_of(wanted))
-        if unknown := sorted(set(wanted or ()) - set(store.chromosomes)):
-            raise UsageError(
-                f"{folder}: has no chromosome {', '.join(unknown)}.",
-                hint=f"It has {', '.join(store.chromosomes)}.",
-            )
         problems, compared = verify_reference(store, wanted)
         if problems:
             lines, hint = describe_problems(problems)

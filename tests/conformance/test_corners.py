@@ -97,6 +97,34 @@ def test_padding_inside_the_par_is_checked(
     assert found.reasons() == [reason]
 
 
+def test_an_alt_with_n_never_matches_on_either_side(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        (10, "CM1", "A", "N", "HGMD-PUBLIC_20204"),
+        (20, "CM2", "A", "AN", "HGMD-PUBLIC_20204"),
+        (30, "CM3", "AC", "NC", "HGMD-PUBLIC_20204"),
+        (40, "rs4", "NA", "NG", "dbSNP_156"),
+        (50, "rs5", "CN", "C", "dbSNP_156"),
+    ]
+    made = build(tmp_path, {"1": rows})
+    queries = [
+        "10 . A N",
+        "10 . A n",
+        "20 . A AN",
+        "30 . AC NC",
+        "30 . A N",
+        "41 . A G",
+        "50 . CN C",
+    ]
+    found = annotate_text(tmp_path, made, [f"1 {query} . . ." for query in queries])
+    assert [row[2] for row in found.records] == [".", ".", ".", ".", ".", "rs4", "rs5"]
+    assert found.table["ens_reason"].to_list() == ["symbolic"] * 5 + [None, None]
+    sites = annotate_text(
+        tmp_path, made, ["1 10 . A G . . .", "1 20 . A AC . . ."], match="position"
+    )
+    assert [sites.tags(index)["ENS_SITE_ID"] for index in (0, 1)] == ["CM1", "CM2"]
+    assert sites.table["ens_reason"].to_list() == ["allele_differs"] * 2
+
+
 def test_only_what_is_looked_up_is_flagged(whole: Path, tmp_path: Path) -> None:
     queries = ["chrY 1000000 . A <DEL> . . .", "chrY 1000000 . A . . . ."]
     found = annotate_text(tmp_path, whole, queries)
@@ -109,8 +137,8 @@ def test_only_what_is_looked_up_is_flagged(whole: Path, tmp_path: Path) -> None:
 def test_the_par_without_x_is_absent_and_said_so(tmp_path: Path) -> None:
     made = build(tmp_path, {"Y": [(3_000_000, "rs99", "A", "G", "dbSNP_156")]})
     found = annotate_text(tmp_path, made, ["chrY 1000000 . A G . . ."])
-    assert (found.ours(), found.reasons()) == ({}, ["contig_absent"])
-    assert any("chrY" in message for message in found.messages)
+    assert (found.ours(), found.reasons()) == ({"ENS_PAR": "True"}, ["contig_absent"])
+    assert any("chrY were looked up on Y alone" in message for message in found.messages)
 
 
 def test_a_key_that_can_not_be_looked_up_is_kept(whole: Path, tmp_path: Path) -> None:

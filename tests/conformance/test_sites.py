@@ -55,12 +55,18 @@ def at_position(tmp_path: Path, store: Path, *records: str) -> Annotated:
         # The REF is not that of the site.
         ("1 300 . A G", None, None),
         ("1 400 . A G", None, None),
-        ("1 100 . A .", None, None),
-        ("1 100 . A <DEL>", None, None),
+        *((f"1 100 . {ref} {alt}", None, "rs3,rs5,rs20,CM1,a%2Cb")
+          for ref, alt in [("A", "."), ("A", "<DEL>"), ("a", "<NON_REF>"), ("N", "<*>"), ("A", "N"),
+                           ("A", "*"), ("A", "A"), ("A", "]2:5]A")]),
+        ("1 100 . C <NON_REF>", None, None),
+        ("1 100 . A G,<NON_REF>", "rs3&rs5,.", "rs20,CM1,a%2Cb"),
+        ("2 100 . A <NON_REF>", None, None),
+        ("1 0 . N <NON_REF>", None, None),
+        ("Y 1000000 . A .", None, "rs10"),
         ("2 100 . A G", None, None),
         ("Y 1000000 . A T", None, "rs10"),
     ],
-)
+)  # fmt: skip
 def test_site(query: str, ids: str | None, site: str | None, store: Path, tmp_path: Path) -> None:
     found = at_position(tmp_path, store, f"{query} . . DP=1")
     assert found.tags().get("ENS_ID") == ids
@@ -102,3 +108,30 @@ def test_what_is_shifted_is_no_other_allele(stores: Stores, tmp_path: Path) -> N
 def test_an_unknown_mode_is_named(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="allele or position"):
         annotate_text(tmp_path, store, ["1 100 . A G . . ."], match="site")
+
+
+def test_a_record_without_an_alt_gets_no_other_tag(store: Path, tmp_path: Path) -> None:
+    """A person who is REF/REF at a site of pharmacogenes, and the first base of a GVCF's block."""
+    found = at_position(tmp_path, store, "1 300 . C . . . .", "1 300 . C <NON_REF> . . END=310")
+    assert [row[7] for row in found.records] == ["ENS_SITE_ID=rs7", "END=310;ENS_SITE_ID=rs7"]
+    assert found.table["ens_par"].to_list() == [False, False]
+    assert (found.metrics["num_no_alt"], found.metrics["num_symbolic"]) == (1, 1)
+
+
+def test_the_sites_of_x_and_y_are_united(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+        snv = "dbSNP_156"
+        rows: dict[str, list[Row]] = {
+            "X": [(1_000_000, "rs10", "A", "G", snv), (1_000_000, "rs12", "A", "C", snv)],
+            "Y": [(1_000_000, "rs10", "A", "G", snv), (1_000_000, "rs11", "A", "C", snv)],
+        }
+        write_mirror(tmp_path / "mirror", rows)
+        made = tmp_path / "both"
+        fetch_ensembl(made, mirrors=[str(tmp_path / "mirror")], release=116)
+    found = at_position(tmp_path, made, *(f"Y 1000000 . A {alt} . . ." for alt in ("G", "T", ".")))
+    assert [found.tags(index).get("ENS_SITE_ID") for index in range(3)] == [
+        "rs11,rs12",
+        "rs10,rs11,rs12",
+        "rs10,rs11,rs12",
+    ]

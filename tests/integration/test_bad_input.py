@@ -9,11 +9,13 @@ import gzip
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations import annotate_vcf, fetch_ensembl
-from ensembl_annotations.annotate.read import VcfReader
+from ensembl_annotations import annotate_vcf, fetch_ensembl, scan_reference
+from ensembl_annotations.annotate import guard, read
+from ensembl_annotations.annotate.read import Batch, Piece, VcfReader
 from ensembl_annotations.common.bgzf import EOF_BLOCK
 from ensembl_annotations.common.datapackage import ReferenceStore, footer_sha256
-from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.common.schema import STORE_VERSION, TAG_IDS
 from tests.support import flips
 from tests.support.vcf import (
@@ -392,9 +395,9 @@ def test_bytes_that_are_no_text_pass(
     assert new in accepted(tmp_path, written(tmp_path, content), store).text
 
 
-def test_a_length_of_5000_digits_is_an_error_of_ours(tmp_path: Path, store: Path) -> None:
+def test_a_length_of_5000_digits_says_nothing(tmp_path: Path, store: Path) -> None:
     content = plain_vcf().replace(b"length=50818468", b"length=" + b"5" * 5000)
-    refused(tmp_path, written(tmp_path, content), store, "chr22")
+    accepted(tmp_path, written(tmp_path, content), store)
 
 
 def test_header_only_gives_valid_outputs(tmp_path: Path, store: Path) -> None:
@@ -615,12 +618,28 @@ def snv_lines(count: int, wrong: int = 0) -> list[str]:
 
 
 LENGTH_37, LENGTH_T2T = 51304566, 51324926
+
+
+def one_length(length: int | str) -> list[str]:
+    """Return a header line that declares nothing but chr22."""
+    return [f"##contig=<ID=chr22,length={length}>"]
+
+
 WRONG_BUILD: dict[str, tuple[bytes, tuple[str, ...]]] = {
-    "contig length": (plain_vcf(length=LENGTH_37), ("GRCh38", "GRCh37", "chr22", str(LENGTH_37))),
-    "T2T contig length": (plain_vcf(length=LENGTH_T2T), ("GRCh38", "chr22", str(LENGTH_T2T))),
-    "one contig against the others": (
-        plain_vcf(length=LENGTH_37),
-        ("other lines say otherwise",),
+    **{
+        f"{assembly} contig length": (
+            plain_vcf(lines=one_length(length), contigs=False),
+            ("GRCh38", assembly, "chr22", str(length), "mend that header line"),
+        )
+        for assembly, length in {
+            "GRCh37": LENGTH_37,
+            "T2T-CHM13": LENGTH_T2T,
+            "NCBI36": 49691432,
+        }.items()
+    },
+    "##reference against contig lengths": (
+        plain_vcf(lines=[*one_length(LENGTH_37), "##reference=GRCh38.fa"], contigs=False),
+        ("GRCh37", "chr22", "other lines say otherwise"),
     ),
     "contig accession": (
         plain_vcf(lines=["##contig=<ID=NC_000022.10>"], contigs=False),
@@ -643,14 +662,6 @@ WRONG_BUILD: dict[str, tuple[bytes, tuple[str, ...]]] = {
             "chm13v2.0.fa": "T2T-CHM13",
         }.items()
     },
-    "##reference against ##contig": (
-        plain_vcf(lines=["##reference=hg19.fa"]),
-        ("GRCh37", "##reference=hg19.fa", "other lines say otherwise"),
-    ),
-    "##reference against ##assembly": (
-        plain_vcf(lines=["##reference=GRCh38.fa", "##assembly=hg19"], contigs=False),
-        ("GRCh37", "##assembly=hg19", "other lines say otherwise"),
-    ),
     "REF bases": (
         plain_vcf(*snv_lines(25, wrong=25), contigs=False),
         ("GRCh38", "0 of 25", "REF", "90 %"),
@@ -663,6 +674,14 @@ WRONG_BUILD: dict[str, tuple[bytes, tuple[str, ...]]] = {
         plain_vcf(*snv_lines(len(SNVS), wrong=len(SNVS)), contigs=False),
         (f"0 of {len(SNVS)}",),
     ),
+    "other REFs under a header that fits": (
+        plain_vcf(*snv_lines(25, wrong=3), lines=["##reference=GRCh38.fa"]),
+        ("22 of 25", "REF", "90 %", "whatever its header says"),
+    ),
+    "other REFs under a header that contradicts itself": (
+        plain_vcf(*snv_lines(25, wrong=25), length=LENGTH_37),
+        ("0 of 25", "REF", "90 %"),
+    ),
 }
 
 
@@ -673,6 +692,108 @@ def test_the_wrong_assembly(name: str, claimed: bool, tmp_path: Path, store: Pat
     options = ["--assembly", "GRCh38"] if claimed else []
     vcf = written(tmp_path, content)
     refused(tmp_path, vcf, store, str(vcf), *words, options=options)
+
+
+# Headers of the assembly that lie about it somewhere, or do not tell it.
+ODD_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
+    "last position and one": ({"lines": one_length(50818400), "contigs": False}, "no assembly"),
+    "length 2147483647": ({"lines": one_length(2147483647), "contigs": False}, "no assembly"),
+    "length 0": ({"lines": one_length(0), "contigs": False}, "no assembly"),
+    "off by one": ({"lines": one_length(LENGTH_37 + 1), "contigs": False}, "no assembly"),
+    "lifted over": ({"lines": ["##reference=file:///data/hg19.fa"]}, "##reference=file:///data/hg19.fa"),
+    "T2T in a path": (
+        {"lines": ["##reference=file:///home/T2T_project/genome.fa"], "contigs": False},
+        "T2T_project",
+    ),
+    "T2T in a path beside lengths": ({"lines": ["##reference=/home/T2T/genome.fa"]}, "T2T-CHM13 too"),
+    "one length of another": ({"length": LENGTH_37}, f"chr22 has length {LENGTH_37}"),
+    "two names": (
+        {"lines": ["##reference=GRCh38.fa", "##assembly=hg19"], "contigs": False},
+        "##assembly=hg19",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_HEADERS)
+def test_an_odd_header_of_the_right_assembly(name: str, tmp_path: Path, store: Path) -> None:
+    options, word = ODD_HEADERS[name]
+    vcf = written(tmp_path, plain_vcf(*snv_lines(20, wrong=2), **options))
+    assert word in accepted(tmp_path, vcf, store).outcome.stderr
+
+
+@pytest.mark.parametrize("name", ODD_HEADERS)
+def test_an_odd_header_of_another_assembly(name: str, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(*snv_lines(20, wrong=3), **ODD_HEADERS[name][0]))
+    refused(tmp_path, vcf, store, "17 of 20", options=["--assembly", "GRCh38"])
+
+
+@pytest.mark.parametrize("name", ["one length of another", "two names", "T2T in a path"])
+def test_few_bases_and_a_header_that_contradicts_itself(
+    name: str, tmp_path: Path, store: Path
+) -> None:
+    """Who says the assembly is believed only if the few REFs that can be compared agree."""
+    options, word = ODD_HEADERS[name]
+    claim = ["--assembly", "GRCh38"]
+    agreeing = written(tmp_path, plain_vcf(*snv_lines(3), **options), "a.vcf")
+    refused(tmp_path, agreeing, store, word, "only 3", "mend that header line")
+    wrong = written(tmp_path, plain_vcf(*snv_lines(3, wrong=1), **options), "b.vcf")
+    refused(tmp_path, wrong, store, "2 of 3", options=claim)
+    none = written(tmp_path, plain_vcf(UNKNOWN, **options), "c.vcf")
+    refused(tmp_path, none, store, word, "no REF base could be compared", options=claim)
+    shutil.rmtree(tmp_path / "out")
+    assert word in accepted(tmp_path, agreeing, store, options=claim).outcome.stderr
+
+
+def test_a_few_wrong_refs_under_a_good_header_are_said(tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(*snv_lines(5, wrong=2)))
+    said = accepted(tmp_path, vcf, store).outcome.stderr
+    assert f"Warning: {vcf}: only 3 of 5 REF bases agree" in said
+
+
+def swapped_lines(count: int, swapped: int) -> list[str]:
+    """Return records at published SNVs, the first `swapped` of them with REF and ALT exchanged."""
+    sites = [(chrom, pos, ref) for chrom, pos, ref, _ in SNVS[:count]]
+    return [
+        record(
+            chrom, pos, *((OTHER_BASE[ref], ref) if number < swapped else (ref, OTHER_BASE[ref]))
+        )
+        for number, (chrom, pos, ref) in enumerate(sites)
+    ]
+
+
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+def test_exchanged_refs_and_alts_are_named(contigs: bool, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 10), contigs=contigs))
+    words = ("15 of 25", "10 of 25 would agree with REF and ALT exchanged", "bcftools +fixref")
+    refused(tmp_path, vcf, store, *words, options=["--assembly", "GRCh38"])
+    shutil.rmtree(tmp_path / "out")
+    vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 1), contigs=contigs))
+    said = accepted(tmp_path, vcf, store).outcome.stderr
+    assert f"Warning: {vcf}: 1 of 25 would agree with REF and ALT exchanged" in said
+    vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 0), contigs=contigs))
+    assert "REF and ALT exchanged" not in accepted(tmp_path, vcf, store).outcome.stderr
+
+
+def test_a_long_file_is_looked_at_in_its_first_part_only(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at is annotated without being read again, and the rest is not looked at."""
+    monkeypatch.setattr(guard, "ENOUGH_COMPARED", 40)
+    monkeypatch.setattr(VcfReader, "batch_bytes", 4000)
+    monkeypatch.setattr(read, "BATCH_RECORDS", 20)
+    parsed: Counter[int] = Counter()
+    parse = VcfReader.parse
+
+    def counting(self: VcfReader, piece: Piece) -> Batch:
+        parsed[piece.first_record] += 1
+        return parse(self, piece)
+
+    monkeypatch.setattr(VcfReader, "parse", counting)
+    vcf = written(tmp_path, plain_vcf(*snv_lines(40), *snv_lines(len(SNVS)) * 20))
+    done = accepted(tmp_path, vcf, store, in_order=False)
+    assert len(parsed) > 5
+    assert sorted(parsed.values(), reverse=True)[:3] == [2, 2, 1]
+    assert done.metrics["num_records"] == 40 + 20 * len(SNVS)
 
 
 def test_ref_bases_tell_the_right_assembly(tmp_path: Path, store: Path) -> None:
@@ -868,7 +989,7 @@ def test_the_chromosomes_that_are_there_can_be_used(tmp_path: Path, own_store: P
 def test_y_alone_does_not_need_the_file_of_x(
     contigs: bool, tmp_path: Path, own_store: Path
 ) -> None:
-    """The pseudo-autosomal regions of Y are looked up on X, which was not asked for."""
+    """The pseudo-autosomal regions of Y are looked up on X too, which was not asked for."""
     (own_store / "homo_sapiens-chrX.parquet").unlink()
     lines = [record("chrY", 640851, "C", "T"), record("chrY", 12915617, "G", "T")]
     vcf = written(tmp_path, plain_vcf(*lines, contigs=contigs))
@@ -1006,7 +1127,7 @@ def test_chromosomes_that_are_no_names(names: str, tmp_path: Path, store: Path) 
     assert not any((tmp_path / "out").glob("*"))
 
 
-@pytest.mark.parametrize("names", ["99", "chr22", "21,2", "mt", "21,all"])
+@pytest.mark.parametrize("names", ["99", "chr222", "21,2", "chr2", "NC_000022.10", "21,all"])
 def test_a_chromosome_that_the_store_does_not_have(names: str, tmp_path: Path, store: Path) -> None:
     """A name that fits nothing would look up nothing, and look like a success."""
     arguments = annotate_arguments(written(tmp_path, plain_vcf()), store, tmp_path / "out")
@@ -1017,6 +1138,55 @@ def test_a_chromosome_that_the_store_does_not_have(names: str, tmp_path: Path, s
         "22",
     )
     assert not any((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("222", "Did you mean '22'?"), ("chrXX", "Did you mean 'X'?"), ("2", "There are: 1, 21, 22"),
+     ("nc_000022.10", "nc_000022.10 is an accession of GRCh37")],
+)  # fmt: skip
+def test_a_wrong_chromosome_is_told_the_right_one(
+    name: str, words: str, tmp_path: Path, store: Path
+) -> None:
+    arguments = annotate_arguments(written(tmp_path, plain_vcf()), store, tmp_path / "out")
+    usage(invoke(*arguments, "--chromosomes", name), words)
+    usage(invoke("verify", store, "--chromosomes", name), words)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        scan_reference(store, [name])
+
+
+@pytest.mark.parametrize("name", ["22", "chr22", "Chr22", "CHR22", "NC_000022.11", "CM000684.2"])
+def test_names_of_a_chromosome(name: str, tmp_path: Path, store: Path) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    done = accepted(tmp_path, vcf, store, options=["--chromosomes", f"{name},M"])
+    assert done.metrics["num_exact"] == 2
+    line = next(line for line in split(done.text)[0] if b"Chromosomes=" in line)
+    assert b'Chromosomes="22|MT"' in line
+    invoke("verify", store, "--chromosomes", name).succeeded()
+    assert scan_reference(store, [name]).select("chrom").unique().collect().rows() == [("22",)]
+
+
+NOTHING = {
+    "contig_absent": ([record("chrUn_1"), record("NC_000022.10")], [], "2: the reference store has no"),
+    "contig_refused": ([record("chrM", 100, "A", "G")], [], "another sequence"),
+    "not_requested": ([KNOWN], ["--chromosomes", "1"], "outside the chromosomes"),
+    "symbolic": ([record(alt="<DEL>"), record(alt="N")], [], "2: the ALT is not a sequence"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_vcf_of_which_nothing_could_be_looked_up(name: str, tmp_path: Path, store: Path) -> None:
+    lines, options, words = NOTHING[name]
+    content = plain_vcf(*lines).replace(b"length=16569", b"length=16571")
+    said = accepted(tmp_path, written(tmp_path, content), store, options=options).outcome.stderr
+    assert "Warning: " in said
+    assert "nothing could be looked up" in said
+    assert words in said
+    if name == "contig_absent":
+        assert "NC_000022.10 (an accession of GRCh37)" in said
+    content = plain_vcf(*lines, record("chr1", 200_000_000, "A", "G"))
+    said = accepted(tmp_path, written(tmp_path, content), store, options=options).outcome.stderr
+    assert "nothing could be looked up" not in said
 
 
 def link_to(target: Path, link: Path) -> Path:

@@ -259,7 +259,7 @@ def test_what_the_mirror_does_not_have(
     refused(mirror, tmp_path, word, "not found", "Check the release", options=(option, value))
 
 
-@pytest.mark.parametrize("names", ["23", "chr21", "21,5", "21,all", "mt"])
+@pytest.mark.parametrize("names", ["23", "chr211", "21,5", "21,all"])
 def test_a_chromosome_that_is_not_published(names: str, mirror: Path, tmp_path: Path) -> None:
     last = names.rsplit(",", maxsplit=1)[-1]
     words = ("chromosomes", last, "21, 22, MT")

@@ -160,7 +160,10 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     whole = tool(clone, "verify", STORE, code=1)
     assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output
-    assert "no chromosome 77" in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
+    assert (
+        "chromosomes: 77: not among those"
+        in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
+    )
 
 
 def test_another_project_gets_it_by_name(writer: Project, remote: Remote, tmp_path: Path) -> None:

@@ -150,8 +150,8 @@ def test_pathogenic_variants_are_listed_with_genotype_and_link(
         assert row[3].split()[0] == call
     assert {row[4] for row in listed} > {"PASS"}
     # What speaks against a row stands in it.
-    assert [row[0] for row in listed if "looked up on X" in row[0]] == [
-        "chrY:640851 (looked up on X)"
+    assert [row[0] for row in listed if "looked up on X and Y" in row[0]] == [
+        "chrY:640851 (looked up on X and Y)"
     ]
     contested = {row[0] for row in listed if "opinions differ" in row[2]}
     assert contested == {"chr1:158618068", "chr22:10000481"}

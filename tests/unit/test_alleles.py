@@ -72,8 +72,9 @@ def test_a_table_of_alleles_has_the_keys_of_its_rows(rows: list[tuple[int, str, 
     literal = set("ACGTNRYSWKMBDHVU")
     for (pos, ref, alt), row in zip(rows, table.iter_rows(named=True), strict=True):
         upper = ref.upper(), alt.upper()
-        if all(allele and set(allele) <= literal for allele in upper) and upper[0] != upper[1]:
-            key = allele_key(pos, ref, alt)
+        key = allele_key(pos, ref, alt)
+        is_literal = all(allele and set(allele) <= literal for allele in upper)
+        if is_literal and upper[0] != upper[1] and "N" not in key[2]:
             assert (row["start"], row["deleted"], row["inserted"]) == key
             assert row["code"] == allele_code(*key[1:])
         else:

@@ -85,9 +85,10 @@ def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]
         for index, alt in enumerate(published):
             start, code = pos - 1, NOT_COMPARABLE
             upper = ref.upper(), alt.upper()
-            if all(text and set(text) <= LITERAL for text in upper) and upper[0] != upper[1]:
-                start, deleted, inserted = allele_key(pos, ref, alt)
-                code = allele_code(deleted, inserted)
+            key = allele_key(pos, ref, alt)
+            is_literal = all(text and set(text) <= LITERAL for text in upper)
+            if is_literal and upper[0] != upper[1] and "N" not in key[2]:
+                start, code = key[0], allele_code(*key[1:])
             minor_is_ref = parsed.ma is not None and parsed.ma.upper() == ref.upper()
             found.append(
                 {

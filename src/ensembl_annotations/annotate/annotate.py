@@ -21,16 +21,14 @@ from ensembl_annotations.annotate.fields import (
     check_text,
     typed_records,
 )
-from ensembl_annotations.annotate.guard import check_bases, check_header
+from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.index import check_position
+from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import (
-    Contigs,
     Run,
     SortOrder,
-    compare_bases,
     find_matches,
     position_runs,
-    report_unresolved,
     split_alleles,
 )
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
@@ -59,12 +57,13 @@ from ensembl_annotations.annotate.write_vcf import (
 )
 from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.chromosomes import listed_chromosomes
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
-from ensembl_annotations.common.schema import ID_MODES, MATCH_MODES, REASONS
+from ensembl_annotations.common.schema import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
 from ensembl_annotations.common.tags import ALL_TAGS, describe_tags, parse_tags
 
 Log = Callable[[str], object]
@@ -255,16 +254,17 @@ def annotate_vcf(
     metrics, run_metrics : Path or str, optional
         JSON files for the counts, and for the figures of this run.
     assembly : str, optional
-        Assembly of the VCF where its header does not say.
+        Assembly of the VCF where its header does not say, or contradicts itself.
     chromosomes : sequence of str, or str, optional
-        Look up only these: a list of names, or a text such as ``21,22``.
+        Look up only these: a list of names, or a text such as ``21,22``; ``chr22`` and accessions
+        are understood.
     level : int
         Compression level of the VCF, 1 to 9.
     overwrite_tags : bool
         Replace the chosen tags where the input has them.
     match : str
         ``allele``, or ``position`` to tell also, in a tag of its own, what is published at the
-        same site with another allele.
+        same site with another allele, for records without an ALT too.
     tags : str or sequence of str
         Which tags to write to the VCF: ``all``, or names of tags and of the groups ``id``,
         ``frequency``, ``clinical``, ``evidence``, ``source``, ``details`` (in a string, separated
@@ -334,6 +334,10 @@ def annotate_vcf(
         plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
+            if chromosomes is not None:
+                chromosomes = resolve_chromosomes(
+                    chromosomes, store.chromosomes, store.species, store.assembly
+                )
             store.check(_needed(store, chromosomes))
             with VcfReader(vcf, plan.max_batch_bytes) as reader:
                 for warning in reader.header.warnings():
@@ -351,6 +355,7 @@ def annotate_vcf(
                     report_unresolved(job.contigs, noted)
                     for key, untyped in sorted(tally.untyped.items()):
                         noted(f"{reader.path}: {untyped.describe(key)}")
+                    _report_nothing(content, reader.path, noted)
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
@@ -359,6 +364,21 @@ def annotate_vcf(
                     reports.write(outputs, found, about)
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _report_nothing(content: dict[str, Any], vcf: Path, log: Log) -> None:
+    """Warn where not one ALT could be looked up, and say why."""
+    told = {
+        reason: content[f"num_{reason}"]
+        for reason in REASONS
+        if content[f"num_{reason}"] and reason not in LOOKED_UP
+    }
+    if (
+        content["num_alleles"]
+        and sum(told.values()) == content["num_alleles"] + content["num_no_alt"]
+    ):
+        why = "; ".join(f"{count:,}: {REASONS[reason]}" for reason, count in told.items())
+        log(f"Warning: {vcf}: nothing could be looked up in the reference. {why}.")
 
 
 def _report_share(content: dict[str, Any], log: Log) -> None:
@@ -372,16 +392,11 @@ def _report_share(content: dict[str, Any], log: Log) -> None:
 
 
 def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[str] | None:
-    """Return the chromosomes whose files are read; the pseudo-autosomal regions of Y are on X."""
+    """Return the chromosomes whose files are read: the PARs of Y are looked up on X too."""
     if chromosomes is None:
         return None
-    unknown = [name for name in chromosomes if name not in store.chromosomes]
-    if unknown:
-        raise UsageError(
-            f"--chromosomes: {', '.join(unknown)}: not in the reference store {store.folder}.",
-            hint=f"There are: {', '.join(store.chromosomes)}.",
-        )
-    return [*chromosomes, "X"] if "Y" in chromosomes and "X" not in chromosomes else [*chromosomes]
+    with_x = "Y" in chromosomes and "X" not in chromosomes and bool(par_of(store))
+    return [*chromosomes, "X"] if with_x else [*chromosomes]
 
 
 def _job(
@@ -392,19 +407,13 @@ def _job(
     additions: Additions,
     log: Log,
 ) -> _Job:
-    vcf = reader.path
     if not additions.overwrite:
-        check_header_tags(reader.header, vcf, additions.tags)
+        check_header_tags(reader.header, reader.path, additions.tags)
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
-    job = _Job(reader, reference, Contigs(reference, reader.header, requested), additions)
-    if not check_header(reader.header, store.species, store.assembly, assembly, vcf):
-        compared = (
-            counts
-            for piece in reader.look_ahead()
-            for counts in compare_bases(job.alleles(job.batch(piece)), reference)
-        )
-        check_bases(compared, store.assembly, assembly, vcf, log)
+    contigs = Contigs(store, reader.header.contigs(), requested)
+    job = _Job(reader, reference, contigs, additions)
+    check_build(reader, job.batch, contigs, reference, assembly, log)
     return job
 
 

@@ -1,4 +1,9 @@
-"""Refuse a VCF of another assembly before anything is written."""
+"""Refuse a VCF of another assembly before anything is written.
+
+*Evidence* is something in a header that speaks for an assembly. Lengths and accessions of contigs
+outweigh names; a name in the folders of a path is a hint only. Whatever the header says, REF bases
+are compared in the first part of the file: they have the last word.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ensembl_annotations.annotate.read import Header
+from ensembl_annotations.annotate.lookup import Contigs
+from ensembl_annotations.annotate.match import Compared, compare_bases, split_alleles
+from ensembl_annotations.annotate.read import AHEAD_BYTES, Batch, Header, Piece, VcfReader
+from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.common.contigs import (
     HUMAN,
     LENGTHS,
@@ -22,41 +30,89 @@ from ensembl_annotations.common.errors import InputError
 MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9
 ENOUGH_COMPARED = 2000
+ENOUGH_ASKED = 20_000
+"""So many SNVs are looked at, at most, where the header speaks for the assembly and bases are unknown."""
+
+MAX_SWAPPED = 0.01
+AGREED_AHEAD_BYTES = AHEAD_BYTES // 4
+"""How much text is looked at where the header speaks for the reference's assembly."""
+
+_HINT, _NAME, _CONTIG = range(3)
+
+Log = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Something in a header that speaks for an assembly."""
+    """Something in a header that speaks for an assembly.
+
+    Attributes
+    ----------
+    assembly : str
+    why : str
+        The header line, or the part that says so.
+    strength : int
+        Evidence outweighs what is weaker.
+    """
 
     assembly: str
     why: str
+    strength: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a header says of the reference's assembly.
+
+    Attributes
+    ----------
+    agrees : bool
+        The strongest evidence is for it; else the header says nothing, or contradicts itself.
+    against : tuple of Evidence
+        For another assembly, strongest first.
+    """
+
+    agrees: bool = False
+    against: tuple[Evidence, ...] = ()
 
 
 def header_evidence(header: Header) -> list[Evidence]:
-    """Collect what a header says of the human assembly: contig lengths, names, accessions."""
+    """Collect what a header says of the human assembly: contig lengths, accessions, names.
+
+    Notes
+    -----
+    A length that no known assembly has is no evidence: some programs write the last position, 0
+    or 2147483647.
+    """
     found = []
     aliases = contig_aliases(HUMAN, "GRCh38") | contig_aliases(HUMAN, "GRCh37")
     for contig, length in header.contigs().items():
         if assembly := assembly_of_accession(contig):
-            found.append(Evidence(assembly, f"##contig {contig}"))
+            found.append(Evidence(assembly, f"##contig {contig}", _CONTIG))
         name = aliases.get(contig)
         if name in PRIMARY and length is not None:
-            assemblies = assemblies_of_length(name, length) or ["another assembly"]
-            found += [
-                Evidence(item, f"##contig {contig} has length {length}") for item in assemblies
-            ]
+            why = f"##contig {contig} has length {length}"
+            found += [Evidence(item, why, _CONTIG) for item in assemblies_of_length(name, length)]
     for line in header.lines:
         text = line.decode("utf-8", "replace").strip()
         if re.match(r"##(reference|assembly)=", text):
-            found += [Evidence(item, text[:100]) for item in assemblies_named(text)]
+            found += _named(text.partition("=")[2], text[:100])
         elif text.startswith("##contig=") and (match := re.search(r"[<,]assembly=([^,>]+)", text)):
-            found += [Evidence(item, text[:100]) for item in assemblies_named(match[1])]
+            found += _named(match[1], text[:100])
     return found
+
+
+def _named(path: str, why: str) -> list[Evidence]:
+    """Return what a path or a name says; its folders, which may be anybody's, are a hint only."""
+    folder, _, name = path.rstrip("/\\").replace("\\", "/").rpartition("/")
+    if assemblies := assemblies_named(name):
+        return [Evidence(item, why, _NAME) for item in assemblies]
+    return [Evidence(item, why, _HINT) for item in assemblies_named(folder)]
 
 
 def check_header(
     header: Header, species: str, assembly: str, claimed: str | None, path: object
-) -> bool:
+) -> Verdict:
     """Compare a header with the reference's assembly.
 
     Parameters
@@ -69,15 +125,10 @@ def check_header(
     path : object
         The file, for messages.
 
-    Returns
-    -------
-    bool
-        True where the header speaks for the reference's assembly, False where it says nothing.
-
     Raises
     ------
     InputError
-        Where anything speaks for another assembly.
+        Where the header clearly speaks for another assembly, or the user does.
     """
     if claimed is not None and canonical_assembly(claimed) != canonical_assembly(assembly):
         raise InputError(
@@ -86,71 +137,165 @@ def check_header(
             code="wrong_build",
         )
     if species != HUMAN or assembly not in LENGTHS:
-        return False
-    evidence = header_evidence(header)
-    against = [item for item in evidence if item.assembly != assembly]
-    if against:
+        return Verdict()
+    evidence = sorted(header_evidence(header), key=lambda item: -item.strength)
+    against = tuple(item for item in evidence if item.assembly != assembly)
+    strongest = evidence[0].strength if evidence else _HINT
+    said = {item.assembly for item in evidence if item.strength == strongest}
+    if strongest > _HINT and assembly not in said:
         more = f" and {len(against) - 1} more" if len(against) > 1 else ""
         mixed = " (other lines say otherwise)" if len(against) < len(evidence) else ""
         raise InputError(
             f"{path}: the reference is {assembly}, the VCF's header says "
             f"{against[0].assembly}: {against[0].why}{more}{mixed}.",
-            hint=f"Use a reference of {against[0].assembly}, or lift the VCF over to {assembly}.",
+            hint=f"Use a reference of {against[0].assembly}, or lift the VCF over to {assembly}; "
+            "if it is, mend that header line ('bcftools reheader').",
             code="wrong_build",
         )
-    return bool(evidence)
+    return Verdict(said == {assembly}, against)
 
 
-def check_bases(
-    comparisons: Iterable[tuple[int, int]],
-    assembly: str,
+def check_build(
+    reader: VcfReader,
+    parse: Callable[[Piece], Batch],
+    contigs: Contigs,
+    reference: Reference,
     claimed: str | None,
-    path: object,
-    log: Callable[[str], object],
+    log: Log,
 ) -> None:
-    """Compare REF bases of the VCF's SNVs with the reference's, where the header is silent.
+    """Compare the header and the REFs of a VCF with the reference's assembly.
 
     Parameters
     ----------
-    comparisons : iterable of (int, int)
-        Of some SNVs at a time: how many co-located REFs were compared, and how many agree.
-    assembly, claimed, path, log
-        As in `check_header`; `log` gets what the user should know.
+    reader : VcfReader
+        Its first pieces are looked at; they are given again.
+    parse : callable
+        Returns the records of a piece.
+    contigs : Contigs
+        Of the VCF and the reference.
+    reference : Reference
+    claimed : str or None
+        The assembly the user says the VCF has.
+    log : callable
+        Gets what the user should know.
 
     Raises
     ------
     InputError
-        Under 90 % agreement of at least 20; and, where no assembly is claimed, with 1 to 19.
+        Where it is of another assembly, or that can't be told.
     """
-    compared = agreeing = 0
-    for more_compared, more_agreeing in comparisons:
-        compared += more_compared
-        agreeing += more_agreeing
-        if compared >= ENOUGH_COMPARED:
+    store = reference.store
+    verdict = check_header(reader.header, store.species, store.assembly, claimed, reader.path)
+    compared = (
+        counts
+        for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
+        for counts in compare_bases(split_alleles(parse(piece), contigs), reference)
+    )
+    check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
+
+
+def check_bases(
+    comparisons: Iterable[Compared],
+    verdict: Verdict,
+    assembly: str,
+    claimed: str | None,
+    path: object,
+    log: Log,
+) -> None:
+    """Decide by the REF bases of the VCF's SNVs, of which 2000 are enough.
+
+    Parameters
+    ----------
+    comparisons : iterable of Compared
+        Of some SNVs at a time.
+    verdict : Verdict
+        From `check_header`.
+    assembly, claimed, path, log
+        As in `check_header` and `check_build`.
+
+    Raises
+    ------
+    InputError
+        Under 90 % agreement of at least 20, whatever the header or the user says. Of fewer, if
+        the header does not speak for the assembly: under 90 %, or where the user does not say it.
+    """
+    found = Compared()
+    for more in comparisons:
+        found = found.plus(more)
+        if found.num >= ENOUGH_COMPARED or (verdict.agrees and found.num_asked >= ENOUGH_ASKED):
             break
-    if compared >= MIN_COMPARED and agreeing < MIN_AGREEMENT * compared:
+    is_good = found.num_agree >= MIN_AGREEMENT * found.num
+    lines = f" Mend the header line: {verdict.against[0].why}." if verdict.against else ""
+    agreement = f"{found.num_agree} of {found.num} REF bases agree"
+    if found.num >= MIN_COMPARED and not is_good:
+        raise _disagreement(found, assembly, path)
+    if verdict.agrees:
+        if not is_good:
+            log(f"Warning: {path}: only {agreement} with the reference.{_exchanged(found)}")
+        elif lines:
+            log(f"{path}: the header says {verdict.against[0].assembly} too.{lines}")
+    elif found.num >= MIN_COMPARED:
+        log(f"{path}: {_header_says(verdict)}; {agreement}.{lines}")
+    else:
+        _check_few(found, verdict, assembly, claimed, path)
+        told = f"taken as {claimed} as said ({agreement})"
+        nothing = "no REF base could be compared with the reference"
+        log(f"{path}: {_header_says(verdict)}; {told if found.num else nothing}.{lines}")
+    if is_good and found.num_swapped > MAX_SWAPPED * found.num:
+        log(f"Warning: {path}:{_exchanged(found)}")
+
+
+def _check_few(
+    found: Compared, verdict: Verdict, assembly: str, claimed: str | None, path: object
+) -> None:
+    """Refuse where neither header nor bases tell the assembly, unless the user and they do."""
+    if found.num == 0 and not verdict.against:
+        return
+    if claimed is None:
         raise InputError(
-            f"{path}: the reference is {assembly}, but only {agreeing} of {compared} REF bases of "
-            "the VCF's SNVs agree with it; at least 90 % were expected.",
-            hint="The VCF is probably of another assembly: use a reference of that one.",
-            code="wrong_build",
-        )
-    if compared >= MIN_COMPARED:
-        log(f"{path}: the header names no assembly; {agreeing} of {compared} REF bases agree.")
-    elif compared == 0:
-        log(
-            f"{path}: the header names no assembly and no REF base could be compared with the reference."
-        )
-    elif claimed is None:
-        raise InputError(
-            f"{path}: the header names no assembly, and only {compared} REF bases could be "
-            f"compared with the reference ({agreeing} agree); at least {MIN_COMPARED} were expected.",
+            f"{path}: {_header_says(verdict)}, and only {found.num} REF bases could be "
+            f"compared with the reference ({found.num_agree} agree); at least {MIN_COMPARED} were "
+            "expected.",
             hint=f"If the VCF is of {assembly}, say so with --assembly {assembly} "
-            "(annotate.assembly in params.yaml).",
+            "(annotate.assembly in params.yaml)"
+            f"{', or mend that header line' if verdict.against else ''}.",
             code="unknown_build",
         )
-    else:
-        log(
-            f"{path}: the header names no assembly; taken as {claimed} as said "
-            f"({agreeing} of {compared} REF bases agree)."
+    if found.num == 0:
+        raise InputError(
+            f"{path}: {_header_says(verdict)}, and no REF base could be compared with the "
+            "reference.",
+            hint=f"If the VCF is of {assembly}, mend that header line ('bcftools reheader').",
+            code="unknown_build",
         )
+    if found.num_agree < MIN_AGREEMENT * found.num:
+        raise _disagreement(found, assembly, path)
+
+
+def _header_says(verdict: Verdict) -> str:
+    if not verdict.against:
+        return "the header names no assembly"
+    return f"the header says {verdict.against[0].assembly} in one place ({verdict.against[0].why})"
+
+
+def _disagreement(found: Compared, assembly: str, path: object) -> InputError:
+    is_swapped = found.num_agree + found.num_swapped >= MIN_AGREEMENT * found.num
+    return InputError(
+        f"{path}: the reference is {assembly}, but only {found.num_agree} of {found.num} REF bases "
+        f"of the VCF's SNVs agree with it; at least 90 % were expected.{_exchanged(found)}",
+        hint="Set REF by the reference's sequence ('bcftools +fixref')."
+        if is_swapped
+        else "The VCF is probably of another assembly, whatever its header says: use a reference "
+        "of that one.",
+        code="wrong_build",
+    )
+
+
+def _exchanged(found: Compared) -> str:
+    """Return a sentence on REFs and ALTs that look exchanged; nothing where there are none."""
+    if not found.num_swapped:
+        return ""
+    return (
+        f" {found.num_swapped} of {found.num} would agree with REF and ALT exchanged, as PLINK and "
+        "converters of chip data write them."
+    )

@@ -2,143 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ensembl_annotations.annotate.read import ALT, CHROM, REF, Batch, Header
+from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
+from ensembl_annotations.annotate.read import ALT, CHROM, REF, Batch
 from ensembl_annotations.annotate.reference import Reference, Wanted, same_bases
 from ensembl_annotations.annotate.shift import find_shifted, indels_of
 from ensembl_annotations.annotate.sites import find_sites, site_ids
 from ensembl_annotations.common.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
-    is_comparable,
     with_allele_keys,
-)
-from ensembl_annotations.common.contigs import (
-    HUMAN,
-    MT_LENGTH,
-    PAR,
-    contig_aliases,
-    resolve_contig,
 )
 from ensembl_annotations.common.published import no_published
 from ensembl_annotations.common.schema import PUBLISHED
 
 _KEY = ("start", "code")
 _MAX_LOOKUP_POS = 2**31 - 2**8
-
-
-@dataclass
-class Contigs:
-    """What each CHROM of the input is in the reference.
-
-    Attributes
-    ----------
-    unresolved : dict of str to str
-        Contigs met that are not looked up, and why.
-    """
-
-    reference: Reference
-    header: Header
-    requested: frozenset[str] | None = None
-    unresolved: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        store = self.reference.store
-        self._aliases = contig_aliases(store.species, store.assembly)
-        self._lengths = self.header.contigs()
-        self._par = PAR.get(store.assembly, ()) if store.species == HUMAN else ()
-
-    def table(self, names: pl.Series) -> pl.DataFrame:
-        """Return ``chrom, contig, contig_reason`` for the distinct names of a batch."""
-        distinct = names.unique(maintain_order=True)
-        resolved = [self._resolve(name) for name in distinct]
-        return pl.DataFrame(
-            {
-                "chrom": distinct,
-                "contig": pl.Series([item[0] for item in resolved], dtype=pl.String),
-                "contig_reason": pl.Series([item[1] for item in resolved], dtype=pl.String),
-            }
-        )
-
-    def _resolve(self, name: str) -> tuple[str, str | None]:
-        contig = resolve_contig(name, self._aliases)
-        reason = self._reason(name, contig)
-        if reason is not None:
-            self.unresolved.setdefault(name, reason)
-        return contig, reason
-
-    def _reason(self, name: str, contig: str) -> str | None:
-        if contig == "MT" and self._aliases and not self._is_mitochondrial(name):
-            return "contig_refused"
-        if self.requested is not None and contig not in self.requested:
-            return "not_requested"
-        if self.reference.has(contig):
-            return None
-        return None if contig == "Y" and self._par and self.reference.has("X") else "contig_absent"
-
-    def _is_mitochondrial(self, name: str) -> bool:
-        length = self._lengths.get(name)
-        if length is not None:
-            return length == MT_LENGTH
-        return not (self.reference.store.assembly == "GRCh37" and name in ("chrM", "M"))
-
-    def with_lookup(self, alleles: pl.DataFrame) -> pl.DataFrame:
-        """Add ``lookup`` (the contig to look up), ``shift`` (bp to add to POS), and ``par``.
-
-        Notes
-        -----
-        What counts is where the key lies, whatever the padding. Only an ALT that is looked up
-        is flagged; where the contig to look up is not in the store, the reason says so. Outside
-        the pseudo-autosomal region X differs from Y: ``clip`` is true where padding lies there,
-        and ``least`` and ``most`` (null elsewhere) are the region's ends on X, 0-based and
-        between bases, which a repeat may cross.
-        """
-        alleles = alleles.with_columns(
-            lookup=pl.col("contig"),
-            shift=pl.lit(0, pl.Int64),
-            par=pl.lit(False),
-            clip=pl.lit(False),
-            least=pl.lit(None, pl.Int64),
-            most=pl.lit(None, pl.Int64),
-        )
-        last = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
-        for region in self._par:
-            inside = (
-                (pl.col("contig") == "Y")
-                & pl.col("reason").is_null()
-                & (pl.col("start") >= region.first - 1)
-                & (last <= region.last)
-            )
-            whole = (pl.col("pos") >= region.first) & (
-                pl.col("pos") + pl.col("ref").str.len_bytes() - 1 <= region.last
-            )
-            alleles = alleles.with_columns(
-                clip=pl.col("clip") | (inside & ~whole),
-                lookup=pl.when(inside).then(pl.lit("X")).otherwise("lookup"),
-                shift=pl.when(inside).then(pl.lit(region.shift, pl.Int64)).otherwise("shift"),
-                par=pl.col("par") | inside,
-                least=pl.when(inside).then(region.first - 1 + region.shift).otherwise("least"),
-                most=pl.when(inside).then(region.last + region.shift).otherwise("most"),
-            )
-        if not self._par:
-            return alleles
-        absent = [name for name in ("X", "Y") if not self.reference.has(name)]
-        lacking = pl.col("reason").is_null() & pl.col("lookup").is_in(absent)
-        for name, wanted in alleles.filter(lacking).select("chrom", "lookup").unique().iter_rows():
-            place = "the pseudo-autosomal regions, which are on X" if wanted == "X" else "the rest"
-            self.unresolved.setdefault(f"{name} ({place})", "contig_absent")
-        return alleles.with_columns(
-            reason=pl.when(lacking).then(pl.lit("contig_absent")).otherwise("reason"),
-            par=pl.col("par") & ~lacking,
-        )
+# Of an ALT that is looked up on two contigs, the first of these is told. That a site is unknown
+# can be said only where both were looked at.
+_WHY = pl.Enum(["allele_differs", "ref_mismatch", "contig_absent", "site_unknown"])
 
 
 def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
@@ -148,8 +36,9 @@ def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
     -------
     DataFrame
         ``query`` (row number), ``row`` (record within the batch), ``alt_index``, ``chrom``,
-        ``pos``, ``ref``, ``alt`` as in the input, the allele key, ``lookup``, ``shift``,
-        ``par``, ``reason`` (null where the ALT is to be looked up).
+        ``pos``, ``ref``, ``alt`` as in the input, the allele key, ``contig``, ``contig_reason``
+        (why nothing on it is looked up), ``par``, ``reason`` (null where the ALT is to be looked
+        up).
     """
     records = pl.DataFrame(
         {
@@ -173,7 +62,7 @@ def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
         .then(pl.lit("no_alt"))
         .when(upper_ref == upper_alt)
         .then(pl.lit("same_as_ref"))
-        .when(~is_comparable(upper_ref, upper_alt))
+        .when(pl.col("code") == NOT_COMPARABLE)
         .then(pl.lit("symbolic"))
         .when(pl.col("contig_reason").is_not_null())
         .then(pl.col("contig_reason"))
@@ -181,7 +70,7 @@ def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
         .then(pl.lit("bad_position"))
         .otherwise(None)
     )
-    numbered = contigs.with_lookup(alleles).with_row_index("query")
+    numbered = contigs.with_par(alleles).with_row_index("query")
     # Builds of polars differ in the type of a row number.
     return numbered.with_columns(pl.col("query").cast(pl.UInt32))
 
@@ -213,12 +102,15 @@ def find_matches(
     -----
     An exact match is an equal key, a shifted one an insertion or deletion slid in its repeat.
     For both, REFs agree wherever their spans overlap, and the query's whole REF agrees with the
-    sequence where the store has it.
+    sequence where the store has it. What is looked up on two contigs has the hits of both.
     """
-    hits, reasons, sites = [_no_hits()], [_reasons([], [])], []
+    hits, reasons, sites = [_no_hits()], [_reasons([], "site_unknown")], []
     wanted = alleles.filter(pl.col("reason").is_null())
-    for contig in wanted["lookup"].unique(maintain_order=True).to_list():
-        queries = wanted.filter(pl.col("lookup") == contig).select(
+    if with_sites:
+        wanted = pl.concat([wanted, _without_key(alleles, wanted)])
+    places = lookups(wanted, par_of(reference.store))
+    for contig in places["lookup"].unique(maintain_order=True).to_list():
+        queries = places.filter(pl.col("lookup") == contig).select(
             "query",
             "row",
             "code",
@@ -230,23 +122,34 @@ def find_matches(
             pos=pl.when("clip").then(pl.col("start") + 1).otherwise("pos") + pl.col("shift"),
             ref=pl.when("clip").then("deleted").otherwise(pl.col("ref").str.to_uppercase()),
         )
+        if not reference.has(contig):
+            reasons.append(_reasons(queries["query"], "contig_absent"))
+            continue
         queries, wrong = _check_sequence(queries, contig, reference)
-        indels = indels_of(queries)
+        keyed = queries.filter(pl.col("code") != NOT_COMPARABLE)
+        indels = indels_of(keyed)
         rows = _read(queries, indels, contig, reference, with_sites=with_sites)
-        found = pl.concat([_exact(queries, rows), _shifted(indels, rows)])
-        left = queries.join(found.select("query"), on="query", how="anti", maintain_order="left")
+        found = pl.concat([_exact(keyed, rows), _shifted(indels, rows)])
+        left = keyed.join(found.select("query"), on="query", how="anti", maintain_order="left")
         hits.append(found)
         reasons += [wrong, _explain(left, rows)]
         if with_sites:
             sites.append(find_sites(queries, rows, refs_agree))
     all_hits = pl.concat(hits)
-    alleles = alleles.join(
-        pl.concat(reasons), on="query", how="left", maintain_order="left"
-    ).with_columns(
+    best = pl.concat(reasons).sort("why").unique("query", keep="first")
+    best = best.join(all_hits, on="query", how="anti").cast({"why": pl.String})
+    alleles = alleles.join(best, on="query", how="left", maintain_order="left").with_columns(
         reason=pl.coalesce("reason", "why"),
         shifted=_only_shifted(len(alleles), all_hits),
     )
     return all_hits, alleles.drop("why").hstack([site_ids(alleles, all_hits, sites)])
+
+
+def _without_key(alleles: pl.DataFrame, keyed: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per record that has a place in the reference, but no ALT to look up there."""
+    has_place = pl.col("contig_reason").is_null() & pl.col("pos").is_between(1, _MAX_LOOKUP_POS)
+    others = alleles.filter(has_place & (pl.col("code") == NOT_COMPARABLE))
+    return others.join(keyed, on="row", how="anti").unique("row", maintain_order=True)
 
 
 def _no_hits() -> pl.DataFrame:
@@ -264,9 +167,9 @@ def _only_shifted(num_alleles: int, hits: pl.DataFrame) -> pl.Series:
     return pl.Series(found[1] & ~found[0])
 
 
-def _reasons(queries: list[int], why: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"query": queries, "why": why}, schema={"query": pl.UInt32, "why": pl.String}
+def _reasons(queries: pl.Series | list[int], why: str) -> pl.DataFrame:
+    return pl.DataFrame({"query": queries}, schema={"query": pl.UInt32}).with_columns(
+        why=pl.lit(why, _WHY)
     )
 
 
@@ -274,10 +177,9 @@ def _check_sequence(
     queries: pl.DataFrame, contig: str, reference: Reference
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     if not reference.has_sequence(contig):
-        return queries, _reasons([], [])
+        return queries, _reasons([], "ref_mismatch")
     good = reference.agrees(contig, queries["pos"] - 1, queries["ref"])
-    wrong = queries.filter(~good)["query"].to_list()
-    return queries.filter(good), _reasons(wrong, ["ref_mismatch"] * len(wrong))
+    return queries.filter(good), _reasons(queries.filter(~good)["query"], "ref_mismatch")
 
 
 def _read(
@@ -375,62 +277,87 @@ def _explain(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("ref_mismatch"))
         .when(pl.col("query").is_in(known))
         .then(pl.lit("allele_differs"))
-        .otherwise(pl.lit("site_unknown")),
+        .otherwise(pl.lit("site_unknown"))
+        .cast(_WHY),
     )
 
 
-def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[tuple[int, int]]:
-    """Count how many one-base REFs of SNVs have a co-located one-base REF, and how many agree.
+class Compared(NamedTuple):
+    """How the REFs of some records compare with the reference.
+
+    Attributes
+    ----------
+    num : int
+        Records with an SNV whose base in the reference is known.
+    num_agree : int
+        Those whose REF is that base.
+    num_swapped : int
+        Those whose REF is another, and an ALT is that base.
+    num_asked : int
+        SNVs whose base was asked for, known or not.
+    """
+
+    num: int = 0
+    num_agree: int = 0
+    num_swapped: int = 0
+    num_asked: int = 0
+
+    def plus(self, other: Compared) -> Compared:
+        """Return the sums."""
+        return Compared(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[Compared]:
+    """Compare the one-base REFs of SNVs with the sequence, or else with co-located REFs.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        From `split_alleles`.
+    reference : Reference
 
     Yields
     ------
-    tuple of (int, int)
+    Compared
         Of a thousand SNVs at a time, since few are needed.
     """
     wanted = alleles.filter(
         pl.col("reason").is_null()
         & (pl.col("code") < NOT_COMPARABLE)
         & (pl.col("ref").str.len_bytes() == 1)
-    ).unique("row", keep="first", maintain_order=True)
-    for contig in wanted["lookup"].unique(maintain_order=True).to_list():
-        queries = wanted.filter(pl.col("lookup") == contig).select(
-            ref=pl.col("ref").str.to_uppercase(), start=pl.col("pos") - 1 + pl.col("shift")
+    )
+    # On X rather than on Y, where the sequence is masked in older releases.
+    there = pl.col("lookup").is_in(reference.store.chromosomes)
+    places = lookups(wanted, par_of(reference.store)).filter(there)
+    places = places.unique("query", keep="last", maintain_order=True)
+    for contig in places["lookup"].unique(maintain_order=True).to_list():
+        snvs = places.filter(pl.col("lookup") == contig).select(
+            "row",
+            pl.col("ref", "alt").str.to_uppercase(),
+            start=pl.col("pos") - 1 + pl.col("shift"),
         )
-        for some in queries.iter_slices(1000):
-            rows = reference.rows(contig, Wanted.of(some["start"]))
-            bases = rows.filter(
-                pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
-            ).unique(["start", "ref"], maintain_order=True)
-            pairs = some.join(bases.select("start", found="ref"), on="start")
-            yield len(pairs), int((pairs["ref"] == pairs["found"]).sum())
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key by which chr2 comes before chr10."""
-    # Text and digits take turns; digits by their length, since a name may have any number of them.
-    return [
-        (len(part.lstrip("0")), part.lstrip("0")) if index % 2 else (0, part)
-        for index, part in enumerate(re.split(r"([0-9]+)", name))
-    ]
-
-
-def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
-    """Name once each kind of contig that was passed through without a look-up."""
-    texts = {
-        "contig_absent": "not in the reference",
-        "contig_refused": f"named like MT, but not the {MT_LENGTH} bp sequence of the reference",
-        "not_requested": "not among the chromosomes asked for",
-    }
-    for reason, text in texts.items():
-        unresolved = (name for name, why in contigs.unresolved.items() if why == reason)
-        names = sorted(unresolved, key=_natural)
-        if names:
-            shown = ", ".join(names[:10]) + (
-                f" and {len(names) - 10} more" if len(names) > 10 else ""
+        for some in snvs.iter_slices(1000):
+            pairs = some.join(_known_bases(contig, some["start"], reference), on="start")
+            records = pairs.group_by("row").agg(
+                agrees=(pl.col("ref") == pl.col("base")).any(),
+                swapped=(pl.col("alt") == pl.col("base")).any(),
             )
-            plink = any(re.fullmatch("2[3-6]", name) for name in names)
-            hint = " (23 to 26 may be PLINK's X, Y, XY, MT: rename them)" if plink else ""
-            log(f"Contigs {text}, passed through without annotation: {shown}{hint}.")
+            swapped = records["swapped"] & ~records["agrees"]
+            yield Compared(
+                len(records), int(records["agrees"].sum()), int(swapped.sum()), len(some)
+            )
+
+
+def _known_bases(contig: str, starts: pl.Series, reference: Reference) -> pl.DataFrame:
+    """Return ``start, base``: the sequence's base, or else every one-base REF published there."""
+    starts = starts.unique()
+    known = pl.DataFrame({"start": starts, "base": reference.bases(contig, starts)}).drop_nulls()
+    rest = starts.filter(~starts.is_in(known["start"].implode()))
+    rows = reference.rows(contig, Wanted.of(rest)).filter(
+        pl.col("ref").str.contains("^[ACGT]$") & (pl.col("pos") - 1 == pl.col("start"))
+    )
+    published = rows.select(pl.col("start").cast(pl.Int64), base="ref").unique()
+    return pl.concat([known, published])
 
 
 class Run(NamedTuple):

@@ -278,11 +278,12 @@ class VcfReader:
             yield self._ahead.popleft()
         yield from self._rest
 
-    def look_ahead(self) -> Iterator[Piece]:
-        """Yield the first pieces, which `pieces` gives again, up to `AHEAD_BYTES` of them."""
+    def look_ahead(self, max_bytes: int | None = None) -> Iterator[Piece]:
+        """Yield the first pieces, which `pieces` gives again, up to `AHEAD_BYTES` or fewer."""
+        max_bytes = AHEAD_BYTES if max_bytes is None else max_bytes
         yield from self._ahead
         kept = sum(len(piece.data) for piece in self._ahead)
-        while kept < AHEAD_BYTES and (piece := next(self._rest, None)) is not None:
+        while kept < max_bytes and (piece := next(self._rest, None)) is not None:
             self._ahead.append(piece)
             kept += len(piece.data)
             yield piece

@@ -310,6 +310,16 @@ class _Sequence(_Groups):
             answers[owner[differs]] = False
         return answers
 
+    def bases_at(self, begin: Integers) -> npt.NDArray[np.uint8]:
+        """Return the base at each position; 0 outside the sequence."""
+        answers = np.zeros(len(begin), np.uint8)
+        group_of = np.searchsorted(self.low, begin, "right") - 1
+        for group in np.unique(group_of[group_of >= 0]).tolist():
+            bases = self._bases(group, 1)
+            rows = np.flatnonzero((group_of == group) & (begin - self.low[group] < len(bases)))
+            answers[rows] = bases[begin[rows] - self.low[group]]
+        return answers
+
     def _bases(self, group: int, count: int) -> npt.NDArray[np.uint8]:
         """Return the bases of a row group, and of those behind it until there are `count`."""
         parts: list[npt.NDArray[np.uint8]] = []
@@ -324,8 +334,9 @@ class _Sequence(_Groups):
         return np.concatenate(parts)
 
 
+_BASES = {ord(base): base for base in "ACGT"}
 _IS_BASE = np.zeros(256, bool)
-_IS_BASE[list(b"ACGT")] = True
+_IS_BASE[list(_BASES)] = True
 
 
 class Reference:
@@ -391,6 +402,19 @@ class Reference:
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None
+
+    def bases(self, chromosome: str, starts: pl.Series) -> pl.Series:
+        """Return the sequence's base at each 0-based start (Int64), as String.
+
+        Notes
+        -----
+        Null where it is not A, C, G or T, and everywhere if the store has no sequence.
+        """
+        sequence = self._sequence(chromosome)
+        if sequence is None:
+            return pl.Series([None] * len(starts), dtype=pl.String)
+        codes = pl.Series(sequence.bases_at(starts.to_numpy()))
+        return codes.replace_strict(_BASES, default=None, return_dtype=pl.String)
 
     def agrees(self, chromosome: str, starts: pl.Series, refs: pl.Series) -> pl.Series:
         """Tell which REFs agree with the sequence.

@@ -366,7 +366,7 @@ def _listed(
         term in given for term in _OTHERWISE
     )
     return Listed(
-        f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X)" if allele["par"] else ""),
+        f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X and Y)" if allele["par"] else ""),
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(ids["id"].drop_nulls()),
         ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),

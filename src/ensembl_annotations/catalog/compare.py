@@ -93,7 +93,7 @@ def compare_stores(
     project : Path or str
         The repository.
     log : callable
-        Called with a line of text per chromosome.
+        Called with a line of text per chromosome, and on what is odd about the sample's VCF.
 
     Returns
     -------
@@ -163,14 +163,16 @@ def compare_stores(
         store_a, store_b = (stack.enter_context(open_store(name, project)) for name in (a, b))
         _check_comparable(store_a, store_b)
         common = [name for name in store_a.chromosomes if name in store_b.chromosomes]
-        carried = None if sample is None else carried_alleles(str(sample), store_a, project)
+        carried = None if sample is None else carried_alleles(str(sample), store_a, project, log)
         temporary = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
         counts = Counts()
         spill = temporary / "changes.parquet"
         with pq.ParquetWriter(spill, SPILL_SCHEMA, compression="lz4") as writer:
             for name in common:
                 log(f"Comparing chromosome {name}")
-                mine = None if carried is None else carried.get(name, carried_nothing())
+                mine = (
+                    None if carried is None else carried.by_chromosome.get(name, carried_nothing())
+                )
                 for one, other in read_ranges(store_a, store_b, name):
                     changes = find_changes(name, Vocabulary(one, other), mine, counts)
                     if len(changes):
@@ -201,7 +203,7 @@ def compare_stores(
         "only_in_a": [name for name in store_a.chromosomes if name not in common],
         "only_in_b": [name for name in store_b.chromosomes if name not in common],
         "sample": sample is not None,
-        "num_alleles_of_sample": sum(len(frame) for frame in carried.values()) if carried else 0,
+        "num_alleles_of_sample": carried.num_alleles if carried else 0,
         "counts": _reconciled(found, counts),
         "num_changes": sum(found[what] for what in LISTED),
         "changes": [] if first is None else first.to_dicts(),
@@ -209,7 +211,7 @@ def compare_stores(
 
 
 def carried_nothing() -> pl.DataFrame:
-    """Return no alleles, in the form of `carried_alleles`."""
+    """Return no alleles, in the form of `Carried`."""
     return pl.DataFrame(schema={"start": pl.Int32, "code": pl.UInt32, "allele": pl.String})
 
 

@@ -140,7 +140,7 @@ def find_changes(
     both : Vocabulary
         Of the ranges of A and B.
     mine : DataFrame or None
-        Count and list these alleles only: `carried_alleles`, sorted. Entries of one store only are all
+        Count and list these alleles only: of `Carried`, sorted. Entries of one store only are all
         there, those of other alleles with a false ``mine``: they decide what became of an ID.
     counts : Counts
         Added to.

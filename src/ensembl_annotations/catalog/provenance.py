@@ -288,7 +288,7 @@ class _FileTrace(_Trace):
             yield self._header_check(self.store)
             # The header has the digest of the description, so that need not be compared with dvc.lock.
             used = self.chromosomes & set(self.store.chromosomes)
-            # The pseudo-autosomal regions of Y are on X.
+            # The pseudo-autosomal regions of Y are looked up on X too.
             used |= {"X"} if "Y" in used else set()
             is_all = not used or used == set(self.store.chromosomes)
             yield _files_check(self.store.verify(None if is_all else sorted(used)), FILE_NAME)

@@ -4,6 +4,9 @@ A key is ``(start, deleted, inserted)`` on a contig: `start` is 0-based and betw
 `deleted` and `inserted` are upper-case and at most one of them is empty. The common suffix
 goes first, then the common prefix, each as far as it goes; so a record written with more or
 fewer padding bases, or an ALT out of a multi-allelic record, has the same key.
+
+An N in what is left of the ALT is no base but a placeholder (HGMD and COSMIC write so): such an
+ALT has no key, as a symbolic one. N in REF, or as padding that REF has too, is taken literally.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import pyarrow as pa
 Offsets = npt.NDArray[np.int64]
 
 NOT_COMPARABLE = 16
-"""The code of an ALT that can't match: symbolic, ``*``, missing, a breakend, REF itself."""
+"""The code of an ALT that can't match: symbolic, ``*``, missing, a breakend, N, REF itself."""
 
 FIRST_HASH = 32
 """Codes from here on are hashes; equal codes there still need equal alleles."""
@@ -30,7 +33,6 @@ FIRST_HASH = 32
 IUPAC = "ACGTUNRYSWKMBDHV"
 _BASES = "ACGT"
 _NUMBER = r"(?a:\d+\.?\d*|\.\d+)(?:[eE][-+]?(?a:\d{1,3}))?"
-_LITERAL = f"^[{IUPAC}]+$"
 
 
 def allele_key(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
@@ -66,11 +68,6 @@ def allele_code(deleted: str, inserted: str) -> int:
     if len(deleted) == 1 and len(inserted) == 1 and deleted in _BASES and inserted in _BASES:
         return _BASES.index(deleted) * 4 + _BASES.index(inserted)
     return max(zlib.crc32(f"{deleted}>{inserted}".encode()), FIRST_HASH)
-
-
-def is_comparable(ref: pl.Expr, alt: pl.Expr) -> pl.Expr:
-    """Tell which alleles are literal sequences that differ (upper-case input)."""
-    return ref.str.contains(_LITERAL) & alt.str.contains(_LITERAL) & (ref != alt)
 
 
 @dataclass(frozen=True)
@@ -148,9 +145,12 @@ def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
     prefix = _count_equal(text, ref.begin, alt.begin, 1, shorter - suffix)
     trimmed = prefix + suffix
     differs = literal & ((ref.length > trimmed) | (alt.length > trimmed))
+    inserted = Spans(alt.begin + prefix, alt.length - trimmed).where(differs)
+    unknown = np.concatenate([[0], np.cumsum(text == ord("N"))])
+    differs &= unknown[inserted.begin + inserted.length] == unknown[inserted.begin]
     offset = np.where(differs, prefix, 0)
     deleted = Spans(ref.begin + offset, ref.length - trimmed).where(differs)
-    inserted = Spans(alt.begin + offset, alt.length - trimmed).where(differs)
+    inserted = inserted.where(differs)
     return Keys(offset, deleted, inserted, _codes(text, deleted, inserted, differs))
 
 

@@ -1,14 +1,18 @@
 """Contig names, lengths and pseudo-autosomal regions of the human assemblies.
 
-Source: the assembly reports GCF_000001405.40 (GRCh38.p14) and GCF_000001405.25 (GRCh37.p13).
+Source: the assembly reports GCF_000001405.40 (GRCh38.p14), GCF_000001405.25 (GRCh37.p13),
+GCF_000001405.12 (NCBI36) and GCF_009914755.1 (T2T-CHM13v2.0).
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+
+from ensembl_annotations.common.errors import UsageError
 
 HUMAN = "homo_sapiens"
 PRIMARY = (*(str(number) for number in range(1, 23)), "X", "Y")
@@ -27,6 +31,16 @@ _LENGTHS = {
         249250621, 243199373, 198022430, 191154276, 180915260, 171115067, 159138663, 146364022,
         141213431, 135534747, 135006516, 133851895, 115169878, 107349540, 102531392, 90354753,
         81195210, 78077248, 59128983, 63025520, 48129895, 51304566, 155270560, 59373566,
+    ),
+    "NCBI36": (
+        247249719, 242951149, 199501827, 191273063, 180857866, 170899992, 158821424, 146274826,
+        140273252, 135374737, 134452384, 132349534, 114142980, 106368585, 100338915, 88827254,
+        78774742, 76117153, 63811651, 62435964, 46944323, 49691432, 154913754, 57772954,
+    ),
+    "T2T-CHM13": (
+        248387328, 242696752, 201105948, 193574945, 182045439, 172126628, 160567428, 146259331,
+        150617247, 134758134, 135127769, 133324548, 113566686, 101161492, 99753195, 96330374,
+        84276897, 80542538, 61707364, 66210255, 45090682, 51324926, 154259566, 62460029,
     ),
 }  # fmt: skip
 LENGTHS: dict[str, dict[str, int]] = {
@@ -84,10 +98,12 @@ def contig_aliases(species: str, assembly: str) -> dict[str, str]:
 
 @cache
 def _accessions(assembly: str) -> dict[str, str]:
-    if assembly not in LENGTHS:
-        return {}
+    table: dict[str, str] = {}
+    if assembly == "T2T-CHM13":
+        return {f"NC_{60925 + index:06d}.1": name for index, name in enumerate(PRIMARY)}
+    if assembly not in ("GRCh38", "GRCh37"):
+        return table
     older = assembly == "GRCh37"
-    table = {}
     for index, name in enumerate(PRIMARY):
         table[f"NC_{index + 1:06d}.{_REFSEQ_VERSIONS[index] - older}"] = name
         table[f"CM{663 + index:06d}.{1 if older else 2}"] = name
@@ -99,6 +115,61 @@ def resolve_contig(name: str, aliases: Mapping[str, str]) -> str:
     if aliases:
         return aliases.get(name, name)
     return name[3:] if name.startswith("chr") else name
+
+
+def resolve_chromosomes(
+    names: Sequence[str], available: Sequence[str], species: str, assembly: str
+) -> list[str]:
+    """Return Ensembl's names of chromosomes that a user names: ``chr22``, ``NC_000022.11``, ``M``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        In any case.
+    available : sequence of str
+        Ensembl's names of those that there are.
+    species, assembly : str
+
+    Raises
+    ------
+    UsageError
+        Where one is not available, with the one that is meant if that is clear.
+
+    Notes
+    -----
+    Each is returned once, in the order given. Contigs may differ in case alone: a name that is
+    available as it is given is taken first.
+    """
+    known = {name.lower(): of for name, of in contig_aliases(species, assembly).items()}
+    known |= {name.lower(): name for name in available}
+    found = {}
+    for name in names:
+        lower = name.lower()
+        contig = name if name in available else known.get(lower) or known.get(_bare(lower), name)
+        if contig not in available:
+            raise UsageError(
+                f"chromosomes: {name}: not among those of {species} {assembly} that are there."
+                f"{_meant(name, contig, available)}",
+                hint=f"There are: {', '.join(available)}.",
+            )
+        found[contig] = True
+    return list(found)
+
+
+def _bare(name: str) -> str:
+    return re.sub("^(chromosome|chrom|chr)[ _]?", "", name)
+
+
+def _meant(name: str, contig: str, available: Sequence[str]) -> str:
+    """Return the end of a message on a chromosome that is not available."""
+    other = assembly_of_accession(name.upper())
+    if other is not None:
+        return f" {name} is an accession of {other}." if contig not in CHROMOSOMES else ""
+    if contig in CHROMOSOMES:
+        return ""
+    known = {item.lower(): item for item in available}
+    close = difflib.get_close_matches(_bare(name.lower()), known, n=1, cutoff=0.5)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""
 
 
 def assembly_of_accession(name: str) -> str | None:
@@ -142,4 +213,4 @@ PAR: dict[str, tuple[ParRegion, ...]] = {
     "GRCh38": (ParRegion(10001, 2781479, 0), ParRegion(56887903, 57217415, 98813480)),
     "GRCh37": (ParRegion(10001, 2649520, 50000), ParRegion(59034050, 59363566, 95896994)),
 }
-"""Ensembl has no variants on these parts of Y; they are on X."""
+"""Ensembl has the variants of these parts of Y on X; releases from 110 on, on Y too."""

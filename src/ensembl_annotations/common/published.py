@@ -9,8 +9,8 @@ from typing import TypeVar
 import polars as pl
 
 from ensembl_annotations.common.chromosomes import listed_chromosomes
+from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.datapackage import ReferenceStore
-from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.schema import ALLELES_SCHEMA, DETAILS_SCHEMA, PUBLISHED
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
@@ -62,7 +62,7 @@ def scan_reference(
     folder : Path or str
         The store.
     chromosomes : sequence of str, or str, optional
-        Ensembl's names, as a list or as a text such as ``21,22``; default all.
+        Names, as a list or as a text such as ``21,22``, ``chr22`` and accessions too; default all.
 
     Returns
     -------
@@ -85,12 +85,9 @@ def scan_reference(
     ['21', '22']
     """
     store = ReferenceStore(folder)
-    names = listed_chromosomes(chromosomes) or store.chromosomes
-    if unknown := [name for name in names if name not in store.chromosomes]:
-        raise UsageError(
-            f"chromosomes: {', '.join(unknown)}: not in the reference store {folder}.",
-            hint=f"There are: {', '.join(store.chromosomes)}.",
-        )
+    names = store.chromosomes
+    if (wanted := listed_chromosomes(chromosomes)) is not None:
+        names = resolve_chromosomes(wanted, names, store.species, store.assembly)
     store.check(names)
     parts = [no_published().lazy().select(pl.lit(None, pl.String).alias("chrom"), pl.all())]
     for name in names:

@@ -132,7 +132,7 @@ TAGS = (
     Tag("ENS_EVIDENCE", ".", "String", f"Evidence terms of an ID: id|term(|term)*; {UNNAMED_ENTRY} = Ensembl gives a value without a name, which may be clinical. {_ENCODED}", "evidence"),
     Tag("ENS_SOURCE", ".", "String", f"Databases an ID is from: id|name(|name)*. {_ENCODED}", "source"),
     Tag("ENS_RSCLIN", ".", "String", f"Clinical significance terms of an ID, which may be another allele's, REF's included: id|term(|term)*. {_ENCODED}", "clinical"),
-    Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X", "id"),
+    Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X and Y", "id"),
     Tag("ENS_SITE_ID", ".", "String", f"IDs of Ensembl variants at the same site that are none of the ALTs; only with match: position. {_ENCODED}", "id"),
 )  # fmt: skip
 TAG_IDS = tuple(tag.id for tag in TAGS)
@@ -200,7 +200,7 @@ ANNOTATION = (
     Column("ens_rsclin", _TEXT_LIST, "clinical terms of all matched IDs, whichever allele they are of", source="CLIN_*"),
     Column("ens_evidence", _TEXT_LIST, "evidence terms of all matched IDs", source="E_*"),
     Column("ens_source", _TEXT_LIST, "databases of all matched IDs", source="source flags"),
-    Column("ens_par", pa.bool_(), "looked up on X because it lies in a pseudo-autosomal region of Y", False),
+    Column("ens_par", pa.bool_(), "looked up on X and Y because it lies in a pseudo-autosomal region of Y", False),
     Column("ens_reason", _WORD, "why nothing matches; null where something does"),
     Column("ens_site_id", _TEXT_LIST, "IDs at the record's site that are none of its ALTs, the same for each of them; null where there is none, and without match: position", source="ID"),
 )  # fmt: skip
@@ -213,13 +213,15 @@ REASONS = {
     "contig_absent": "the reference store has no such contig (or was made without it: ensembl.chromosomes)",
     "contig_refused": "the contig has the name of one in the reference but is another sequence",
     "not_requested": "the contig is outside the chromosomes that annotate was asked for",
-    "symbolic": "the ALT is not a sequence: symbolic, *, a breakend, <NON_REF>, or not IUPAC",
+    "symbolic": "the ALT is not a sequence: symbolic, *, a breakend, <NON_REF>, not IUPAC, or N where REF has another base or none",
     "no_alt": "the ALT is missing (.)",
     "same_as_ref": "the ALT equals REF",
     "bad_position": "POS is 0 (a telomere) or beyond what can be looked up",
 }
 """Every reason for an ALT without a match; each is counted."""
 
+LOOKED_UP = ("allele_differs", "site_unknown", "ref_mismatch")
+"""The reasons of ALTs that were looked up."""
 
 MATCH_MODES = ("allele", "position")
 """What can be asked for: `position` adds ENS_SITE_ID, what is at the site with another allele."""

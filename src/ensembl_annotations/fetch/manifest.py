@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN
+from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 from ensembl_annotations.common.errors import SourceError, UsageError
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
@@ -80,20 +80,15 @@ class Manifest:
         if chromosomes is None:
             return list(self.vcf)
         by_name = {file.chromosome: file for file in self.vcf}
-        missing = [name for name in chromosomes if name not in by_name]
-        what = f"{self.species} {self.assembly} release {self.release}"
-        if missing and ALL in by_name:
+        if ALL in by_name and (missing := [name for name in chromosomes if name != ALL]):
             raise UsageError(
-                f"chromosomes: {', '.join(missing)} can't be fetched alone; {what} is published as "
-                f"one file, {by_name[ALL].name}.",
+                f"chromosomes: {', '.join(missing)} can't be fetched alone; {self.species} "
+                f"{self.assembly} release {self.release} is published as one file, "
+                f"{by_name[ALL].name}.",
                 hint=f"Set chromosomes to '{ALL}'.",
             )
-        if missing:
-            raise UsageError(
-                f"chromosomes: {', '.join(missing)} not published for {what}.",
-                hint=f"There are: {', '.join(by_name)}.",
-            )
-        return [by_name[name] for name in dict.fromkeys(chromosomes)]
+        names = resolve_chromosomes(chromosomes, list(by_name), self.species, self.assembly)
+        return [by_name[name] for name in names]
 
     def sequence_of(self, chromosome: str) -> PublishedFile:
         """Return the FASTA of a chromosome; of ``all``, the whole genome's.
