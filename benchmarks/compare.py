@@ -24,7 +24,7 @@ from generate import Release
 from measure import OURS, interleaved, medians
 from workshop import CHROMOSOME, Query, Workshop, say
 
-from ensembl_annotations.common.bgzf import BgzfWriter
+from ensembl_annotations.vcf.bgzf import BgzfWriter
 
 RESULTS = Path(__file__).parent / "results"
 # Of the records; one is changed in one way only.

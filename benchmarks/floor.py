@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from isal import igzip
 
-from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_blocks
+from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
 
 THREADS = 2
 GROUP_BLOCKS = 64

@@ -22,9 +22,9 @@ from info import HEADER, make_info
 from queries import write_calls
 from records import make_records
 
-from ensembl_annotations.common.bgzf import BgzfWriter
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.verify import bsd_sum
+from ensembl_annotations.vcf.bgzf import BgzfWriter
 
 RECIPE = 1
 """Counts up with every change of what a seed gives."""

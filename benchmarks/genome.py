@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ensembl_annotations.common.contigs import LENGTHS, MT_LENGTH
+from ensembl_annotations.variants.contigs import LENGTHS, MT_LENGTH
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

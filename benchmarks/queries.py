@@ -9,7 +9,7 @@ import polars as pl
 from genome import CHANGED, MARGIN_BP, Array, Chromosome, Tile, make_tile, pick, tab_separated
 from records import make_records
 
-from ensembl_annotations.common.bgzf import BgzfWriter
+from ensembl_annotations.vcf.bgzf import BgzfWriter
 
 
 def _query_header(chromosome: Chromosome, samples: int) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from ensembl_annotations.annotate import annotate_vcf
-from ensembl_annotations.catalog.folders import refuse_other_reference
-from ensembl_annotations.catalog.materialize import STORE, refuse_shared_cache
 from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.metrics import logged_run
-from ensembl_annotations.common.params import load_params
 from ensembl_annotations.common.progress import Progress
+from ensembl_annotations.project.folders import refuse_other_reference
+from ensembl_annotations.project.materialize import STORE, refuse_shared_cache
+from ensembl_annotations.project.params import load_params
 
 sample = sys.argv[1]
 out = Path("data/annotated") / sample

@@ -2,11 +2,11 @@
 
 import time
 
-from ensembl_annotations.catalog.materialize import STORE
 from ensembl_annotations.cli import reported_errors, say
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, StageLog, log_run, now_utc
-from ensembl_annotations.common.params import load_params
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
+from ensembl_annotations.project.materialize import STORE
+from ensembl_annotations.project.params import load_params
 
 began = time.perf_counter()
 log = StageLog(LOGS / "ensembl_manifest.jsonl")

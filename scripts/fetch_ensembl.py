@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from ensembl_annotations.catalog.materialize import FORCE_VARIABLE, STORE, fetch_options
 from ensembl_annotations.cli import describe_fetched, reported_errors
 from ensembl_annotations.common.metrics import logged_run
-from ensembl_annotations.common.params import load_params
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.fetch import fetch_ensembl
+from ensembl_annotations.project.materialize import FORCE_VARIABLE, STORE, fetch_options
+from ensembl_annotations.project.params import load_params
 
 METRICS, RUN = Path("metrics/fetch_ensembl.json"), Path("metrics/run/fetch_ensembl.json")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from ensembl_annotations.cli import main
-from ensembl_annotations.common import schema
-from ensembl_annotations.common.params import Params
+from ensembl_annotations.project.params import Params
+from ensembl_annotations.variants import schema
 
 ROOT = Path(__file__).parents[1]
 

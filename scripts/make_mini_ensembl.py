@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import deflate
 
-from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.vcf.bgzf import compress_bgzf
 
 TABLE = Path(__file__).with_name("mini_ensembl.tsv")
 

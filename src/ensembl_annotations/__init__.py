@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ensembl_annotations.annotate import annotate_vcf
-    from ensembl_annotations.catalog.compare import compare_stores
-    from ensembl_annotations.catalog.history import read_history
-    from ensembl_annotations.catalog.materialize import materialize, plan_materialize
-    from ensembl_annotations.catalog.overview import write_catalog
-    from ensembl_annotations.catalog.provenance import trace_provenance
-    from ensembl_annotations.common.published import scan_reference
+    from ensembl_annotations.compare.compare import compare_stores
     from ensembl_annotations.fetch import fetch_ensembl, plan_fetch
+    from ensembl_annotations.project.history import read_history
+    from ensembl_annotations.project.materialize import materialize, plan_materialize
+    from ensembl_annotations.project.overview import write_catalog
+    from ensembl_annotations.project.provenance import trace_provenance
+    from ensembl_annotations.store.published import scan_reference
 
 __all__ = [
     "annotate_vcf",
@@ -31,15 +31,15 @@ __all__ = [
 # Imported when first used: a stage or command starts with what it needs only.
 _MODULES = {
     "annotate_vcf": "ensembl_annotations.annotate",
-    "compare_stores": "ensembl_annotations.catalog.compare",
+    "compare_stores": "ensembl_annotations.compare.compare",
     "fetch_ensembl": "ensembl_annotations.fetch",
-    "materialize": "ensembl_annotations.catalog.materialize",
-    "plan_materialize": "ensembl_annotations.catalog.materialize",
+    "materialize": "ensembl_annotations.project.materialize",
+    "plan_materialize": "ensembl_annotations.project.materialize",
     "plan_fetch": "ensembl_annotations.fetch",
-    "read_history": "ensembl_annotations.catalog.history",
-    "scan_reference": "ensembl_annotations.common.published",
-    "trace_provenance": "ensembl_annotations.catalog.provenance",
-    "write_catalog": "ensembl_annotations.catalog.overview",
+    "read_history": "ensembl_annotations.project.history",
+    "scan_reference": "ensembl_annotations.store.published",
+    "trace_provenance": "ensembl_annotations.project.provenance",
+    "write_catalog": "ensembl_annotations.project.overview",
 }
 
 

@@ -13,8 +13,10 @@ import dagster as dg
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
-from ensembl_annotations.catalog.folders import verify_reference
-from ensembl_annotations.catalog.materialize import (
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.project.folders import verify_reference
+from ensembl_annotations.project.git import locked_paths, read_lock
+from ensembl_annotations.project.materialize import (
     ANNOTATED,
     LOCK,
     REFERENCE,
@@ -23,10 +25,8 @@ from ensembl_annotations.catalog.materialize import (
     materialize,
     stage_of,
 )
-from ensembl_annotations.catalog.versions import locked_paths, read_lock
-from ensembl_annotations.common.datapackage import ReferenceStore
-from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.common.params import PARAMS_FILE, load_params
+from ensembl_annotations.project.params import PARAMS_FILE, load_params
+from ensembl_annotations.store.describe import ReferenceStore
 
 _PARAMS = load_params(Path(PARAMS_FILE))
 _partitions = dg.StaticPartitionsDefinition(list(_PARAMS.samples))

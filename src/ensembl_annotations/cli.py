@@ -13,16 +13,16 @@ from typing import Any
 import click
 
 import ensembl_annotations
-from ensembl_annotations.catalog.leftovers import output_folders
 from ensembl_annotations.common.atomic import remove_leftovers
-from ensembl_annotations.common.chromosomes import parse_chromosomes
-from ensembl_annotations.common.contigs import resolve_chromosomes
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
     UsageError,
     explain_os_error,
 )
+from ensembl_annotations.project.leftovers import output_folders
+from ensembl_annotations.variants.chromosomes import parse_chromosomes
+from ensembl_annotations.variants.contigs import resolve_chromosomes
 
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
@@ -88,9 +88,9 @@ def _stop_once(number: int, _frame: object) -> None:
 
 def complete_asset(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
     """Return the assets whose names begin so; those of samples are known in a repository only."""
-    from ensembl_annotations.catalog.materialize import ASSETS, SAMPLES
-    from ensembl_annotations.catalog.versions import find_project
-    from ensembl_annotations.common.params import PARAMS_FILE, load_params
+    from ensembl_annotations.project.git import find_project
+    from ensembl_annotations.project.materialize import ASSETS, SAMPLES
+    from ensembl_annotations.project.params import PARAMS_FILE, load_params
 
     names = list(ASSETS)
     with suppress(EnsemblAnnotationsError):
@@ -311,9 +311,9 @@ def annotate(quiet: bool, **options: Any) -> None:
           --reference data/ensembl_annotations | \\
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
-    from ensembl_annotations.catalog.folders import refuse_other_reference
-    from ensembl_annotations.catalog.versions import find_project
     from ensembl_annotations.common.progress import Progress
+    from ensembl_annotations.project.folders import refuse_other_reference
+    from ensembl_annotations.project.git import find_project
 
     progress = Progress(quiet)
     with reported_errors():
@@ -361,7 +361,7 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.catalog.materialize import NOTHING_RAN
+    from ensembl_annotations.project.materialize import NOTHING_RAN
 
     with reported_errors():
         if dry_run:
@@ -394,7 +394,7 @@ def check_upstream(update: bool) -> None:
     Example:
       ensembl-annotations check-upstream
     """  # noqa: D301
-    from ensembl_annotations.fetch import upstream
+    from ensembl_annotations.project import upstream
 
     with reported_errors():
         report = upstream.check_upstream(update=update)
@@ -417,8 +417,8 @@ def verify(folder: Path, chromosomes: str) -> None:
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.catalog.folders import describe_problems, verify_reference
-    from ensembl_annotations.common.datapackage import ReferenceStore
+    from ensembl_annotations.project.folders import describe_problems, verify_reference
+    from ensembl_annotations.store.describe import ReferenceStore
 
     with reported_errors():
         store = ReferenceStore(folder)
@@ -447,8 +447,8 @@ def publish() -> None:
     Example:
       ensembl-annotations publish
     """  # noqa: D301
-    from ensembl_annotations.catalog import sharing
     from ensembl_annotations.common.progress import format_bytes
+    from ensembl_annotations.project import sharing
 
     with reported_errors():
         done = sharing.publish(log=say)
@@ -475,7 +475,7 @@ def pull(chromosomes: str) -> None:
     Example:
       ensembl-annotations pull --chromosomes 21,22
     """  # noqa: D301
-    from ensembl_annotations.catalog import sharing
+    from ensembl_annotations.project import sharing
 
     with reported_errors():
         done = sharing.pull(parse_chromosomes(chromosomes), log=say)
@@ -493,7 +493,7 @@ def repair(content: bool) -> None:
     Example:
       ensembl-annotations repair
     """  # noqa: D301
-    from ensembl_annotations.catalog import sharing
+    from ensembl_annotations.project import sharing
 
     with reported_errors():
         done = sharing.repair(content=content, log=say)
@@ -531,7 +531,7 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
     Example:
       ensembl-annotations history annotated_vcf@sample --limit 5
     """  # noqa: D301
-    from ensembl_annotations.catalog.history import describe_history
+    from ensembl_annotations.project.history import describe_history
 
     with reported_errors():
         history = ensembl_annotations.read_history(asset, limit=limit)
@@ -579,7 +579,7 @@ def provenance_command(file: Path, verify: bool, as_json: bool) -> None:
     Example:
       ensembl-annotations provenance data/annotated/sample/annotated.vcf.gz --verify
     """  # noqa: D301
-    from ensembl_annotations.catalog.provenance import describe_provenance
+    from ensembl_annotations.project.provenance import describe_provenance
 
     with reported_errors():
         found = ensembl_annotations.trace_provenance(file, verify=verify)
@@ -691,7 +691,7 @@ def compare_command(
     Example:
       ensembl-annotations compare main HEAD --sample p01
     """  # noqa: D301
-    from ensembl_annotations.catalog.compare import describe_comparison
+    from ensembl_annotations.compare.compare import describe_comparison
 
     if limit is None and not (as_json and sample is not None):
         limit = 20

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations import fetch_ensembl
-from ensembl_annotations.annotate.read import VcfReader
-from ensembl_annotations.fetch import pieces
+from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.vcf.read import VcfReader
 from tests.conformance.reference import RECORDS, SEQUENCES
 from tests.support.mirror import write_mirror
 

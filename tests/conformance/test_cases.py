@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations import annotate_vcf
-from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_bgzf
 from tests.conformance.conftest import Stores
 from tests.support.results import COLUMNS, GRCH37, GRCH38, annotate_text, plain
 from tests.support.vcf import check_metrics

@@ -20,8 +20,10 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
-from ensembl_annotations.annotate.read import VcfReader
-from ensembl_annotations.fetch import pieces, sequence, store
+from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.store import sequence
+from ensembl_annotations.store import write as store
+from ensembl_annotations.vcf.read import VcfReader
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import COLUMNS, GRCH38
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.annotate.values import PER_ID
 from ensembl_annotations.cli import main
-from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.mirror import HEADER, Row, write_mirror
 
 ROOT = Path(__file__).parents[2]

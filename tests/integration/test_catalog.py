@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from ensembl_annotations.catalog.overview import catalog_page
+from ensembl_annotations.project.overview import catalog_page
 from tests.integration.helpers import ANNOTATED, STORE, Done, Project
 from tests.support.browser import browser, check_page, opened
 

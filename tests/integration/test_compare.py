@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl, scan_reference
-from ensembl_annotations.catalog.compare import CHANGES_SCHEMA, LISTED, describe_comparison
-from ensembl_annotations.common.alleles import allele_code, allele_key
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
-from ensembl_annotations.fetch import pieces
+from ensembl_annotations.compare.compare import CHANGES_SCHEMA, LISTED, describe_comparison
+from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.variants.alleles import allele_code, allele_key
 from tests.integration.helpers import STORE, Done, Project
 from tests.support.mirror import Row, write_mirror
 from tests.support.vcf import header, invoke

@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.catalog.materialize import materialize
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.project.materialize import materialize
 from tests.integration.helpers import (
     ANNOTATED,
     DEMO,
@@ -158,13 +158,13 @@ def test_code_of_annotate_reruns_annotate_only(project: Project) -> None:
 
 
 def test_code_of_fetch_reruns_fetch_only_where_its_result_stays(project: Project) -> None:
-    append(project.path("src/ensembl_annotations/fetch/convert.py"), "\n# A comment\n")
+    append(project.path("src/ensembl_annotations/fetch/convert/convert.py"), "\n# A comment\n")
     assert project.repro() == [FETCH]
 
 
 def test_code_of_the_command_line_and_tests_rerun_nothing(project: Project) -> None:
     append(project.path("src/ensembl_annotations/cli.py"), "\n# A comment\n")
-    append(project.path("src/ensembl_annotations/catalog/materialize.py"), "\n# A comment\n")
+    append(project.path("src/ensembl_annotations/project/materialize.py"), "\n# A comment\n")
     append(project.path("tests/integration/test_dvc.py"), "\n# A comment\n")
     assert project.repro() == []
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.fetch import Layout, ensure_manifest
 from ensembl_annotations.fetch.verify import bsd_sum
+from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_bgzf
 from tests.support.fault_server import Step, fault_server
 from tests.support.mirror import HEADER
 from tests.support.nginx import free_port, nginx

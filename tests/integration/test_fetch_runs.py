@@ -17,7 +17,7 @@ import pytest
 from ensembl_annotations import fetch_ensembl, plan_fetch, scan_reference
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.fetch import fetch as fetch_module
-from ensembl_annotations.fetch.folder import new_folder
+from ensembl_annotations.store.folder import new_folder
 from tests.support.fault_server import Step, fault_server
 from tests.support.mirror import Row, with_refs, write_mirror
 from tests.support.nginx import Nginx, nginx

@@ -13,13 +13,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.annotate import annotate_vcf, read
+from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.annotate.memory import MAX_BATCH_BYTES, plan_pieces
-from ensembl_annotations.annotate.read import BATCH_BYTES, SAMPLE, VcfReader
-from ensembl_annotations.common.bgzf import EOF_BLOCK
 from ensembl_annotations.common.provenance import sha256_of
-from ensembl_annotations.common.schema import TAG_IDS
 from ensembl_annotations.common.text import scan_heads, scan_lines
+from ensembl_annotations.variants.schema import TAG_IDS
+from ensembl_annotations.vcf import read
+from ensembl_annotations.vcf.bgzf import EOF_BLOCK
+from ensembl_annotations.vcf.read import BATCH_BYTES, SAMPLE, VcfReader
 from tests.support.vcf import (
     CALL,
     KNOWN,

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ensembl_annotations.catalog.history import History, describe_history, read_history
 from ensembl_annotations.cli import main
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.metrics import log_run
+from ensembl_annotations.project.history import History, describe_history, read_history
 from tests.integration.helpers import ANNOTATED, STORE, Project, isolated_environment
 
 REFERENCE, SAMPLE = "ensembl_annotations", "annotated_vcf@p01"

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl
-from ensembl_annotations.common.contigs import (
+from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.variants.contigs import (
     LENGTHS,
     PAR,
     PRIMARY,
     assemblies_of_length,
     resolve_chromosomes,
 )
-from ensembl_annotations.common.errors import InputError, UsageError
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import annotate_text
 

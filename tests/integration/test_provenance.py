@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembl_annotations.annotate import annotate_vcf
-from ensembl_annotations.catalog.provenance import Provenance, trace_provenance
-from ensembl_annotations.common.bgzf import EOF_BLOCK, compress_bgzf
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError
 from ensembl_annotations.common.provenance import (
     ENGINE_VERSION,
     parse_structured_line,
     structured_header_line,
 )
+from ensembl_annotations.project.provenance import Provenance, trace_provenance
+from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_bgzf
 from tests.integration.helpers import ANNOTATED, SAMPLE_VCF, STORE, Project
 
 VCF, TABLE = f"{ANNOTATED}/annotated.vcf.gz", f"{ANNOTATED}/annotated.parquet"

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.common.datapackage import ReferenceStore
+from ensembl_annotations.store.describe import ReferenceStore
 from tests.integration.helpers import SAMPLE_VCF, STORE, Project
 from tests.support.vcf import build_store, plain_vcf, refused, written
 

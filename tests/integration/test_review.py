@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.common.bgzf import compress_bgzf
+from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.integration.helpers import REPO, Done, Project
 
 VCF = (

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from zc.lockfile import LockFile
 
-from ensembl_annotations.catalog.materialize import missing_from_cache
+from ensembl_annotations.project.materialize import missing_from_cache
 from tests.integration.helpers import ANNOTATED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server

@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Locator
 
 from ensembl_annotations import fetch_ensembl
-from ensembl_annotations.annotate import annotate, summary
+from ensembl_annotations.annotate import annotate
+from ensembl_annotations.report import summary
 from tests.support.browser import Opened, browser, check_page, opened
 from tests.support.mirror import Row, write_mirror
 from tests.support.vcf import (
@@ -420,7 +421,7 @@ def test_a_vcf_without_records_has_a_page(tmp_path: Path, store: Path, chromium:
 def test_the_page_does_not_depend_on_the_pieces(
     tmp_path: Path, store: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ensembl_annotations.annotate.read.VcfReader.batch_bytes", 400)
+    monkeypatch.setattr("ensembl_annotations.vcf.read.VcfReader.batch_bytes", 400)
     again = run(tmp_path, SAMPLE, store)
     for name in ("summary.html", "one_mqc.json"):
         assert (again / name).read_bytes() == (made / name).read_bytes()

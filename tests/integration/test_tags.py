@@ -12,9 +12,9 @@ import pytest
 
 from ensembl_annotations import annotate_vcf
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.common.params import load_params
-from ensembl_annotations.common.schema import TAG_GROUPS, TAG_IDS
-from ensembl_annotations.common.tags import parse_tags
+from ensembl_annotations.project.params import load_params
+from ensembl_annotations.variants.schema import TAG_GROUPS, TAG_IDS
+from ensembl_annotations.variants.tags import parse_tags
 from tests.support.vcf import (
     CALL,
     REPO,

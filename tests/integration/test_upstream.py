@@ -16,7 +16,7 @@ from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.manifest import Manifest, ensure_manifest, read_manifest
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
-from ensembl_annotations.fetch.upstream import check_upstream
+from ensembl_annotations.project.upstream import check_upstream
 from tests.support.mirror import Row, write_mirror
 from tests.support.nginx import Nginx, free_port, nginx
 from tests.support.vcf import REPO, Outcome, invoke, small_disk, snapshot

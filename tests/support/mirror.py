@@ -7,9 +7,9 @@ from pathlib import Path
 
 import deflate
 
-from ensembl_annotations.common.bgzf import compress_bgzf
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.verify import bsd_sum
+from ensembl_annotations.vcf.bgzf import compress_bgzf
 
 HEADER = """\
 ##fileformat=VCFv4.1

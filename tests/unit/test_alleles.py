@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations.common.alleles import (
+from ensembl_annotations.variants.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
     allele_code,

@@ -24,9 +24,9 @@ from ensembl_annotations import (
     plan_fetch,
     scan_reference,
 )
-from ensembl_annotations.catalog.folders import verify_reference
-from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.project.folders import verify_reference
+from ensembl_annotations.store.describe import ReferenceStore
 from tests.support.vcf import MIRROR, RELEASE, SAMPLE, build_store, invoke, snapshot
 
 PUBLIC = {name: getattr(ensembl_annotations, name) for name in ensembl_annotations.__all__}

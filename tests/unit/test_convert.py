@@ -15,25 +15,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations.common.alleles import (
+from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.text import parse_digits
+from ensembl_annotations.fetch.convert.convert import Conversion, convert_vcf, pieces
+from ensembl_annotations.fetch.convert.convert import convert as fetch_convert
+from ensembl_annotations.fetch.convert.info import Info, InfoParser, parse_texts, unknown_keys
+from ensembl_annotations.fetch.convert.pieces import cut_pieces
+from ensembl_annotations.store import write as store
+from ensembl_annotations.store.describe import Origin
+from ensembl_annotations.store.published import as_published
+from ensembl_annotations.store.write import StoreWriter
+from ensembl_annotations.variants.alleles import (
     NOT_COMPARABLE,
     Spans,
     allele_code,
     allele_key,
 )
-from ensembl_annotations.common.bgzf import compress_bgzf
-from ensembl_annotations.common.datapackage import Origin
-from ensembl_annotations.common.errors import SourceError
-from ensembl_annotations.common.published import as_published
-from ensembl_annotations.common.schema import DETAILS_SCHEMA
-from ensembl_annotations.common.text import parse_digits
-from ensembl_annotations.fetch import convert as fetch_convert
-from ensembl_annotations.fetch import pieces, store
-from ensembl_annotations.fetch.convert import Conversion, convert_vcf
-from ensembl_annotations.fetch.info import Info, InfoParser, parse_texts, unknown_keys
-from ensembl_annotations.fetch.pieces import cut_pieces
-from ensembl_annotations.fetch.roll import compare_refs, refs_fit, roll_indels
-from ensembl_annotations.fetch.store import StoreWriter
+from ensembl_annotations.variants.roll import compare_refs, refs_fit, roll_indels
+from ensembl_annotations.variants.schema import DETAILS_SCHEMA
+from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
 

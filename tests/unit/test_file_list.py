@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ensembl_annotations.catalog.file_list import altered_list, check_described, check_names
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.project.file_list import altered_list, check_described, check_names
 
 MD5 = "0123456789abcdef0123456789abcdef"
 OURS = (

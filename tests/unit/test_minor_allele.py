@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembl_annotations.common.alleles import one_minus
-from ensembl_annotations.common.minor_allele import minor_alleles
+from ensembl_annotations.variants.alleles import one_minus
+from ensembl_annotations.variants.minor_allele import minor_alleles
 from tests.support.minor_allele import Published, possible_minors, publish, publish_uncut
 from tests.support.mirror import HEADER
 from tests.unit.test_convert import convert

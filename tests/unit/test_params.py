@@ -6,9 +6,9 @@ from typing import get_args
 import pytest
 
 from ensembl_annotations import cli
-from ensembl_annotations.common import schema
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.common.params import AnnotateParams, load_params
+from ensembl_annotations.project.params import AnnotateParams, load_params
+from ensembl_annotations.variants import schema
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text("utf-8")

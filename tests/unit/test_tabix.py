@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ensembl_annotations.common.bgzf as bgzf
-from ensembl_annotations.annotate import tabix
+import ensembl_annotations.vcf.bgzf as bgzf
 from ensembl_annotations.annotate.match import position_runs
-from ensembl_annotations.annotate.read import CHROM, VcfReader
-from ensembl_annotations.annotate.tabix import TabixIndex, places_of
-from ensembl_annotations.annotate.write_vcf import VcfWriter
+from ensembl_annotations.annotate.text import VcfWriter
+from ensembl_annotations.vcf import places as tabix
+from ensembl_annotations.vcf.places import TabixIndex, places_of
+from ensembl_annotations.vcf.read import CHROM, VcfReader
 
 HEADER = "\n".join(
     [

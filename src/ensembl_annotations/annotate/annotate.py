@@ -14,15 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations.annotate.compared import num_known, share_known
-from ensembl_annotations.annotate.fields import (
-    Records,
-    Untyped,
-    add_untyped,
-    check_text,
-    typed_records,
-)
 from ensembl_annotations.annotate.guard import check_build
-from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import (
     Run,
@@ -32,21 +24,10 @@ from ensembl_annotations.annotate.match import (
     split_alleles,
 )
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
-from ensembl_annotations.annotate.read import CHROM, REF, Batch, Piece, VcfReader
-from ensembl_annotations.annotate.reference import Reference
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
-from ensembl_annotations.annotate.summary import AnnotationRun, Part, Reports, Summary, part_of
-from ensembl_annotations.annotate.tabix import Places, places_of
-from ensembl_annotations.annotate.values import per_id, record_tags
-from ensembl_annotations.annotate.write import Targets
-from ensembl_annotations.annotate.write_bcf import (
-    check_bytes,
-    check_contigs,
-    contig_lines,
-    missing_contigs,
-)
-from ensembl_annotations.annotate.write_parquet import TableWriter, typed_table
-from ensembl_annotations.annotate.write_vcf import (
+from ensembl_annotations.annotate.table import TableWriter, typed_table
+from ensembl_annotations.annotate.targets import Targets
+from ensembl_annotations.annotate.text import (
     Additions,
     annotated_text,
     check_header_tags,
@@ -55,16 +36,35 @@ from ensembl_annotations.annotate.write_vcf import (
     header_bytes,
     without_tags,
 )
+from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.common.atomic import Outputs, path_of
-from ensembl_annotations.common.chromosomes import listed_chromosomes
-from ensembl_annotations.common.contigs import resolve_chromosomes
-from ensembl_annotations.common.datapackage import ReferenceStore
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
-from ensembl_annotations.common.schema import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
-from ensembl_annotations.common.tags import ALL_TAGS, describe_tags, parse_tags
+from ensembl_annotations.report.summary import AnnotationRun, Part, Reports, Summary, part_of
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.chromosomes import listed_chromosomes
+from ensembl_annotations.variants.contigs import resolve_chromosomes
+from ensembl_annotations.variants.schema import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
+from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
+from ensembl_annotations.vcf.bcf import (
+    check_bytes,
+    check_contigs,
+    contig_lines,
+    missing_contigs,
+)
+from ensembl_annotations.vcf.fields import (
+    Records,
+    Untyped,
+    add_untyped,
+    check_text,
+    typed_records,
+)
+from ensembl_annotations.vcf.index import check_position
+from ensembl_annotations.vcf.places import Places, places_of
+from ensembl_annotations.vcf.read import CHROM, REF, Batch, Piece, VcfReader
 
 Log = Callable[[str], object]
 

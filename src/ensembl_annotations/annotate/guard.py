@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ensembl_annotations.annotate.lookup import Contigs
 from ensembl_annotations.annotate.match import Compared, compare_bases, split_alleles
-from ensembl_annotations.annotate.read import AHEAD_BYTES, Batch, Header, Piece, VcfReader
-from ensembl_annotations.annotate.reference import Reference
-from ensembl_annotations.common.contigs import (
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.contigs import (
     HUMAN,
     LENGTHS,
     PRIMARY,
@@ -25,7 +25,7 @@ from ensembl_annotations.common.contigs import (
     canonical_assembly,
     contig_aliases,
 )
-from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.vcf.read import AHEAD_BYTES, Batch, Header, Piece, VcfReader
 
 MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9

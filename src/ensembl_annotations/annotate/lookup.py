@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ensembl_annotations.common.contigs import (
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.variants.contigs import (
     HUMAN,
     MT_LENGTH,
     PAR,
@@ -23,7 +24,6 @@ from ensembl_annotations.common.contigs import (
     contig_aliases,
     resolve_contig,
 )
-from ensembl_annotations.common.datapackage import ReferenceStore
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ensembl_annotations.annotate.read import BATCH_BYTES
+from ensembl_annotations.vcf.read import BATCH_BYTES
 
 MIN_MEMORY_MB = 400
 DEFAULT_MEMORY_MB = 1500

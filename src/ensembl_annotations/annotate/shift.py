@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.common.alleles import with_allele_keys
 from ensembl_annotations.common.text import Offsets
+from ensembl_annotations.variants.alleles import with_allele_keys
 
 # The number of a class of indels, then a start: sorts by the one, then by the other.
 _CLASS_FACTOR = 2**33

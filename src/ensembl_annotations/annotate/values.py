@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.common.schema import TAG_IDS
+from ensembl_annotations.variants.schema import TAG_IDS
 
 # Reserved in VCF INFO (; = , % and white space) or by our own layout (& | :).
 _SPECIAL = re.compile(r"[%,;=&|:\s]")

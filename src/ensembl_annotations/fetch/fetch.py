@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
-from ensembl_annotations.common.chromosomes import listed_chromosomes
-from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, Origin, ReferenceStore
 from ensembl_annotations.common.errors import SourceError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress, format_bytes
-from ensembl_annotations.fetch.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
+from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
 from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
-from ensembl_annotations.fetch.folder import new_folder
 from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.manifest import Manifest, load_manifest_of
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
@@ -32,9 +29,12 @@ from ensembl_annotations.fetch.package import (
     describe_store,
 )
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
-from ensembl_annotations.fetch.roll import Bases
-from ensembl_annotations.fetch.sequence import convert_fasta, load_sequence
-from ensembl_annotations.fetch.store import StoreWriter
+from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, Origin, ReferenceStore
+from ensembl_annotations.store.folder import new_folder
+from ensembl_annotations.store.sequence import convert_fasta, load_sequence
+from ensembl_annotations.store.write import StoreWriter
+from ensembl_annotations.variants.chromosomes import listed_chromosomes
+from ensembl_annotations.variants.roll import Bases
 
 JOBS = 4
 _PATIENCE_SEC = 2.0

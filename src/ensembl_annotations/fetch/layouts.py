@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN, canonical_assembly
 from ensembl_annotations.common.errors import SourceError, UsageError
+from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, canonical_assembly
 
 CHECKSUMS = "CHECKSUMS"
 ALL = "all"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 from ensembl_annotations.common.errors import SourceError, UsageError
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
@@ -21,6 +20,7 @@ from ensembl_annotations.fetch.checksums import (
 from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout, MirrorLayout
 from ensembl_annotations.fetch.listing import explain_missing
 from ensembl_annotations.fetch.mirrors import read_text, without_credentials
+from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
 FOLDER = Path("data/manifests")
 

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ensembl_annotations.common.bgzf import has_eof_block, is_bgzf
 from ensembl_annotations.fetch.manifest import PublishedFile
+from ensembl_annotations.vcf.bgzf import has_eof_block, is_bgzf
 
 BLOCK_BYTES = 1024
 

@@ -1,0 +1,117 @@
+"""Write the annotated table: one row per (record, ALT), typed, in input order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensembl_annotations.annotate.values import typed_columns
+from ensembl_annotations.common.provenance import METADATA_KEY
+from ensembl_annotations.variants.schema import GENOTYPES, result_schema
+from ensembl_annotations.vcf.genotypes import genotype_lists
+from ensembl_annotations.vcf.read import Batch
+
+ROW_GROUP_ROWS = 131_072
+_PLAIN = ("record", "pos", "qual")
+_ROW_GROUP_CALLS = 8_000_000
+_MIN_ROW_GROUP_ROWS = 256
+_GTS = GENOTYPES[0].name
+
+
+class TableWriter:
+    """Write the annotated table as parquet.
+
+    Parameters
+    ----------
+    path : Path
+    provenance : dict
+        Kept as JSON in the file's metadata.
+    samples : list of str
+        The VCF's samples; one alone gets columns of its own.
+    genotypes : bool
+        Whether to have the genotypes of all samples as a list; the samples' names are then in
+        the file's metadata.
+
+    Notes
+    -----
+    Row groups depend on the number of rows and samples only, not on how rows are added.
+    """
+
+    def __init__(
+        self, path: Path, provenance: dict[str, str], samples: list[str], *, genotypes: bool
+    ) -> None:
+        self.schema = result_schema(with_genotype=len(samples) == 1, with_genotypes=genotypes)
+        self._waiting: list[pa.Table] = []
+        self._row_group_rows = ROW_GROUP_ROWS
+        metadata = {METADATA_KEY: json.dumps(provenance)}
+        if genotypes:
+            metadata["samples"] = json.dumps(samples)
+            rows = max(_ROW_GROUP_CALLS // max(len(samples), 1), _MIN_ROW_GROUP_ROWS)
+            self._row_group_rows = min(ROW_GROUP_ROWS, rows)
+        self._writer = pq.ParquetWriter(
+            path,
+            self.schema.with_metadata(metadata),
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[name for name in _leaves(self.schema) if name not in _PLAIN],
+            write_page_checksum=True,
+        )
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows; see `typed_table`."""
+        self._waiting.append(table)
+        if sum(len(item) for item in self._waiting) >= self._row_group_rows:
+            whole = pa.concat_tables(self._waiting)
+            begin = len(whole) - len(whole) % self._row_group_rows
+            self._writer.write_table(whole.slice(0, begin), row_group_size=self._row_group_rows)
+            # Combined, so that the rest does not keep all of it in memory.
+            self._waiting = [whole.slice(begin).combine_chunks()] if begin < len(whole) else []
+
+    def finish(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()
+
+
+def typed_table(
+    batch: Batch,
+    records: pl.DataFrame,
+    alleles: pl.DataFrame,
+    by_id: pl.DataFrame,
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return the rows of a batch; see `Records`, `split_alleles` and `per_id` for the tables."""
+    table = (
+        alleles.with_columns(
+            record=pl.col("row").cast(pl.Int64) + batch.first_record,
+            alt=pl.when(pl.col("alt") != ".").then("alt"),
+            ens_par=pl.col("par"),
+            ens_reason=pl.col("reason"),
+        )
+        .join(records, on="row", how="left", maintain_order="left")
+        .join(typed_columns(by_id), on="query", how="left", maintain_order="left")
+    )
+    names = [name for name in schema.names if name != _GTS]
+    whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
+    if _GTS not in schema.names:
+        return whole
+    lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
+    return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    return [
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        for field in schema
+        if not pa.types.is_boolean(
+            field.type.value_type if pa.types.is_list(field.type) else field.type
+        )
+    ]

@@ -1,0 +1,195 @@
+"""The alleles that a sample carries, as allele keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensembl_annotations.annotate.guard import check_build
+from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
+from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.project.materialize import ANNOTATED
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
+from ensembl_annotations.variants.contigs import canonical_assembly
+from ensembl_annotations.vcf.genotypes import genotype_lists
+from ensembl_annotations.vcf.read import ALT, CHROM, REF, VcfReader
+
+TABLE = "annotated.parquet"
+_BATCH_ROWS = 262_144
+_COLUMNS = ("chrom", "pos", "ref", "alt")
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The alleles that a sample carries.
+
+    Attributes
+    ----------
+    by_chromosome : dict of str to DataFrame
+        By Ensembl's name: ``start`` (Int32, 0-based), ``code`` (UInt32), ``allele`` (String,
+        ``deleted>inserted``; empty where the code says it), each key once. What lies in a
+        pseudo-autosomal region of Y is under X and under Y. ALTs that can't match are left out.
+    num_alleles : int
+        Those under X and Y counted once.
+    """
+
+    by_chromosome: dict[str, pl.DataFrame]
+    num_alleles: int
+
+
+def carried_alleles(
+    sample: str,
+    store: ReferenceStore,
+    project: Path = Path(),
+    log: Callable[[str], object] = lambda _: None,
+) -> Carried:
+    """Return the alleles that a sample carries.
+
+    Parameters
+    ----------
+    sample : str
+        A sample whose ``data/annotated/<sample>/annotated.parquet`` is there, or the path of such
+        a table, or of a VCF or BCF.
+    store : ReferenceStore
+        Whose species and assembly the sample must have.
+    project : Path
+        The repository.
+    log : callable
+        Called with what the user should know of a VCF.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such sample and no such file.
+    InputError
+        Where the file can't be used, or is of another species or assembly.
+
+    Notes
+    -----
+    An ALT is carried where the genotype of a sample of the file names it; every ALT is where a
+    record has no genotypes (no samples, or no GT). In a table, ``gt`` is null both for ``.`` and for
+    no GT: null counts as ``.``, unless the whole batch of rows has no genotype.
+    """
+    path = project / ANNOTATED / sample / TABLE
+    if not path.is_file():
+        path = Path(sample)
+    if not path.is_file():
+        raise UsageError(
+            f"{sample}: neither a sample with {ANNOTATED}/<sample>/{TABLE} nor a file.",
+            hint="Run 'make' to annotate it, or give the path of a VCF or of an annotated table.",
+        )
+    with path.open("rb") as handle:
+        is_table = handle.read(4) == b"PAR1"
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for rows in _table_rows(path, store) if is_table else _vcf_rows(path, store, log):
+        for (chromosome,), part in _keys(rows, store).group_by("lookup"):
+            parts.setdefault(str(chromosome), []).append(part.drop("lookup"))
+    found = {name: pl.concat(part).unique().sort("start", "code") for name, part in parts.items()}
+    return Carried(
+        {name: frame.drop("is_copy") for name, frame in found.items()},
+        sum(int((~frame["is_copy"]).sum()) for frame in found.values()),
+    )
+
+
+def _keys(rows: pl.DataFrame, store: ReferenceStore) -> pl.DataFrame:
+    """Return the keys of the ALTs that are carried: of rows with a list `gts` and `alt_index`.
+
+    Notes
+    -----
+    ``is_copy`` is true where the same key is under X too.
+    """
+    number = pl.concat_str(pl.lit("/"), pl.col("alt_index") + 1, pl.lit("/"))
+    # Between slashes, so that 1 is not found in 11; a missing call has no number.
+    calls = ("/" + pl.col("gts").list.join("/", ignore_nulls=True) + "/").str.replace_all(
+        "|", "/", literal=True
+    )
+    carried = rows.filter(
+        pl.col("alt").is_not_null() & calls.str.contains(number, literal=True).fill_null(True)
+    ).with_row_index("alt_row")
+    keys = with_allele_keys(carried).filter(pl.col("code") != NOT_COMPARABLE)
+    places = lookups(keys, par_of(store))
+    twice = places.filter(pl.col("lookup") != pl.col("contig"))["alt_row"].implode()
+    return places.select(
+        "lookup",
+        (pl.col("start") + pl.col("shift")).cast(pl.Int32),
+        "code",
+        allele=pl.when(pl.col("code") >= FIRST_HASH)
+        .then(pl.concat_str("deleted", pl.lit(">"), "inserted"))
+        .otherwise(pl.lit("")),
+        is_copy=pl.col("alt_row").is_in(twice) & (pl.col("lookup") == pl.col("contig")),
+    ).unique()
+
+
+def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_table(path, file.schema_arrow, store)
+            genotypes = [name for name in ("gts", "gt") if name in file.schema_arrow.names][:1]
+            columns = [*_COLUMNS, "alt_index", "ens_reason", *genotypes]
+            contigs = Contigs(store, {})
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+                frame = pl.from_arrow(pa.Table.from_batches([batch]))
+                assert isinstance(frame, pl.DataFrame)
+                gts = pl.lit(None, pl.List(pl.String))
+                if genotypes == ["gts"]:
+                    gts = pl.col("gts")
+                elif genotypes and frame["gt"].null_count() < len(frame):
+                    gts = pl.concat_list(pl.col("gt"))
+                # A table has no lengths: whether chrM is MT was decided when it was written.
+                refused = pl.col("ens_reason").eq_missing("contig_refused")
+                frame = frame.filter(~refused).select(*_COLUMNS, "alt_index", gts=gts)
+                yield frame.join(contigs.table(frame["chrom"]), on="chrom")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: can't be read as parquet ({error}).") from error
+
+
+def _check_table(path: Path, schema: pa.Schema, store: ReferenceStore) -> None:
+    said = json.loads((schema.metadata or {}).get(b"ensembl_annotations", b"null"))
+    if said is None or not {*_COLUMNS, "alt_index", "ens_reason"} <= set(schema.names):
+        raise InputError(
+            f"{path}: is a parquet file, but not an annotated table.",
+            hint="Give the annotated.parquet that 'annotate' wrote, or the VCF.",
+        )
+    found = (said["Species"], canonical_assembly(said["Assembly"]))
+    if found != (store.species, canonical_assembly(store.assembly)):
+        raise InputError(
+            f"{path}: is of {' '.join(found)}, the references are of {store.species} {store.assembly}.",
+            hint="Compare references of the sample's assembly.",
+            code="wrong_build",
+        )
+
+
+def _vcf_rows(
+    path: Path, store: ReferenceStore, log: Callable[[str], object]
+) -> Iterator[pl.DataFrame]:
+    with VcfReader(path) as reader:
+        contigs = Contigs(store, reader.header.contigs())
+        check_build(reader, reader.parse, contigs, Reference(store), store.assembly, log)
+        for piece in reader.pieces():
+            batch = reader.parse(piece)
+            gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
+            assert isinstance(gts, pl.Series)
+            alts = batch.text(ALT).str.split(",")
+            records = pl.DataFrame(
+                {
+                    "chrom": batch.text(CHROM),
+                    "pos": batch.pos,
+                    "ref": batch.text(REF),
+                    "alt": alts,
+                    "alt_index": pl.select(pl.int_ranges(0, alts.list.len())).to_series(),
+                    "gts": gts,
+                }
+            )
+            records = records.join(contigs.table(records["chrom"]), on="chrom").filter(
+                pl.col("contig_reason").ne_missing("contig_refused")
+            )
+            yield records.explode("alt", "alt_index")

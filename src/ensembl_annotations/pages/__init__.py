@@ -1,1 +1,0 @@
-"""Pages and pictures: one file each, without scripts or anything from elsewhere."""

@@ -1,0 +1,351 @@
+"""Every materialization of an asset, from git: when, by whom, of what, how large."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.metrics import RUN_LOG
+from ensembl_annotations.project.git import (
+    WORKSPACE,
+    Repository,
+    Version,
+    find_project,
+    locked_paths,
+    read_lock,
+)
+from ensembl_annotations.project.materialize import (
+    ANNOTATED,
+    ASSETS,
+    LOCK,
+    METRICS,
+    REFERENCE,
+    SAMPLES,
+    STORE,
+)
+from ensembl_annotations.project.params import SAMPLE_NAME
+
+_SAMPLE_STAGE = re.compile(rf"{ASSETS[SAMPLES]}@({SAMPLE_NAME.pattern})")
+_COLUMNS = [
+    "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
+    "status", "seconds",
+]  # fmt: skip
+# What a line of the log has beside the figures of the run.
+_OF_CONTENT = ("asset", "content", "num_files", "size_bytes")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True)
+class Materialization:
+    """A state of an asset that differs from the one before; None is what is not known.
+
+    Attributes
+    ----------
+    asset : str
+        ``ensembl_annotations``, or ``annotated_vcf@sample``.
+    commit : str
+        Short hash of the commit that brought it to the branch; ``workspace`` for none yet.
+    date, author : str, optional
+        When it was committed (ISO 8601, UTC), and who wrote the commit.
+    release : int, optional
+        Ensembl release.
+    digest : str
+        MD5 by which DVC knows the folder.
+    reference_sha256 : str, optional
+        SHA-256 of the ``datapackage.json`` of the reference.
+    num_files, size_bytes : int, optional
+        Of the folder.
+    num_rows : int, optional
+        Alleles of the reference, or records of the VCF.
+    status, duration_sec : str and float, optional
+        Of the run on this machine that made it.
+    run : dict
+        The figures of that run, or else of the one that made the same here later; empty for none.
+    inputs : dict of str to str
+        MD5 of the data it was made from, by path.
+    """
+
+    asset: str
+    commit: str
+    date: str | None
+    author: str | None
+    release: int | None
+    digest: str
+    reference_sha256: str | None
+    num_files: int | None
+    size_bytes: int | None
+    num_rows: int | None
+    status: str | None
+    duration_sec: float | None
+    run: dict[str, Any]
+    inputs: dict[str, str]
+
+
+@dataclass
+class History:
+    """Materializations, newest first, and what the user should know of them, a line each."""
+
+    materializations: list[Materialization] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return asdict(self)
+
+
+def read_history(
+    asset: str | None = None, *, limit: int | None = None, project: Path | str = Path()
+) -> History:
+    """Return every materialization of an asset that git knows, newest first.
+
+    Parameters
+    ----------
+    asset : str, optional
+        ``ensembl_annotations``, ``annotated_vcf`` (all samples) or ``annotated_vcf@SAMPLE``;
+        default all.
+    limit : int, optional
+        Only so many, the newest.
+    project : Path or str
+        The repository; default the current folder.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    UsageError
+        Outside a git repository, without any ``dvc.lock``, or for an unknown asset.
+
+    Notes
+    -----
+    A materialization is a change of the digest that ``dvc.lock`` has for the asset, along the
+    first parents of the current branch. No data are needed, and DVC is not asked. Figures of a
+    commit are taken only where they are those that its ``dvc.lock`` names. Of the log of runs a
+    line is taken only where its figures, files and bytes are the same, and it ended between the
+    materialization before and this one's commit.
+
+    Examples
+    --------
+    >>> history = read_history("ensembl_annotations", limit=1)
+    >>> [item.release for item in history.materializations]
+    [116]
+    """
+    name, _, sample = (asset or "").partition("@")
+    if asset is not None and (
+        name not in ASSETS or ("@" in asset and (name != SAMPLES or not sample))
+    ):
+        raise UsageError(f"{asset!r} is not an asset.", hint=f"There are: {', '.join(ASSETS)}.")
+    repository, history = Repository(find_project(project)), History()
+    runs = _read_runs(repository.project / RUN_LOG)
+    versions = [Version(WORKSPACE, None, None), *repository.log("--", LOCK.as_posix())]
+    with repository.opened():
+        found = _follow(repository, versions, runs, history.notes)
+    names = sorted(found, key=lambda name: (name != REFERENCE, name))
+    chosen = [item for item in names if asset in (None, item, item.partition("@")[0])]
+    if "@" in (asset or "") and not chosen:
+        raise UsageError(f"{asset}: no dvc.lock has it.", hint=f"There are: {', '.join(names)}.")
+    for item in chosen:
+        history.materializations += found[item].materializations
+        history.notes += found[item].notes()
+        last = max(runs.get(item, ()), key=lambda run: str(run["finished_at"]), default=None)
+        if last and last["status"] == "failed":
+            history.notes.append(f"{item}: its last run here failed, at {last['finished_at']}.")
+    # By place in history: dates are what clocks said. Of one commit, in the order of the lineage.
+    ranks = {version.commit: rank for rank, version in enumerate(versions)}
+    history.materializations.sort(key=lambda item: ranks[item.commit])
+    history.materializations = history.materializations[:limit]
+    if repository.is_shallow:
+        end = [version.commit for version in repository.log("--max-parents=0")[-1:]]
+        history.notes.append(
+            f"This clone is shallow: history ends at {''.join(end)}, and what is there may be "
+            "older. 'git fetch --unshallow' gets the rest."
+        )
+    return history
+
+
+@dataclass
+class _Followed:
+    """An asset on its way through the versions, from the oldest; `materializations` newest first."""
+
+    asset: str
+    stage: str
+    path: Path
+    metrics: Path
+    materializations: list[Materialization] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    again: dict[str, Any] | None = None
+
+    def notes(self) -> list[str]:
+        """Say where its stage was missing after it had been there, and what ran here since."""
+        found = []
+        if self.without:
+            more = f" and {len(self.without) - 1} older" if self.without[1:] else ""
+            found.append(f"{self.asset}: not in dvc.lock of {self.without[-1]}{more}; skipped.")
+        if self.again:
+            found.append(
+                f"{self.asset}: the newest came to this machine at {self.again['finished_at']} "
+                f"({self.again['status']}, {self.again['duration_sec']} s)."
+            )
+        return found
+
+
+def _follow(
+    repository: Repository,
+    versions: Sequence[Version],
+    runs: Mapping[str, list[dict[str, Any]]],
+    notes: list[str],
+) -> dict[str, _Followed]:
+    found: dict[str, _Followed] = {REFERENCE: _followed(REFERENCE)}
+    num_read = 0
+    for version in reversed(versions):
+        text = repository.read(version, LOCK)
+        num_read += text is not None
+        stages = read_lock(text) if text is not None else None
+        if stages is None:
+            reason = "is not valid YAML of DVC" if text is not None else "is missing"
+            notes.insert(0, f"dvc.lock of {version.commit} {reason}; skipped.")
+            continue
+        for sample in filter(None, map(_SAMPLE_STAGE.fullmatch, stages)):
+            asset = f"{SAMPLES}@{sample[1]}"
+            found.setdefault(asset, _followed(asset))
+        for item in found.values():
+            stage = stages.get(item.stage)
+            out = locked_paths(stage, "outs").get(str(item.path))
+            past = item.materializations
+            if out is None:
+                item.without += [version.commit] if past else []
+            elif not past or past[0].digest != out["md5"]:
+                figures = _figures(repository, version, item.metrics, stage)
+                past.insert(0, _materialization(item, version, stage, figures, runs))
+    if not num_read:
+        raise UsageError(
+            f"{repository.project.resolve()}: no {LOCK}, now or in the history of this branch.",
+            hint="Run this in the folder of the repository; 'make' makes what there is to see.",
+        )
+    return found
+
+
+def _followed(asset: str) -> _Followed:
+    name, _, sample = asset.partition("@")
+    if name == REFERENCE:
+        return _Followed(asset, ASSETS[name], STORE, METRICS / f"{ASSETS[name]}.json")
+    stage, metrics = f"{ASSETS[name]}@{sample}", METRICS / ASSETS[name] / f"{sample}.json"
+    return _Followed(asset, stage, ANNOTATED / sample, metrics)
+
+
+def _materialization(
+    item: _Followed,
+    version: Version,
+    stage: Any,
+    figures: dict[str, Any],
+    runs: Mapping[str, list[dict[str, Any]]],
+) -> Materialization:
+    out = locked_paths(stage, "outs")[str(item.path)]
+    num_files, size = _number(out.get("nfiles")), _number(out.get("size"))
+    sha256 = figures.get("reference_sha256")
+    since = (item.materializations[0].date if item.materializations else None) or ""
+    same = [
+        run
+        for run in runs.get(item.asset, ())
+        if since < run["finished_at"]
+        and figures
+        and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
+        == (figures, num_files, size)
+    ]
+    # What found nothing to do took no time: it did not make it, if anything else did.
+    made = [run for run in same if run["finished_at"] <= (version.date or "9")]
+    run = max(made, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
+    # What ran after the commit made the same here, but is not what was committed.
+    again = max(same, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
+    item.again = None if made else again or None
+    deps = locked_paths(stage, "deps").items()
+    return Materialization(
+        asset=item.asset,
+        commit=version.commit,
+        date=version.date,
+        author=version.author,
+        release=_number(figures.get("release")),
+        digest=out["md5"],
+        reference_sha256=sha256 if isinstance(sha256, str) else None,
+        num_files=num_files,
+        size_bytes=size,
+        num_rows=_number(figures.get("num_alleles" if item.asset == REFERENCE else "num_records")),
+        status=run.get("status"),
+        duration_sec=run.get("duration_sec"),
+        run={name: value for name, value in (run or again).items() if name not in _OF_CONTENT},
+        inputs={
+            path: dep["md5"] for path, dep in deps if not path.startswith(("src/", "scripts/"))
+        },
+    )
+
+
+def _figures(repository: Repository, version: Version, path: Path, stage: Any) -> dict[str, Any]:
+    """Return the figures of the content, where they are those that the stage wrote."""
+    text = repository.read(version, path)
+    noted = locked_paths(stage, "outs").get(path.as_posix())
+    if text is None or noted is None or hashlib.md5(text).hexdigest() != noted["md5"]:
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the lines of the log of runs that say all that is needed, by asset."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        lines = []
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        try:
+            run = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if (
+            isinstance(run, dict)
+            and isinstance(run.get("asset"), str)
+            and isinstance(run.get("status"), str)
+            and isinstance(run.get("duration_sec"), int | float)
+            and _TIME.fullmatch(str(run.get("finished_at")))
+        ):
+            runs.setdefault(run["asset"], []).append(run)
+    return runs
+
+
+def describe_history(history: History) -> list[str]:
+    """Return a table of the materializations as lines of text; digests are cut to 12 digits."""
+    if not history.materializations:
+        return ["Nothing was materialized yet."]
+    table = [_COLUMNS]
+    for item in history.materializations:
+        values = (
+            *(item.asset, item.date, item.commit, item.author, item.release, item.digest[:12]),
+            *((item.reference_sha256 or "-")[:12], item.num_files, item.size_bytes, item.num_rows),
+            *(item.status, item.duration_sec),
+        )
+        table.append([shown(value) for value in values])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def shown(value: object) -> str:
+    """Return a value for a table; what a name from elsewhere could do to a terminal is taken out."""
+    text = "-" if value is None else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

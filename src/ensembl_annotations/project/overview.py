@@ -1,0 +1,348 @@
+"""The catalogue: every asset on one page, with its state, history and lineage, from git and DVC."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
+from ensembl_annotations.project.git import find_project, locked_paths, read_lock
+from ensembl_annotations.project.history import (
+    Materialization,
+    read_history,
+)
+from ensembl_annotations.project.materialize import (
+    ASSETS,
+    LOCK,
+    REFERENCE,
+    SAMPLES,
+    asset_places,
+    stage_of,
+)
+from ensembl_annotations.project.params import PARAMS_FILE, Params, load_params
+from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
+from ensembl_annotations.report.page import render
+
+UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"
+_NOT_KNOWN = "not known on this machine"
+_MOST_REASONS = 8
+_MOST_SAMPLES = 12
+_METADATA = (
+    "cache_path", "num_files", "total_size_gb", "download_duration_sec", "download_cpu_percent",
+    "status",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether an asset is what git says.
+
+    Attributes
+    ----------
+    name : str
+        ``up to date``, ``stale`` (an input changed), ``missing`` (not on this machine) or
+        ``altered`` (not what was made).
+    reasons : list of str
+        What changed.
+    """
+
+    name: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What the page says of an asset."""
+
+    name: str
+    path: str
+    state: State
+    metadata: list[tuple[str, str]]
+    params: list[tuple[str, str]]
+    commands: list[str]
+    materializations: list[Materialization]
+    charts: list[Chart]
+
+    @property
+    def anchor(self) -> str:
+        return self.name.replace("@", "-")
+
+
+def read_states(project: Path) -> dict[str, State]:
+    """Return the state of every asset whose stage DVC finds changed; others are up to date.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where DVC can't tell, with what it says.
+    """
+    stages = {stage: asset for asset, stage in ASSETS.items()}
+    found = {}
+    for stage, changes in _dvc_status(project).items():
+        name, at, sample = stage.partition("@")
+        if name in stages:
+            found[f"{stages[name]}{at}{sample}"] = _state(changes)
+    return found
+
+
+def stale_reasons(project: Path) -> list[str]:
+    """Say, a line each, why ``dvc.lock`` is not what a commit would make; nothing where it is.
+
+    Parameters
+    ----------
+    project : Path
+        A clone of the commit without data. That these are not there is no reason.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where DVC can't tell, with what it says.
+    """
+    from dvc.repo import Repo
+
+    lines = []
+    for stage, changes in _dvc_status(project).items():
+        kept = [
+            {
+                kind: {path: how for path, how in items.items() if not _is_data(path, how)}
+                if isinstance(items, Mapping)
+                else items
+                for kind, items in change.items()
+            }
+            if isinstance(change, Mapping)
+            else change
+            for change in changes
+        ]
+        reasons = _state(
+            [change for change in kept if not isinstance(change, Mapping) or any(change.values())]
+        ).reasons
+        lines += [f"`{stage}`: {reason}" for reason in reasons[:_MOST_REASONS]]
+    with Repo(str(project)) as repo:
+        stages = {getattr(stage, "name", None) for stage in repo.index.stages}
+    locked = read_lock((project / LOCK).read_bytes()) or {}
+    lines += [f"`{name}`: in {LOCK} only" for name in sorted(locked.keys() - stages)]
+    made = {
+        path: out["md5"]
+        for stage in locked.values()
+        for path, out in locked_paths(stage, "outs").items()
+    }
+    lines += [
+        f"`{name}`: made from another {path} than {LOCK} has"
+        for name, stage in locked.items()
+        for path, dep in locked_paths(stage, "deps").items()
+        if made.get(path, dep["md5"]) != dep["md5"]
+    ]
+    return lines
+
+
+def _is_data(path: str, how: object) -> bool:
+    return path.startswith("data/") and how in ("deleted", "not in cache")
+
+
+def _dvc_status(project: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        changed = json.loads(done.stdout)
+    except ValueError:
+        changed = None
+    if not isinstance(changed, dict):
+        said = " ".join(done.stderr.split())[-500:]
+        raise EnsemblAnnotationsError(f"'dvc status' failed: {said}") from None
+    return changed
+
+
+def _state(changes: Sequence[Any]) -> State:
+    outs: dict[str, str] = {}
+    reasons: list[str] = []
+    for change in changes:
+        if not isinstance(change, Mapping):
+            reasons.append(str(change))
+            continue
+        for kind, items in change.items():
+            if kind == "changed outs":
+                outs |= items
+            elif isinstance(items, Mapping):
+                reasons += [_reason(path, how) for path, how in items.items()]
+            else:
+                reasons.append(kind)
+    here = [f"{path}: {how}" for path, how in outs.items()]
+    if any(how in ("deleted", "not in cache") for how in outs.values()):
+        name = MISSING
+    elif outs:
+        name = ALTERED
+    else:
+        name = STALE
+    return State(name, [*here, *reasons])
+
+
+def _reason(path: str, how: object) -> str:
+    if isinstance(how, Mapping):
+        return ", ".join(f"{name} in {path}: {what}" for name, what in how.items())
+    return f"{path}: {how}"
+
+
+def catalog_page(project: Path | str = Path()) -> str:
+    """Return the page: HTML in one file, the same for the same repository, data and figures.
+
+    Parameters
+    ----------
+    project : Path or str
+        The repository; default the current folder.
+
+    Raises
+    ------
+    UsageError
+        Outside a repository, or for wrong parameters.
+    EnsemblAnnotationsError
+        Where DVC can't tell what is up to date.
+    """
+    project = find_project(project).resolve()
+    params = load_params(project / PARAMS_FILE)
+    history = read_history(project=project)
+    states = read_states(project)
+    assets = []
+    for place in asset_places(params):
+        mine = [item for item in history.materializations if item.asset == place.name]
+        figures = _figures(project / place.metrics)
+        assets.append(
+            Asset(
+                place.name,
+                str(place.path),
+                states.get(place.name, State(UP_TO_DATE, [])),
+                _metadata(place.name, figures, _figures(project / place.run), mine),
+                _params(place.name, params),
+                _commands(place.name),
+                mine,
+                _charts(place.name, mine),
+            )
+        )
+    return render(
+        "catalog/catalog.html.j2",
+        assets=assets,
+        lineage=_lineage(params, assets),
+        notes=history.notes,
+        most_reasons=_MOST_REASONS,
+        number=number,
+    )
+
+
+def write_catalog(out: Path | str, project: Path | str = Path()) -> None:
+    """Write the page of `catalog_page` to a file; nothing where that fails.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        As `catalog_page`, or where the file can't be written.
+
+    Examples
+    --------
+    >>> write_catalog("catalog.html")
+    >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
+    True
+    """
+    page = catalog_page(project)
+    with explained_os_errors("writing the catalogue"), Outputs() as outputs:
+        outputs.write_text(Path(out), page)
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _metadata(
+    asset: str,
+    figures: Mapping[str, Any],
+    last: Mapping[str, Any],
+    materializations: Sequence[Materialization],
+) -> list[tuple[str, str]]:
+    """Return the figures of the content and of the run that made it, and what the last run did.
+
+    Where the run that made it is not known here, those of the last run.
+    """
+    made = (materializations[0].run if materializations else {}) or last
+    both = {**figures, **made}
+    first = _METADATA if asset == REFERENCE else ("status",)
+    names = [*first, *(name for name in both if name not in first)]
+    rows = [(name, str(both.get(name, _NOT_KNOWN))) for name in names]
+    if last and last.get("finished_at") != made.get("finished_at"):
+        rows.append(("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
+    return rows
+
+
+def _params(asset: str, params: Params) -> list[tuple[str, str]]:
+    if asset == REFERENCE:
+        found = {f"ensembl.{name}": value for name, value in params.ensembl.model_dump().items()}
+    else:
+        sample = asset.partition("@")[2]
+        found = {f"samples.{sample}.vcf": params.samples[sample].vcf}
+        found |= {f"annotate.{name}": value for name, value in params.annotate.model_dump().items()}
+    return [(name, "" if value is None else str(value)) for name, value in found.items()]
+
+
+def _commands(asset: str) -> list[str]:
+    return [f"ensembl-annotations materialize {asset}", f"dvc repro {stage_of(asset)}"]
+
+
+def _charts(asset: str, materializations: Sequence[Materialization]) -> list[Chart]:
+    anchor = asset.replace("@", "-")
+    oldest_first = materializations[::-1]
+    rows = "alleles" if asset == REFERENCE else "records"
+    sizes = [
+        (item.commit, item.size_bytes, f"{number(item.size_bytes)} bytes")
+        for item in oldest_first
+        if item.size_bytes is not None
+    ]
+    counts = [
+        (item.commit, item.num_rows, f"{number(item.num_rows)} {rows}")
+        for item in oldest_first
+        if item.num_rows is not None
+    ]
+    return [
+        line(f"{anchor}-size", "Size", "Bytes of each materialization, oldest first.", sizes, "size"),
+        line(
+            f"{anchor}-rows",
+            rows.capitalize(),
+            f"Number of {rows} of each materialization, oldest first.",
+            counts,
+            rows,
+        ),
+    ]  # fmt: skip
+
+
+def _lineage(params: Params, assets: Sequence[Asset]) -> Chart:
+    wanted = params.ensembl
+    source = Node(
+        f"Ensembl {wanted.release}", f"{wanted.source}, {wanted.species}, {wanted.assembly}", 0
+    )
+    nodes, edges = [source], []
+    reference, *samples = assets
+    nodes.append(Node(reference.name, reference.state.name, 1, f"#{reference.anchor}"))
+    edges.append((0, 1))
+    for asset in samples[:_MOST_SAMPLES]:
+        sample = asset.name.partition("@")[2]
+        nodes.append(Node(f"VCF of {sample}", Path(params.samples[sample].vcf).name, 1))
+        nodes.append(Node(asset.name, asset.state.name, 2, f"#{asset.anchor}"))
+        edges += [(len(nodes) - 2, len(nodes) - 1), (1, len(nodes) - 1)]
+    left = len(samples) - _MOST_SAMPLES
+    if left > 0:
+        nodes.append(Node(f"{number(left)} more {SAMPLES}", "see below", 2))
+        edges.append((1, len(nodes) - 1))
+    return lineage(
+        "lineage", "Lineage", "What each asset is made from; the state of each.", nodes, edges
+    )

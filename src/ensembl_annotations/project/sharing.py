@@ -1,0 +1,309 @@
+"""Share the reference through a DVC remote: publish and pull it, find and mend what is damaged."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.progress import format_bytes
+from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.materialize import STORE
+from ensembl_annotations.project.remote import STAGE, Piece, SharedReference
+
+Log = Callable[[str], object]
+
+# Where chromosomes are made again; ignored by git.
+_LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
+_OF_CHROMOSOME = re.compile(r".+-chr([^.]+)(?:\.[a-z]+)?\.parquet")
+_ASK_THE_WRITER = (
+    "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
+)
+
+
+def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, Any]:
+    """Push the reference to its remote, and make sure that all of it has arrived.
+
+    Parameters
+    ----------
+    project : Path
+        The repository.
+    log : callable
+        Called with a line of text per step.
+
+    Returns
+    -------
+    dict
+        ``remote``, ``url``, ``num_files``, ``total_bytes``, ``num_pushed``.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where a file is altered, does not fit, or has not arrived; it is named. `UsageError` where
+        there is nothing to publish.
+
+    Notes
+    -----
+    Only the reference is pushed: no sample, and no record of runs, since those name samples. Every
+    file is read and compared with ``datapackage.json`` before. Sizes are compared after.
+    """
+    shared = SharedReference(project)
+    shared.refuse_altered_list()
+    pieces = shared.pieces()
+    _raise_for(
+        shared.local_problems(pieces), "Nothing was pushed. 'ensembl-annotations repair' mends it."
+    )
+    shared.check_described(pieces)
+    everything = [*pieces, shared.list_piece]
+    sizes = {piece: shared.cached(piece).stat().st_size for piece in everything}
+    before = shared.remote_problems(everything)
+    if shared.list_piece not in before:
+        before |= shared.altered_in_remote([shared.list_piece])
+    shared.check_bucket()
+    shared.check_room(sum(sizes[piece] for piece in before))
+    num_pushed = sum(piece in before for piece in pieces)
+    log(
+        f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
+    )
+    shared.push([*before])
+    _raise_for(shared.remote_problems(everything), "Publish again.")
+    return {
+        "remote": shared.remote,
+        "url": shared.url,
+        "num_files": len(pieces),
+        "total_bytes": sum(sizes.values()),
+        "num_pushed": num_pushed,
+    }
+
+
+def pull(
+    chromosomes: Collection[str] | None = None,
+    *,
+    project: Path = Path(),
+    log: Log = lambda _: None,
+) -> dict[str, Any]:
+    """Take the reference from its remote, after a check of the list of files that DVC goes by.
+
+    Parameters
+    ----------
+    chromosomes : collection of str, optional
+        Only the files of these and ``datapackage.json``; default all.
+    project, log
+        As in `publish`.
+
+    Returns
+    -------
+    dict
+        ``remote``, ``url``, ``num_files``: how many files were asked for.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where the list is not the one of ``dvc.lock``, or names other files than a store's; nothing
+        is written then. Or where DVC fails; it has said why. `UsageError` for an unknown chromosome.
+
+    Notes
+    -----
+    DVC compares the MD5 of each file, since ``.dvc/config`` has ``verify = true``, but not the list's.
+    """
+    shared = SharedReference(project)
+    shared.refuse_altered_list()
+    refuse_foreign(shared.project, STORE)
+    shared.prepare_dvc()
+    names = [piece.name for piece in shared.pieces()]
+    targets = [STAGE]
+    if chromosomes is not None:
+        names = shared.names_of(chromosomes)
+        targets = [str(STORE / name) for name in names]
+    log(f"$ dvc pull {targets[0]}" + (f" and {len(targets) - 1} more" if targets[1:] else ""))
+    if shared.dvc("pull", *targets):
+        raise EnsemblAnnotationsError(
+            "'dvc pull' of the reference failed; what went wrong is printed above.",
+            hint="'ensembl-annotations repair' finds what is damaged.",
+        )
+    return {"remote": shared.remote, "url": shared.url, "num_files": len(names)}
+
+
+def repair(
+    *, project: Path = Path(), content: bool = False, log: Log = lambda _: None
+) -> dict[str, Any]:
+    """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
+
+    Parameters
+    ----------
+    project, log
+        As in `publish`.
+    content : bool
+        Read what the remote has, too; else only sizes are compared there, and the list of files.
+
+    Returns
+    -------
+    dict
+        ``remote``, ``url``, ``num_files``; ``local``, ``in_remote``: names of the files that were
+        mended in DVC's cache and in the remote; ``restored``: of others, that the workspace lacked
+        or had otherwise; ``published``: False where the remote has none of the files.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Naming what could be mended from nowhere, or a remote that gives no answer.
+
+    Notes
+    -----
+    A file of the cache is taken from the workspace where that has it, else from the remote. Where
+    the remote lacks it, or has it altered, its chromosome (or, where it is of none, the whole
+    reference) is made again from what Ensembl published, which gives the same bytes. What the remote lacks or has altered is pushed again, if it has any.
+    """
+    shared = SharedReference(project)
+    shared.refuse_strays()
+    refuse_foreign(shared.project, STORE)
+    _remove_leftover(shared)
+    bad_there: dict[Piece, str] = {}
+    # The list of files first: it says which there are.
+    list_problem = shared.local_problems([shared.list_piece])
+    # DVC would keep an altered one, and act by it.
+    shared.drop(shared.list_piece)
+    try:
+        pieces = shared.pieces()
+    except EnsemblAnnotationsError as error:
+        _only_if_lost(error)
+        log(error.message)
+        if error.code == "remote_altered":
+            bad_there[shared.list_piece] = "is altered in the remote"
+        _make_again(shared, log)
+        pieces = shared.pieces()
+    damaged = shared.local_problems(pieces)
+    lost, named = [], set()
+    for piece, problem in damaged.items():
+        log(f"{piece.name}: {problem}.")
+        shared.drop(piece)
+        if shared.adopt(piece):
+            continue
+        try:
+            shared.restore(piece)
+        except EnsemblAnnotationsError as error:
+            _only_if_lost(error)
+            log(error.message)
+            lost.append(piece)
+            if error.code == "remote_altered":
+                bad_there[piece] = "is altered in the remote"
+                named.add(piece)
+    if lost and (lost := _fetch_again(shared, lost, log)):
+        _make_again(shared, log)
+    restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
+    shared.prepare_dvc()
+    if shared.dvc("checkout", STAGE, "--quiet", "--force"):
+        raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
+    _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
+    shared.check_bucket()
+    everything = [*pieces, shared.list_piece]
+    problems = shared.remote_problems(everything)
+    published = len(problems) < len(everything) or any("cut" in why for why in problems.values())
+    if published:
+        bad_there |= problems
+        # The list is small, and says what all others pull.
+        read = everything if content else [shared.list_piece]
+        there = [piece for piece in read if piece not in problems]
+        bad_there |= shared.altered_in_remote(there)
+        for piece, why in bad_there.items():
+            if piece not in named:
+                log(f"{piece.name}: {why}.")
+    if bad_there:
+        _push_again(shared, bad_there, log)
+    return {
+        "remote": shared.remote,
+        "url": shared.url,
+        "num_files": len(pieces),
+        "local": sorted(piece.name for piece in (*damaged, *list_problem)),
+        "restored": sorted(set(restored) - {piece.name for piece in damaged}),
+        "in_remote": sorted(piece.name for piece in bad_there),
+        "published": published,
+    }
+
+
+def _only_if_lost(error: EnsemblAnnotationsError) -> None:
+    """Raise an error that says nothing of the file, such as of credentials."""
+    if error.code not in ("remote_missing", "remote_altered"):
+        error.hint = (
+            f"{error.hint} Or make the reference again from what Ensembl published: "
+            f"'dvc repro --force --single-item {STAGE}'."
+        )
+        raise error
+
+
+def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[Piece]:
+    """Make the chromosomes of some files from what Ensembl published; return what still is lost."""
+    from ensembl_annotations.common.progress import Progress
+    from ensembl_annotations.fetch import fetch_ensembl
+    from ensembl_annotations.project.materialize import fetch_options
+    from ensembl_annotations.project.params import PARAMS_FILE, load_params
+
+    named = [_OF_CHROMOSOME.fullmatch(piece.name) for piece in lost]
+    chromosomes = sorted({match[1] for match in named if match})
+    if not all(named):
+        return lost
+    _refuse_stale(shared)
+    log(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
+    params = load_params(shared.project / PARAMS_FILE)
+    out = shared.project / _LEFTOVER
+    options = fetch_options(params, shared.project) | {"out": out, "chromosomes": chromosomes}
+    try:
+        fetch_ensembl(
+            **options,
+            source=params.ensembl.source,
+            max_bad_percent=params.ensembl.max_bad_percent,
+            progress=Progress(log=log),
+        )
+        return [piece for piece in lost if not shared.adopt(piece, out)]
+    finally:
+        _remove_leftover(shared)
+
+
+def _remove_leftover(shared: SharedReference) -> None:
+    shutil.rmtree(shared.project / _LEFTOVER, ignore_errors=True)
+
+
+def _refuse_stale(shared: SharedReference) -> None:
+    if not shared.is_current:
+        raise EnsemblAnnotationsError(
+            "dvc.lock was made with other parameters, inputs or code than are here: making the "
+            "reference again would give another one.",
+            hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
+            f"other reference, run 'dvc repro {STAGE}'.",
+        )
+
+
+def _make_again(shared: SharedReference, log: Log) -> None:
+    from ensembl_annotations.project.materialize import plan_materialize
+
+    _refuse_stale(shared)
+    log("The reference is made again from what Ensembl published:")
+    for line in plan_materialize(project=shared.project):
+        log(line)
+    if shared.dvc("repro", "--force", "--single-item", STAGE):
+        raise EnsemblAnnotationsError(
+            "The reference could not be made again; what went wrong is printed above.",
+            hint=_ASK_THE_WRITER,
+        )
+
+
+def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> None:
+    try:
+        shared.push([*pieces])
+        publish(project=shared.project)
+    except EnsemblAnnotationsError as error:
+        raise EnsemblAnnotationsError(
+            f"{error.message}\nThe files here are whole; remote {shared.remote!r} ({shared.url}) "
+            f"was not mended: {len(pieces)} of its files are wrong, named above.",
+            hint=f"{_ASK_THE_WRITER} {error.hint}",
+            code=error.code,
+        ) from error
+
+
+def _raise_for(problems: dict[Piece, str], hint: str) -> None:
+    if problems:
+        lines = [f"{piece.name}: {why}." for piece, why in problems.items()]
+        raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="altered")

@@ -1,0 +1,347 @@
+"""``datapackage.json``: what a reference store holds, and whether it is still that.
+
+The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`, `hash`. What a parquet
+file is of (`FileIdentity`) is in its footer, too, whose SHA-256 is in ``datapackage.json``: labels
+that were changed in the one contradict the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.variants.chromosomes import listed_chromosomes
+from ensembl_annotations.variants.schema import ROLES, STORE_VERSION
+
+FILE_NAME = "datapackage.json"
+QUARANTINE = "quarantine.tsv.gz"
+RESTORE_HINT = (
+    "Run 'ensembl-annotations pull' to get it from the shared remote, 'ensembl-annotations repair' to "
+    "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
+)
+
+
+_MOST_NAMED = 8
+
+IDENTITY_KEY = "ensembl_annotations"
+"""Names the identity in the key-value metadata of a parquet file's footer."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all files of a store have in common."""
+
+    species: str
+    assembly: str
+    release: int
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """What one parquet file of a store is of."""
+
+    species: str
+    assembly: str
+    release: int
+    chromosome: str
+    role: str
+
+    @classmethod
+    def of(cls, origin: Origin, chromosome: str, role: str) -> FileIdentity:
+        return cls(**asdict(origin), chromosome=chromosome, role=role)
+
+    @property
+    def file_name(self) -> str:
+        kind = "" if self.role == "alleles" else f".{self.role}"
+        return f"{self.species}-chr{self.chromosome}{kind}.parquet"
+
+    def as_metadata(self) -> dict[str, str]:
+        """Return it as the footer has it: the same bytes on every machine."""
+        content = {"name": self.file_name, **asdict(self)}
+        return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
+
+    def problem(self, metadata: Mapping[bytes, bytes] | None) -> str | None:
+        """Say in what a footer's metadata contradicts it; None where they agree."""
+        expected: dict[str, Any] = json.loads(self.as_metadata()[IDENTITY_KEY])
+        try:
+            found = json.loads((metadata or {})[IDENTITY_KEY.encode()])
+            wrong = [name for name in expected if found[name] != expected[name]]
+        except (KeyError, TypeError, ValueError):
+            return f"{self.file_name} does not say in its footer what it is of"
+        if not wrong:
+            return None
+        return (
+            f"{self.file_name} is of {_listed(found, wrong)} by its own footer, "
+            f"{FILE_NAME} says {_listed(expected, wrong)}"
+        )
+
+
+def _listed(content: Mapping[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One parquet file of a store."""
+
+    path: Path
+    identity: FileIdentity
+    num_bytes: int
+    sha256: str
+    footer_sha256: str
+    rows: int
+
+    @property
+    def chromosome(self) -> str:
+        return self.identity.chromosome
+
+    @property
+    def role(self) -> str:
+        return self.identity.role
+
+
+class ReferenceStore:
+    """A reference store on disk, opened by its ``datapackage.json``.
+
+    Parameters
+    ----------
+    folder : Path or str
+        The store.
+
+    Raises
+    ------
+    ReferenceStoreError
+        Where there is no store, it can't be read, or its layout has another version.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = folder = Path(folder)
+        path = folder / FILE_NAME
+        if not folder.is_dir():
+            raise ReferenceStoreError(
+                f"{folder}: no such folder; expected a reference store.",
+                hint="Make one with 'ensembl-annotations fetch' or 'dvc repro fetch_ensembl'.",
+            )
+        try:
+            self.package: dict[str, Any] = json.loads(path.read_bytes())
+            self.digest = sha256_of(path)
+            _check_version(path, self.package["store_version"])
+            self.release = str(int(self.package["release"]))
+            self.assembly = str(self.package["assembly"])
+            self.species = str(self.package["species"])
+            self.source = str(self.package["source"])
+            self.package["quarantine"]["hash"].removeprefix("sha256:")
+            origin = Origin(self.species, self.assembly, int(self.release))
+            self.resources = [
+                _resource(folder, origin, entry) for entry in self.package["resources"]
+            ]
+            if not self.resources:
+                raise ValueError("it has no files")
+        except FileNotFoundError as error:
+            raise ReferenceStoreError(
+                f"{folder}: {FILE_NAME} is missing; expected a complete reference store.",
+                hint=RESTORE_HINT,
+            ) from error
+        except (
+            OSError,
+            ArithmeticError,
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise ReferenceStoreError(
+                f"{path}: not a description of a reference store ({error!r}).",
+                hint=RESTORE_HINT,
+            ) from error
+
+    @property
+    def chromosomes(self) -> list[str]:
+        return [item.chromosome for item in self.resources if item.role == "alleles"]
+
+    def resource(self, chromosome: str, role: str = "alleles") -> Resource | None:
+        """Return the file of a chromosome, or None where the store has none."""
+        for item in self.resources:
+            if item.chromosome == chromosome and item.role == role:
+                return item
+        return None
+
+    def resources_of(self, chromosomes: Sequence[str] | str | None) -> list[Resource]:
+        """Return the files of these chromosomes; of all for None."""
+        names = listed_chromosomes(chromosomes)
+        return [item for item in self.resources if names is None or item.chromosome in names]
+
+    def check(self, chromosomes: Sequence[str] | str | None = None) -> None:
+        """Check that the files are there with the right size, rows and columns, and are what they are called.
+
+        Parameters
+        ----------
+        chromosomes : sequence of str, or str, optional
+            Only these; default all.
+
+        Raises
+        ------
+        ReferenceStoreError
+            Naming the files that are missing or altered, at most 8.
+
+        Notes
+        -----
+        This reads footers only. Page checksums are verified when pages are read, and
+        `verify` hashes whole files.
+        """
+        wanted = self.resources_of(chromosomes)
+        problems = [problem for item in wanted if (problem := _problem(item))]
+        if not problems:
+            problems = self._unpaired(wanted)
+        if problems:
+            more = f"; and {len(problems) - _MOST_NAMED} more" if problems[_MOST_NAMED:] else ""
+            told = "; ".join(problems[:_MOST_NAMED]) + more
+            raise ReferenceStoreError(
+                f"{self.folder}: the reference store is not complete: {told}.",
+                hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",
+            )
+
+    def _unpaired(self, wanted: list[Resource]) -> list[str]:
+        """Say which files of alleles and of details do not belong together, row group by row group."""
+        groups = {
+            (item.chromosome, item.role): pq.read_metadata(item.path).num_row_groups
+            for item in wanted
+            if item.role in ("alleles", "details")
+        }
+        problems = []
+        for chromosome in dict.fromkeys(chromosome for chromosome, _ in groups):
+            alleles, details = (
+                groups.get((chromosome, role), "no") for role in ("alleles", "details")
+            )
+            if alleles != details:
+                name = self._name(chromosome)
+                problems.append(
+                    f"{name}.parquet has {alleles} row groups, {name}.details.parquet has {details}"
+                )
+        return problems
+
+    def _name(self, chromosome: str) -> str:
+        return f"{self.species}-chr{chromosome}"
+
+    def verify(self, chromosomes: Sequence[str] | str | None = None) -> list[str]:
+        """Hash every file against the description and return what is wrong, one line each.
+
+        Parameters
+        ----------
+        chromosomes : sequence of str, or str, optional
+            Only the files of these; default all, and the quarantined rows.
+        """
+        names = listed_chromosomes(chromosomes)
+        wanted = self.resources_of(names)
+        problems = []
+        for item in wanted:
+            problem = _problem(item)
+            if problem is None and (found := sha256_of(item.path)) != item.sha256:
+                problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
+            if problem:
+                problems.append(problem)
+        if names is None and (problem := self._quarantine_problem()):
+            problems.append(problem)
+        return problems or self._unpaired(wanted)
+
+    def _quarantine_problem(self) -> str | None:
+        expected = self.package["quarantine"]["hash"].removeprefix("sha256:")
+        try:
+            found = sha256_of(self.folder / QUARANTINE)
+        except OSError:
+            return f"{QUARANTINE} is missing"
+        if found != expected:
+            return f"{QUARANTINE}: SHA-256 is {found}, expected {expected}"
+        return None
+
+
+def _check_version(path: Path, version: object) -> None:
+    if version != STORE_VERSION:
+        raise ReferenceStoreError(
+            f"{path}: the store's layout has version {version}, this program reads {STORE_VERSION}.",
+            hint="Run 'dvc repro fetch_ensembl' to make it again, or use the program that wrote it.",
+        )
+
+
+def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
+    kind, _, digest = entry["hash"].partition(":")
+    if kind != "sha256":
+        raise ValueError(f"hash of {entry['path']} is {kind}, expected sha256")
+    name = entry["path"]
+    role, chromosome = entry["role"], entry["chromosome"]
+    if role not in ROLES or not isinstance(chromosome, str):
+        raise ValueError(f"{name} has the role {role!r} and the chromosome {chromosome!r}")
+    identity = FileIdentity.of(origin, chromosome, role)
+    if name != identity.file_name:
+        raise ValueError(
+            f"{name} is listed as {identity.file_name} should be: {role} of {origin.species}, "
+            f"chromosome {chromosome}"
+        )
+    return Resource(
+        path=folder / name,
+        identity=identity,
+        num_bytes=entry["bytes"],
+        sha256=digest,
+        footer_sha256=entry["footer_sha256"],
+        rows=entry["rows"],
+    )
+
+
+def footer_sha256(path: Path) -> str:
+    """Return the SHA-256 of a parquet file's footer; see `footer_sha256_of`."""
+    with path.open("rb") as handle:
+        return footer_sha256_of(handle)
+
+
+def footer_sha256_of(handle: BinaryIO) -> str:
+    """Return the SHA-256 of the footer of a parquet file that is open.
+
+    Notes
+    -----
+    Parquet has checksums for pages but none for the footer, whose statistics decide which row
+    groups are read at all.
+
+    Source: Parquet file format: the last 8 bytes are the footer's length and the magic number.
+    """
+    end = handle.seek(0, os.SEEK_END)
+    handle.seek(max(end - 8, 0))
+    length = int.from_bytes(handle.read(4), "little")
+    handle.seek(max(end - 8 - length, 0))
+    return hashlib.sha256(handle.read()).hexdigest()
+
+
+def _problem(item: Resource) -> str | None:
+    name = item.path.name
+    try:
+        size = item.path.stat().st_size
+    except OSError:
+        return f"{name} is missing"
+    if size != item.num_bytes:
+        return f"{name} has {size} bytes, expected {item.num_bytes}"
+    if footer_sha256(item.path) != item.footer_sha256:
+        return f"{name} has another footer than described"
+    try:
+        with pq.ParquetFile(item.path) as file:
+            rows, names = file.metadata.num_rows, file.schema_arrow.names
+            mislabelled = item.identity.problem(file.metadata.metadata)
+    except (pa.ArrowInvalid, OSError) as error:
+        return f"{name} can't be read as parquet ({error})"
+    if mislabelled:
+        return mislabelled
+    if rows != item.rows:
+        return f"{name} has {rows} rows, expected {item.rows}"
+    expected = [column.name for column in ROLES[item.role]]
+    if names != expected:
+        return f"{name} has the columns {', '.join(names)}, expected {', '.join(expected)}"
+    return None

@@ -1,0 +1,184 @@
+"""Write the annotated VCF as BCF, through bcftools."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.variants.contigs import HUMAN, LENGTHS, MT_LENGTH, contig_aliases
+from ensembl_annotations.vcf.bcftools import Bcftools
+from ensembl_annotations.vcf.bgzf import has_eof_block
+from ensembl_annotations.vcf.places import Places
+from ensembl_annotations.vcf.read import Header
+
+_MT_STYLES = {"": "MT", "chr": "chrM", "NC_": "NC_012920.1", "CM": "J01415.2"}
+
+_ROOM_BYTES = 1 << 18
+
+
+def missing_contigs(
+    header: Header, met: Iterable[str], store: ReferenceStore
+) -> dict[str, int | None]:
+    """Return the reference's contigs that a header lacks, as it and the first records spell them.
+
+    Parameters
+    ----------
+    header : Header
+    met : iterable of str
+        Contigs of the first records.
+    store : ReferenceStore
+
+    Returns
+    -------
+    dict of str to int or None
+        Names and lengths, None where unknown.
+    """
+    aliases = contig_aliases(store.species, store.assembly)
+    lengths: dict[str, int] = {}
+    if store.species == HUMAN:
+        lengths = {**LENGTHS.get(store.assembly, {}), "MT": MT_LENGTH}
+    declared = header.contigs()
+    named = {**declared, **dict.fromkeys(met)}
+    known = set(store.chromosomes)
+    styles = {
+        _style(name)
+        for name in named
+        if (name in aliases if aliases else name.removeprefix("chr") in known)
+    }
+    found: dict[str, int | None] = {}
+    for style in sorted(styles):
+        for contig in store.chromosomes:
+            name = _spelled(contig, style, aliases)
+            if name is not None and name not in declared:
+                found[name] = lengths.get(contig)
+    return found
+
+
+def _style(name: str) -> str:
+    return next((style for style in ("chr", "NC_", "CM") if name.startswith(style)), "")
+
+
+def _spelled(contig: str, style: str, aliases: dict[str, str]) -> str | None:
+    if not aliases:
+        return style + contig if style in ("", "chr") else None
+    if contig == "MT":
+        return _MT_STYLES[style]
+    return next(
+        (name for name, of in aliases.items() if of == contig and _style(name) == style), None
+    )
+
+
+def contig_lines(contigs: dict[str, int | None], line_end: bytes) -> list[bytes]:
+    """Return header lines."""
+    return [
+        f"##contig=<ID={name}{'' if length is None else f',length={length}'}>".encode() + line_end
+        for name, length in contigs.items()
+    ]
+
+
+def check_contigs(names: Iterable[str], declared: set[str], vcf: Path) -> None:
+    """Refuse a record on a contig that the header lacks.
+
+    Raises
+    ------
+    InputError
+        Naming the contig.
+    """
+    for name in names:
+        if name not in declared:
+            raise InputError(
+                f"{vcf}: contig {name!r} has no ##contig line in the header, which a BCF needs.",
+                hint=f"Add '##contig=<ID={name}>' to the header, or write a .vcf.gz.",
+                code="no_contig_line",
+            )
+
+
+def check_bytes(text: bytes, first_line: int, vcf: Path) -> None:
+    """Refuse a record with a NUL byte: in a BCF it would end there.
+
+    Raises
+    ------
+    InputError
+        Naming the line.
+    """
+    place = text.find(b"\0")
+    if place >= 0:
+        raise InputError(
+            f"{vcf}: line {first_line + text.count(bytes([10]), 0, place)}: holds a NUL byte, which a BCF can't.",
+            hint="Correct the line, or write a .vcf.gz.",
+            code="nul_byte",
+        )
+
+
+class BcfWriter:
+    """Write the annotated VCF's text as BCF; its text goes to bcftools as it is made.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    final : Path
+        Its name for messages.
+    level : int
+        1 (fast) to 9 (small).
+
+    Raises
+    ------
+    InputError
+        Where bcftools can't make a BCF of it, with what bcftools says.
+    """
+
+    def __init__(self, path: Path, final: Path, *, level: int) -> None:
+        self._path, self._final = path, final
+        with path.open("wb") as handle:
+            arguments = ["view", "--no-version", f"-Ob{level}", "--threads", "1", "-"]
+            self._bcftools = Bcftools(arguments, handle)
+
+    def write(self, text: bytes | memoryview, places: Places | None = None) -> None:
+        try:
+            self._bcftools.input.write(text)
+        except BrokenPipeError as error:
+            raise self._failed(self._bcftools.failure()) from error
+
+    def finish(self, *, without_last_byte: bool) -> None:
+        """Wait until the file is whole; it has no line ends, so the last byte means nothing."""
+        try:
+            self._bcftools.input.close()
+        except BrokenPipeError as error:
+            raise self._failed(self._bcftools.failure()) from error
+        failure = self._bcftools.failure()
+        if failure is not None or not has_eof_block(self._path):
+            raise self._failed(failure)
+
+    def abandon(self) -> None:
+        self._bcftools.close()
+
+    def write_index(self, path: Path) -> bool:
+        """Write the index, and tell whether htslib could.
+
+        Raises
+        ------
+        OSError
+            Where the disk is full.
+        """
+        arguments = ["index", "--force", "--output", str(path), str(self._path)]
+        with Bcftools(arguments) as bcftools:
+            bcftools.input.close()
+            if bcftools.failure() is None:
+                return True
+        # htslib does not say why; a full disk is an error, a value it can't index is not.
+        with path.open("wb") as handle:
+            handle.write(bytes(_ROOM_BYTES))
+            os.fsync(handle.fileno())
+        return False
+
+    def _failed(self, failure: str | None) -> InputError:
+        return InputError(
+            f"{self._final}: can't be made as a BCF ({failure or 'bcftools stopped early'}).",
+            hint="A BCF needs every INFO and FORMAT key, FILTER and contig declared in the header, and "
+            "values of the declared types: correct the VCF, or write a .vcf.gz.",
+            code="no_bcf",
+        )

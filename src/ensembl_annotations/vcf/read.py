@@ -1,0 +1,365 @@
+"""Read a VCF as bytes: its header lines, and batches of whole record lines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import polars as pl
+
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.text import Lines, Offsets, parse_digits, scan_heads, take_text
+from ensembl_annotations.vcf.source import Source
+
+BATCH_BYTES = 4 << 20
+BATCH_RECORDS = 16_000
+"""A piece has a fixed cost, tens of milliseconds: it is to be spread over so many records."""
+
+MAX_BATCH_RECORDS = 2 * BATCH_RECORDS
+"""A record takes 3 kB while it is in work, however short its line is."""
+
+AHEAD_BYTES = 64 << 20
+"""How much text may be looked at before it is annotated, and kept meanwhile."""
+
+MAX_POS = 2**31 - 1
+CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
+NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
+INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
+_MAX_HEADER_BYTES = 256 << 20
+_MAX_FIRST_BYTES = 1 << 20
+
+
+@dataclass
+class Header:
+    """A VCF header.
+
+    Attributes
+    ----------
+    lines : list of bytes
+        Every line, ``#CHROM`` last, each with its own line end.
+    columns : list of str
+        The names on the ``#CHROM`` line.
+    """
+
+    lines: list[bytes]
+    columns: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.columns = self.lines[-1].decode("utf-8", "replace").rstrip("\r\n").split("\t")
+
+    @property
+    def line_end(self) -> bytes:
+        # Not the last line: it may have none.
+        return b"\r\n" if self.lines[0].endswith(b"\r\n") else b"\n"
+
+    @property
+    def samples(self) -> list[str]:
+        return self.columns[9:]
+
+    def contigs(self) -> dict[str, int | None]:
+        """Return the declared contigs and their lengths."""
+        found: dict[str, int | None] = {}
+        for line in self.lines:
+            match = re.match(rb'##contig=<(?:[^"]*,)?\s*ID="?([^",>]+)', line)
+            if match:
+                length = re.search(rb'[<,]\s*length="?(\d+)', line)
+                found[match[1].decode("utf-8", "replace")] = int(length[1][:18]) if length else None
+        return found
+
+    def warnings(self) -> list[str]:
+        """Say what is odd in the header, and passed through, but read by few other programs."""
+        found = [
+            f"line {number}: begins with one '#', expected two: "
+            f"{line[:40].decode('utf-8', 'replace').rstrip()!r}. It is kept; other programs may "
+            "refuse the file: correct or remove the line."
+            for number, line in enumerate(self.lines[:-1], 1)
+            if not line.startswith(b"##")
+        ]
+        for name, count in Counter(self.samples).items():
+            if count > 1:
+                columns = [at for at, column in enumerate(self.columns, 1) if column == name]
+                found.append(
+                    f"line {len(self.lines)}: {count} samples have the name {name!r} (columns "
+                    f"{', '.join(map(str, columns))}). All are kept; other programs may refuse the "
+                    "file or confuse them: rename them in the #CHROM line."
+                )
+        return found
+
+    def info_ids(self) -> set[str]:
+        """Return the declared INFO keys."""
+        matches = (re.match(INFO_ID, line) for line in self.lines)
+        return {match[1].decode("utf-8", "replace") for match in matches if match}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The text of whole record lines, not looked at yet.
+
+    Attributes
+    ----------
+    data : bytes
+        The lines.
+    first_record, first_line : int
+        As in `Batch`.
+    """
+
+    data: bytes
+    first_record: int
+    first_line: int
+
+
+@dataclass
+class Batch:
+    """Whole record lines.
+
+    Attributes
+    ----------
+    path : Path
+        The file, for messages.
+    lines : Lines
+        The text and where its fields are.
+    first_record : int
+        0-based number of the first record in the file.
+    first_line : int
+        1-based number of the first line in the file.
+    pos : int64 array
+        POS of each record.
+    """
+
+    path: Path
+    lines: Lines
+    first_record: int
+    first_line: int
+    pos: Offsets
+
+    def text(self, column: int) -> pl.Series:
+        """Return a column as text.
+
+        Raises
+        ------
+        InputError
+            Where it is not UTF-8.
+        """
+        begin, end = self.lines.bounds(column)
+        if column >= INFO:
+            end = self.without_return(end)
+        try:
+            return take_text(self.lines.data, begin, end)
+        except UnicodeDecodeError as error:
+            slices = zip(begin.tolist(), end.tolist(), strict=True)
+            values = [self.lines.data[low:high] for low, high in slices]
+            row = next(row for row, value in enumerate(values) if not is_utf8(value))
+            raise InputError(
+                f"{self.path}: line {self.first_line + row}: {NAMES[column]} is not UTF-8: {values[row][:40]!r}.",
+                hint="Correct the file's encoding.",
+            ) from error
+
+    def without_return(self, end: Offsets) -> Offsets:
+        """Return field ends with the carriage return of a CRLF line end left out."""
+        codes = np.frombuffer(self.lines.data, np.uint8)
+        returns = (codes[end] == 10) & (codes[np.maximum(end - 1, 0)] == 13)
+        ends: Offsets = end - returns
+        return ends
+
+
+class VcfReader:
+    """Read a VCF or BCF once, from its beginning to its end; close it, or use it with `with`.
+
+    Parameters
+    ----------
+    path : Path
+        The file, a pipe, or ``-`` for standard input.
+    max_batch_bytes : int
+        Pieces of long lines may become so large, to have `BATCH_RECORDS` records; less than
+        `BATCH_BYTES` makes all pieces smaller.
+
+    Attributes
+    ----------
+    path : Path
+        The file, for messages.
+    header : Header
+        Read on opening.
+    ends_without_newline : bool
+        Known after the last batch: the file's last line has no line end.
+
+    Raises
+    ------
+    InputError
+        On opening or while reading, naming the line where there is one.
+    """
+
+    batch_bytes = BATCH_BYTES
+
+    def __init__(self, path: Path, max_batch_bytes: int = BATCH_BYTES) -> None:
+        self._source = Source(path)
+        self.path = self._source.name
+        self.ends_without_newline = False
+        self._growth = max_batch_bytes / BATCH_BYTES
+        self._ahead: deque[Piece] = deque()
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self.close()
+            raise
+        self._rest = self._read_pieces()
+
+    def __enter__(self) -> VcfReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def num_read(self) -> int:
+        """Bytes of the file read so far, as they are packed."""
+        return self._source.num_read
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _fail(self, message: str, hint: str | None = None) -> InputError:
+        return InputError(f"{self.path}: {message}", hint=hint)
+
+    def _read_header(self) -> Header:
+        first = self._source.readline(_MAX_FIRST_BYTES)
+        if not first.startswith(b"##fileformat=VCF"):
+            raise self._fail(
+                f"line 1: expected '##fileformat=VCFv4.x', found {first[:40]!r}.",
+                "Give a VCF, plain or compressed with gzip or bgzip, or a BCF.",
+            )
+        if len(first) == _MAX_FIRST_BYTES and not first.endswith(b"\n"):
+            raise self._fail(
+                f"line 1: is longer than {_MAX_FIRST_BYTES} bytes.", "Correct the line."
+            )
+        lines, size = [first], len(first)
+        while not lines[-1].startswith(b"#CHROM"):
+            line = self._source.readline()
+            size += len(line)
+            if not line.startswith(b"#") or size > _MAX_HEADER_BYTES:
+                found = repr(line[:40]) if line else "the end of the file"
+                raise self._fail(
+                    f"line {len(lines) + 1}: expected a header line or '#CHROM', found {found}.",
+                    "The header must end with the #CHROM line.",
+                )
+            lines.append(line)
+        header = Header(lines)
+        expected = ["#CHROM", *NAMES[1:8]]
+        if header.columns[8:] == ["FORMAT"]:
+            raise self._fail(
+                f"line {len(lines)}: the columns end with FORMAT, expected at least one sample behind it.",
+                "Remove the FORMAT column ('bcftools view -G').",
+            )
+        if header.columns[:8] != expected or len(header.columns) == 9:
+            raise self._fail(
+                f"line {len(lines)}: expected the columns {' '.join(expected)} separated by tabs, "
+                f"found {' '.join(header.columns)[:80]!r}."
+            )
+        return header
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the text of all records, in order, each once.
+
+        Notes
+        -----
+        Pieces have about `batch_bytes`; more, up to the limit, where lines are long, to have
+        `BATCH_RECORDS`; fewer where they are so short that this would be `MAX_BATCH_RECORDS`.
+        """
+        while self._ahead:
+            yield self._ahead.popleft()
+        yield from self._rest
+
+    def look_ahead(self, max_bytes: int | None = None) -> Iterator[Piece]:
+        """Yield the first pieces, which `pieces` gives again, up to `AHEAD_BYTES` or fewer."""
+        max_bytes = AHEAD_BYTES if max_bytes is None else max_bytes
+        yield from self._ahead
+        kept = sum(len(piece.data) for piece in self._ahead)
+        while kept < max_bytes and (piece := next(self._rest, None)) is not None:
+            self._ahead.append(piece)
+            kept += len(piece.data)
+            yield piece
+
+    def _read_pieces(self) -> Iterator[Piece]:
+        record, line = 0, len(self.header.lines) + 1
+        # The first piece is small: how long lines are is not known yet.
+        size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
+        while data := self._source.read(size):
+            if not data.endswith(b"\n"):
+                data += self._source.readline()
+            if not data.endswith(b"\n"):
+                self.ends_without_newline = True
+                data += b"\n"
+            yield Piece(data, record, line)
+            count = data.count(b"\n")
+            size = self._next_size(len(data) / count)
+            record += count
+            line += count
+
+    def _next_size(self, line_bytes: float) -> int:
+        least = min(self.batch_bytes, line_bytes * MAX_BATCH_RECORDS)
+        wanted = max(line_bytes * BATCH_RECORDS, least)
+        limit = self.batch_bytes * self._growth
+        return max(1, int(min(wanted * min(self._growth, 1), limit)))
+
+    def parse(self, piece: Piece) -> Batch:
+        """Find and check the fields of a piece.
+
+        Raises
+        ------
+        InputError
+            Naming the first line that is not a record.
+        """
+        lines = scan_heads(piece.data, SAMPLE)
+        self._check_columns(lines, piece.first_line)
+        return Batch(
+            self.path,
+            lines,
+            piece.first_record,
+            piece.first_line,
+            self._positions(lines, piece.first_line),
+        )
+
+    def _check_columns(self, lines: Lines, first_line: int) -> None:
+        expected = len(self.header.columns)
+        wrong = np.flatnonzero(lines.num_fields != expected)
+        if len(wrong):
+            row = int(wrong[0])
+            raise self._fail(
+                f"line {first_line + row}: expected {expected} columns as in the #CHROM line, "
+                f"found {lines.num_fields[row]}.",
+                "Correct or remove the line; columns are separated by tabs.",
+            )
+
+    def _positions(self, lines: Lines, first_line: int) -> Offsets:
+        data = np.frombuffer(lines.data, np.uint8)
+        positions, valid = parse_digits(data, *lines.bounds(POS))
+        bad = np.flatnonzero(~valid | (positions > MAX_POS))
+        if len(bad):
+            self._bad_pos(lines, first_line, int(bad[0]))
+        return positions
+
+    def _bad_pos(self, lines: Lines, first_line: int, row: int) -> None:
+        begin, end = lines.bounds(POS)
+        found = lines.data[begin[row] : end[row]][:40].decode("utf-8", "replace")
+        raise self._fail(
+            f"line {first_line + row}: POS: expected a whole number up to {MAX_POS}, found {found!r}.",
+            "Correct the line.",
+        )
+
+
+def is_utf8(value: bytes) -> bool:
+    """Tell whether bytes are text."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,196 @@
+"""The text of a VCF or BCF, whatever holds it, read once from its beginning to its end."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    InputError,
+    explain_os_error,
+)
+from ensembl_annotations.vcf.bcftools import Bcftools
+from ensembl_annotations.vcf.bgzf import (
+    EOF_BLOCK,
+    GZIP_ERRORS,
+    has_eof_block,
+    is_bgzf,
+    open_gzip,
+)
+
+STDIN = Path("-")
+_HEAD_BYTES = 18
+_STEP_BYTES = 1 << 20
+_PATIENCE_SEC = 2
+
+
+class Source:
+    """A VCF (plain, gzip or BGZF) or a BCF, from a file, a pipe, or standard input for ``-``.
+
+    Attributes
+    ----------
+    name : Path
+        For messages.
+
+    Raises
+    ------
+    InputError
+        On opening or while reading: where it can't be read, or is cut or corrupt.
+
+    Notes
+    -----
+    What a file is, its first bytes tell, not its name. That a BGZF file is complete is known
+    on opening for a regular file, else at its end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = Path("standard input") if path == STDIN else path
+        self._open = ExitStack()
+        self._bcf: Bcftools | None = None
+        self._feeder: threading.Thread | None = None
+        self._feeder_error: EnsemblAnnotationsError | None = None
+        self._is_bgzf = False
+        try:
+            with self._explained():
+                self._text = self._opened(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def fail(self, message: str, hint: str | None = None) -> InputError:
+        return InputError(f"{self.name}: {message}", hint=hint)
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        with self._explained():
+            data = self._text.read(size)
+            if len(data) < size:
+                self._end()
+            return data
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Return the next line; empty at the end."""
+        with self._explained():
+            line = self._text.readline(limit)
+            if not line:
+                self._end()
+            return line
+
+    @property
+    def num_read(self) -> int:
+        """Bytes read so far, as they are packed."""
+        return self._raw.num_read
+
+    def close(self) -> None:
+        if self._bcf is not None and self._feeder is not None:
+            self._bcf.close()
+            # Where it waits for a pipe that nobody writes to, it ends with this process.
+            self._feeder.join(_PATIENCE_SEC)
+        self._open.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except GZIP_ERRORS as error:
+            raise self.fail(
+                f"the gzip data are cut or corrupt ({error}).",
+                "Copy or make the file again; nothing was written.",
+            ) from error
+        except FileNotFoundError as error:
+            raise self.fail("no such file; expected a VCF.", "Check the path.") from error
+        except OSError as error:
+            raise explain_os_error(error, self.name, "reading") from error
+
+    def _opened(self, path: Path) -> BinaryIO:
+        if path != STDIN and path.is_dir():
+            raise self.fail("is a folder; expected a VCF file.")
+        if path == STDIN and sys.stdin.isatty():
+            raise self.fail("is a terminal; expected a VCF.", "Give a file or a pipe.")
+        handle = sys.stdin.buffer if path == STDIN else self._open.enter_context(path.open("rb"))
+        head = handle.read(_HEAD_BYTES)
+        if not head:
+            raise self.fail("is empty; expected a VCF.")
+        self._is_bgzf = is_bgzf(head)
+        if self._is_bgzf and path != STDIN and path.is_file() and not has_eof_block(path):
+            raise self._cut_short()
+        self._raw = _Watched(cast(io.BufferedReader, handle), head)
+        text = cast(BinaryIO, io.BufferedReader(self._raw, _STEP_BYTES))
+        if head[:2] == b"\x1f\x8b":
+            text = self._open.enter_context(open_gzip(text))
+        begin = text.peek(3)[:3]  # type: ignore[attr-defined]
+        return self._converted(text) if begin == b"BCF" else text
+
+    def _converted(self, bcf: BinaryIO) -> BinaryIO:
+        """Return the text of a BCF, decompressed already, as bcftools writes it."""
+        self._bcf = self._open.enter_context(Bcftools(["view", "--no-version", "-Ov", "-"]))
+        self._feeder = threading.Thread(target=self._feed, args=(bcf, self._bcf.input), daemon=True)
+        self._feeder.start()
+        return self._bcf.output
+
+    def _feed(self, source: BinaryIO, target: BinaryIO) -> None:
+        try:
+            with self._explained():
+                while data := source.read(_STEP_BYTES):
+                    try:
+                        target.write(data)
+                    except (OSError, ValueError):
+                        return  # It has failed, and says why, or we have.
+                self._check_complete()
+        except EnsemblAnnotationsError as error:
+            self._feeder_error = error
+        except ValueError:
+            return  # Closed, because we have failed.
+        finally:
+            with suppress(OSError):
+                target.close()
+
+    def _end(self) -> None:
+        """Check at the end of the text that this is the end of the whole file."""
+        if self._bcf is None or self._feeder is None:
+            self._check_complete()
+            return
+        failure = self._bcf.failure()
+        self._feeder.join()
+        if self._feeder_error is not None:
+            raise self._feeder_error
+        if failure is not None:
+            raise self.fail(f"the BCF can't be read ({failure}).", "Copy or make the file again.")
+
+    def _check_complete(self) -> None:
+        if self._is_bgzf and self._raw.tail != EOF_BLOCK:
+            raise self._cut_short()
+
+    def _cut_short(self) -> InputError:
+        return self.fail(
+            "is cut short: the BGZF end-of-file block is missing.",
+            "Copy or make the file again; nothing was written.",
+        )
+
+
+class _Watched(io.RawIOBase):
+    """A stream whose first bytes were read already, and whose last ones are kept."""
+
+    def __init__(self, handle: io.BufferedReader, head: bytes) -> None:
+        self._handle, self._head = handle, head
+        self.tail = b""
+        self.num_read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        # What a pipe has, not all that is asked for: a signal is seen between two reads only.
+        data = self._head[: len(buffer)] or self._handle.read1(len(buffer))
+        self._head = self._head[len(data) :] if self._head else b""
+        buffer[: len(data)] = data
+        self.num_read += len(data)
+        if data:
+            self.tail = (self.tail + data[-len(EOF_BLOCK) :])[-len(EOF_BLOCK) :]
+        return len(data)
