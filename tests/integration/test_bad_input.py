@@ -30,10 +30,11 @@ from ensembl_annotations import annotate_vcf, fetch_ensembl, scan_reference
 from ensembl_annotations.annotate import guard
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
-from ensembl_annotations.variants.schema import STORE_VERSION, TAG_IDS
+from ensembl_annotations.variants.schema import TAG_IDS
 from ensembl_annotations.vcf import read
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK
 from ensembl_annotations.vcf.read import Batch, Piece, VcfReader
+from ensembl_annotations.versions import STORE_VERSION
 from tests.support import flips
 from tests.support.vcf import (
     CALL,

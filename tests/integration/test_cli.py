@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import ensembl_annotations
+from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.variants.schema import REASONS
 from tests.support.vcf import (
     KNOWN,

@@ -19,13 +19,10 @@ import pytest
 
 from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError
-from ensembl_annotations.common.provenance import (
-    ENGINE_VERSION,
-    parse_structured_line,
-    structured_header_line,
-)
 from ensembl_annotations.project.provenance import Provenance, trace_provenance
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_bgzf
+from ensembl_annotations.vcf.header import parse_structured_line, structured_header_line
+from ensembl_annotations.versions import ENGINE_VERSION
 from tests.integration.helpers import ANNOTATED, SAMPLE_VCF, STORE, Project
 
 VCF, TABLE = f"{ANNOTATED}/annotated.vcf.gz", f"{ANNOTATED}/annotated.parquet"
@@ -91,7 +88,7 @@ def test_file_of_the_pipeline_is_traced_to_its_commit(seen: Project, name: str, 
         "assembly": "GRCh38",
         "source": "mini",
     }
-    assert (found.made_from["engine"], found.made_from["site_ids"]) == (ENGINE_VERSION, "no")
+    assert (found.made_from["engine"], found.made_from["site_ids"]) == (str(ENGINE_VERSION), "no")
     assert found.reference_path == STORE
     assert len(found.sources) == 25
     assert all(len(source["sha256"]) == 64 and source["checksum"] for source in found.sources)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ensembl_annotations.vcf.bgzf as bgzf
-from ensembl_annotations.annotate.match import position_runs
 from ensembl_annotations.annotate.text import VcfWriter
 from ensembl_annotations.vcf import places as tabix
+from ensembl_annotations.vcf.order import position_runs
 from ensembl_annotations.vcf.places import TabixIndex, places_of
 from ensembl_annotations.vcf.read import CHROM, VcfReader
 

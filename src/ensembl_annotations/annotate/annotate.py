@@ -15,14 +15,9 @@ import pyarrow as pa
 
 from ensembl_annotations.annotate.compared import num_known, share_known
 from ensembl_annotations.annotate.guard import check_build
+from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
-from ensembl_annotations.annotate.match import (
-    Run,
-    SortOrder,
-    find_matches,
-    position_runs,
-    split_alleles,
-)
+from ensembl_annotations.annotate.match import find_matches, split_alleles
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
 from ensembl_annotations.annotate.table import TableWriter, typed_table
@@ -41,7 +36,6 @@ from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
 from ensembl_annotations.report.summary import AnnotationRun, Part, Reports, Summary, part_of
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
@@ -63,8 +57,10 @@ from ensembl_annotations.vcf.fields import (
     typed_records,
 )
 from ensembl_annotations.vcf.index import check_position
+from ensembl_annotations.vcf.order import Run, SortOrder, position_runs
 from ensembl_annotations.vcf.places import Places, places_of
 from ensembl_annotations.vcf.read import CHROM, REF, Batch, Piece, VcfReader
+from ensembl_annotations.versions import ENGINE_VERSION
 
 Log = Callable[[str], object]
 
@@ -425,7 +421,7 @@ def _provenance(
     can_shift = any(store.resource(name, "sequence") is not None for name in named)
     return {
         "ID": "ensembl_annotations",
-        "Engine": ENGINE_VERSION,
+        "Engine": str(ENGINE_VERSION),
         "Source": store.source,
         "Release": store.release,
         "Species": store.species,

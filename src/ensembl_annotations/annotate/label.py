@@ -17,10 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import InputError, explain_os_error
-from ensembl_annotations.common.provenance import METADATA_KEY, parse_structured_line
 from ensembl_annotations.store.describe import FILE_NAME
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, GZIP_ERRORS, has_eof_block, is_bgzf
 from ensembl_annotations.vcf.bgzf import open_gzip as open_compressed
+from ensembl_annotations.vcf.header import parse_structured_line
+
+METADATA_KEY = "ensembl_annotations"
+"""The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
+
+ALL_CHROMOSOMES = "all"
+"""Stands in the header for the chromosomes looked up, where there are too many to name."""
 
 STDIN = Path("-")
 _HEAD_BYTES = 18

@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.values import typed_columns
-from ensembl_annotations.common.provenance import METADATA_KEY
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import Batch

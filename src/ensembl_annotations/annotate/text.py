@@ -14,11 +14,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.common.provenance import METADATA_KEY, structured_header_line
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_heads
 from ensembl_annotations.variants.schema import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.vcf.bgzf import BgzfWriter
+from ensembl_annotations.vcf.header import structured_header_line
 from ensembl_annotations.vcf.places import Places, TabixIndex
 from ensembl_annotations.vcf.read import ID, INFO, INFO_ID, SAMPLE, Batch, Header
 

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from ensembl_annotations.common.atomic import TEMPORARY
 from ensembl_annotations.common.errors import SourceError, explain_os_error
+from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.progress import format_bytes
-from ensembl_annotations.common.provenance import sha256_of
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import StoppedError
 from ensembl_annotations.fetch.verify import BLOCK_BYTES

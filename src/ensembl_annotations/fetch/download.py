@@ -15,7 +15,7 @@ from ensembl_annotations.common.errors import (
     SourceError,
     explain_os_error,
 )
-from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.fetch.cache import (
     CACHE_VARIABLE,
     QUARANTINE,

@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.fetch.convert.convert import FREQUENCIES, BadRow, Conversion
 from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, footer_sha256
 from ensembl_annotations.store.write import schema_description
-from ensembl_annotations.variants.schema import STORE_VERSION
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
+from ensembl_annotations.versions import STORE_VERSION
 
 _LEVEL = 6
 _FLUSH_BYTES = 1 << 20

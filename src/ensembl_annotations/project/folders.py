@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, ReferenceStoreError
-from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.common.hashes import md5_of, sha256_of
 from ensembl_annotations.project.file_list import ALTERED_LIST, altered_list, find_strays
 from ensembl_annotations.project.git import locked_paths, read_lock
 from ensembl_annotations.project.history import shown
@@ -46,12 +46,6 @@ _STRAY_HINT = (
     "you remove it ('git status', 'git checkout'), ask who that was, then run 'ensembl-annotations "
     "repair'."
 )
-
-
-def md5_of(path: Path) -> str:
-    """Return the MD5 of a file, in hexadecimal, as DVC writes it."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def name_files(folder: Path, noise: Collection[str] = _NOISE) -> list[str]:

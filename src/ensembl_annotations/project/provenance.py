@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.annotate.label import Label, read_label
+from ensembl_annotations.annotate.label import ALL_CHROMOSOMES, Label, read_label
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
-from ensembl_annotations.common.provenance import ALL_CHROMOSOMES, ENGINE_VERSION
 from ensembl_annotations.project.commands import annotate_command, fetch_command, stage_commands
 from ensembl_annotations.project.folders import (
     cached_listing,
@@ -33,6 +32,7 @@ from ensembl_annotations.project.materialize import (
     dvc_cache,
 )
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
+from ensembl_annotations.versions import ENGINE_VERSION
 
 OK, DIFFERS, NOT_KNOWN = "ok", "DIFFERS", "not known"
 
@@ -381,7 +381,7 @@ def _files_check(problems: list[str], compared: str) -> Check:
 def describe_provenance(found: Provenance) -> list[str]:
     """Return the provenance as lines of text."""
     rows = {"file": found.file, "kind": found.kind, **found.made_from}
-    if "engine" in rows and rows["engine"] != ENGINE_VERSION:
+    if "engine" in rows and rows["engine"] != str(ENGINE_VERSION):
         rows["engine"] += f" (this program has {ENGINE_VERSION}: check out a commit with that one)"
     commit = found.reference_commit and f"commit {found.reference_commit}"
     commit = "not committed yet" if found.reference_commit == WORKSPACE else commit

@@ -18,8 +18,9 @@ from ensembl_annotations.common.errors import (
     ReferenceStoreError,
     UsageError,
 )
+from ensembl_annotations.common.hashes import md5_of
 from ensembl_annotations.project.file_list import altered_list, check_described, check_names
-from ensembl_annotations.project.folders import md5_of, read_listing
+from ensembl_annotations.project.folders import read_listing
 from ensembl_annotations.project.materialize import LOCK, STORE
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 

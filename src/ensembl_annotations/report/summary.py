@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL, not_compared, num_known
+from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.values import decided_frequency
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.common.provenance import ALL_CHROMOSOMES
 from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render
 from ensembl_annotations.variants.alleles import NOT_COMPARABLE

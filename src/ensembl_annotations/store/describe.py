@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.common.provenance import sha256_of
+from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
-from ensembl_annotations.variants.schema import ROLES, STORE_VERSION
+from ensembl_annotations.variants.schema import ROLES
+from ensembl_annotations.versions import STORE_VERSION
 
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"

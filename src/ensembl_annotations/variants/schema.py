@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-STORE_VERSION = 3
-"""Version of the reference store's layout; a store of another version is not opened."""
-
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group of the alleles file, about."""
 

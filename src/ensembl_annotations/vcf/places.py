@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ensembl_annotations.annotate.match import Run
 from ensembl_annotations.common.text import Offsets
 from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, BgzfWriter, compress_bgzf
+from ensembl_annotations.vcf.order import Run
 from ensembl_annotations.vcf.read import FORMAT, INFO, REF, SAMPLE, Batch
 
 _SHIFT = 14

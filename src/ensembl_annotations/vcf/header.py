@@ -1,29 +1,11 @@
-"""What an output was made from, in a form that every output carries."""
+"""Structured header lines, ``##key=<A=b,C="d e">``: written, and read back."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
-
-ENGINE_VERSION = "3"
-"""Raised whenever the same inputs would give another output. Not the package's version: a
-release that changes no result must not make every result look out of date."""
-
-METADATA_KEY = "ensembl_annotations"
-"""The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
-
-ALL_CHROMOSOMES = "all"
-"""Stands in the header for the chromosomes looked up, where there are too many to name."""
 
 _FIELD = re.compile(r'([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def structured_header_line(key: str, fields: dict[str, str]) -> str:
