@@ -19,6 +19,7 @@ from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import find_matches, split_alleles
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
+from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
 from ensembl_annotations.annotate.table import TableWriter, typed_table
 from ensembl_annotations.annotate.targets import Targets
@@ -43,12 +44,7 @@ from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.schema import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
-from ensembl_annotations.vcf.bcf import (
-    check_bytes,
-    check_contigs,
-    contig_lines,
-    missing_contigs,
-)
+from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.fields import (
     Records,
     Untyped,

@@ -16,6 +16,7 @@ from ensembl_annotations.common.errors import SourceError, UsageError, explained
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress, format_bytes
 from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
+from ensembl_annotations.fetch.convert.fasta import convert_fasta
 from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
 from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.manifest import Manifest, load_manifest_of
@@ -31,7 +32,7 @@ from ensembl_annotations.fetch.package import (
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, Origin, ReferenceStore
 from ensembl_annotations.store.folder import new_folder
-from ensembl_annotations.store.sequence import convert_fasta, load_sequence
+from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
