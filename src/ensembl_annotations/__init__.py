@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ensembl_annotations.annotate import annotate_vcf
-    from ensembl_annotations.compare.compare import compare_stores
     from ensembl_annotations.fetch import fetch_ensembl, plan_fetch
+    from ensembl_annotations.project.comparison import compare_stores
     from ensembl_annotations.project.history import read_history
     from ensembl_annotations.project.materialize import materialize, plan_materialize
     from ensembl_annotations.project.overview import write_catalog
@@ -31,7 +31,7 @@ __all__ = [
 # Imported when first used: a stage or command starts with what it needs only.
 _MODULES = {
     "annotate_vcf": "ensembl_annotations.annotate",
-    "compare_stores": "ensembl_annotations.compare.compare",
+    "compare_stores": "ensembl_annotations.project.comparison",
     "fetch_ensembl": "ensembl_annotations.fetch",
     "materialize": "ensembl_annotations.project.materialize",
     "plan_materialize": "ensembl_annotations.project.materialize",

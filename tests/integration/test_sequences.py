@@ -11,7 +11,7 @@ import pytest
 
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch import Layout
-from ensembl_annotations.store.sequence import _Title
+from ensembl_annotations.fetch.convert.fasta import _Title
 from ensembl_annotations.variants.contigs import LENGTHS
 from tests.support.mirror import Row, with_refs, write_folder, write_mirror, write_one_file
 from tests.support.vcf import Outcome, invoke, snapshot

@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
-from ensembl_annotations.common.errors import InputError, UsageError
-from ensembl_annotations.project.materialize import ANNOTATED
+from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
@@ -23,7 +22,6 @@ from ensembl_annotations.variants.contigs import canonical_assembly
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import ALT, CHROM, REF, VcfReader
 
-TABLE = "annotated.parquet"
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")
 
@@ -47,29 +45,23 @@ class Carried:
 
 
 def carried_alleles(
-    sample: str,
+    path: Path,
     store: ReferenceStore,
-    project: Path = Path(),
     log: Callable[[str], object] = lambda _: None,
 ) -> Carried:
     """Return the alleles that a sample carries.
 
     Parameters
     ----------
-    sample : str
-        A sample whose ``data/annotated/<sample>/annotated.parquet`` is there, or the path of such
-        a table, or of a VCF or BCF.
+    path : Path
+        An annotated table, a VCF or a BCF.
     store : ReferenceStore
         Whose species and assembly the sample must have.
-    project : Path
-        The repository.
     log : callable
         Called with what the user should know of a VCF.
 
     Raises
     ------
-    UsageError
-        Where there is no such sample and no such file.
     InputError
         Where the file can't be used, or is of another species or assembly.
 
@@ -79,14 +71,6 @@ def carried_alleles(
     record has no genotypes (no samples, or no GT). In a table, ``gt`` is null both for ``.`` and for
     no GT: null counts as ``.``, unless the whole batch of rows has no genotype.
     """
-    path = project / ANNOTATED / sample / TABLE
-    if not path.is_file():
-        path = Path(sample)
-    if not path.is_file():
-        raise UsageError(
-            f"{sample}: neither a sample with {ANNOTATED}/<sample>/{TABLE} nor a file.",
-            hint="Run 'make' to annotate it, or give the path of a VCF or of an annotated table.",
-        )
     with path.open("rb") as handle:
         is_table = handle.read(4) == b"PAR1"
     parts: dict[str, list[pl.DataFrame]] = {}

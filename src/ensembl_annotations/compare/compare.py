@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,8 +27,6 @@ from ensembl_annotations.compare.entries import (
     find_changes,
 )
 from ensembl_annotations.compare.ranges import Ids, collect_ids, ids_in, read_ranges
-from ensembl_annotations.project.git import find_project
-from ensembl_annotations.project.revisions import open_store
 from ensembl_annotations.store.describe import ReferenceStore
 
 CHANGES_SCHEMA = pa.schema(
@@ -65,51 +63,36 @@ _RANK = [
 """The order in which changes matter to who reads only some."""
 
 
-def compare_stores(
-    a: Path | str,
-    b: Path | str,
+class NamedStore(NamedTuple):
+    """A reference store, and what the user calls it."""
+
+    name: str
+    store: ReferenceStore
+
+
+def compare(
+    a: NamedStore,
+    b: NamedStore,
     *,
-    sample: Path | str | None = None,
-    out_parquet: Path | str | None = None,
+    sample: Path | None = None,
+    out_parquet: Path | None = None,
     limit: int | None = 20,
-    project: Path | str = Path(),
     log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
 
     Parameters
     ----------
-    a, b : Path or str
-        Each a folder with a store, or a git revision of the repository in `project`.
-    sample : Path or str, optional
-        Count and list only alleles that this sample carries: a sample of the repository, or the
-        path of an annotated table, a VCF or a BCF.
-    out_parquet : Path or str, optional
-        Write a row per change here; see Notes.
-    limit : int or None
-        Changes to return, the most telling ones first: clinical terms, with those that name
-        *pathogenic* before others, then lost IDs, then frequencies by their difference, then new
-        IDs. None for all, by position.
-    project : Path or str
-        The repository.
-    log : callable
-        Called with a line of text per chromosome, and on what is odd about the sample's VCF.
-
-    Returns
-    -------
-    dict
-        ``a`` and ``b`` (name, source, release, ``reference_sha256``, ``num_rows`` of the common
-        chromosomes, ``num_entries``), ``species``, ``assembly``, ``chromosomes`` (those compared),
-        ``only_in_a`` and ``only_in_b`` (chromosomes), ``sample`` (whether there is one),
-        ``num_alleles_of_sample``, ``counts`` by category, ``changes`` (the columns below) and
-        ``num_changes`` (all, listed or not).
+    a, b : NamedStore
+    sample : Path, optional
+        An annotated table, a VCF or a BCF: only alleles that it carries are counted and listed.
+    out_parquet, limit, log
+        As of `compare_stores`, which says what is returned, too.
 
     Raises
     ------
     UsageError
-        Where an argument is neither a folder nor a revision, or species or assembly differ.
-    ReferenceStoreError
-        Where a store is not complete, or the data of a revision are nowhere.
+        Where species or assembly differ.
     InputError
         Where the sample's file can't be used.
 
@@ -147,23 +130,12 @@ def compare_stores(
 
     Memory does not depend on the size of the stores, but for 4 bytes per rsID of an entry that is in
     one of them only.
-
-    Examples
-    --------
-    >>> from ensembl_annotations import fetch_ensembl
-    >>> before = fetch_ensembl(
-    ...     "before", mirrors="data/mini_ensembl", release=115, chromosomes="21"
-    ... )
-    >>> result = compare_stores("before", "data/ensembl_annotations", limit=1)
-    >>> result["chromosomes"], result["num_changes"] > len(result["changes"])
-    (['21'], True)
     """
-    a, b, project = str(a), str(b), find_project(project)
+    store_a, store_b = a.store, b.store
+    _check_comparable(store_a, store_b)
     with ExitStack() as stack:
-        store_a, store_b = (stack.enter_context(open_store(name, project)) for name in (a, b))
-        _check_comparable(store_a, store_b)
         common = [name for name in store_a.chromosomes if name in store_b.chromosomes]
-        carried = None if sample is None else carried_alleles(str(sample), store_a, project, log)
+        carried = None if sample is None else carried_alleles(sample, store_a, log)
         temporary = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
         counts = Counts()
         spill = temporary / "changes.parquet"
@@ -177,11 +149,11 @@ def compare_stores(
                     changes = find_changes(name, Vocabulary(one, other), mine, counts)
                     if len(changes):
                         writer.write_table(changes.to_arrow().cast(SPILL_SCHEMA))
-        sides = [_described(*pair, common) for pair in ((a, store_a), (b, store_b))]
+        sides = [_described(side, common) for side in (a, b)]
         for side, rows, entries in zip(sides, counts.num_rows, counts.num_entries, strict=True):
             assert rows == side["num_rows"]
             side["num_entries"] = entries
-        target = Path(out_parquet) if out_parquet is not None else temporary / "result.parquet"
+        target = out_parquet if out_parquet is not None else temporary / "result.parquet"
         schema = CHANGES_SCHEMA.with_metadata({"ensembl_annotations": json.dumps(sides)})
         found: Counter[str] = Counter()
         first: pl.DataFrame | None = None
@@ -225,7 +197,8 @@ def _check_comparable(a: ReferenceStore, b: ReferenceStore) -> None:
             )
 
 
-def _described(name: str, store: ReferenceStore, common: list[str]) -> dict[str, Any]:
+def _described(side: NamedStore, common: list[str]) -> dict[str, Any]:
+    name, store = side
     alleles = [item for item in store.resources if item.role == "alleles"]
     return {
         "name": name,
