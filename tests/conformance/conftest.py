@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations import fetch_ensembl
-from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.fetch.convert import pieces
 from ensembl_annotations.vcf.read import VcfReader
 from tests.conformance.reference import RECORDS, SEQUENCES
 from tests.support.mirror import write_mirror

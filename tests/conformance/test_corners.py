@@ -8,7 +8,7 @@ import pytest
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.fetch.convert import pieces
 from tests.support.mirror import Row, write_mirror
 from tests.support.results import GRCH38, annotate_text
 

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
-from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.fetch.convert import pieces
 from ensembl_annotations.store import sequence
 from ensembl_annotations.store import write as store
 from ensembl_annotations.vcf.read import VcfReader

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl, scan_reference
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
 from ensembl_annotations.compare.compare import CHANGES_SCHEMA, LISTED, describe_comparison
-from ensembl_annotations.fetch.convert.convert import pieces
+from ensembl_annotations.fetch.convert import pieces
 from ensembl_annotations.variants.alleles import allele_code, allele_key
 from tests.integration.helpers import STORE, Done, Project
 from tests.support.mirror import Row, write_mirror

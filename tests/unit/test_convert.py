@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.common.text import parse_digits
-from ensembl_annotations.fetch.convert.convert import Conversion, convert_vcf, pieces
-from ensembl_annotations.fetch.convert.convert import convert as fetch_convert
+from ensembl_annotations.fetch.convert import convert as fetch_convert
+from ensembl_annotations.fetch.convert import pieces
+from ensembl_annotations.fetch.convert.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.convert.info import Info, InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.convert.pieces import cut_pieces
 from ensembl_annotations.store import write as store

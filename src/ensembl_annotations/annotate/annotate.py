@@ -6,14 +6,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from ensembl_annotations.annotate.compared import num_known, share_known
+from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
@@ -22,6 +22,7 @@ from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
 from ensembl_annotations.annotate.table import TableWriter, typed_table
+from ensembl_annotations.annotate.tally import Findings, Part, Tally, part_of, tally_text
 from ensembl_annotations.annotate.targets import Targets
 from ensembl_annotations.annotate.text import (
     Additions,
@@ -37,7 +38,6 @@ from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.report.summary import AnnotationRun, Part, Reports, Summary, part_of
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
@@ -47,8 +47,6 @@ from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tag
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.fields import (
     Records,
-    Untyped,
-    add_untyped,
     check_text,
     typed_records,
 )
@@ -64,47 +62,6 @@ Log = Callable[[str], object]
 _MOST_NAMED = 100
 # Of fewer ALTs their share says nothing.
 _MIN_COMPARED = 1000
-
-
-@dataclass
-class Tally:
-    """Counts of a run, functions of the inputs only."""
-
-    num_records: int = 0
-    num_alleles: int = 0
-    num_exact: int = 0
-    num_shifted: int = 0
-    num_par: int = 0
-    num_id_conflicts: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    untyped: dict[str, Untyped] = field(default_factory=dict)
-
-    def add(self, other: Tally) -> None:
-        """Add the counts of the next part."""
-        for item in fields(self):
-            if item.name not in ("reasons", "untyped"):
-                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        self.reasons += other.reasons
-        add_untyped(self.untyped, other.untyped)
-
-    def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
-        """Return the figures of ``metrics/annotate/<sample>.json``."""
-        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
-        return {
-            "release": int(store.release),
-            "assembly": store.assembly,
-            "reference_sha256": store.digest,
-            "num_records": self.num_records,
-            "num_alleles": self.num_alleles,
-            "num_compared": num_compared,
-            "num_exact": self.num_exact,
-            "num_shifted": self.num_shifted,
-            **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
-            "num_par": self.num_par,
-            "num_id_conflicts": self.num_id_conflicts,
-            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
-            "annotated_percent": percent,
-        }
 
 
 @dataclass(frozen=True)
@@ -223,9 +180,7 @@ def annotate_vcf(
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
-    summary: Path | str | None = None,
-    multiqc: Path | str | None = None,
-    plots: Path | str | None = None,
+    tally: Path | str | None = None,
     log: Log = lambda _: None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -270,12 +225,8 @@ def annotate_vcf(
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
-    summary : Path or str, optional
-        A page (HTML, one file) that shows what was found.
-    multiqc : Path or str, optional
-        A section for MultiQC, ``<sample>_mqc.json``.
-    plots : Path or str, optional
-        A folder for two pictures of counts, ``contigs.svg`` and ``frequencies.svg``.
+    tally : Path or str, optional
+        A JSON file with all that a report of the run needs; `write_report` makes one of it.
     log : callable
         Called with what the user should know, a line each.
     progress : Progress, optional
@@ -306,7 +257,7 @@ def annotate_vcf(
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     chromosomes = listed_chromosomes(chromosomes)
     targets = Targets(path_of(out_vcf), path_of(out_parquet), index, level, genotypes)
-    reports = Reports(path_of(summary), path_of(multiqc), path_of(plots))
+    tally_path = path_of(tally)
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if id_column not in ID_MODES:
@@ -315,8 +266,7 @@ def annotate_vcf(
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
-        reports.check()
-        targets.check(vcf, reference, metrics, run_metrics, *reports.paths)
+        targets.check(vcf, reference, metrics, run_metrics, tally_path)
         notes: list[str] = []
 
         def noted(text: str) -> None:
@@ -336,24 +286,29 @@ def annotate_vcf(
                     noted(f"{reader.path}: {warning}")
                 job = _job(reader, store, assembly, chromosomes, additions, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
-                job.index, job.summarise = targets.tabix_kind, reports.wanted
+                job.index, job.summarise = targets.tabix_kind, tally_path is not None
                 provenance = _provenance(store, chromosomes, additions, match)
                 progress = progress or Progress(quiet=True)
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
                     with progress.running(annotate_bytes=num_bytes):
-                        tally, found = _write(job, outputs, targets, provenance, noted, progress)
-                    content = tally.as_metrics(store)
+                        counts, findings = _write(
+                            job, outputs, targets, provenance, noted, progress
+                        )
+                    content = counts.as_metrics(store)
                     report_unresolved(job.contigs, noted)
-                    for key, untyped in sorted(tally.untyped.items()):
+                    for key, untyped in sorted(counts.untyped.items()):
                         noted(f"{reader.path}: {untyped.describe(key)}")
                     _report_nothing(content, reader.path, noted)
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
-                    name = Path(reader.path).name
-                    about = AnnotationRun(name, reader.header, content, provenance, notes)
-                    reports.write(outputs, found, about)
+                    if tally_path is not None:
+                        name = Path(reader.path).name
+                        outputs.write_text(
+                            tally_path,
+                            tally_text(name, reader.header, content, provenance, notes, findings),
+                        )
             run["status"] = "annotated"
     return {**content, "run": run}
 
@@ -439,8 +394,8 @@ def _write(
     provenance: dict[str, str],
     log: Log,
     progress: Progress,
-) -> tuple[Tally, Summary]:
-    tally, order, summary = Tally(), SortOrder(), Summary()
+) -> tuple[Tally, Findings]:
+    tally, order, findings = Tally(), SortOrder(), Findings()
     header, vcf, num_read = job.reader.header, job.reader.path, 0
     with ExitStack() as stack:
         writer = table = temporary = None
@@ -473,7 +428,7 @@ def _write(
                 # There will be no index: what it takes is not collected any more.
                 job.index = None
             if done.part is not None:
-                summary.add(done.part)
+                findings.add(done.part)
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
             if temporary is not None:
@@ -488,7 +443,7 @@ def _write(
             writer.finish(without_last_byte=job.reader.ends_without_newline)
     if writer is not None and temporary is not None:
         targets.write_index(vcf, writer, outputs, log, is_sorted=order.is_sorted)
-    return tally, summary
+    return tally, findings
 
 
 def _added_contigs(job: _Job) -> dict[str, int | None]:

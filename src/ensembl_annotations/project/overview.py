@@ -229,7 +229,7 @@ def catalog_page(project: Path | str = Path()) -> str:
             )
         )
     return render(
-        "catalog/catalog.html.j2",
+        "report/catalog.html.j2",
         assets=assets,
         lineage=_lineage(params, assets),
         notes=history.notes,

@@ -36,8 +36,8 @@ def render(template: str, **values: Any) -> str:
     Parameters
     ----------
     template : str
-        Path of the template within the package, such as ``annotate/summary.html.j2``.
+        Path of the template within the package, such as ``report/summary.html.j2``.
     **values
         What it names; text is escaped.
     """
-    return _environment().get_template(template).render(style=_text("pages/page.css"), **values)
+    return _environment().get_template(template).render(style=_text("report/page.css"), **values)

@@ -1,0 +1,426 @@
+"""What is counted while a VCF is annotated, and the file it is kept in, ``tally.json``.
+
+The *tally* has all that a report of the run needs: the counts of the metrics, those of the charts by contig,
+window, kind and status, and the variants with a pathogenic term, by name. Its size depends on the
+genome's length, not on the number of records. It says as much of a person as the VCF does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL, share_known
+from ensembl_annotations.annotate.values import decided_frequency
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.variants.alleles import NOT_COMPARABLE
+from ensembl_annotations.variants.schema import REASONS
+from ensembl_annotations.vcf.fields import Untyped, add_untyped
+from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Batch, Header
+
+WINDOW = 1_000_000
+"""Bases of a window along a contig."""
+
+MOST_LISTED = 200
+"""Variants with a pathogenic term that are listed; the table has all."""
+
+PATHOGENIC = ("pathogenic", "likely_pathogenic")
+KNOWN, NOVEL, OTHER = range(3)
+"""Status of an ALT: in Ensembl, not in Ensembl, or not comparable."""
+
+CUBE = ("chrom", "window", "status", "kind", "transition")
+_MOST_SHOWN = 40
+# Codes are 4 * REF + ALT in the order ACGT: A>G, C>T, G>A, T>C.
+_TRANSITIONS = (2, 7, 8, 13)
+_FREQUENCIES = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+# Beside a pathogenic one, terms of somebody who concluded otherwise.
+_CONTRARY = ("benign", "likely_benign", "uncertain_significance")
+
+
+@dataclass
+class Tally:
+    """Counts of a run, functions of the inputs only."""
+
+    num_records: int = 0
+    num_alleles: int = 0
+    num_exact: int = 0
+    num_shifted: int = 0
+    num_par: int = 0
+    num_id_conflicts: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    untyped: dict[str, Untyped] = field(default_factory=dict)
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of the next part."""
+        for item in fields(self):
+            if item.name not in ("reasons", "untyped"):
+                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+        self.reasons += other.reasons
+        add_untyped(self.untyped, other.untyped)
+
+    def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
+        """Return the figures of ``metrics/annotate/<sample>.json``."""
+        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
+        return {
+            "release": int(store.release),
+            "assembly": store.assembly,
+            "reference_sha256": store.digest,
+            "num_records": self.num_records,
+            "num_alleles": self.num_alleles,
+            "num_compared": num_compared,
+            "num_exact": self.num_exact,
+            "num_shifted": self.num_shifted,
+            **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
+            "num_par": self.num_par,
+            "num_id_conflicts": self.num_id_conflicts,
+            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
+            "annotated_percent": percent,
+        }
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A variant with a pathogenic term, as the page lists it."""
+
+    place: str
+    change: str
+    ids: tuple[str, ...]
+    terms: str
+    frequency: str
+    filter: str
+    genotype: str
+
+
+@dataclass
+class Pathogenic:
+    """ALTs with a pathogenic term: how many, by what the genotypes say, and the first of them.
+
+    `genotypes` counts ``carried`` (by any sample), ``not carried``, ``not called`` and ``no genotype``;
+    `num_filtered` those that count on the page (carried, or without a genotype) but whose record
+    did not pass the caller's filters.
+    """
+
+    genotypes: Counter[str] = field(default_factory=Counter)
+    listed: list[Listed] = field(default_factory=list)
+    num_filtered: int = 0
+
+    @property
+    def num_alts(self) -> int:
+        return self.genotypes.total()
+
+    @property
+    def num_shown(self) -> int:
+        """How many the top of the page counts: carried ones, or all where there are no genotypes."""
+        return self.genotypes["carried"] + self.genotypes["no genotype"]
+
+    def add(self, other: Pathogenic) -> None:
+        """Add those of the next piece."""
+        self.genotypes += other.genotypes
+        self.num_filtered += other.num_filtered
+        self.listed += other.listed[: MOST_LISTED - len(self.listed)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a piece of the VCF adds to the tally."""
+
+    cube: pl.DataFrame
+    frequencies: Counter[str]
+    terms: Counter[str]
+    other_terms: Counter[str]
+    certain: Pathogenic
+    uncertain: Pathogenic
+
+
+@dataclass
+class Findings:
+    """Counts of a whole run; their size depends on the genome's length, not on the number of records."""
+
+    frequencies: Counter[str] = field(default_factory=Counter)
+    terms: Counter[str] = field(default_factory=Counter)
+    other_terms: Counter[str] = field(default_factory=Counter)
+    certain: Pathogenic = field(default_factory=Pathogenic)
+    uncertain: Pathogenic = field(default_factory=Pathogenic)
+    _cubes: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Add what the next piece of the input has."""
+        self.frequencies += part.frequencies
+        self.terms += part.terms
+        self.other_terms += part.other_terms
+        self.certain.add(part.certain)
+        self.uncertain.add(part.uncertain)
+        self._cubes.append(part.cube)
+        if len(self._cubes) > 64:
+            self._cubes = [self.cube()]
+
+    def cube(self) -> pl.DataFrame:
+        """Return ``count`` of ALTs by `CUBE`: contig, window, status, kind, whether a transition."""
+        if not self._cubes:
+            return pl.DataFrame(
+                schema={
+                    "chrom": pl.String,
+                    "window": pl.Int64,
+                    "status": pl.Int32,
+                    "kind": pl.String,
+                    "transition": pl.Boolean,
+                    "count": pl.Int64,
+                }
+            )
+        return pl.concat(self._cubes).group_by(CUBE, maintain_order=True).agg(pl.col("count").sum())
+
+
+def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
+    """Count what a piece adds.
+
+    Parameters
+    ----------
+    batch : Batch
+        The records.
+    alleles : DataFrame
+        From `find_matches`: one row per (record, ALT).
+    by_id : DataFrame
+        From `per_id`: one row per (ALT, ID).
+    """
+    deleted, inserted = (pl.col(name).str.len_bytes() for name in ("deleted", "inserted"))
+    kind = (
+        pl.when(pl.col("code") < NOT_COMPARABLE)
+        .then(pl.lit("SNV"))
+        .when((deleted == 0) & (inserted == 0))
+        .then(pl.lit("not a sequence"))
+        .when(deleted == 0)
+        .then(pl.lit("insertion"))
+        .when(inserted == 0)
+        .then(pl.lit("deletion"))
+        .when((deleted == 1) & (inserted == 1))
+        .then(pl.lit("SNV"))
+        .when(deleted == inserted)
+        .then(pl.lit("MNV"))
+        .otherwise(pl.lit("indel"))
+    )
+    reason = pl.col("reason")
+    status = (
+        pl.when(reason.is_null())
+        .then(KNOWN)
+        .when(reason.is_in(NOT_IN_ENSEMBL))
+        .then(NOVEL)
+        .otherwise(OTHER)
+    )
+    cube = (
+        alleles.lazy()
+        .filter(reason.is_null() | (reason != "no_alt"))
+        .select(
+            "chrom",
+            window=(pl.col("pos").cast(pl.Int64) - 1).clip(0) // WINDOW,
+            status=status,
+            kind=kind,
+            transition=pl.when(pl.col("code") < NOT_COMPARABLE).then(
+                pl.col("code").is_in(_TRANSITIONS)
+            ),
+        )
+        .group_by(CUBE, maintain_order=True)
+        .agg(count=pl.len().cast(pl.Int64))
+        .collect()
+    )
+    shares = decided_frequency(by_id)["af"].cast(pl.Float64).to_numpy()
+    counts = np.bincount(
+        np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(FREQUENCY_CLASSES)
+    )
+    frequencies = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
+    num_published = by_id.filter("has_frequency")["query"].n_unique()
+    frequencies[UNDECIDED] = num_published - len(shares)
+    frequencies[UNPUBLISHED] = by_id["query"].n_unique() - num_published
+    clinical = by_id.filter(pl.col("clin").is_not_null())
+    terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
+    others = Counter({name: count - terms[name] for name, count in others.items()})
+    certain = clinical.filter(_is_pathogenic("allele_clin"))["query"].unique(maintain_order=True)
+    either = clinical.filter(_is_pathogenic("clin"))["query"].unique(maintain_order=True)
+    uncertain = either.filter(~either.is_in(certain.implode()))
+    return Part(
+        cube,
+        frequencies,
+        terms,
+        +others,
+        _pathogenic(batch, alleles, by_id, certain, "allele_clin"),
+        _pathogenic(batch, alleles, by_id, uncertain, "clin"),
+    )
+
+
+def _label(low: float, high: float) -> str:
+    return f"over {100 * low:g} to {100 * high:g} %" if low else f"0 to {100 * high:g} %"
+
+
+FREQUENCY_CLASSES = [
+    _label(*pair) for pair in zip((0.0, *_FREQUENCIES), _FREQUENCIES, strict=False)
+]
+UNDECIDED = "published, ALT uncertain"
+UNPUBLISHED = "not published"
+
+
+def _is_pathogenic(name: str) -> pl.Expr:
+    return (
+        pl.col(name)
+        .fill_null("")
+        .str.split("|")
+        .list.eval(pl.element().is_in(PATHOGENIC))
+        .list.any()
+    )
+
+
+def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
+    """Count for how many ALTs each term is given."""
+    listed = (
+        rows.select("query", term=pl.col(name).str.split("|"))
+        .drop_nulls()
+        .explode("term", empty_as_null=False)
+        .unique()
+    )
+    return Counter(dict(listed["term"].value_counts().iter_rows()))
+
+
+def _pathogenic(
+    batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame, queries: pl.Series, column: str
+) -> Pathogenic:
+    """Count ALTs by their genotypes, and list the first of them with the terms of a column."""
+    found = Pathogenic()
+    picked = alleles.select("row", "alt_index")[queries]
+    for query, (row, index) in zip(queries.to_list(), picked.iter_rows(), strict=True):
+        state, genotype = _genotype(batch, row, index + 1)
+        found.genotypes[state] += 1
+        if state in ("carried", "no genotype"):
+            found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
+        if len(found.listed) < MOST_LISTED:
+            found.listed.append(_listed(batch, alleles, by_id, query, column, genotype))
+    return found
+
+
+def _listed(
+    batch: Batch,
+    alleles: pl.DataFrame,
+    by_id: pl.DataFrame,
+    query: int,
+    column: str,
+    genotype: str,
+) -> Listed:
+    allele = alleles.row(query, named=True)
+    ids = by_id.filter(pl.col("query") == query)
+    terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
+    given = terms.unique(maintain_order=True).to_list()
+    is_contested = any(term in given for term in PATHOGENIC) and any(
+        term in given for term in _CONTRARY
+    )
+    return Listed(
+        f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X and Y)" if allele["par"] else ""),
+        f"{_short(allele['ref'])} > {_short(allele['alt'])}",
+        tuple(ids["id"].drop_nulls()),
+        ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
+        _frequency(ids),
+        _short(_filter_of(batch, allele["row"])),
+        genotype,
+    )
+
+
+def _frequency(ids: pl.DataFrame) -> str:
+    """Return the frequency of an ALT, or why there is none, from the rows of its IDs."""
+    decided = decided_frequency(ids)["af"]
+    if len(decided):
+        return str(decided[0])
+    return UNDECIDED if ids["has_frequency"].any() else UNPUBLISHED
+
+
+def _filter_of(batch: Batch, row: int) -> str:
+    (begin,), (end,) = batch.lines.bounds(FILTER, np.array([row]))
+    return batch.lines.data[begin:end].decode("utf-8", "replace")
+
+
+def _short(bases: str) -> str:
+    return bases if len(bases) <= _MOST_SHOWN else f"{bases[:_MOST_SHOWN]}… ({len(bases)} bp)"
+
+
+def _genotype(batch: Batch, row: int, allele: int) -> tuple[str, str]:
+    """Return whether an allele is carried, as counted by `Pathogenic`; and GT, or the samples."""
+    if int(batch.lines.num_fields[row]) <= SAMPLE:
+        return "no genotype", "no sample"
+    (begin,), (end,) = batch.lines.bounds(FORMAT, np.array([row]))
+    fields = batch.lines.data[begin:end].split(b":")
+    if b"GT" not in fields:
+        return "no genotype", "no GT"
+    place = fields.index(b"GT")
+    calls = batch.lines.data[end + 1 : batch.lines.end[row]].rstrip(b"\r").split(b"\t")
+    found = [
+        (call.split(b":")[place : place + 1] or [b"."])[0].decode("utf-8", "replace")
+        for call in calls
+    ]
+    states = [_state(re.split(r"[/|]", call), str(allele)) for call in found]
+    state = min(states, key=STATES.index)
+    if len(found) == 1:
+        note = f"this is ALT {allele}" if re.search(r"[2-9]|\d\d", found[0]) else ""
+        note = note if state == "carried" else state
+        return state, f"{found[0]} ({note})" if note else found[0]
+    uncalled = states.count("not called")
+    more = f", {uncalled} not called" if uncalled else ""
+    return state, f"{states.count('carried')} of {len(states)} samples{more}"
+
+
+STATES = ("carried", "not called", "not carried")
+
+
+def _state(alleles: Sequence[str], allele: str) -> str:
+    """Say of a call whether it has an allele; a missing one may be it."""
+    if allele in alleles:
+        return "carried"
+    return "not called" if {"", "."} & {*alleles} else "not carried"
+
+
+def tally_text(
+    vcf: str,
+    header: Header,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    notes: Sequence[str],
+    findings: Findings,
+) -> str:
+    """Return the text of ``tally.json``.
+
+    Parameters
+    ----------
+    vcf : str
+        Name of the VCF.
+    header : Header
+        The VCF's.
+    metrics : mapping
+        The counts, as in ``metrics/annotate/<sample>.json``.
+    provenance : mapping
+        As in the output's header.
+    notes : sequence of str
+        What the run said.
+    findings : Findings
+    """
+    cube = findings.cube()
+    lengths = header.contigs()
+    content = {
+        "vcf": vcf,
+        "samples": header.samples,
+        "contig_lengths": {
+            name: lengths[name]
+            for name in cube["chrom"].unique(maintain_order=True)
+            if lengths.get(name) is not None
+        },
+        "metrics": dict(metrics),
+        "provenance": dict(provenance),
+        "notes": list(notes),
+        "cube": cube.to_dict(as_series=False),
+        "frequencies": dict(findings.frequencies),
+        "terms": dict(findings.terms),
+        "other_terms": dict(findings.other_terms),
+        "certain": asdict(findings.certain),
+        "uncertain": asdict(findings.uncertain),
+    }
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

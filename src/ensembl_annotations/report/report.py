@@ -1,0 +1,74 @@
+"""The report of an entry, made from its tally alone: a page, a section for MultiQC, two pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ensembl_annotations.common.atomic import Outputs
+from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.report.summary import (
+    contig_chart,
+    frequency_chart,
+    multiqc_section,
+    summary_page,
+)
+from ensembl_annotations.report.tally import read_tally
+
+PAGE = "summary.html"
+MULTIQC = "_mqc.json"
+
+
+def write_page(tally: Path | str, page: Path | str) -> None:
+    """Write the page of a run, one file of HTML, from its tally.
+
+    Parameters
+    ----------
+    tally : Path or str
+        ``tally.json``, as `annotate_vcf` wrote it.
+    page : Path or str
+        The file to write.
+
+    Raises
+    ------
+    InputError
+        Where the tally can't be read as one.
+    """
+    with explained_os_errors("writing the report"):
+        content = summary_page(read_tally(Path(tally)))
+        with Outputs() as outputs:
+            outputs.write_text(Path(page), content)
+
+
+def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
+    """Write the whole report: ``summary.html``, ``<name>_mqc.json``, ``contigs.svg``, ``frequencies.svg``.
+
+    Parameters
+    ----------
+    tally : Path or str
+        ``tally.json``, as `annotate_vcf` wrote it.
+    folder : Path or str
+        Where to write.
+    name : str
+        What MultiQC calls the sample.
+
+    Raises
+    ------
+    InputError
+        Where the tally can't be read as one.
+
+    Examples
+    --------
+    >>> from ensembl_annotations import annotate_vcf
+    >>> made = annotate_vcf(
+    ...     "data/vcf/sample.vcf.gz", "data/ensembl_annotations", out_vcf="me.vcf.gz", tally="tally.json"
+    ... )
+    >>> write_report("tally.json", "report", "me")
+    """
+    folder = Path(folder)
+    with explained_os_errors("writing the report"):
+        content = read_tally(Path(tally))
+        with Outputs() as outputs:
+            outputs.write_text(folder / PAGE, summary_page(content))
+            outputs.write_text(folder / f"{name}{MULTIQC}", multiqc_section(name, content.metrics))
+            outputs.write_text(folder / "contigs.svg", contig_chart(content).file())
+            outputs.write_text(folder / "frequencies.svg", frequency_chart(content).file())
