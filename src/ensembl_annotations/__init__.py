@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ensembl_annotations.project.materialize import materialize, plan_materialize
     from ensembl_annotations.project.overview import write_catalog
     from ensembl_annotations.project.provenance import trace_provenance
+    from ensembl_annotations.report.report import write_report
     from ensembl_annotations.store.published import scan_reference
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "scan_reference",
     "trace_provenance",
     "write_catalog",
+    "write_report",
 ]
 
 # Imported when first used: a stage or command starts with what it needs only.
@@ -40,6 +42,7 @@ _MODULES = {
     "scan_reference": "ensembl_annotations.store.published",
     "trace_provenance": "ensembl_annotations.project.provenance",
     "write_catalog": "ensembl_annotations.project.overview",
+    "write_report": "ensembl_annotations.report.report",
 }
 
 

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 import ensembl_annotations
-from ensembl_annotations.common.atomic import remove_leftovers
+from ensembl_annotations.common.atomic import prepare_to_write, remove_leftovers
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
@@ -240,7 +241,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
 )
 @click.option("--summary", type=PATH, metavar="FILE.html", help="A page that shows what was found.")
 @click.option(
-    "--multiqc", type=PATH, metavar="SAMPLE_mqc.json", help="A section for MultiQC's report."
+    "--tally", type=PATH, metavar="FILE.json", help="All that 'report' needs, for more than a page."
 )
 @metrics_option
 @run_metrics_option
@@ -294,7 +295,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Memory to use, in 10^6 bytes: pieces of the VCF are made to fit.",
 )
 @quiet_option
-def annotate(quiet: bool, **options: Any) -> None:
+def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
     Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
@@ -314,15 +315,21 @@ def annotate(quiet: bool, **options: Any) -> None:
     from ensembl_annotations.common.progress import Progress
     from ensembl_annotations.project.folders import refuse_other_reference
     from ensembl_annotations.project.git import find_project
+    from ensembl_annotations.report.report import write_page
 
     progress = Progress(quiet)
-    with reported_errors():
+    with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         refuse_other_reference(options["reference"], find_project())
+        if summary is not None:
+            prepare_to_write(summary)
+            options["tally"] = options["tally"] or Path(temporary) / "tally.json"
         result = ensembl_annotations.annotate_vcf(
             log=say if quiet else progress.say,
             progress=progress,
             **options,
         )
+        if summary is not None:
+            write_page(options["tally"], summary)
     # Not into the VCF.
     click.echo(describe_annotated(result), err=options["out_vcf"] == Path("-"))
 
@@ -338,6 +345,21 @@ def describe_annotated(result: dict[str, Any]) -> str:
         + (f"{rest}, " if (rest := not_compared(result)) else "")
         + f"in {result['run']['duration_sec']} s"
     )
+
+
+@main.command("report")
+@click.argument("tally", type=PATH, metavar="TALLY.json")
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="The folder to write to.")
+@click.option("--name", required=True, help="What MultiQC calls the sample.")
+def report(tally: Path, out: Path, name: str) -> None:
+    """Write the report of an annotation from its tally: a page, MultiQC's section, two pictures.
+
+    \b
+    Example:
+      ensembl-annotations report tally.json --out report --name p01
+    """  # noqa: D301
+    with reported_errors():
+        ensembl_annotations.write_report(tally, out, name)
 
 
 @main.command("materialize")
@@ -361,7 +383,7 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.project.materialize import NOTHING_RAN
+    from ensembl_annotations.project.materialize import NOTHING_RAN, report_page
 
     with reported_errors():
         if dry_run:
@@ -371,8 +393,8 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         results = ensembl_annotations.materialize(list(assets) or None, force=force, log=say)
     for name, result in results.items():
         click.echo(f"\n{name}: {result['status']}")
-        page = Path(result["path"]) / "summary.html"
-        if page.exists():
+        page = report_page(name)
+        if page is not None and page.exists():
             click.echo(f"  page: {page}")
         for key, value in result.items():
             # What did not happen is no news.

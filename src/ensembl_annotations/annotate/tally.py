@@ -111,20 +111,19 @@ class Pathogenic:
     listed: list[Listed] = field(default_factory=list)
     num_filtered: int = 0
 
-    @property
-    def num_alts(self) -> int:
-        return self.genotypes.total()
-
-    @property
-    def num_shown(self) -> int:
-        """How many the top of the page counts: carried ones, or all where there are no genotypes."""
-        return self.genotypes["carried"] + self.genotypes["no genotype"]
-
     def add(self, other: Pathogenic) -> None:
         """Add those of the next piece."""
         self.genotypes += other.genotypes
         self.num_filtered += other.num_filtered
         self.listed += other.listed[: MOST_LISTED - len(self.listed)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return {
+            "genotypes": dict(self.genotypes),
+            "listed": [asdict(item) for item in self.listed],
+            "num_filtered": self.num_filtered,
+        }
 
 
 @dataclass(frozen=True)
@@ -420,7 +419,7 @@ def tally_text(
         "frequencies": dict(findings.frequencies),
         "terms": dict(findings.terms),
         "other_terms": dict(findings.other_terms),
-        "certain": asdict(findings.certain),
-        "uncertain": asdict(findings.uncertain),
+        "certain": findings.certain.as_json(),
+        "uncertain": findings.uncertain.as_json(),
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

@@ -32,9 +32,7 @@ _MOST_LINES = 12
 _IN_STORE = re.compile(
     r"\.[^/]*\.tmp|[a-z0-9]+_[a-z0-9_]+-chr[^/]+\.parquet|datapackage\.json|quarantine\.tsv\.gz"
 )
-_IN_SAMPLE = (
-    r"\.[^/]*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|summary\.html|{sample}_mqc\.json"
-)
+_IN_SAMPLE = re.compile(r"\.[^/]*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|tally\.json")
 # Nobody's loss.
 _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
@@ -132,9 +130,7 @@ def refuse_foreign(project: Path, path: Path) -> None:
     """
     folder = project / path
     cache = dvc_cache(project)
-    ours = (
-        _IN_STORE if path == STORE else re.compile(_IN_SAMPLE.format(sample=re.escape(path.name)))
-    )
+    ours = _IN_STORE if path == STORE else _IN_SAMPLE
     foreign = [
         name
         for name in name_files(folder, _UNSEEN)

@@ -27,15 +27,19 @@ from ensembl_annotations.common.errors import (
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run, now_utc, stamp_of
 from ensembl_annotations.project.git import find_project
 from ensembl_annotations.project.params import PARAMS_FILE, SAMPLE_NAME, Params, load_params
+from ensembl_annotations.report.report import PAGE
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
 STORE = Path("data/ensembl_annotations")
 ANNOTATED = Path("data/annotated")
+REPORTS = Path("data/reports")
 METRICS = Path("metrics")
 LOCK = Path("dvc.lock")
 ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 REFERENCE, SAMPLES = ASSETS
+REPORT = "report"
+"""The stage that makes the report of a sample, from what `annotate` made."""
 
 # A stage removes what it has not finished.
 _PATIENCE_SEC = 10
@@ -113,8 +117,8 @@ def materialize(
         _dvc_repro(project, [ASSETS[REFERENCE]], {}, log)
     if force:
         _dvc_repro(project, ["--force", "--single-item", *stages], {FORCE_VARIABLE: "1"}, log)
-    if stages:
-        _dvc_repro(project, stages, {}, log)
+    if names:
+        _dvc_repro(project, [_goal_of(name) for name in names], {}, log)
         _check_kept(project)
     # Only now: a run that fails takes nothing away.
     prune_samples(project, params.samples, log)
@@ -197,6 +201,18 @@ def stage_of(asset: str) -> str:
     """Return the stage of dvc.yaml that makes an asset; a sample's where one is named."""
     name, at, sample = asset.partition("@")
     return f"{ASSETS[name]}{at}{sample}"
+
+
+def _goal_of(asset: str) -> str:
+    """Return the last stage that an asset needs: of samples the report, which brings the asset along."""
+    name, at, sample = asset.partition("@")
+    return f"{REPORT}{at}{sample}" if name == SAMPLES else stage_of(asset)
+
+
+def report_page(asset: str) -> Path | None:
+    """Return where the page of a sample's asset is, ``annotated_vcf@NAME``; None for another."""
+    name, _, sample = asset.partition("@")
+    return REPORTS / sample / PAGE if name == SAMPLES and sample else None
 
 
 def fetch_options(params: Params, project: Path = Path()) -> dict[str, Any]:
@@ -509,12 +525,13 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
     for sample in removed:
         refuse_foreign(project, ANNOTATED / sample)
     for sample in removed:
-        for folder in (ANNOTATED, METRICS / "plots"):
+        for folder in (ANNOTATED, REPORTS):
             shutil.rmtree(project / folder / sample, ignore_errors=True)
         for folder in (METRICS / "annotate", METRICS / "run" / "annotate"):
             (project / folder / f"{sample}.json").unlink(missing_ok=True)
         (project / LOGS / f"annotate@{sample}.jsonl").unlink(missing_ok=True)
-        del stages[f"annotate@{sample}"]
+        for stage in (ASSETS[SAMPLES], REPORT):
+            stages.pop(f"{stage}@{sample}", None)
         log(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
         )
