@@ -62,7 +62,7 @@ git clone --quiet --shared --no-tags -c core.autocrlf=false "$(git rev-parse --s
 if why=$(sh scripts/python -c '
 import sys
 from pathlib import Path
-from ensembl_annotations.catalog.overview import stale_reasons
+from ensembl_annotations.project.overview import stale_reasons
 print(*stale_reasons(Path(sys.argv[1])), sep="\n")
 ' "$clone/$(git rev-parse --show-prefix)" 2>"$log"); then
     if [ -z "$why" ]; then
