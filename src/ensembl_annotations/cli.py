@@ -515,15 +515,13 @@ def repair(content: bool) -> None:
     Example:
       ensembl-annotations repair
     """  # noqa: D301
+    from ensembl_annotations.common.words import listed
     from ensembl_annotations.project import sharing
 
     with reported_errors():
         done = sharing.repair(content=content, log=say)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
-    more = f" and {len(mended) - 8} more" if mended[8:] else ""
-    click.echo(
-        f"{done['num_files']} files verified; mended: {', '.join(mended[:8]) or 'none'}{more}."
-    )
+    click.echo(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
     if done["restored"]:
         click.echo(
             f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files."

@@ -143,7 +143,7 @@ def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise OSError("no locks available")
 
-    monkeypatch.setattr(atomic.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with Outputs() as outputs:
         path = outputs.temporary(tmp_path / "a")
         path.write_text("a")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
+from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
@@ -127,20 +129,11 @@ class _Job:
             _last_base(batch),
         )
 
-    def in_order(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
+    def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
-        waiting: deque[Future[_Annotated]] = deque()
+        annotate = partial(self.annotate, schema=schema)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
-            try:
-                for piece in self.reader.pieces():
-                    waiting.append(pool.submit(self.annotate, piece, schema))
-                    if len(waiting) > self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            yield from in_order(pool, annotate, self.reader.pieces(), self.workers)
 
 
 def _last_base(batch: Batch) -> int:
@@ -416,7 +409,7 @@ def _write(
             table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
             stack.callback(table.abandon)
         declared = {*header.contigs(), *added}
-        for done in job.in_order(table.schema if table is not None else None):
+        for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
                 check_bytes(done.text.to_pybytes(), first_line, vcf)

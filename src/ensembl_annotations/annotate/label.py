@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import sys
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import InputError, explain_os_error
+from ensembl_annotations.common.hashes import md5_of, new_md5
 from ensembl_annotations.store.describe import FILE_NAME
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, GZIP_ERRORS, has_eof_block, is_bgzf
 from ensembl_annotations.vcf.bgzf import open_gzip as open_compressed
@@ -68,8 +68,7 @@ class Label:
         """MD5 of the whole file, as DVC has it; of a stream it was taken while reading."""
         if self.read_md5 is not None:
             return self.read_md5
-        with self.path.open("rb") as handle:
-            return hashlib.file_digest(handle, "md5").hexdigest()
+        return md5_of(self.path)
 
     def damage(self) -> str | None:
         """Read the whole file, where it is one, and say what is wrong with its checksums, if any.
@@ -101,7 +100,7 @@ class _Stream(io.RawIOBase):
         self._handle = handle
         self.head = self._ahead = handle.read(_HEAD_BYTES)
         self.tail = b""
-        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.md5 = new_md5()
 
     def readable(self) -> bool:
         return True

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.variants.contigs import (
     HUMAN,
@@ -188,9 +189,7 @@ def report_unresolved(contigs: Contigs, log: Callable[[str], object]) -> None:
         unresolved = (name for name, why in contigs.unresolved.items() if why == reason)
         names = sorted(unresolved, key=_natural)
         if names:
-            shown = ", ".join(_with_assembly(name, contigs) for name in names[:10]) + (
-                f" and {len(names) - 10} more" if len(names) > 10 else ""
-            )
+            shown = listed((_with_assembly(name, contigs) for name in names), 10)
             plink = any(re.fullmatch("2[3-6]", name) for name in names)
             hint = " (23 to 26 may be PLINK's X, Y, XY, MT: rename them)" if plink else ""
             log(f"Contigs {text}, passed through without annotation: {shown}{hint}.")

@@ -8,7 +8,6 @@ writing, and is removed by the next run that writes there.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from filelock import lock_descriptor
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
 
@@ -143,10 +144,7 @@ def _make_locked(final: Path) -> tuple[Path, int]:
         path = final.with_name(f".{final.name}.{_machine()}{secrets.token_hex(4)}.tmp")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = path.exists()
-        except BlockingIOError:
-            is_ours = False
+            is_ours = lock_descriptor(lock, blocking=False) and path.exists()
         except OSError:
             # A file system without locks: there nothing counts as left behind.
             is_ours = True
@@ -196,9 +194,9 @@ def _remove_leftover(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+        if not is_file or not lock_descriptor(handle, blocking=False):
             return False
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
     except OSError:
         return False

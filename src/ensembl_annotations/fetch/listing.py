@@ -10,6 +10,7 @@ from itertools import pairwise
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.checksums import find_name_problem
 from ensembl_annotations.fetch.layouts import CHECKSUMS, MirrorLayout
 from ensembl_annotations.fetch.mirrors import (
@@ -159,7 +160,7 @@ def _from_listing(mirror: str, layout: MirrorLayout) -> str | None:
     close = difflib.get_close_matches(layout.species, species, n=3)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
-    return f"{shown} has in release {layout.release} the species {_some(species)}."
+    return f"{shown} has in release {layout.release} the species {listed(species, _NUM_NAMED)}."
 
 
 def _from_probes(mirror: str, layout: MirrorLayout) -> str:
@@ -197,8 +198,3 @@ def describe_releases(releases: Sequence[int]) -> str:
         else:
             texts += map(str, run)
     return f"release{'s' if len(releases) > 1 else ''} {', '.join(texts)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NUM_NAMED
-    return ", ".join(names[:_NUM_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.schema import ROLES
 from ensembl_annotations.versions import STORE_VERSION
@@ -206,8 +207,7 @@ class ReferenceStore:
         if not problems:
             problems = self._unpaired(wanted)
         if problems:
-            more = f"; and {len(problems) - _MOST_NAMED} more" if problems[_MOST_NAMED:] else ""
-            told = "; ".join(problems[:_MOST_NAMED]) + more
+            told = listed(problems, _MOST_NAMED, "; ")
             raise ReferenceStoreError(
                 f"{self.folder}: the reference store is not complete: {told}.",
                 hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -11,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE
@@ -99,7 +100,7 @@ def _parent_locked(out: Path) -> Iterator[None]:
     handle = os.open(out.parent, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network file systems have no such locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_descriptor(handle)
         yield
     finally:
         os.close(handle)
@@ -112,7 +113,7 @@ def _make_locked(out: Path) -> tuple[Path, int]:
         folder.chmod(0o755)
         lock = os.open(folder, os.O_RDONLY)
         with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_descriptor(lock, blocking=False)
         return folder, lock
 
 
@@ -127,7 +128,8 @@ def _remove_left_behind(out: Path) -> None:
             continue
         handle = os.open(path, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock_descriptor(handle, blocking=False):
+                continue
         except OSError:
             continue
         finally:

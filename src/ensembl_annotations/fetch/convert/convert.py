@@ -8,9 +8,9 @@ through the general path of allele keys.
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.text import (
     Lines,
     Offsets,
@@ -29,6 +30,7 @@ from ensembl_annotations.common.text import (
     scan_lines,
     take_text,
 )
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.info import InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.fetch.convert.pieces import Piece, cut_pieces, expanded_bytes, read_header
 from ensembl_annotations.store.write import Rows, StoreWriter
@@ -134,18 +136,15 @@ class Conversion:
             lines.append(f"records whose REF is not the sequence's: {self.num_ref_differs}")
         untold = [name for name, count in self.refs_compared.items() if count < MIN_REFS]
         if untold:
-            more = f" and {len(untold) - 3} more" if untold[3:] else ""
             lines.append(
                 f"sequences with too few REFs to tell whether they are right (under {MIN_REFS}): "
-                f"{', '.join(untold[:3])}{more}"
+                f"{listed(untold)}"
             )
         return lines
 
 
 def _counts(counter: Counter[str], most: int = 5) -> str:
-    shown = [f"{key} ({count})" for key, count in counter.most_common(most)]
-    more = len(counter) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return listed((f"{key} ({count})" for key, count in counter.most_common()), most)
 
 
 @dataclass
@@ -216,17 +215,10 @@ def convert_vcf(
     ):
         header, first = read_header(pieces, name)
         parser.read_header(header)
-        waiting: deque[Future[_Converted]] = deque()
-        try:
-            for piece in cut_pieces(first, pieces, len(header) + 1, name):
-                waiting.append(pool.submit(_convert, piece, chromosome, parser, sequence_of))
-                if len(waiting) > _NUM_WORKERS:
-                    _take(waiting.popleft().result(), result, store, quarantine)
-            while waiting:
-                _take(waiting.popleft().result(), result, store, quarantine)
-        finally:
-            for future in waiting:
-                future.cancel()
+        convert = partial(_convert, chromosome=chromosome, parser=parser, sequence_of=sequence_of)
+        parts = cut_pieces(first, pieces, len(header) + 1, name)
+        for done in in_order(pool, convert, parts, _NUM_WORKERS):
+            _take(done, result, store, quarantine)
     _refuse_bad(result, name, max_bad_percent)
     _refuse_differing(result, name, max_bad_percent)
     result.source_versions = parser.source_versions

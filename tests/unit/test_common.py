@@ -1,0 +1,94 @@
+"""Small tools that all rooms use."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations.common.hashes import digests_of, md5_of, md5_of_bytes, sha256_of
+from ensembl_annotations.common.pool import in_order
+from ensembl_annotations.common.words import listed, one_line, printable
+
+
+@pytest.mark.parametrize(
+    ("names", "separator", "expected"),
+    [
+        ([], ", ", ""),
+        (["a"], ", ", "a"),
+        (["a", "b", "c"], ", ", "a, b, c"),
+        (["a", "b", "c", "d"], ", ", "a, b, c and 1 more"),
+        (range(9), ", ", "0, 1, 2 and 6 more"),
+        (["a", "b", "c", "d"], "; ", "a; b; c; and 1 more"),
+    ],
+)
+def test_names_are_listed(names: list[object], separator: str, expected: str) -> None:
+    assert listed(names, separator=separator) == expected
+
+
+def test_what_a_name_could_do_to_a_terminal_is_taken_out() -> None:
+    assert printable("a\x1b[2Jb\u202ec\n") == "a?[2Jb?c?"
+    assert (printable(None), printable(0)) == ("-", "0")
+    assert one_line(" two\n\tlines ") == "two lines"
+
+
+def test_digests(tmp_path: Path) -> None:
+    path, content = tmp_path / "file", b"bytes" * (1 << 20)
+    path.write_bytes(content)
+    md5, sha256 = hashlib.md5(content).hexdigest(), hashlib.sha256(content).hexdigest()
+    assert (md5_of(path), md5_of_bytes(content), sha256_of(path)) == (md5, md5, sha256)
+    assert digests_of(io.BytesIO(content)) == (md5, sha256)
+
+
+def test_results_come_in_order_and_items_are_read_no_further_than_ahead() -> None:
+    read: list[int] = []
+    first = threading.Event()
+
+    def items() -> Iterator[int]:
+        for item in range(9):
+            read.append(item)
+            yield item
+
+    def work(item: int) -> int:
+        # The first ends last.
+        assert item or first.wait(10)
+        first.set() if item == 2 else None
+        return item * item
+
+    with ThreadPoolExecutor(3) as pool:
+        results = in_order(pool, work, items(), ahead=3)
+        assert next(results) == 0
+        assert read == [0, 1, 2, 3]
+        assert list(results) == [1, 4, 9, 16, 25, 36, 49, 64]
+
+
+def test_what_has_not_begun_never_begins_after_an_error() -> None:
+    begun: list[int] = []
+    is_told = threading.Event()
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 0:
+            raise ValueError("the first")
+        assert is_told.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="the first"):
+            next(in_order(pool, work, range(100), ahead=5))
+        is_told.set()
+    # The second may have begun before the first one's error was seen.
+    assert len(begun) <= 2
+
+
+def test_what_has_not_begun_never_begins_after_the_results_are_given_up() -> None:
+    begun: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        results = in_order(pool, begun.append, range(5), ahead=0)
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+    assert begun == [0]
