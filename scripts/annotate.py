@@ -9,14 +9,13 @@ from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.project.folders import refuse_other_reference
-from ensembl_annotations.project.materialize import STORE, refuse_shared_cache
-from ensembl_annotations.project.params import load_params
+from ensembl_annotations.project.paths import STORE, asset_of, paths_of
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.verification import refuse_other_reference
 
 sample = sys.argv[1]
-out = Path("data/annotated") / sample
-metrics = Path(f"metrics/annotate/{sample}.json")
-run_metrics = Path(f"metrics/run/annotate/{sample}.json")
+project, paths = Project.open(), paths_of(asset_of(sample))
+out = paths.folder
 
 
 progress = Progress()
@@ -30,19 +29,19 @@ def note(text: str) -> None:
 
 with (
     reported_errors(),
-    logged_run(f"annotated_vcf@{sample}", f"annotate@{sample}", out, metrics, run_metrics) as log,
+    logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run) as log,
 ):
-    refuse_shared_cache()
-    refuse_other_reference(STORE)
-    params = load_params()
+    project.dvc.refuse_shared_cache()
+    refuse_other_reference(STORE, project)
+    params = project.params
     result = annotate_vcf(
         Path(params.samples[sample].vcf),
         STORE,
         out_vcf=out / "annotated.vcf.gz",
         out_parquet=out / "annotated.parquet",
         tally=out / "tally.json",
-        metrics=metrics,
-        run_metrics=run_metrics,
+        metrics=paths.metrics,
+        run_metrics=paths.run,
         assembly=params.annotate.assembly,
         level=params.annotate.level,
         overwrite_tags=params.annotate.overwrite_tags,

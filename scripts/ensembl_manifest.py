@@ -5,8 +5,8 @@ import time
 from ensembl_annotations.cli import reported_errors, say
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, StageLog, log_run, now_utc
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
-from ensembl_annotations.project.materialize import STORE
-from ensembl_annotations.project.params import load_params
+from ensembl_annotations.project.paths import REFERENCE, STORE
+from ensembl_annotations.project.project import Project
 
 began = time.perf_counter()
 log = StageLog(LOGS / "ensembl_manifest.jsonl")
@@ -14,7 +14,7 @@ log = StageLog(LOGS / "ensembl_manifest.jsonl")
 with reported_errors():
     log.info("Started.")
     try:
-        params = load_params()
+        params = Project.open().params
         wanted = params.ensembl
         layout = Layout(wanted.species, wanted.assembly, wanted.release)
         path = manifest_path(wanted.source, layout)
@@ -24,7 +24,7 @@ with reported_errors():
         # Without it the reference is not made.
         seconds = round(time.perf_counter() - began, 3)
         failed = {"status": "failed", "finished_at": now_utc(), "duration_sec": seconds}
-        log_run(RUN_LOG, "ensembl_annotations", failed, None, STORE)
+        log_run(RUN_LOG, REFERENCE, failed, None, STORE)
         raise
     log.info(said := f"{path}: {len(manifest.vcf)} variation files published")
     say(said)

@@ -1,7 +1,6 @@
 """Stage `fetch_ensembl`: make the asset `ensembl_annotations`."""
 
 import os
-from pathlib import Path
 
 import click
 
@@ -9,23 +8,24 @@ from ensembl_annotations.cli import describe_fetched, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.fetch import fetch_ensembl
-from ensembl_annotations.project.materialize import FORCE_VARIABLE, STORE, fetch_options
-from ensembl_annotations.project.params import load_params
+from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
+from ensembl_annotations.project.paths import REFERENCE, paths_of
+from ensembl_annotations.project.project import Project
 
-METRICS, RUN = Path("metrics/fetch_ensembl.json"), Path("metrics/run/fetch_ensembl.json")
+project, paths = Project.open(), paths_of(REFERENCE)
 
 with (
     reported_errors(),
-    logged_run("ensembl_annotations", "fetch_ensembl", STORE, METRICS, RUN) as log,
+    logged_run(paths.asset, paths.stage, paths.folder, paths.metrics, paths.run) as log,
 ):
-    params = load_params()
+    params = project.params
     result = fetch_ensembl(
-        **fetch_options(params),
+        **fetch_options(project),
         force=params.force_download or os.environ.get(FORCE_VARIABLE) == "1",
         source=params.ensembl.source,
         max_bad_percent=params.ensembl.max_bad_percent,
-        metrics=METRICS,
-        run_metrics=RUN,
+        metrics=paths.metrics,
+        run_metrics=paths.run,
         progress=Progress(log=log.info),
     )
     log.info(describe_fetched(result))

@@ -61,9 +61,9 @@ echo
 git clone --quiet --shared --no-tags -c core.autocrlf=false "$(git rev-parse --show-toplevel)" "$clone"
 if why=$(sh scripts/python -c '
 import sys
-from pathlib import Path
 from ensembl_annotations.project.overview import stale_reasons
-print(*stale_reasons(Path(sys.argv[1])), sep="\n")
+from ensembl_annotations.project.project import Project
+print(*stale_reasons(Project.open(sys.argv[1])), sep="\n")
 ' "$clone/$(git rev-parse --show-prefix)" 2>"$log"); then
     if [ -z "$why" ]; then
         echo '`dvc.lock` is current.'

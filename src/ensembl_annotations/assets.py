@@ -6,29 +6,27 @@ asset's code version the digest of what DVC would read for it, so "stale" means 
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dvc.dependency.param import ParamsDependency
-from dvc.repo import Repo
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.project.folders import verify_reference
-from ensembl_annotations.project.git import locked_paths, read_lock
-from ensembl_annotations.project.materialize import (
-    ANNOTATED,
-    LOCK,
+from ensembl_annotations.project.materialize import materialize
+from ensembl_annotations.project.paths import (
     REFERENCE,
     SAMPLES,
     STORE,
-    materialize,
+    asset_of,
+    paths_of,
     stage_of,
 )
-from ensembl_annotations.project.params import PARAMS_FILE, load_params
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import ReferenceStore
 
-_PARAMS = load_params(Path(PARAMS_FILE))
+_PROJECT = Project.open()
+_PARAMS = _PROJECT.params
 _partitions = dg.StaticPartitionsDefinition(list(_PARAMS.samples))
 
 
@@ -40,7 +38,7 @@ class FetchConfig(dg.Config):
 
 def _read_for(asset: str) -> dict[str, Any]:
     """Return the digests of the files and the parameters that DVC would read to make an asset."""
-    with Repo() as repo:
+    with _PROJECT.dvc.opened() as repo:
         (stage,) = repo.stage.load_all(name=stage_of(asset))
         return {
             str(item): item.read_params()
@@ -55,16 +53,16 @@ def _code_version(asset: str) -> str | None:
     """Return the digest of an asset's parameters, code and manifest; other data are assets."""
     if asset == SAMPLES and not _PARAMS.samples:
         return None
-    read = _read_for(f"{SAMPLES}@{next(iter(_PARAMS.samples))}" if asset == SAMPLES else asset)
+    read = _read_for(asset_of(next(iter(_PARAMS.samples))) if asset == SAMPLES else asset)
     for data in (STORE.as_posix(), *(sample.vcf for sample in _PARAMS.samples.values())):
         read.pop(data, None)
     return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _materialized(asset: str, path: Path, *, force: bool = False) -> dg.MaterializeResult[Any]:
+def _materialized(asset: str, *, force: bool = False) -> dg.MaterializeResult[Any]:
     figures = materialize([asset], force=force, log=dg.get_dagster_logger().info)[asset]
-    stages = read_lock(LOCK.read_bytes()) or {}
-    digest = locked_paths(stages[stage_of(asset)], "outs")[path.as_posix()]["md5"]
+    digest = _PROJECT.lock.digest_of(paths_of(asset).folder)
+    assert digest is not None
     paths = ("path", "cache_path")
     return dg.MaterializeResult(
         # What was done is what one looks for first.
@@ -84,15 +82,14 @@ def _materialized(asset: str, path: Path, *, force: bool = False) -> dg.Material
 )
 def ensembl_annotations(config: FetchConfig) -> dg.MaterializeResult[Any]:
     """Bring the reference up to date."""
-    return _materialized(REFERENCE, STORE, force=config.force_download)
+    return _materialized(REFERENCE, force=config.force_download)
 
 
 @dg.observable_source_asset(partitions_def=_partitions)
 def sample_vcf() -> dg.DataVersionsByPartition:
     """Observe the VCFs in params.yaml: which have changed."""
     found = {
-        name: _read_for(f"{SAMPLES}@{name}").get(sample.vcf)
-        for name, sample in _PARAMS.samples.items()
+        name: _read_for(asset_of(name)).get(sample.vcf) for name, sample in _PARAMS.samples.items()
     }
     return dg.DataVersionsByPartition({name: digest for name, digest in found.items() if digest})
 
@@ -107,8 +104,7 @@ def sample_vcf() -> dg.DataVersionsByPartition:
 )
 def annotated_vcf(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Bring one sample's annotations up to date, and the reference before it."""
-    sample = context.partition_key
-    return _materialized(f"{SAMPLES}@{sample}", ANNOTATED / sample)
+    return _materialized(asset_of(context.partition_key))
 
 
 @dg.asset_check(asset=ensembl_annotations)
@@ -119,7 +115,7 @@ def every_file_is_as_described() -> dg.AssetCheckResult:
         problems, _ = verify_reference(store)
     except EnsemblAnnotationsError as error:
         return dg.AssetCheckResult(passed=False, metadata={"problems": str(error)})
-    about = {"problems": "; ".join(problems) or "none", "reference_sha256": store.digest}
+    about = {"problems": "; ".join(map(str, problems)) or "none", "reference_sha256": store.digest}
     return dg.AssetCheckResult(passed=not problems, metadata=about)
 
 

@@ -89,14 +89,12 @@ def _stop_once(number: int, _frame: object) -> None:
 
 def complete_asset(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
     """Return the assets whose names begin so; those of samples are known in a repository only."""
-    from ensembl_annotations.project.git import find_project
-    from ensembl_annotations.project.materialize import ASSETS, SAMPLES
-    from ensembl_annotations.project.params import PARAMS_FILE, load_params
+    from ensembl_annotations.project.paths import ASSETS, asset_of
+    from ensembl_annotations.project.project import Project
 
     names = list(ASSETS)
     with suppress(EnsemblAnnotationsError):
-        samples = load_params(find_project() / PARAMS_FILE).samples
-        names += [f"{SAMPLES}@{sample}" for sample in samples]
+        names += map(asset_of, Project.open().params.samples)
     return [name for name in names if name.startswith(text)]
 
 
@@ -313,13 +311,13 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
     from ensembl_annotations.common.progress import Progress
-    from ensembl_annotations.project.folders import refuse_other_reference
-    from ensembl_annotations.project.git import find_project
+    from ensembl_annotations.project.project import Project
+    from ensembl_annotations.project.verification import refuse_other_reference
     from ensembl_annotations.report.report import write_page
 
     progress = Progress(quiet)
     with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
-        refuse_other_reference(options["reference"], find_project())
+        refuse_other_reference(options["reference"], Project.open())
         if summary is not None:
             prepare_to_write(summary)
             options["tally"] = options["tally"] or Path(temporary) / "tally.json"
@@ -417,9 +415,10 @@ def check_upstream(update: bool) -> None:
       ensembl-annotations check-upstream
     """  # noqa: D301
     from ensembl_annotations.project import upstream
+    from ensembl_annotations.project.project import Project
 
     with reported_errors():
-        report = upstream.check_upstream(update=update)
+        report = upstream.check_upstream(Project.open(), update=update)
     for line in upstream.describe_upstream(report):
         click.echo(line)
 
@@ -439,7 +438,7 @@ def verify(folder: Path, chromosomes: str) -> None:
     Example:
       ensembl-annotations verify data/ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.project.folders import describe_problems, verify_reference
+    from ensembl_annotations.project.verification import describe_problems, verify_reference
     from ensembl_annotations.store.describe import ReferenceStore
 
     with reported_errors():
@@ -471,9 +470,10 @@ def publish() -> None:
     """  # noqa: D301
     from ensembl_annotations.common.progress import format_bytes
     from ensembl_annotations.project import sharing
+    from ensembl_annotations.project.project import Project
 
     with reported_errors():
-        done = sharing.publish(log=say)
+        done = sharing.publish(Project.open(), log=say)
     click.echo(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
@@ -498,9 +498,10 @@ def pull(chromosomes: str) -> None:
       ensembl-annotations pull --chromosomes 21,22
     """  # noqa: D301
     from ensembl_annotations.project import sharing
+    from ensembl_annotations.project.project import Project
 
     with reported_errors():
-        done = sharing.pull(parse_chromosomes(chromosomes), log=say)
+        done = sharing.pull(Project.open(), parse_chromosomes(chromosomes), log=say)
     click.echo(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
 
 
@@ -517,9 +518,10 @@ def repair(content: bool) -> None:
     """  # noqa: D301
     from ensembl_annotations.common.words import listed
     from ensembl_annotations.project import sharing
+    from ensembl_annotations.project.project import Project
 
     with reported_errors():
-        done = sharing.repair(content=content, log=say)
+        done = sharing.repair(Project.open(), content=content, log=say)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
     click.echo(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
     if done["restored"]:

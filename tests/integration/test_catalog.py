@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from ensembl_annotations.project.overview import catalog_page
+from ensembl_annotations.project.project import Project as Opened
 from tests.integration.helpers import ANNOTATED, STORE, Done, Project
 from tests.support.browser import browser, check_page, opened
 
@@ -129,7 +130,7 @@ def test_names_can_not_become_markup(project: Project) -> None:
     project.repro()
     project.git("add", "--all")
     project.run("git", "commit", "--quiet", "-m", "A change", GIT_AUTHOR_NAME="R&D me")
-    assert "<td>R&amp;D me</td>" in catalog_page(project.root)
+    assert "<td>R&amp;D me</td>" in catalog_page(Opened(project.root))
 
 
 def test_errors_leave_no_page(project: Project, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from zc.lockfile import LockFile
 
-from ensembl_annotations.project.materialize import missing_from_cache
+from ensembl_annotations.project.dvc import Dvc
 from tests.integration.helpers import ANNOTATED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server
@@ -943,13 +943,13 @@ def test_a_full_cache_is_an_error(
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     clone.dvc("commit", "--force", code=None)
     clone.materialize()
-    assert missing_from_cache(clone.root) == []
+    assert Dvc(clone.root).missing_from_cache() == []
 
 
 def test_what_dvc_did_not_keep_is_named(project: Project) -> None:
-    assert missing_from_cache(project.root) == []
+    assert Dvc(project.root).missing_from_cache() == []
     digest = project.digests(STORE)[CHR22]
     project.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}").unlink()
-    assert missing_from_cache(project.root) == [f"{STORE}/{CHR22}"]
+    assert Dvc(project.root).missing_from_cache() == [f"{STORE}/{CHR22}"]
     assert CHR22 in tool(project, "repair").output
-    assert missing_from_cache(project.root) == []
+    assert Dvc(project.root).missing_from_cache() == []

@@ -16,6 +16,7 @@ from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.manifest import Manifest, ensure_manifest, read_manifest
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
+from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.upstream import check_upstream
 from tests.support.mirror import Row, write_mirror
 from tests.support.nginx import Nginx, free_port, nginx
@@ -321,7 +322,7 @@ def test_the_library_takes_another_folder(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = check_upstream(params_file=project / "params.yaml")
+    report = check_upstream(Project.open(project))
     assert report.path == project / MANIFEST
     assert (report.was_noted, report.is_updated, report.changes) == (True, False, ())
 

@@ -25,7 +25,7 @@ from ensembl_annotations import (
     scan_reference,
 )
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.project.folders import verify_reference
+from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import ReferenceStore
 from tests.support.vcf import MIRROR, RELEASE, SAMPLE, build_store, invoke, snapshot
 

@@ -17,6 +17,7 @@ import psutil
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.json_files import read_object
 
 SAMPLE_SEC = 0.05
 # Where the system does not list a process's children, psutil reads every process to find them.
@@ -244,11 +245,11 @@ def logged_run(
         # Without figures of its own it failed before there was anything to measure.
         figures = {"duration_sec": round(time.perf_counter() - began, 3)}
         if stamp_of(run_metrics) != before:
-            figures = _figures(run_metrics)
+            figures = read_object(run_metrics)
         failed = {"status": "failed", "finished_at": now_utc()}
         log_run(logs / RUN_LOG.name, asset, figures | failed, None, out)
         raise
-    log_run(logs / RUN_LOG.name, asset, _figures(run_metrics), _figures(metrics), out)
+    log_run(logs / RUN_LOG.name, asset, read_object(run_metrics), read_object(metrics), out)
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
@@ -258,12 +259,3 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-def _figures(path: Path) -> dict[str, Any]:
-    """Return the figures of a file; none where they can't be read."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

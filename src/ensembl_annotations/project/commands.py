@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 
 from ensembl_annotations.annotate.label import Label
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.git import WORKSPACE
-from ensembl_annotations.project.materialize import REFERENCE
-from ensembl_annotations.project.params import PARAMS_FILE, load_params
+from ensembl_annotations.project.paths import REFERENCE
+from ensembl_annotations.project.project import Project
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.vcf.forms import form_of
 
@@ -35,7 +35,7 @@ def stage_commands(commit: str, stage: str, needs: str = "") -> list[str]:
     ]
 
 
-def fetch_command(says: Mapping[str, str], store: ReferenceStore | None, project: Path) -> str:
+def fetch_command(says: Mapping[str, str], store: ReferenceStore | None, project: Project) -> str:
     """Return what makes a reference, in the folder ``reference``, without a commit of it.
 
     Parameters
@@ -44,15 +44,13 @@ def fetch_command(says: Mapping[str, str], store: ReferenceStore | None, project
         What a file was made from, as in `Provenance.made_from`.
     store : ReferenceStore or None
         The reference, where it is there.
-    project : Path
+    project : Project
         Its parameters say where the source is.
     """
     base = "BASE_OF_THE_SOURCE"
-    try:
-        params = load_params(project / PARAMS_FILE)
-        base = next(iter(params.sources.get(says.get("source", ""), {}).values()), base)
-    except UsageError:
-        pass  # Only a guess where the source is: the user fills it in.
+    # Only a guess where the source is: else the user fills it in.
+    with suppress(UsageError):
+        base = next(iter(project.params.sources.get(says.get("source", ""), {}).values()), base)
     with_fasta = "shifted" in says.get("match", "")
     if store is not None:
         with_fasta = any(item.role == "sequence" for item in store.resources)

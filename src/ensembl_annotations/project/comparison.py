@@ -10,11 +10,9 @@ from typing import Any
 from ensembl_annotations.common.atomic import path_of
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.compare.compare import NamedStore, compare
-from ensembl_annotations.project.git import find_project
-from ensembl_annotations.project.materialize import ANNOTATED
+from ensembl_annotations.project.paths import ANNOTATED, TABLE
+from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.revisions import open_store
-
-TABLE = "annotated.parquet"
 
 
 def compare_stores(
@@ -24,7 +22,7 @@ def compare_stores(
     sample: Path | str | None = None,
     out_parquet: Path | str | None = None,
     limit: int | None = 20,
-    project: Path | str = Path(),
+    project: Project | Path | str = Path(),
     log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
@@ -42,7 +40,7 @@ def compare_stores(
         Changes to return, the most telling ones first: clinical terms, with those that name
         *pathogenic* before others, then lost IDs, then frequencies by their difference, then new
         IDs. None for all, by position.
-    project : Path or str
+    project : Project, Path or str
         The repository.
     log : callable
         Called with a line of text per chromosome, and on what is odd about the sample's VCF.
@@ -79,7 +77,7 @@ def compare_stores(
     >>> result["chromosomes"], result["num_changes"] > len(result["changes"])
     (['21'], True)
     """
-    project = find_project(project)
+    project = Project.open(project)
     with ExitStack() as stack:
         sides = [
             NamedStore(name, stack.enter_context(open_store(name, project)))
@@ -94,9 +92,9 @@ def compare_stores(
         )
 
 
-def _sample_file(sample: str, project: Path) -> Path:
+def _sample_file(sample: str, project: Project) -> Path:
     """Return the table of a sample of the repository, or the file of that name."""
-    path = project / ANNOTATED / sample / TABLE
+    path = project.root / ANNOTATED / sample / TABLE
     if not path.is_file():
         path = Path(sample)
     if not path.is_file():

@@ -12,16 +12,19 @@ Source: dvc_data 3.18, ``index.py``: ``_load_from_storage`` asks the cache, then
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.project.history import shown
+from ensembl_annotations.common.hashes import md5_of, md5_of_bytes
+from ensembl_annotations.common.problems import Kind, Problem
+from ensembl_annotations.common.words import listed, printable
+from ensembl_annotations.project.paths import LOCK
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE
 
 if TYPE_CHECKING:
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 
 # What a store can hold; which of these it does, its datapackage.json says.
 _STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.parquet")
-ALTERED_LIST = "DVC's list of files"
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
 
 _ASK_THE_WRITER = (
     "Nothing of it was used. Tell whoever writes to the remote: a list that names other files than "
@@ -38,88 +41,143 @@ _ASK_THE_WRITER = (
 )
 
 
-def check_names(listed: Mapping[str, str], name: str) -> None:
+class ForgedListError(EnsemblAnnotationsError):
+    """A list of files that no stage of ours wrote: somebody placed it, or edited ``dvc.lock``."""
+
+    def __init__(self, message: str, *, hint: str = _ASK_THE_WRITER) -> None:
+        super().__init__(message, hint=hint, code="forged_list")
+
+
+class ListKind(Kind):
+    """What can be wrong with a list of files, and where one led."""
+
+    ALTERED = (
+        f"DVC's list of files ({{name}}) is altered: its MD5 is {{found}}, {LOCK} has {{expected}}"
+    )
+    STRAY = f"{{name}} was put there by a list of files that is not the one of {LOCK}"
+
+
+STRAY_HINT = (
+    "Whoever can write to the remote had DVC write it, and it may have been run: look at it before "
+    "you remove it ('git status', 'git checkout'), ask who that was, then run 'ensembl-annotations "
+    "repair'."
+)
+
+
+def cached_path(cache: Path, digest: str) -> Path:
+    """Return where DVC's cache in the folder `cache` has, or would have, what has an MD5."""
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
+
+
+def is_digest(text: str) -> bool:
+    """Say whether a text is an MD5 of a list, as ``dvc.lock`` has it for a folder."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def read_listing(path: Path, digest: str) -> dict[str, str] | None:
+    """Return the MD5 of a folder's files from DVC's list of them.
+
+    Parameters
+    ----------
+    path : Path
+        The list in DVC's cache.
+    digest : str
+        The MD5 of the folder.
+
+    Returns
+    -------
+    dict of str to str or None
+        By path in the folder; None where the list is missing, or is not the one of that digest.
+    """
+    with suppress(OSError):
+        content = path.read_bytes()
+        if md5_of_bytes(content) == digest.removesuffix(".dir"):
+            return _parsed(content)
+    return None
+
+
+def _parsed(content: bytes) -> dict[str, str] | None:
+    """Return the MD5 by relpath; None where the content is no list of files."""
+    try:
+        return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def cached_listing(cache: Path | None, digest: str) -> dict[str, str] | None:
+    """Return the MD5 of a folder's files, where the cache of DVC in the folder `cache` has the list."""
+    if cache is None or not is_digest(digest):
+        return None
+    return read_listing(cached_path(cache, digest), digest)
+
+
+def check_names(listing: Mapping[str, str], name: str) -> None:
     """Refuse a list that names what no reference store holds.
 
     Parameters
     ----------
-    listed : mapping of str to str
+    listing : mapping of str to str
         The MD5 of each file by its relpath.
     name : str
         What the list is of, for the message.
 
     Raises
     ------
-    EnsemblAnnotationsError
+    ForgedListError
     """
-    strange = [path for path in listed if not _is_store_name(path)]
-    if strange:
-        raise EnsemblAnnotationsError(
-            f"{name}: the list of files names {_first_of(map(shown, strange))}; expected only "
-            f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>[.<role>].parquet.",
-            hint=_ASK_THE_WRITER,
-            code="forged_list",
+    if strange := [path for path in listing if not _is_store_name(path)]:
+        raise ForgedListError(
+            f"{name}: the list of files names {listed(map(printable, strange))}; expected only "
+            f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>[.<role>].parquet."
         )
-    if malformed := [path for path, md5 in listed.items() if not _MD5.fullmatch(md5)]:
-        raise EnsemblAnnotationsError(
+    if malformed := [path for path, md5 in listing.items() if not _MD5.fullmatch(md5)]:
+        raise ForgedListError(
             f"{name}: the list of files has no MD5 of 32 hexadecimal digits for "
-            f"{_first_of(malformed)}.",
-            hint=_ASK_THE_WRITER,
-            code="forged_list",
+            f"{listed(malformed)}."
         )
-
-
-def _first_of(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - 3} more" if listed[3:] else ""
-    return f"{', '.join(listed[:3])}{more}"
 
 
 def _is_store_name(path: str) -> bool:
     return path in (FILE_NAME, QUARANTINE) or _STORE_NAME.fullmatch(path) is not None
 
 
-def check_described(listed: Mapping[str, str], package: Path, name: str) -> None:
+def check_described(listing: Mapping[str, str], package: Path, name: str) -> None:
     """Refuse a list whose names are not those that the store's ``datapackage.json`` describes.
 
     Parameters
     ----------
-    listed, name
+    listing, name
         As in `check_names`.
     package : Path
         The ``datapackage.json`` that the list names, of any version, its MD5 compared.
 
     Raises
     ------
-    EnsemblAnnotationsError
+    ForgedListError
     """
     try:
         described = {entry["path"] for entry in json.loads(package.read_bytes())["resources"]}
         described |= {FILE_NAME, QUARANTINE}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EnsemblAnnotationsError(
-            f"{name}: its {FILE_NAME} is not a description of a reference store ({error!r}).",
-            hint=_ASK_THE_WRITER,
-            code="forged_list",
+        raise ForgedListError(
+            f"{name}: its {FILE_NAME} is not a description of a reference store ({error!r})."
         ) from error
-    if more := sorted(listed.keys() - described):
-        raise EnsemblAnnotationsError(
-            f"{name}: the list of files names {_first_of(more)}, which its {FILE_NAME} does not.",
-            hint=_ASK_THE_WRITER,
-            code="forged_list",
+    if more := sorted(listing.keys() - described):
+        raise ForgedListError(
+            f"{name}: the list of files names {listed(more)}, which its {FILE_NAME} does not."
         )
 
 
-def altered_list(path: Path, digest: str) -> str | None:
+def altered_list(path: Path, digest: str) -> Problem | None:
     """Say in what a list in DVC's cache is not the one of a digest; None where it is, or is missing."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    md5 = md5_of_bytes(content)
     if md5 == digest.removesuffix(".dir"):
         return None
-    return f"{ALTERED_LIST} ({path}) is altered: its MD5 is {md5}, dvc.lock has {digest}"
+    return Problem(str(path), ListKind.ALTERED, md5, digest)
 
 
 def find_strays(repo: Repo, folder: Path, listing: Path) -> list[Path]:
@@ -149,16 +207,13 @@ def find_strays(repo: Repo, folder: Path, listing: Path) -> list[Path]:
 
 
 def _listed_outside(folder: Path, listing: Path) -> dict[Path, str]:
-    try:
-        entries = json.loads(listing.read_bytes())
-        named = {str(entry["relpath"]): str(entry["md5"]) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {
-        _joined(folder, path.split("/")): md5
-        for path, md5 in named.items()
-        if _leads_outside(path.split("/"))
-    }
+    with suppress(OSError):
+        return {
+            _joined(folder, path.split("/")): md5
+            for path, md5 in (_parsed(listing.read_bytes()) or {}).items()
+            if _leads_outside(path.split("/"))
+        }
+    return {}
 
 
 def _indexed_outside(repo: Repo) -> dict[Path, str]:
@@ -185,12 +240,7 @@ def _joined(folder: Path, parts: Iterable[str]) -> Path:
 
 def _has_content(path: Path, md5: str) -> bool:
     """Say whether a file is there with this content; a link is followed."""
-    try:
+    with suppress(OSError):
         # No pipe: that would be waited for.
-        if not path.is_file():
-            return False
-        with path.open("rb") as handle:
-            found = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False))
-    except OSError:
-        return False
-    return found.hexdigest() == md5
+        return path.is_file() and md5_of(path) == md5
+    return False

@@ -1,42 +1,25 @@
-"""Versions of ``dvc.lock`` and of what is committed with it, read from git."""
+"""Files of commits, read from git: no checkout is needed."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, cast
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from typing import IO, cast
 
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.words import one_line
 
 WORKSPACE = "workspace"
 """Stands for a commit where what is in ``dvc.lock`` is not committed yet."""
 
-_LOCK_HEAD = re.compile(r"schema: '2\.0'\nstages:\n(?=  \S)")
-_STAGE = re.compile(r"(?m)^(?=  \S)")
-
-
-def find_project(folder: Path | str = Path()) -> Path:
-    """Return the repository of DVC that a folder is in: the nearest one above; else the folder."""
-    folder = Path(folder)
-    here = folder.resolve()
-    for root in here.parents if not (folder / ".dvc").is_dir() else ():
-        if (root / ".dvc").is_dir():
-            return root
-    return folder
-
 
 @dataclass(frozen=True)
 class Version:
-    """A version of ``dvc.lock``: a commit's short hash, or `WORKSPACE`, its date (where known) and author."""
+    """A version of the repository: a commit's short hash, or `WORKSPACE`, its date (where known) and author."""
 
     commit: str
     date: str | None
@@ -59,32 +42,22 @@ class Repository:
 
     def __init__(self, project: Path) -> None:
         self.project = project
-        said = self._git("rev-parse", "--show-prefix", "--is-shallow-repository")
+        said = run_git(project, "rev-parse", "--show-prefix", "--is-shallow-repository")
         if said.returncode:
             raise UsageError(
                 f"{project.resolve()}: git can't read a repository here "
-                f"({' '.join(said.stderr.decode('utf-8', 'replace').split())}).",
+                f"({one_line(said.stderr.decode('utf-8', 'replace'))}).",
                 hint="Run this in the folder of the repository.",
             )
         self._prefix, shallow = said.stdout.decode("utf-8", "surrogateescape").split("\n")[:2]
         self.is_shallow = shallow == "true"
-
-    def _git(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *arguments], cwd=self.project, capture_output=True, check=False
-            )
-        except OSError as error:
-            raise UsageError(
-                f"git can't be run in {self.project} ({error.strerror}).", hint="Install git."
-            ) from error
 
     def log(self, *arguments: str) -> list[Version]:
         """Return commits of the branch as it went, newest first; none where it has none."""
         # The user's own settings must not add lines or leave some out.
         settings = ["-c", "log.showSignature=false", "-c", "log.follow=false"]
         shown = ["--first-parent", "--encoding=UTF-8", "--format=%h%x00%ct%x00%an"]
-        said = self._git(*settings, "log", *shown, *arguments)
+        said = run_git(self.project, *settings, "log", *shown, *arguments)
         lines = said.stdout.decode("utf-8", "replace").split("\n") if not said.returncode else []
         found = []
         for line in lines:
@@ -134,38 +107,17 @@ def _date(seconds: str) -> str | None:
         return None
 
 
-def read_lock(content: bytes) -> dict[str, Any] | None:
-    """Return the stages of a ``dvc.lock`` by name; None where it is not one."""
-    text = content.decode("utf-8", "replace")
-    head = _LOCK_HEAD.match(text)
-    if head:
-        # Most versions change few stages: each text of a stage is parsed once.
-        parts = [_read_yaml(part) for part in _STAGE.split(text[head.end() :]) if part]
-        if all(isinstance(part, dict) for part in parts):
-            return {name: stage for part in parts for name, stage in part.items()}
-    whole = _read_yaml(text)
-    stages = whole.get("stages", {}) if isinstance(whole, dict) else None
-    return (
-        {str(name): stage for name, stage in stages.items()} if isinstance(stages, dict) else None
-    )
+def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a folder, whatever it answers.
 
-
-@lru_cache(maxsize=4096)
-def _read_yaml(text: str) -> Any:
-    """Return the content of a text; None where it is not YAML. Not to be changed: it is kept."""
+    Raises
+    ------
+    UsageError
+        Where it can't be run.
+    """
     try:
-        return YAML(typ="safe").load(text)
-    except (YAMLError, ValueError, TypeError, RecursionError):
-        return None
-
-
-def locked_paths(stage: Any, kind: str) -> dict[str, dict[str, Any]]:
-    """Return what a stage of a lock read (``deps``) or wrote (``outs``), by path."""
-    entries = stage.get(kind) if isinstance(stage, dict) else None
-    return {
-        entry["path"]: entry
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict)
-        and isinstance(entry.get("path"), str)
-        and isinstance(entry.get("md5"), str)
-    }
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    except OSError as error:
+        raise UsageError(
+            f"git can't be run in {folder} ({error.strerror}).", hint="Install git."
+        ) from error

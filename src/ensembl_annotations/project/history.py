@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,27 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.hashes import md5_of_bytes
+from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.common.metrics import RUN_LOG
-from ensembl_annotations.project.git import (
-    WORKSPACE,
-    Repository,
-    Version,
-    find_project,
-    locked_paths,
-    read_lock,
-)
-from ensembl_annotations.project.materialize import (
-    ANNOTATED,
+from ensembl_annotations.common.words import printable
+from ensembl_annotations.project.git import WORKSPACE, Repository, Version
+from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
+from ensembl_annotations.project.paths import (
+    ANNOTATE,
     ASSETS,
     LOCK,
-    METRICS,
     REFERENCE,
+    SAMPLE_NAME,
     SAMPLES,
-    STORE,
+    AssetPaths,
+    asset_of,
+    paths_of,
 )
-from ensembl_annotations.project.params import SAMPLE_NAME
+from ensembl_annotations.project.project import Project
 
-_SAMPLE_STAGE = re.compile(rf"{ASSETS[SAMPLES]}@({SAMPLE_NAME.pattern})")
+_SAMPLE_STAGE = re.compile(rf"{ANNOTATE}@({SAMPLE_NAME.pattern})")
 _COLUMNS = [
     "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
     "status", "seconds",
@@ -100,7 +97,7 @@ class History:
 
 
 def read_history(
-    asset: str | None = None, *, limit: int | None = None, project: Path | str = Path()
+    asset: str | None = None, *, limit: int | None = None, project: Project | Path | str = Path()
 ) -> History:
     """Return every materialization of an asset that git knows, newest first.
 
@@ -111,7 +108,7 @@ def read_history(
         default all.
     limit : int, optional
         Only so many, the newest.
-    project : Path or str
+    project : Project, Path or str
         The repository; default the current folder.
 
     Returns
@@ -142,7 +139,7 @@ def read_history(
         name not in ASSETS or ("@" in asset and (name != SAMPLES or not sample))
     ):
         raise UsageError(f"{asset!r} is not an asset.", hint=f"There are: {', '.join(ASSETS)}.")
-    repository, history = Repository(find_project(project)), History()
+    repository, history = Project.open(project).git, History()
     runs = _read_runs(repository.project / RUN_LOG)
     versions = [Version(WORKSPACE, None, None), *repository.log("--", LOCK.as_posix())]
     with repository.opened():
@@ -174,10 +171,7 @@ def read_history(
 class _Followed:
     """An asset on its way through the versions, from the oldest; `materializations` newest first."""
 
-    asset: str
-    stage: str
-    path: Path
-    metrics: Path
+    paths: AssetPaths
     materializations: list[Materialization] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     again: dict[str, Any] | None = None
@@ -187,10 +181,12 @@ class _Followed:
         found = []
         if self.without:
             more = f" and {len(self.without) - 1} older" if self.without[1:] else ""
-            found.append(f"{self.asset}: not in dvc.lock of {self.without[-1]}{more}; skipped.")
+            found.append(
+                f"{self.paths.asset}: not in dvc.lock of {self.without[-1]}{more}; skipped."
+            )
         if self.again:
             found.append(
-                f"{self.asset}: the newest came to this machine at {self.again['finished_at']} "
+                f"{self.paths.asset}: the newest came to this machine at {self.again['finished_at']} "
                 f"({self.again['status']}, {self.again['duration_sec']} s)."
             )
         return found
@@ -202,29 +198,31 @@ def _follow(
     runs: Mapping[str, list[dict[str, Any]]],
     notes: list[str],
 ) -> dict[str, _Followed]:
-    found: dict[str, _Followed] = {REFERENCE: _followed(REFERENCE)}
-    num_read = 0
+    found: dict[str, _Followed] = {REFERENCE: _Followed(paths_of(REFERENCE))}
+    is_there = False
     for version in reversed(versions):
-        text = repository.read(version, LOCK)
-        num_read += text is not None
-        stages = read_lock(text) if text is not None else None
-        if stages is None:
-            reason = "is not valid YAML of DVC" if text is not None else "is missing"
-            notes.insert(0, f"dvc.lock of {version.commit} {reason}; skipped.")
+        content = repository.read(version, LOCK)
+        if content is None:
+            notes.insert(0, f"dvc.lock of {version.commit} is missing; skipped.")
             continue
-        for sample in filter(None, map(_SAMPLE_STAGE.fullmatch, stages)):
-            asset = f"{SAMPLES}@{sample[1]}"
-            found.setdefault(asset, _followed(asset))
+        is_there = True
+        try:
+            lock = read_lock(content)
+        except BrokenLockError:
+            notes.insert(0, f"dvc.lock of {version.commit} is not valid YAML of DVC; skipped.")
+            continue
+        for sample in filter(None, map(_SAMPLE_STAGE.fullmatch, lock)):
+            asset = asset_of(sample[1])
+            found.setdefault(asset, _Followed(paths_of(asset)))
         for item in found.values():
-            stage = stages.get(item.stage)
-            out = locked_paths(stage, "outs").get(str(item.path))
+            out = lock.outs(item.paths.stage).get(str(item.paths.folder))
             past = item.materializations
             if out is None:
                 item.without += [version.commit] if past else []
             elif not past or past[0].digest != out["md5"]:
-                figures = _figures(repository, version, item.metrics, stage)
-                past.insert(0, _materialization(item, version, stage, figures, runs))
-    if not num_read:
+                figures = _figures(repository, version, item.paths, lock)
+                past.insert(0, _materialization(item, version, lock, figures, runs))
+    if not is_there:
         raise UsageError(
             f"{repository.project.resolve()}: no {LOCK}, now or in the history of this branch.",
             hint="Run this in the folder of the repository; 'make' makes what there is to see.",
@@ -232,28 +230,21 @@ def _follow(
     return found
 
 
-def _followed(asset: str) -> _Followed:
-    name, _, sample = asset.partition("@")
-    if name == REFERENCE:
-        return _Followed(asset, ASSETS[name], STORE, METRICS / f"{ASSETS[name]}.json")
-    stage, metrics = f"{ASSETS[name]}@{sample}", METRICS / ASSETS[name] / f"{sample}.json"
-    return _Followed(asset, stage, ANNOTATED / sample, metrics)
-
-
 def _materialization(
     item: _Followed,
     version: Version,
-    stage: Any,
+    lock: DvcLock,
     figures: dict[str, Any],
     runs: Mapping[str, list[dict[str, Any]]],
 ) -> Materialization:
-    out = locked_paths(stage, "outs")[str(item.path)]
+    asset, stage = item.paths.asset, item.paths.stage
+    out = lock.outs(stage)[str(item.paths.folder)]
     num_files, size = _number(out.get("nfiles")), _number(out.get("size"))
     sha256 = figures.get("reference_sha256")
     since = (item.materializations[0].date if item.materializations else None) or ""
     same = [
         run
-        for run in runs.get(item.asset, ())
+        for run in runs.get(asset, ())
         if since < run["finished_at"]
         and figures
         and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
@@ -265,9 +256,8 @@ def _materialization(
     # What ran after the commit made the same here, but is not what was committed.
     again = max(same, key=lambda run: (run["duration_sec"] > 0, run["finished_at"]), default={})
     item.again = None if made else again or None
-    deps = locked_paths(stage, "deps").items()
     return Materialization(
-        asset=item.asset,
+        asset=asset,
         commit=version.commit,
         date=version.date,
         author=version.author,
@@ -276,27 +266,27 @@ def _materialization(
         reference_sha256=sha256 if isinstance(sha256, str) else None,
         num_files=num_files,
         size_bytes=size,
-        num_rows=_number(figures.get("num_alleles" if item.asset == REFERENCE else "num_records")),
+        num_rows=_number(figures.get("num_alleles" if asset == REFERENCE else "num_records")),
         status=run.get("status"),
         duration_sec=run.get("duration_sec"),
         run={name: value for name, value in (run or again).items() if name not in _OF_CONTENT},
         inputs={
-            path: dep["md5"] for path, dep in deps if not path.startswith(("src/", "scripts/"))
+            path: dep["md5"]
+            for path, dep in lock.deps(stage).items()
+            if not path.startswith(("src/", "scripts/"))
         },
     )
 
 
-def _figures(repository: Repository, version: Version, path: Path, stage: Any) -> dict[str, Any]:
+def _figures(
+    repository: Repository, version: Version, paths: AssetPaths, lock: DvcLock
+) -> dict[str, Any]:
     """Return the figures of the content, where they are those that the stage wrote."""
-    text = repository.read(version, path)
-    noted = locked_paths(stage, "outs").get(path.as_posix())
-    if text is None or noted is None or hashlib.md5(text).hexdigest() != noted["md5"]:
+    content = repository.read(version, paths.metrics)
+    noted = lock.outs(paths.stage).get(paths.metrics.as_posix())
+    if content is None or noted is None or md5_of_bytes(content) != noted["md5"]:
         return {}
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    return parse_object(content)
 
 
 def _number(value: object) -> int | None:
@@ -311,13 +301,9 @@ def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
         lines = []
     runs: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
-        try:
-            run = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
+        run = parse_object(line)
         if (
-            isinstance(run, dict)
-            and isinstance(run.get("asset"), str)
+            isinstance(run.get("asset"), str)
             and isinstance(run.get("status"), str)
             and isinstance(run.get("duration_sec"), int | float)
             and _TIME.fullmatch(str(run.get("finished_at")))
@@ -337,15 +323,9 @@ def describe_history(history: History) -> list[str]:
             *((item.reference_sha256 or "-")[:12], item.num_files, item.size_bytes, item.num_rows),
             *(item.status, item.duration_sec),
         )
-        table.append([shown(value) for value in values])
+        table.append([printable(value) for value in values])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
-
-
-def shown(value: object) -> str:
-    """Return a value for a table; what a name from elsewhere could do to a terminal is taken out."""
-    text = "-" if value is None else str(value)
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

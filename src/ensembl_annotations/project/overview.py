@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import Outputs
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
-from ensembl_annotations.project.git import find_project, locked_paths, read_lock
-from ensembl_annotations.project.history import (
-    Materialization,
-    read_history,
-)
-from ensembl_annotations.project.materialize import (
+from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.project.history import Materialization, read_history
+from ensembl_annotations.project.params import Params
+from ensembl_annotations.project.paths import (
     ASSETS,
     LOCK,
     REFERENCE,
     SAMPLES,
-    asset_places,
+    all_assets,
+    paths_of,
+    sample_of,
     stage_of,
 )
-from ensembl_annotations.project.params import PARAMS_FILE, Params, load_params
+from ensembl_annotations.project.project import Project
 from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
 from ensembl_annotations.report.page import render
 
@@ -74,7 +71,7 @@ class Asset:
         return self.name.replace("@", "-")
 
 
-def read_states(project: Path) -> dict[str, State]:
+def read_states(project: Project) -> dict[str, State]:
     """Return the state of every asset whose stage DVC finds changed; others are up to date.
 
     Raises
@@ -84,19 +81,19 @@ def read_states(project: Path) -> dict[str, State]:
     """
     stages = {stage: asset for asset, stage in ASSETS.items()}
     found = {}
-    for stage, changes in _dvc_status(project).items():
+    for stage, changes in project.dvc.status().items():
         name, at, sample = stage.partition("@")
         if name in stages:
             found[f"{stages[name]}{at}{sample}"] = _state(changes)
     return found
 
 
-def stale_reasons(project: Path) -> list[str]:
+def stale_reasons(project: Project) -> list[str]:
     """Say, a line each, why ``dvc.lock`` is not what a commit would make; nothing where it is.
 
     Parameters
     ----------
-    project : Path
+    project : Project
         A clone of the commit without data. That these are not there is no reason.
 
     Raises
@@ -104,10 +101,8 @@ def stale_reasons(project: Path) -> list[str]:
     EnsemblAnnotationsError
         Where DVC can't tell, with what it says.
     """
-    from dvc.repo import Repo
-
     lines = []
-    for stage, changes in _dvc_status(project).items():
+    for stage, changes in project.dvc.status().items():
         kept = [
             {
                 kind: {path: how for path, how in items.items() if not _is_data(path, how)}
@@ -123,19 +118,15 @@ def stale_reasons(project: Path) -> list[str]:
             [change for change in kept if not isinstance(change, Mapping) or any(change.values())]
         ).reasons
         lines += [f"`{stage}`: {reason}" for reason in reasons[:_MOST_REASONS]]
-    with Repo(str(project)) as repo:
+    with project.dvc.opened() as repo:
         stages = {getattr(stage, "name", None) for stage in repo.index.stages}
-    locked = read_lock((project / LOCK).read_bytes()) or {}
-    lines += [f"`{name}`: in {LOCK} only" for name in sorted(locked.keys() - stages)]
-    made = {
-        path: out["md5"]
-        for stage in locked.values()
-        for path, out in locked_paths(stage, "outs").items()
-    }
+    lock = project.lock
+    lines += [f"`{name}`: in {LOCK} only" for name in sorted(set(lock) - stages)]
+    made = {path: out["md5"] for stage in lock for path, out in lock.outs(stage).items()}
     lines += [
-        f"`{name}`: made from another {path} than {LOCK} has"
-        for name, stage in locked.items()
-        for path, dep in locked_paths(stage, "deps").items()
+        f"`{stage}`: made from another {path} than {LOCK} has"
+        for stage in lock
+        for path, dep in lock.deps(stage).items()
         if made.get(path, dep["md5"]) != dep["md5"]
     ]
     return lines
@@ -143,24 +134,6 @@ def stale_reasons(project: Path) -> list[str]:
 
 def _is_data(path: str, how: object) -> bool:
     return path.startswith("data/") and how in ("deleted", "not in cache")
-
-
-def _dvc_status(project: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        changed = json.loads(done.stdout)
-    except ValueError:
-        changed = None
-    if not isinstance(changed, dict):
-        said = " ".join(done.stderr.split())[-500:]
-        raise EnsemblAnnotationsError(f"'dvc status' failed: {said}") from None
-    return changed
 
 
 def _state(changes: Sequence[Any]) -> State:
@@ -193,13 +166,8 @@ def _reason(path: str, how: object) -> str:
     return f"{path}: {how}"
 
 
-def catalog_page(project: Path | str = Path()) -> str:
+def catalog_page(project: Project) -> str:
     """Return the page: HTML in one file, the same for the same repository, data and figures.
-
-    Parameters
-    ----------
-    project : Path or str
-        The repository; default the current folder.
 
     Raises
     ------
@@ -208,24 +176,24 @@ def catalog_page(project: Path | str = Path()) -> str:
     EnsemblAnnotationsError
         Where DVC can't tell what is up to date.
     """
-    project = find_project(project).resolve()
-    params = load_params(project / PARAMS_FILE)
+    params = project.params
     history = read_history(project=project)
     states = read_states(project)
     assets = []
-    for place in asset_places(params):
-        mine = [item for item in history.materializations if item.asset == place.name]
-        figures = _figures(project / place.metrics)
+    for name in all_assets(params.samples):
+        paths = paths_of(name)
+        mine = [item for item in history.materializations if item.asset == name]
+        figures, last = (read_object(project.root / path) for path in (paths.metrics, paths.run))
         assets.append(
             Asset(
-                place.name,
-                str(place.path),
-                states.get(place.name, State(UP_TO_DATE, [])),
-                _metadata(place.name, figures, _figures(project / place.run), mine),
-                _params(place.name, params),
-                _commands(place.name),
+                name,
+                str(paths.folder),
+                states.get(name, State(UP_TO_DATE, [])),
+                _metadata(name, figures, last, mine),
+                _params(name, params),
+                _commands(name),
                 mine,
-                _charts(place.name, mine),
+                _charts(name, mine),
             )
         )
     return render(
@@ -238,7 +206,7 @@ def catalog_page(project: Path | str = Path()) -> str:
     )
 
 
-def write_catalog(out: Path | str, project: Path | str = Path()) -> None:
+def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> None:
     """Write the page of `catalog_page` to a file; nothing where that fails.
 
     Raises
@@ -252,17 +220,9 @@ def write_catalog(out: Path | str, project: Path | str = Path()) -> None:
     >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
     True
     """
-    page = catalog_page(project)
+    page = catalog_page(Project.open(project).resolved())
     with explained_os_errors("writing the catalogue"), Outputs() as outputs:
         outputs.write_text(Path(out), page)
-
-
-def _figures(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _metadata(
@@ -289,7 +249,7 @@ def _params(asset: str, params: Params) -> list[tuple[str, str]]:
     if asset == REFERENCE:
         found = {f"ensembl.{name}": value for name, value in params.ensembl.model_dump().items()}
     else:
-        sample = asset.partition("@")[2]
+        sample = sample_of(asset)
         found = {f"samples.{sample}.vcf": params.samples[sample].vcf}
         found |= {f"annotate.{name}": value for name, value in params.annotate.model_dump().items()}
     return [(name, "" if value is None else str(value)) for name, value in found.items()]
@@ -335,7 +295,7 @@ def _lineage(params: Params, assets: Sequence[Asset]) -> Chart:
     nodes.append(Node(reference.name, reference.state.name, 1, f"#{reference.anchor}"))
     edges.append((0, 1))
     for asset in samples[:_MOST_SAMPLES]:
-        sample = asset.name.partition("@")[2]
+        sample = sample_of(asset.name)
         nodes.append(Node(f"VCF of {sample}", Path(params.samples[sample].vcf).name, 1))
         nodes.append(Node(asset.name, asset.state.name, 2, f"#{asset.anchor}"))
         edges += [(len(nodes) - 2, len(nodes) - 1), (1, len(nodes) - 1)]

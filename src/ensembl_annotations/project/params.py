@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,12 +17,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.errors import UsageError, nearest
+from ensembl_annotations.common.words import one_line
+from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
 
-PARAMS_FILE = "params.yaml"
-
-SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 SampleName = Annotated[str, StringConstraints(pattern=f"^{SAMPLE_NAME.pattern}$")]
 
 
@@ -126,13 +124,14 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
         Naming the parameter, what was expected and what was found.
     """
     try:
+        # As DVC reads it, by YAML 1.2: PyYAML would take a sample that is called `no` for False.
         content = YAML(typ="safe").load(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: no such file.", hint="Run this in the folder of the repository."
         ) from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise UsageError(
             f"{path}: expected parameters by name, found {type(content).__name__}.",

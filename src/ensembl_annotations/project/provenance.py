@@ -9,28 +9,24 @@ from typing import Any
 
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES, Label, read_label
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
+from ensembl_annotations.common.problems import Problem
+from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.commands import annotate_command, fetch_command, stage_commands
-from ensembl_annotations.project.folders import (
-    cached_listing,
-    digest_of,
-    list_folder,
-    verify_reference,
-)
-from ensembl_annotations.project.git import WORKSPACE, find_project
-from ensembl_annotations.project.history import (
-    History,
-    Materialization,
-    read_history,
-    shown,
-)
-from ensembl_annotations.project.materialize import (
+from ensembl_annotations.project.file_list import cached_listing
+from ensembl_annotations.project.folders import digest_of, list_folder
+from ensembl_annotations.project.git import WORKSPACE
+from ensembl_annotations.project.history import History, Materialization, read_history
+from ensembl_annotations.project.paths import (
     ANNOTATED,
-    ASSETS,
+    FETCH,
     REFERENCE,
     SAMPLES,
     STORE,
-    dvc_cache,
+    asset_of,
+    stage_of,
 )
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 from ensembl_annotations.versions import ENGINE_VERSION
 
@@ -101,7 +97,7 @@ class Provenance:
 
 
 def trace_provenance(
-    file: Path | str, *, verify: bool = False, project: Path | str = Path()
+    file: Path | str, *, verify: bool = False, project: Project | Path | str = Path()
 ) -> Provenance:
     """Return what a result was made from, the commit it is in, and how to make it again.
 
@@ -112,7 +108,7 @@ def trace_provenance(
         its folder or its ``datapackage.json``.
     verify : bool
         Check what can be: the file's end, the reference's files, ``dvc.lock``.
-    project : Path or str
+    project : Project, Path or str
         The repository; default the current folder. Without one, less is known.
 
     Returns
@@ -132,7 +128,7 @@ def trace_provenance(
     >>> found.asset, found.made_from["release"]
     ('annotated_vcf@sample', '116')
     """
-    file, project = Path(file), find_project(project)
+    file, project = Path(file), Project.open(project)
     folder = file.parent if file.name == FILE_NAME else file
     trace = _StoreTrace(folder, project) if folder.is_dir() else _FileTrace(file, project)
     trace.find()
@@ -144,11 +140,11 @@ def trace_provenance(
 class _Trace:
     """What the project knows; `found` is filled in."""
 
-    def __init__(self, project: Path, found: Provenance) -> None:
+    def __init__(self, project: Project, found: Provenance) -> None:
         self.project, self.found = project, found
         self.digest = found.made_from.get("reference_sha256")
         self.store: ReferenceStore | None = None
-        self.history, self.cache = History(), dvc_cache(project.resolve())
+        self.history = History()
         try:
             self.history = read_history(project=project)
         except UsageError as error:
@@ -184,15 +180,15 @@ class _Trace:
         commit = self.found.reference_commit
         if commit is None:
             return [fetch_command(self.found.made_from, self.store, self.project)]
-        return stage_commands(commit, ASSETS[REFERENCE])
+        return stage_commands(commit, FETCH)
 
     def listing(self, item: Materialization) -> dict[str, str] | None:
         """Return the MD5 of its files by path, where DVC's cache has the list of them."""
-        return cached_listing(self.cache, item.digest)
+        return cached_listing(self.project.dvc.cache, item.digest)
 
 
 class _StoreTrace(_Trace):
-    def __init__(self, folder: Path, project: Path) -> None:
+    def __init__(self, folder: Path, project: Project) -> None:
         store = ReferenceStore(folder)
         says = {"reference_sha256": store.digest, "release": store.release}
         says |= {name: getattr(store, name) for name in ("species", "assembly", "source")}
@@ -210,7 +206,7 @@ class _StoreTrace(_Trace):
         assert self.store is not None
         yield _files_check(*verify_reference(self.store))
         newest, item = self.known(REFERENCE)[:1], self.of_reference()
-        if _inside(self.store.folder, self.project / STORE) is None or not newest:
+        if _inside(self.store.folder, self.project.root / STORE) is None or not newest:
             yield _lock_check(item)
         elif newest[0].reference_sha256 is None:
             yield Check("dvc.lock", NOT_KNOWN, "its figures of the reference are not there")
@@ -219,7 +215,7 @@ class _StoreTrace(_Trace):
 
 
 class _FileTrace(_Trace):
-    def __init__(self, file: Path, project: Path) -> None:
+    def __init__(self, file: Path, project: Project) -> None:
         self.label = read_label(file)
         said = self.label.fields
         says = {name: said[key] for key, name in _FIELDS.items() if key in said}
@@ -228,12 +224,12 @@ class _FileTrace(_Trace):
         self.problem = ""
         self.is_other = False
         try:
-            store = ReferenceStore(project / STORE)
+            store = ReferenceStore(project.root / STORE)
             self.store = store if store.digest == self.digest else None
             self.is_other = store.digest != self.digest
             self.problem = f"{STORE} is another: {store.digest}"
         except ReferenceStoreError as error:
-            if (project / STORE / FILE_NAME).exists():
+            if (project.root / STORE / FILE_NAME).exists():
                 self.problem = error.message
 
     def find(self) -> None:
@@ -249,9 +245,9 @@ class _FileTrace(_Trace):
         """Return the newest materialization that this very file is part of."""
         num_unknown = 0
         for item in self.known(SAMPLES):
-            listed = self.listing(item)
-            num_unknown += listed is None
-            if listed and self.label.md5 in listed.values():
+            listing = self.listing(item)
+            num_unknown += listing is None
+            if listing and self.label.md5 in listing.values():
                 return item
         if num_unknown:
             self.found.notes.append(
@@ -262,7 +258,7 @@ class _FileTrace(_Trace):
 
     def _commands(self) -> Iterator[str]:
         if self.place is not None:
-            stage = f"{ASSETS[SAMPLES]}@{self.place.asset.partition('@')[2]}"
+            stage = stage_of(self.place.asset)
             inputs = {path: md5 for path, md5 in self.place.inputs.items() if path != str(STORE)}
             needs = " and ".join(f"{path} with the MD5 {md5}" for path, md5 in inputs.items())
             yield from stage_commands(self.place.commit, stage, needs)
@@ -314,21 +310,21 @@ class _FileTrace(_Trace):
 
     def _content_check(self) -> Check:
         """Compare the whole file with what ``dvc.lock`` names: the only proof of its content."""
-        inside = _inside(self.label.path, self.project / ANNOTATED)
-        newest = self.known(f"{SAMPLES}@{inside.parts[0]}")[:1] if inside and inside.parts else []
+        inside = _inside(self.label.path, self.project.root / ANNOTATED)
+        newest = self.known(asset_of(inside.parts[0]))[:1] if inside and inside.parts else []
         if inside is None or not newest:
             return _lock_check(self.place)
         if self.place is not None and self.place.digest != newest[0].digest:
             now = f"{_at(self.place)}; dvc.lock has another now: 'dvc checkout' brings that"
             return Check("dvc.lock", OK, now)
-        listed = self.listing(newest[0])
-        if listed is not None:
-            is_same = listed.get("/".join(inside.parts[1:])) == self.label.md5
-            if self.place is not None and "/".join(inside.parts[1:]) not in listed:
+        listing, name = self.listing(newest[0]), "/".join(inside.parts[1:])
+        if listing is not None:
+            is_same = listing.get(name) == self.label.md5
+            if self.place is not None and name not in listing:
                 return _lock_check(self.place)
             return _lock_check(newest[0], is_same=is_same)
         # Without the list of files the folder can only be compared as a whole.
-        folder = self.project / ANNOTATED / inside.parts[0]
+        folder = self.project.root / ANNOTATED / inside.parts[0]
         if digest_of(list_folder(folder)) == newest[0].digest:
             return _lock_check(newest[0])
         why = f"{folder} is not as in {_at(newest[0])}; this file or another of it differs"
@@ -371,10 +367,9 @@ def _end_check(label: Label) -> Check:
     return Check("complete", OK, f"the {mark} is there")
 
 
-def _files_check(problems: list[str], compared: str) -> Check:
+def _files_check(problems: list[Problem], compared: str) -> Check:
     if problems:
-        more = [f"and {len(problems) - 3} more"] if problems[3:] else []
-        return Check("reference files", DIFFERS, "; ".join([*problems[:3], *more]))
+        return Check("reference files", DIFFERS, listed(problems, separator="; "))
     return Check("reference files", OK, f"as in {compared}")
 
 
@@ -388,17 +383,19 @@ def describe_provenance(found: Provenance) -> list[str]:
     rows["reference is at"] = ", ".join(filter(None, [found.reference_path, commit])) or NOT_KNOWN
     rows["is"] = f"{found.asset} of {found.commit}" if found.asset else NOT_KNOWN
     width = max(map(len, rows))
-    lines = [f"{name.replace('_', ' '):{width}}  {shown(value)}" for name, value in rows.items()]
+    lines = [
+        f"{name.replace('_', ' '):{width}}  {printable(value)}" for name, value in rows.items()
+    ]
     if found.sources:
         lines.append("published files it is from (path, checksum, SHA-256):")
         lines += [
             f"  {item.get('path')}  {item.get('checksum')}  {item.get('sha256')}"
             for item in found.sources
         ]
-    lines += ["to make it again:", *(f"  {shown(command)}" for command in found.commands)]
-    lines += [f"{item.name}: {item.result} ({shown(item.reason)})" for item in found.checks]
+    lines += ["to make it again:", *(f"  {printable(command)}" for command in found.commands)]
+    lines += [f"{item.name}: {item.result} ({printable(item.reason)})" for item in found.checks]
     lines += _verdict(found.checks)
-    return [*lines, *(f"Note: {shown(note)}" for note in found.notes)]
+    return [*lines, *(f"Note: {printable(note)}" for note in found.notes)]
 
 
 def _verdict(checks: list[Check]) -> list[str]:

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ensembl_annotations.common.atomic import atomic_path
-from ensembl_annotations.common.errors import (
-    EnsemblAnnotationsError,
-    UsageError,
-)
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.common.hashes import digests_of, md5_of
+from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.progress import format_bytes
+from ensembl_annotations.common.words import listed, one_line
 from ensembl_annotations.project.file_list import (
+    STRAY_HINT,
+    ForgedListError,
     altered_list,
     check_described,
     check_names,
     find_strays,
+    read_listing,
 )
-from ensembl_annotations.project.folders import describe_strays, read_listing
-from ensembl_annotations.project.git import locked_paths, read_lock
-from ensembl_annotations.project.materialize import LOCK, STORE
+from ensembl_annotations.project.paths import FETCH, STORE
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.verification import stray_problems
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore
-
-STAGE = "fetch_ensembl"
 
 _CHUNK_BYTES = 4 << 20
 # So many requests wait for a remote at a time.
@@ -43,8 +40,36 @@ _SPARE_BYTES = 64 << 20
 _GONE = (404, 410)
 
 
+class SharedKind(Kind):
+    """What can be wrong with a file of the reference in DVC's cache, and in the remote."""
+
+    NOT_CACHED = "{name}: is not in DVC's cache"
+    ALTERED = "{name}: is altered in DVC's cache: MD5 is {found}, expected {expected}"
+    SHA256 = "{name}: has another SHA-256 than datapackage.json says: {found}"
+    MISSING_THERE = "{name}: is missing in the remote"
+    CUT_THERE = "{name}: is cut in the remote: {found} bytes, expected {expected}"
+    ALTERED_THERE = "{name}: is altered in the remote: MD5 is {found}, expected {expected}"
+
+
+class RemoteMissingError(EnsemblAnnotationsError):
+    """A file that the cache lacks is not in the remote either."""
+
+
+class RemoteAlteredError(EnsemblAnnotationsError):
+    """A file has other content in the remote; `problem` says which."""
+
+    def __init__(self, message: str, problem: Problem) -> None:
+        super().__init__(
+            message,
+            hint="Nothing of it was kept. Ask who publishes the remote to run "
+            "'ensembl-annotations repair --content' there, and who else can write to it.",
+            code="remote_altered",
+        )
+        self.problem = problem
+
+
 @dataclass(frozen=True)
-class Piece:
+class ListedFile:
     """A file of the reference as DVC keeps it.
 
     Attributes
@@ -58,17 +83,13 @@ class Piece:
     name: str
     md5: str
 
+    def is_in(self, path: Path) -> bool:
+        """Say whether a file is there and has this content."""
+        return path.is_file() and md5_of(path) == self.md5.removesuffix(".dir")
+
 
 LIST_NAME = "the list of files"
-
-
-def has_reference(project: Path) -> bool:
-    """Say whether ``dvc.lock`` names a reference at all."""
-    try:
-        stages = read_lock((project / LOCK).read_bytes())
-    except OSError:
-        return False
-    return bool(stages and locked_paths(stages.get(STAGE), "outs"))
+Problems = dict[ListedFile, Problem]
 
 
 class SharedReference:
@@ -76,8 +97,8 @@ class SharedReference:
 
     Parameters
     ----------
-    project : Path
-        The repository. The remote is the one that its ``dvc.yaml`` names for the reference.
+    project : Project
+        The remote is the one that its ``dvc.yaml`` names for the reference.
 
     Raises
     ------
@@ -85,41 +106,40 @@ class SharedReference:
         Outside a repository of DVC, for an unknown remote, and before the first run.
     """
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Project) -> None:
+        # Here, since DVC takes a second to import.
         from dvc.config import NoRemoteError, RemoteNotFoundError
         from dvc.exceptions import DvcException, NotDvcRepoError
-        from dvc.repo import Repo
 
-        self.project = project.resolve()
+        self.project = project.resolved()
+        self._root = self.project.root
         try:
-            # From a folder inside, too.
-            self._repo = Repo(str(self.project))
-            self.project = Path(self._repo.root_dir)
+            self._repo = self.project.dvc.opened()
             outs = {
                 stage.name: stage.outs[0]
                 for stage in self._repo.index.stages
-                if getattr(stage, "name", None) == STAGE
+                if getattr(stage, "name", None) == FETCH
             }
         except NotDvcRepoError as error:
             raise UsageError(
-                f"{self.project}: not a repository of DVC.", hint="Run it in a clone."
+                f"{self._root}: not a repository of DVC.", hint="Run it in a clone."
             ) from error
         except DvcException as error:
             raise UsageError(
-                f"{self.project}: {' '.join(str(error).split())}",
+                f"{self._root}: {one_line(error)}",
                 hint="Mend the file; 'git diff' shows what is not committed, and 'git checkout "
                 "dvc.lock' takes it as it was.",
             ) from error
-        if STAGE not in outs or not outs[STAGE].hash_info.value:
+        if FETCH not in outs or not outs[FETCH].hash_info.value:
             raise UsageError(
-                f"{self.project / 'dvc.lock'}: has no reference yet.",
+                f"{self._root / 'dvc.lock'}: has no reference yet.",
                 hint="Run 'make', or 'dvc repro fetch_ensembl'.",
             )
-        self._out = outs[STAGE]
+        self._out = outs[FETCH]
         self._cache = self._repo.cache.local
         self.remote = self._out.remote
         # What DVC takes an empty address for.
-        if self._repo.config["remote"].get(self.remote, {}).get("url") == str(self.project):
+        if self._repo.config["remote"].get(self.remote, {}).get("url") == str(self._root):
             raise UsageError(
                 f"Remote {self.remote!r}: its address is this repository's own folder.",
                 hint=f"Give it another: dvc remote modify --local {self.remote} url ADDRESS",
@@ -137,10 +157,10 @@ class SharedReference:
         return str(self._odb.fs.unstrip_protocol(self._odb.path)).rpartition("@")[2]
 
     @property
-    def list_piece(self) -> Piece:
-        return Piece(LIST_NAME, str(self._out.hash_info.value))
+    def list_piece(self) -> ListedFile:
+        return ListedFile(LIST_NAME, str(self._out.hash_info.value))
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[ListedFile]:
         """Return the list's files, sorted by name; the list is in the cache then.
 
         Raises
@@ -151,28 +171,27 @@ class SharedReference:
         """
         if not self._is_cached(self.list_piece):
             self.restore(self.list_piece)
-        listed = read_listing(self.cached(self.list_piece), self.list_piece.md5)
-        if listed is None:
-            raise EnsemblAnnotationsError(
+        listing = read_listing(self.cached(self.list_piece), self.list_piece.md5)
+        if listing is None:
+            raise ForgedListError(
                 f"{self._out}: what dvc.lock names is not a list of files.",
                 hint="'git log dvc.lock' shows who changed it.",
-                code="forged_list",
             )
-        check_names(listed, str(self._out))
-        return [Piece(name, md5) for name, md5 in sorted(listed.items())]
+        check_names(listing, str(self._out))
+        return [ListedFile(name, md5) for name, md5 in sorted(listing.items())]
 
-    def check_described(self, pieces: list[Piece]) -> None:
+    def check_described(self, pieces: list[ListedFile]) -> None:
         """Refuse a list that names more than its ``datapackage.json``, which is fetched where needed.
 
         Raises
         ------
         EnsemblAnnotationsError
         """
-        listed = {piece.name: piece for piece in pieces}
-        package = listed.get(FILE_NAME, self.list_piece)
+        digests = {piece.name: piece.md5 for piece in pieces}
+        named = (piece for piece in pieces if piece.name == FILE_NAME)
+        package = next(named, self.list_piece)
         if not self._is_cached(package):
             self.restore(package)
-        digests = {name: piece.md5 for name, piece in listed.items()}
         check_described(digests, self.cached(package), str(self._out))
 
     def names_of(self, chromosomes: Collection[str]) -> list[str]:
@@ -214,10 +233,10 @@ class SharedReference:
         EnsemblAnnotationsError
             Naming the files that still are there.
         """
-        folder = self.project / STORE
-        if strays := find_strays(self._repo, folder, self.cached(self.list_piece)):
-            lines, hint = describe_strays(strays, self.project)
-            raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="forged_list")
+        listing = self.cached(self.list_piece)
+        if strays := find_strays(self._repo, self._root / STORE, listing):
+            lines = [f"{problem}." for problem in stray_problems(strays, self._root)]
+            raise ForgedListError("\n".join(lines), hint=STRAY_HINT)
 
     def refuse_altered_list(self) -> None:
         """Refuse to go on with a list in DVC's cache that is not the one of ``dvc.lock``.
@@ -245,7 +264,7 @@ class SharedReference:
                 return not (stage.changed_stage() or stage.changed_deps())
         except LockError as error:
             raise EnsemblAnnotationsError(
-                f"{self.project}: another command of DVC is running here.",
+                f"{self._root}: another command of DVC is running here.",
                 hint="Wait for it, then run this again.",
                 code="locked",
             ) from error
@@ -267,22 +286,21 @@ class SharedReference:
 
     # --- The cache
 
-    def cached(self, piece: Piece) -> Path:
+    def cached(self, piece: ListedFile) -> Path:
         """Return where the cache has, or would have, a piece."""
         return Path(self._cache.oid_to_path(piece.md5))
 
-    def _is_cached(self, piece: Piece) -> bool:
-        path = self.cached(piece)
-        return path.is_file() and _digests(path)[0] == piece.md5.removesuffix(".dir")
+    def _is_cached(self, piece: ListedFile) -> bool:
+        return piece.is_in(self.cached(piece))
 
-    def local_problems(self, pieces: list[Piece]) -> dict[Piece, str]:
+    def local_problems(self, pieces: list[ListedFile]) -> Problems:
         """Return what is wrong with the cached pieces: read whole, against MD5 and SHA-256."""
         expected = self._expected(pieces)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = pool.map(lambda piece: self._local_problem(piece, expected), pieces)
             return {piece: problem for piece, problem in zip(pieces, found, strict=True) if problem}
 
-    def _expected(self, pieces: list[Piece]) -> dict[str, str]:
+    def _expected(self, pieces: list[ListedFile]) -> dict[str, str]:
         """Return the SHA-256 of each file, from the ``datapackage.json`` that is to be shared."""
         package = next((piece for piece in pieces if piece.name == FILE_NAME), None)
         if package is None or not self._is_cached(package):
@@ -295,21 +313,22 @@ class SharedReference:
                 QUARANTINE: store.package["quarantine"]["hash"].removeprefix("sha256:"),
             }
 
-    def _local_problem(self, piece: Piece, expected: dict[str, str]) -> str | None:
+    def _local_problem(self, piece: ListedFile, expected: dict[str, str]) -> Problem | None:
         path = self.cached(piece)
         if not path.is_file():
-            return "is not in DVC's cache"
-        md5, sha256 = _digests(path)
+            return Problem(piece.name, SharedKind.NOT_CACHED)
+        with path.open("rb") as handle:
+            md5, sha256 = digests_of(handle)
         if md5 != piece.md5.removesuffix(".dir"):
-            return f"is altered in DVC's cache: MD5 is {md5}, expected {piece.md5} ({path})"
+            return Problem(piece.name, SharedKind.ALTERED, md5, f"{piece.md5} ({path})")
         if sha256 != expected.get(piece.name, sha256):
-            return f"has another SHA-256 than {FILE_NAME} says: {sha256}"
+            return Problem(piece.name, SharedKind.SHA256, sha256)
         return None
 
-    def adopt(self, piece: Piece, folder: Path | None = None) -> bool:
+    def adopt(self, piece: ListedFile, folder: Path | None = None) -> bool:
         """Take a piece into the cache from a folder (the workspace's), where it is as it should be."""
-        source, target = (folder or self.project / STORE) / piece.name, self.cached(piece)
-        if not source.is_file() or _digests(source)[0] != piece.md5:
+        source, target = (folder or self._root / STORE) / piece.name, self.cached(piece)
+        if not piece.is_in(source):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as temporary:
@@ -317,59 +336,57 @@ class SharedReference:
         target.chmod(0o444)
         return True
 
-    def differs_in_workspace(self, piece: Piece) -> bool:
+    def differs_in_workspace(self, piece: ListedFile) -> bool:
         """Say whether the workspace lacks a file, or has another than the cache."""
-        path, cached = self.project / STORE / piece.name, self.cached(piece)
-        if not path.is_file():
-            return True
+        path, cached = self._root / STORE / piece.name, self.cached(piece)
         # Mostly it is a link.
-        is_link = cached.is_file() and path.samefile(cached)
-        return not is_link and _digests(path)[0] != piece.md5
+        is_link = path.is_file() and cached.is_file() and path.samefile(cached)
+        return not is_link and not piece.is_in(path)
 
-    def drop(self, piece: Piece) -> None:
+    def drop(self, piece: ListedFile) -> None:
         """Remove a damaged piece from the cache, and its link from the workspace."""
-        for path in (self.cached(piece), self.project / STORE / piece.name):
-            if path.is_file() and _digests(path)[0] != piece.md5.removesuffix(".dir"):
+        for path in (self.cached(piece), self._root / STORE / piece.name):
+            if path.is_file() and not piece.is_in(path):
                 path.unlink()
 
     # --- The remote
 
-    def _remote_path(self, piece: Piece) -> str:
+    def _remote_path(self, piece: ListedFile) -> str:
         return str(self._odb.oid_to_path(piece.md5))
 
-    def remote_problems(self, pieces: list[Piece]) -> dict[Piece, str]:
+    def remote_problems(self, pieces: list[ListedFile]) -> Problems:
         """Return which pieces the remote lacks, or has in another size. Nothing is downloaded."""
         with ThreadPoolExecutor(_JOBS) as pool:
             found = list(pool.map(self._remote_problem, pieces))
         return {piece: problem for piece, problem in zip(pieces, found, strict=True) if problem}
 
-    def _remote_problem(self, piece: Piece) -> str | None:
+    def _remote_problem(self, piece: ListedFile) -> Problem | None:
         try:
             with self._explained():
                 size = self._odb.fs.info(self._remote_path(piece))["size"]
         except FileNotFoundError:
-            return "is missing in the remote"
+            return Problem(piece.name, SharedKind.MISSING_THERE)
         path = self.cached(piece)
-        if path.is_file() and path.stat().st_size != size:
-            return f"is cut in the remote: {size} bytes, expected {path.stat().st_size}"
+        if path.is_file() and (expected := path.stat().st_size) != size:
+            return Problem(piece.name, SharedKind.CUT_THERE, size, expected)
         return None
 
-    def altered_in_remote(self, pieces: list[Piece]) -> dict[Piece, str]:
+    def altered_in_remote(self, pieces: list[ListedFile]) -> Problems:
         """Return which pieces have other content in the remote; all of them are read."""
         found = {}
         for piece in pieces:
             with self._explained(), self._odb.fs.open(self._remote_path(piece), "rb") as handle:
-                md5 = _digests_of(handle)[0]
+                md5 = digests_of(handle)[0]
             if md5 != piece.md5.removesuffix(".dir"):
-                found[piece] = f"is altered in the remote: MD5 is {md5}, expected {piece.md5}"
+                found[piece] = Problem(piece.name, SharedKind.ALTERED_THERE, md5, piece.md5)
         return found
 
-    def restore(self, piece: Piece) -> None:
+    def restore(self, piece: ListedFile) -> None:
         """Take a piece from the remote into the cache.
 
         Raises
         ------
-        EnsemblAnnotationsError
+        RemoteMissingError, RemoteAlteredError
             Where the remote lacks it, or has other content; nothing is kept then.
         """
         target = self.cached(piece)
@@ -381,14 +398,12 @@ class SharedReference:
                 temporary.open("wb") as copy,
             ):
                 shutil.copyfileobj(source, copy, _CHUNK_BYTES)
-            md5 = _digests(temporary)[0]
-            if md5 != piece.md5.removesuffix(".dir"):
-                raise EnsemblAnnotationsError(
+            if not piece.is_in(temporary):
+                md5 = md5_of(temporary)
+                raise RemoteAlteredError(
                     f"{piece.name}: is altered in remote {self.remote!r}: MD5 is {md5}, expected "
                     f"{piece.md5}.",
-                    hint="Nothing of it was kept. Ask who publishes the remote to run "
-                    "'ensembl-annotations repair --content' there, and who else can write to it.",
-                    code="remote_altered",
+                    Problem(piece.name, SharedKind.ALTERED_THERE, md5, piece.md5),
                 )
         target.chmod(0o444)
 
@@ -403,7 +418,7 @@ class SharedReference:
         is_missing = isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in _GONE
         return None if is_missing else cause
 
-    def push(self, pieces: list[Piece]) -> None:
+    def push(self, pieces: list[ListedFile]) -> None:
         """Write pieces to the remote, over what it has; the list only where all others arrived.
 
         Raises
@@ -436,11 +451,9 @@ class SharedReference:
                     )
         if failed:
             names = [piece.name for piece in pieces if piece.md5 in failed]
-            more = f" and {len(names) - 3} more" if names[3:] else ""
             cause = _remote_error(self.remote, next(iter(failed.values())))
             raise EnsemblAnnotationsError(
-                f"{', '.join(names[:3])}{more}: not pushed to {self.remote!r} ({self.url}). "
-                f"{cause.message}",
+                f"{listed(names)}: not pushed to {self.remote!r} ({self.url}). {cause.message}",
                 hint=f"What has arrived stays there; publish again to go on. {cause.hint}",
                 code="remote",
             )
@@ -490,7 +503,7 @@ class SharedReference:
             )
 
     @contextmanager
-    def _explained(self, piece: Piece | None = None) -> Iterator[None]:
+    def _explained(self, piece: ListedFile | None = None) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError as error:
@@ -498,7 +511,7 @@ class SharedReference:
                 raise _remote_error(self.remote, cause) from error
             if piece is None:
                 raise
-            raise EnsemblAnnotationsError(
+            raise RemoteMissingError(
                 f"{piece.name}: is neither in DVC's cache nor in remote {self.remote!r} "
                 f"({self.url}).",
                 code="remote_missing",
@@ -508,14 +521,9 @@ class SharedReference:
         except Exception as error:
             raise _remote_error(self.remote, error) from error
 
-    def dvc(self, *arguments: str) -> int:
-        """Run a command of DVC in the project; what it prints is seen. Returns its exit code."""
-        command = [sys.executable, "-m", "dvc", *arguments]
-        return subprocess.run(command, cwd=self.project, check=False).returncode
-
 
 def _remote_error(remote: str, error: BaseException) -> EnsemblAnnotationsError:
-    told = f"Remote {remote!r}: {' '.join(str(error).split()) or type(error).__name__}"
+    told = f"Remote {remote!r}: {one_line(error) or type(error).__name__}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         told = f"Remote {remote!r}: its disk is full ({error})"
     return EnsemblAnnotationsError(
@@ -531,17 +539,3 @@ def _named_folder(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         shutil.copyfile(path, Path(name) / FILE_NAME)
         yield Path(name)
-
-
-def _digests(path: Path) -> tuple[str, str]:
-    with path.open("rb") as handle:
-        return _digests_of(handle)
-
-
-def _digests_of(handle: BinaryIO) -> tuple[str, str]:
-    """Return MD5 and SHA-256 of what a file has left."""
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    while chunk := handle.read(_CHUNK_BYTES):
-        md5.update(chunk)
-        sha256.update(chunk)
-    return md5.hexdigest(), sha256.hexdigest()

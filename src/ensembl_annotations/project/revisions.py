@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
@@ -19,23 +15,30 @@ from ensembl_annotations.common.errors import (
     UsageError,
 )
 from ensembl_annotations.common.hashes import md5_of
-from ensembl_annotations.project.file_list import altered_list, check_described, check_names
-from ensembl_annotations.project.folders import read_listing
-from ensembl_annotations.project.materialize import LOCK, STORE
+from ensembl_annotations.common.words import one_line
+from ensembl_annotations.project.file_list import (
+    altered_list,
+    check_described,
+    check_names,
+    read_listing,
+)
+from ensembl_annotations.project.git import run_git
+from ensembl_annotations.project.lock import BrokenLockError, read_lock
+from ensembl_annotations.project.paths import LOCK, STORE
+from ensembl_annotations.project.project import Project
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 
 
 @contextmanager
-def open_store(name: str, project: Path = Path()) -> Iterator[ReferenceStore]:
+def open_store(name: str, project: Project) -> Iterator[ReferenceStore]:
     """Open a reference store while the block runs; its files are checked by size and footer.
 
     Parameters
     ----------
     name : str
-        A folder with a store; else a git revision of the repository in `project`, whose
+        A folder with a store; else a git revision of the project, whose
         ``data/ensembl_annotations`` is looked up in ``dvc.lock``.
-    project : Path
-        The repository.
+    project : Project
 
     Yields
     ------
@@ -70,30 +73,23 @@ def open_store(name: str, project: Path = Path()) -> Iterator[ReferenceStore]:
         return
     with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         links = Path(temporary)
-        for path, cached in _cached_files(name, commit, project.resolve()).items():
+        for path, cached in _cached_files(name, commit, project.resolved()).items():
             (links / path).symlink_to(cached)
         store = ReferenceStore(links)
         store.check()
         yield store
 
 
-def _git(project: Path, *arguments: str) -> str | None:
-    """Return what git prints; None where it fails."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return None if done.returncode else done.stdout.decode("utf-8", "replace")
+def _commit(name: str, project: Project) -> str | None:
+    """Return the commit of a revision; None where there is none, no repository, or no git."""
+    options = ("--verify", "--quiet", "--end-of-options")
+    with suppress(UsageError):
+        said = run_git(project.root, "rev-parse", *options, f"{name}^{{commit}}")
+        return said.stdout.decode("ascii").strip() or None
+    return None
 
 
-def _commit(name: str, project: Path) -> str | None:
-    found = _git(
-        project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
-    )
-    return found.strip() if found else None
-
-
-def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
+def _cached_files(name: str, commit: str, project: Project) -> dict[str, Path]:
     """Return the files of the store at a commit, by name, in DVC's cache."""
     digest = _locked_digest(name, commit, project)
     missing = ReferenceStoreError(
@@ -103,14 +99,12 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
         "out in another clone and make it again with 'dvc repro fetch_ensembl'.",
         code="missing_data",
     )
-    from dvc.repo import Repo
-
     logger = logging.getLogger("dvc")
     level = logger.level
     try:
         # What DVC would warn of is said once, by the error.
         logger.setLevel(logging.CRITICAL)
-        with Repo(str(project)) as repo:
+        with project.dvc.opened() as repo:
             entries = read_listing(Path(repo.cache.local.oid_to_path(digest)), digest)
             if entries is None:
                 entries = _pulled_list(repo, digest, name)
@@ -123,7 +117,7 @@ def _cached_files(name: str, commit: str, project: Path) -> dict[str, Path]:
     except Exception as error:
         # No remote, no network, no credentials: each library has errors of its own, and which it
         # was is in the message.
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error) or type(error).__name__
         missing.message = (
             f"{name}: {STORE} of this revision is not in DVC's cache, and could not be had from the "
             f"remote: {why}"
@@ -190,19 +184,15 @@ def _remote_of(repo: Any) -> str | None:
         return None
 
 
-def _locked_digest(name: str, commit: str, project: Path) -> str:
+def _locked_digest(name: str, commit: str, project: Project) -> str:
     """Return the digest of the store's folder in ``dvc.lock`` at a commit."""
-    problem = f"{name}: its {LOCK} can't be read"
+    said = run_git(project.root, "show", f"{commit}:./{LOCK}")
+    problem = f"{name}: {LOCK} of this revision has no {STORE}"
     try:
-        text = _git(project, "show", f"{commit}:./{LOCK}")
-        stages = (YAML(typ="safe").load(text or "") or {}).get("stages", {})
-        for stage in stages.values():
-            for out in stage.get("outs", []):
-                if out["path"] == STORE.as_posix():
-                    return str(out["md5"])
-        problem = f"{name}: {LOCK} of this revision has no {STORE}"
-    except (YAMLError, AttributeError, KeyError, TypeError) as error:
-        problem += f" ({error!r})"
+        if digest := read_lock(said.stdout).digest_of(STORE) if said.stdout else None:
+            return digest
+    except BrokenLockError as error:
+        problem = f"{name}: its {LOCK} can't be read ({error.message.rstrip('.')})"
     raise EnsemblAnnotationsError(
         f"{problem}.", hint="Give a revision in which the pipeline ran.", code="no_data"
     )

@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.common.progress import format_bytes
+from ensembl_annotations.common.progress import Progress, format_bytes
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.folders import refuse_foreign
-from ensembl_annotations.project.materialize import STORE
-from ensembl_annotations.project.remote import STAGE, Piece, SharedReference
+from ensembl_annotations.project.materialize import fetch_options, plan_materialize
+from ensembl_annotations.project.paths import FETCH, STORE
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.remote import (
+    ListedFile,
+    Problems,
+    RemoteAlteredError,
+    RemoteMissingError,
+    SharedKind,
+    SharedReference,
+)
 
 Log = Callable[[str], object]
 
@@ -24,13 +33,12 @@ _ASK_THE_WRITER = (
 )
 
 
-def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, Any]:
+def publish(project: Project, *, log: Log = lambda _: None) -> dict[str, Any]:
     """Push the reference to its remote, and make sure that all of it has arrived.
 
     Parameters
     ----------
-    project : Path
-        The repository.
+    project : Project
     log : callable
         Called with a line of text per step.
 
@@ -80,19 +88,19 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
 
 
 def pull(
+    project: Project,
     chromosomes: Collection[str] | None = None,
     *,
-    project: Path = Path(),
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """Take the reference from its remote, after a check of the list of files that DVC goes by.
 
     Parameters
     ----------
-    chromosomes : collection of str, optional
-        Only the files of these and ``datapackage.json``; default all.
     project, log
         As in `publish`.
+    chromosomes : collection of str, optional
+        Only the files of these and ``datapackage.json``; default all.
 
     Returns
     -------
@@ -114,12 +122,12 @@ def pull(
     refuse_foreign(shared.project, STORE)
     shared.prepare_dvc()
     names = [piece.name for piece in shared.pieces()]
-    targets = [STAGE]
+    targets = [FETCH]
     if chromosomes is not None:
         names = shared.names_of(chromosomes)
         targets = [str(STORE / name) for name in names]
-    log(f"$ dvc pull {targets[0]}" + (f" and {len(targets) - 1} more" if targets[1:] else ""))
-    if shared.dvc("pull", *targets):
+    log(f"$ dvc pull {listed(targets, 1)}")
+    if shared.project.dvc.run("pull", *targets):
         raise EnsemblAnnotationsError(
             "'dvc pull' of the reference failed; what went wrong is printed above.",
             hint="'ensembl-annotations repair' finds what is damaged.",
@@ -127,9 +135,7 @@ def pull(
     return {"remote": shared.remote, "url": shared.url, "num_files": len(names)}
 
 
-def repair(
-    *, project: Path = Path(), content: bool = False, log: Log = lambda _: None
-) -> dict[str, Any]:
+def repair(project: Project, *, content: bool = False, log: Log = lambda _: None) -> dict[str, Any]:
     """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
 
     Parameters
@@ -161,7 +167,7 @@ def repair(
     shared.refuse_strays()
     refuse_foreign(shared.project, STORE)
     _remove_leftover(shared)
-    bad_there: dict[Piece, str] = {}
+    bad_there: Problems = {}
     # The list of files first: it says which there are.
     list_problem = shared.local_problems([shared.list_piece])
     # DVC would keep an altered one, and act by it.
@@ -171,14 +177,14 @@ def repair(
     except EnsemblAnnotationsError as error:
         _only_if_lost(error)
         log(error.message)
-        if error.code == "remote_altered":
-            bad_there[shared.list_piece] = "is altered in the remote"
+        if isinstance(error, RemoteAlteredError):
+            bad_there[shared.list_piece] = error.problem
         _make_again(shared, log)
         pieces = shared.pieces()
     damaged = shared.local_problems(pieces)
     lost, named = [], set()
     for piece, problem in damaged.items():
-        log(f"{piece.name}: {problem}.")
+        log(f"{problem}.")
         shared.drop(piece)
         if shared.adopt(piece):
             continue
@@ -188,29 +194,30 @@ def repair(
             _only_if_lost(error)
             log(error.message)
             lost.append(piece)
-            if error.code == "remote_altered":
-                bad_there[piece] = "is altered in the remote"
+            if isinstance(error, RemoteAlteredError):
+                bad_there[piece] = error.problem
                 named.add(piece)
     if lost and (lost := _fetch_again(shared, lost, log)):
         _make_again(shared, log)
     restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
     shared.prepare_dvc()
-    if shared.dvc("checkout", STAGE, "--quiet", "--force"):
-        raise EnsemblAnnotationsError(f"'dvc checkout {STAGE}' failed; see above.")
+    if shared.project.dvc.run("checkout", FETCH, "--quiet", "--force"):
+        raise EnsemblAnnotationsError(f"'dvc checkout {FETCH}' failed; see above.")
     _raise_for(shared.local_problems(pieces), "Free space or check the disk, then run it again.")
     shared.check_bucket()
     everything = [*pieces, shared.list_piece]
     problems = shared.remote_problems(everything)
-    published = len(problems) < len(everything) or any("cut" in why for why in problems.values())
+    is_cut = any(problem.kind is SharedKind.CUT_THERE for problem in problems.values())
+    published = is_cut or len(problems) < len(everything)
     if published:
         bad_there |= problems
         # The list is small, and says what all others pull.
         read = everything if content else [shared.list_piece]
         there = [piece for piece in read if piece not in problems]
         bad_there |= shared.altered_in_remote(there)
-        for piece, why in bad_there.items():
+        for piece, problem in bad_there.items():
             if piece not in named:
-                log(f"{piece.name}: {why}.")
+                log(f"{problem}.")
     if bad_there:
         _push_again(shared, bad_there, log)
     return {
@@ -226,20 +233,18 @@ def repair(
 
 def _only_if_lost(error: EnsemblAnnotationsError) -> None:
     """Raise an error that says nothing of the file, such as of credentials."""
-    if error.code not in ("remote_missing", "remote_altered"):
+    if not isinstance(error, RemoteMissingError | RemoteAlteredError):
         error.hint = (
             f"{error.hint} Or make the reference again from what Ensembl published: "
-            f"'dvc repro --force --single-item {STAGE}'."
+            f"'dvc repro --force --single-item {FETCH}'."
         )
         raise error
 
 
-def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[Piece]:
+def _fetch_again(shared: SharedReference, lost: list[ListedFile], log: Log) -> list[ListedFile]:
     """Make the chromosomes of some files from what Ensembl published; return what still is lost."""
-    from ensembl_annotations.common.progress import Progress
+    # Here, since it takes long to import, and few repairs need it.
     from ensembl_annotations.fetch import fetch_ensembl
-    from ensembl_annotations.project.materialize import fetch_options
-    from ensembl_annotations.project.params import PARAMS_FILE, load_params
 
     named = [_OF_CHROMOSOME.fullmatch(piece.name) for piece in lost]
     chromosomes = sorted({match[1] for match in named if match})
@@ -247,14 +252,14 @@ def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[P
         return lost
     _refuse_stale(shared)
     log(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
-    params = load_params(shared.project / PARAMS_FILE)
-    out = shared.project / _LEFTOVER
-    options = fetch_options(params, shared.project) | {"out": out, "chromosomes": chromosomes}
+    wanted = shared.project.params.ensembl
+    out = shared.project.root / _LEFTOVER
+    options = fetch_options(shared.project) | {"out": out, "chromosomes": chromosomes}
     try:
         fetch_ensembl(
             **options,
-            source=params.ensembl.source,
-            max_bad_percent=params.ensembl.max_bad_percent,
+            source=wanted.source,
+            max_bad_percent=wanted.max_bad_percent,
             progress=Progress(log=log),
         )
         return [piece for piece in lost if not shared.adopt(piece, out)]
@@ -263,7 +268,7 @@ def _fetch_again(shared: SharedReference, lost: list[Piece], log: Log) -> list[P
 
 
 def _remove_leftover(shared: SharedReference) -> None:
-    shutil.rmtree(shared.project / _LEFTOVER, ignore_errors=True)
+    shutil.rmtree(shared.project.root / _LEFTOVER, ignore_errors=True)
 
 
 def _refuse_stale(shared: SharedReference) -> None:
@@ -272,28 +277,26 @@ def _refuse_stale(shared: SharedReference) -> None:
             "dvc.lock was made with other parameters, inputs or code than are here: making the "
             "reference again would give another one.",
             hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
-            f"other reference, run 'dvc repro {STAGE}'.",
+            f"other reference, run 'dvc repro {FETCH}'.",
         )
 
 
 def _make_again(shared: SharedReference, log: Log) -> None:
-    from ensembl_annotations.project.materialize import plan_materialize
-
     _refuse_stale(shared)
     log("The reference is made again from what Ensembl published:")
     for line in plan_materialize(project=shared.project):
         log(line)
-    if shared.dvc("repro", "--force", "--single-item", STAGE):
+    if shared.project.dvc.run("repro", "--force", "--single-item", FETCH):
         raise EnsemblAnnotationsError(
             "The reference could not be made again; what went wrong is printed above.",
             hint=_ASK_THE_WRITER,
         )
 
 
-def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> None:
+def _push_again(shared: SharedReference, pieces: Problems, log: Log) -> None:
     try:
         shared.push([*pieces])
-        publish(project=shared.project)
+        publish(shared.project)
     except EnsemblAnnotationsError as error:
         raise EnsemblAnnotationsError(
             f"{error.message}\nThe files here are whole; remote {shared.remote!r} ({shared.url}) "
@@ -303,7 +306,7 @@ def _push_again(shared: SharedReference, pieces: dict[Piece, str], log: Log) -> 
         ) from error
 
 
-def _raise_for(problems: dict[Piece, str], hint: str) -> None:
+def _raise_for(problems: Problems, hint: str) -> None:
     if problems:
-        lines = [f"{piece.name}: {why}." for piece, why in problems.items()]
+        lines = [f"{problem}." for problem in problems.values()]
         raise EnsemblAnnotationsError("\n".join(lines), hint=hint, code="altered")

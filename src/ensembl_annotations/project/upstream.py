@@ -27,7 +27,7 @@ from ensembl_annotations.fetch.manifest import (
     save_manifest,
 )
 from ensembl_annotations.fetch.mirrors import without_credentials
-from ensembl_annotations.project.params import PARAMS_FILE, load_params
+from ensembl_annotations.project.project import Project
 
 CHANGED, NEW, GONE = "changed", "new", "gone"
 
@@ -114,17 +114,14 @@ class UpstreamReport:
     is_updated: bool
 
 
-def check_upstream(
-    *, update: bool = False, params_file: Path = Path(PARAMS_FILE)
-) -> UpstreamReport:
+def check_upstream(project: Project, *, update: bool = False) -> UpstreamReport:
     """Ask every mirror of the source in ``params.yaml`` what it publishes now.
 
     Parameters
     ----------
+    project : Project
     update : bool
         Write the best mirror's answer to the manifest, where it differs.
-    params_file : Path
-        The manifest lies in ``data/manifests`` beside it.
 
     Raises
     ------
@@ -133,11 +130,11 @@ def check_upstream(
     SourceError
         With every mirror's reason, where none answers; where the manifest can't be read.
     """
-    params = load_params(params_file)
+    params = project.params
     wanted = params.ensembl
     layout = Layout(wanted.species, wanted.assembly, wanted.release)
     layout.check()
-    path = params_file.parent / manifest_path(wanted.source, layout)
+    path = project.root / manifest_path(wanted.source, layout)
     noted = load_manifest_of(layout, path) if path.exists() else None
     answers, problems = _ask_all(params.mirrors, layout)
     if not answers:

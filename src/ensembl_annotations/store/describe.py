@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.schema import ROLES
@@ -32,11 +33,25 @@ RESTORE_HINT = (
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
 
-
 _MOST_NAMED = 8
 
 IDENTITY_KEY = "ensembl_annotations"
 """Names the identity in the key-value metadata of a parquet file's footer."""
+
+
+class StoreKind(Kind):
+    """What can be wrong with a file of a store."""
+
+    MISSING = "{name} is missing"
+    SIZE = "{name} has {found} bytes, expected {expected}"
+    FOOTER = "{name} has another footer than described"
+    NOT_PARQUET = "{name} can't be read as parquet ({found})"
+    UNLABELLED = "{name} does not say in its footer what it is of"
+    MISLABELLED = "{name} is of {found} by its own footer, datapackage.json says {expected}"
+    ROWS = "{name} has {found} rows, expected {expected}"
+    COLUMNS = "{name} has the columns {found}, expected {expected}"
+    SHA256 = "{name}: SHA-256 is {found}, expected {expected}"
+    ROW_GROUPS = "{name} has {found} row groups, {expected}"
 
 
 @dataclass(frozen=True)
@@ -72,23 +87,21 @@ class FileIdentity:
         content = {"name": self.file_name, **asdict(self)}
         return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
 
-    def problem(self, metadata: Mapping[bytes, bytes] | None) -> str | None:
+    def problem(self, metadata: Mapping[bytes, bytes] | None) -> Problem | None:
         """Say in what a footer's metadata contradicts it; None where they agree."""
         expected: dict[str, Any] = json.loads(self.as_metadata()[IDENTITY_KEY])
         try:
             found = json.loads((metadata or {})[IDENTITY_KEY.encode()])
             wrong = [name for name in expected if found[name] != expected[name]]
         except (KeyError, TypeError, ValueError):
-            return f"{self.file_name} does not say in its footer what it is of"
+            return Problem(self.file_name, StoreKind.UNLABELLED)
         if not wrong:
             return None
-        return (
-            f"{self.file_name} is of {_listed(found, wrong)} by its own footer, "
-            f"{FILE_NAME} says {_listed(expected, wrong)}"
-        )
+        is_of = _labels(found, wrong), _labels(expected, wrong)
+        return Problem(self.file_name, StoreKind.MISLABELLED, *is_of)
 
 
-def _listed(content: Mapping[str, Any], names: list[str]) -> str:
+def _labels(content: Mapping[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
 
 
@@ -213,7 +226,7 @@ class ReferenceStore:
                 hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",
             )
 
-    def _unpaired(self, wanted: list[Resource]) -> list[str]:
+    def _unpaired(self, wanted: list[Resource]) -> list[Problem]:
         """Say which files of alleles and of details do not belong together, row group by row group."""
         groups = {
             (item.chromosome, item.role): pq.read_metadata(item.path).num_row_groups
@@ -226,17 +239,13 @@ class ReferenceStore:
                 groups.get((chromosome, role), "no") for role in ("alleles", "details")
             )
             if alleles != details:
-                name = self._name(chromosome)
-                problems.append(
-                    f"{name}.parquet has {alleles} row groups, {name}.details.parquet has {details}"
-                )
+                name = f"{self.species}-chr{chromosome}"
+                expected = f"{name}.details.parquet has {details}"
+                problems.append(Problem(f"{name}.parquet", StoreKind.ROW_GROUPS, alleles, expected))
         return problems
 
-    def _name(self, chromosome: str) -> str:
-        return f"{self.species}-chr{chromosome}"
-
-    def verify(self, chromosomes: Sequence[str] | str | None = None) -> list[str]:
-        """Hash every file against the description and return what is wrong, one line each.
+    def verify(self, chromosomes: Sequence[str] | str | None = None) -> list[Problem]:
+        """Hash every file against the description and return what is wrong.
 
         Parameters
         ----------
@@ -249,21 +258,21 @@ class ReferenceStore:
         for item in wanted:
             problem = _problem(item)
             if problem is None and (found := sha256_of(item.path)) != item.sha256:
-                problem = f"{item.path.name}: SHA-256 is {found}, expected {item.sha256}"
+                problem = Problem(item.path.name, StoreKind.SHA256, found, item.sha256)
             if problem:
                 problems.append(problem)
         if names is None and (problem := self._quarantine_problem()):
             problems.append(problem)
         return problems or self._unpaired(wanted)
 
-    def _quarantine_problem(self) -> str | None:
+    def _quarantine_problem(self) -> Problem | None:
         expected = self.package["quarantine"]["hash"].removeprefix("sha256:")
         try:
             found = sha256_of(self.folder / QUARANTINE)
         except OSError:
-            return f"{QUARANTINE} is missing"
+            return Problem(QUARANTINE, StoreKind.MISSING)
         if found != expected:
-            return f"{QUARANTINE}: SHA-256 is {found}, expected {expected}"
+            return Problem(QUARANTINE, StoreKind.SHA256, found, expected)
         return None
 
 
@@ -322,27 +331,27 @@ def footer_sha256_of(handle: BinaryIO) -> str:
     return hashlib.sha256(handle.read()).hexdigest()
 
 
-def _problem(item: Resource) -> str | None:
+def _problem(item: Resource) -> Problem | None:
     name = item.path.name
     try:
         size = item.path.stat().st_size
     except OSError:
-        return f"{name} is missing"
+        return Problem(name, StoreKind.MISSING)
     if size != item.num_bytes:
-        return f"{name} has {size} bytes, expected {item.num_bytes}"
+        return Problem(name, StoreKind.SIZE, size, item.num_bytes)
     if footer_sha256(item.path) != item.footer_sha256:
-        return f"{name} has another footer than described"
+        return Problem(name, StoreKind.FOOTER)
     try:
         with pq.ParquetFile(item.path) as file:
             rows, names = file.metadata.num_rows, file.schema_arrow.names
             mislabelled = item.identity.problem(file.metadata.metadata)
     except (pa.ArrowInvalid, OSError) as error:
-        return f"{name} can't be read as parquet ({error})"
+        return Problem(name, StoreKind.NOT_PARQUET, error)
     if mislabelled:
         return mislabelled
     if rows != item.rows:
-        return f"{name} has {rows} rows, expected {item.rows}"
+        return Problem(name, StoreKind.ROWS, rows, item.rows)
     expected = [column.name for column in ROLES[item.role]]
     if names != expected:
-        return f"{name} has the columns {', '.join(names)}, expected {', '.join(expected)}"
+        return Problem(name, StoreKind.COLUMNS, ", ".join(names), ", ".join(expected))
     return None

@@ -1,0 +1,84 @@
+"""``dvc.lock``: what each stage read and wrote, by path, with the MD5 by which DVC knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.words import one_line
+
+# libyaml's, ten times as fast, where PyYAML was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class BrokenLockError(UsageError):
+    """A ``dvc.lock`` is not one."""
+
+
+class DvcLock:
+    """The stages of a ``dvc.lock``.
+
+    Parameters
+    ----------
+    stages : mapping of str to object
+        As the file has them. An entry that is not as DVC writes it counts as missing.
+    """
+
+    def __init__(self, stages: Mapping[str, Any]) -> None:
+        self._stages = stages
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stages)
+
+    def outs(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return what a stage wrote, by path: ``md5``, and of a folder ``nfiles`` and ``size``."""
+        return self._entries(stage, "outs")
+
+    def deps(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return what a stage read, by path: ``md5``."""
+        return self._entries(stage, "deps")
+
+    def digest_of(self, path: Path) -> str | None:
+        """Return the MD5 of what a stage wrote; None where no stage wrote it."""
+        name = path.as_posix()
+        found = (self.outs(stage).get(name) for stage in self)
+        return next((out["md5"] for out in found if out), None)
+
+    def _entries(self, stage: str, kind: str) -> dict[str, dict[str, Any]]:
+        content = self._stages.get(stage)
+        entries = content.get(kind) if isinstance(content, dict) else None
+        return {
+            entry["path"]: entry
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict)
+            and isinstance(entry.get("path"), str)
+            and isinstance(entry.get("md5"), str)
+        }
+
+
+def read_lock(content: bytes, name: Path | str = "dvc.lock") -> DvcLock:
+    """Return a ``dvc.lock`` from its bytes.
+
+    Raises
+    ------
+    BrokenLockError
+        Where it is not one; `name` is what the message calls it.
+    """
+    try:
+        found = yaml.load(content.decode("utf-8"), _LOADER)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise BrokenLockError(
+            f"{name}: not valid YAML: {one_line(error)}",
+            hint="After a merge conflict take one side with 'git checkout --ours dvc.lock', then run "
+            "this again.",
+        ) from error
+    stages = (found.get("stages") or {}) if isinstance(found, dict) else None
+    if not isinstance(stages, dict):
+        raise BrokenLockError(
+            f"{name}: not a dvc.lock.", hint="Take it as it was: 'git checkout dvc.lock'."
+        )
+    return DvcLock({str(stage): about for stage, about in stages.items()})

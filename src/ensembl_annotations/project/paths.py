@@ -1,0 +1,93 @@
+"""Where the pipeline keeps what, relative to the repository, and what assets and stages are called.
+
+An *asset* is what a user asks for; a *stage* of ``dvc.yaml`` makes it. Of a sample's stages and assets
+each has the sample's name behind an ``@``. Imported by every command: nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensembl_annotations.common.metrics import LOGS
+
+LOCK = Path("dvc.lock")
+PARAMS_FILE = "params.yaml"
+STORE = Path("data/ensembl_annotations")
+ANNOTATED = Path("data/annotated")
+REPORTS = Path("data/reports")
+METRICS = Path("metrics")
+WRITTEN = (Path("data"), METRICS)
+"""What the pipeline writes to."""
+
+ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
+"""Assets, in the order of the lineage, and the stages that make them."""
+REFERENCE, SAMPLES = ASSETS
+FETCH, ANNOTATE = ASSETS.values()
+REPORT = "report"
+"""The stage that makes the report of a sample, from what `annotate` made."""
+
+TABLE = "annotated.parquet"
+SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class AssetPaths:
+    """Where an asset is, the figures of its content, those of its last run, and its stage's log."""
+
+    asset: str
+    stage: str
+    folder: Path
+    metrics: Path
+    run: Path
+    log: Path
+
+
+def paths_of(asset: str) -> AssetPaths:
+    """Return the paths of the reference, or of a sample's asset, ``annotated_vcf@NAME``."""
+    stage, sample = stage_of(asset), sample_of(asset)
+    figures = Path(f"{ANNOTATE}/{sample}.json" if sample else f"{stage}.json")
+    return AssetPaths(
+        asset,
+        stage,
+        ANNOTATED / sample if sample else STORE,
+        METRICS / figures,
+        METRICS / "run" / figures,
+        LOGS / f"{stage}.jsonl",
+    )
+
+
+def sample_of(asset: str) -> str:
+    """Return the sample of an asset or a stage; empty where it is of none."""
+    return asset.partition("@")[2]
+
+
+def asset_of(sample: str) -> str:
+    """Return the asset of a sample."""
+    return f"{SAMPLES}@{sample}"
+
+
+def all_assets(samples: Iterable[str]) -> list[str]:
+    """Return the reference and each sample's asset, in the order of the lineage."""
+    return [REFERENCE, *map(asset_of, samples)]
+
+
+def stage_of(asset: str) -> str:
+    """Return the stage of dvc.yaml that makes an asset; a sample's where one is named."""
+    name, at, sample = asset.partition("@")
+    return f"{ASSETS[name]}{at}{sample}"
+
+
+def goal_of(asset: str) -> str:
+    """Return the last stage that an asset needs: of samples the report, which brings the asset along."""
+    name, at, sample = asset.partition("@")
+    return f"{REPORT}{at}{sample}" if name == SAMPLES else stage_of(asset)
+
+
+def find_root(folder: Path) -> Path | None:
+    """Return the repository of DVC that a folder is in: the folder itself, or the nearest above."""
+    if (folder / ".dvc").is_dir():
+        return folder
+    return next((root for root in folder.resolve().parents if (root / ".dvc").is_dir()), None)

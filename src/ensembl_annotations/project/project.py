@@ -1,0 +1,78 @@
+"""The repository, opened: every command is given it, and asks it for parameters, git and DVC."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ensembl_annotations.project.dvc import Dvc
+from ensembl_annotations.project.git import Repository
+from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
+from ensembl_annotations.project.paths import LOCK, PARAMS_FILE, find_root
+
+if TYPE_CHECKING:
+    from ensembl_annotations.project.params import Params
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository of the pipeline.
+
+    Attributes
+    ----------
+    root : Path
+        Its folder, as it was given, so that messages name files as the user does. It need not be one:
+        then what needs DVC, git or parameters says so.
+    """
+
+    root: Path
+
+    @classmethod
+    def open(cls, folder: Project | Path | str = Path()) -> Project:
+        """Return the repository of DVC that a folder is in; else one that is just the folder."""
+        if isinstance(folder, Project):
+            return folder
+        return cls(find_root(Path(folder)) or Path(folder))
+
+    def resolved(self) -> Project:
+        """Return the same with an absolute path."""
+        return Project(self.root.resolve())
+
+    @cached_property
+    def params(self) -> Params:
+        """The parameters, read and checked once.
+
+        Raises
+        ------
+        UsageError
+            Where they are missing or wrong.
+        """
+        # Here, since pydantic takes a tenth of a second to import, and few commands need it.
+        from ensembl_annotations.project.params import load_params
+
+        return load_params(self.root / PARAMS_FILE)
+
+    @property
+    def lock(self) -> DvcLock:
+        """What ``dvc.lock`` says now, which stages change; nothing where it is missing or broken."""
+        with suppress(OSError, BrokenLockError):
+            return read_lock((self.root / LOCK).read_bytes())
+        return DvcLock({})
+
+    @cached_property
+    def git(self) -> Repository:
+        """The versions of the repository's files.
+
+        Raises
+        ------
+        UsageError
+            Where there is no repository of git, or no git.
+        """
+        return Repository(self.root)
+
+    @cached_property
+    def dvc(self) -> Dvc:
+        return Dvc(self.root)

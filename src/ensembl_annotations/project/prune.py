@@ -1,0 +1,91 @@
+"""Remove what samples that are no longer in the parameters left behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.lock import read_lock
+from ensembl_annotations.project.paths import (
+    ANNOTATE,
+    ANNOTATED,
+    LOCK,
+    PARAMS_FILE,
+    REPORT,
+    REPORTS,
+    SAMPLE_NAME,
+    asset_of,
+    paths_of,
+    sample_of,
+)
+from ensembl_annotations.project.project import Project
+
+
+def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
+    """Remove what samples that are no longer in the parameters left behind.
+
+    Parameters
+    ----------
+    project : Project
+    log : callable
+        Called with a line per removed sample.
+
+    Returns
+    -------
+    list of str
+        The removed samples.
+
+    Notes
+    -----
+    Only samples that ``dvc.lock`` knows as made by the pipeline are removed: their folders,
+    their figures, and their entries in ``dvc.lock``.
+    """
+    kept = set(project.params.samples)
+    removed = [sample for sample in _made_samples(project) if sample not in kept]
+    for sample in removed:
+        refuse_foreign(project, ANNOTATED / sample)
+    for sample in removed:
+        paths = paths_of(asset_of(sample))
+        for folder in (paths.folder, REPORTS / sample):
+            shutil.rmtree(project.root / folder, ignore_errors=True)
+        for file in (paths.metrics, paths.run, paths.log):
+            (project.root / file).unlink(missing_ok=True)
+        log(
+            f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
+        )
+    for folder in sorted((project.root / ANNOTATED).glob("*/")):
+        if folder.name not in {*kept, *removed}:
+            log(
+                f"Note: {folder.relative_to(project.root)} is of no sample in {PARAMS_FILE}; "
+                "it is left."
+            )
+    if removed:
+        project.dvc.forget_stages(
+            f"{stage}@{sample}" for sample in removed for stage in (ANNOTATE, REPORT)
+        )
+    return removed
+
+
+def _made_samples(project: Project) -> list[str]:
+    """Return the samples that ``dvc.lock`` has.
+
+    Raises
+    ------
+    UsageError
+        Where it is broken, or has what can't be a sample's name: it would become a path to remove.
+    """
+    path = project.root / LOCK
+    if not path.exists():
+        return []
+    stages = [
+        name for name in read_lock(path.read_bytes(), path) if name.startswith(f"{ANNOTATE}@")
+    ]
+    for name in stages:
+        if not SAMPLE_NAME.fullmatch(sample_of(name)):
+            raise UsageError(
+                f"{path}: {name!r} is not the stage of a sample.",
+                hint="Somebody has edited it: take it as it was, 'git checkout dvc.lock'.",
+            )
+    return [sample_of(name) for name in stages]
