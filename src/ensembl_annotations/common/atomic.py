@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import lock_descriptor
-
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
 
 TEMPORARY = r"\.(?P<final>.+)\.(?P<machine>[0-9a-f]{8})(?P<random>[0-9a-f]{8})\.tmp"
@@ -144,7 +142,7 @@ def _make_locked(final: Path) -> tuple[Path, int]:
         path = final.with_name(f".{final.name}.{_machine()}{secrets.token_hex(4)}.tmp")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            is_ours = lock_descriptor(lock, blocking=False) and path.exists()
+            is_ours = _try_lock(lock) and path.exists()
         except OSError:
             # A file system without locks: there nothing counts as left behind.
             is_ours = True
@@ -152,6 +150,13 @@ def _make_locked(final: Path) -> tuple[Path, int]:
             return path, lock
         # Another run looked whether it was left behind before it was locked, and removes it.
         os.close(lock)
+
+
+def _try_lock(handle: int) -> bool:
+    # Here, since it takes long to import, and many commands write nothing.
+    from filelock import lock_descriptor
+
+    return lock_descriptor(handle, blocking=False)
 
 
 @cache
@@ -195,7 +200,7 @@ def _remove_leftover(path: Path) -> bool:
         return False
     try:
         is_file = stat.S_ISREG(os.fstat(handle).st_mode)
-        if not is_file or not lock_descriptor(handle, blocking=False):
+        if not is_file or not _try_lock(handle):
             return False
         path.unlink()
     except OSError:
