@@ -11,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from ensembl_annotations.common.errors import (
+    ChecksumError,
+    EnsemblAnnotationsError,
+    NotPublishedError,
+    SourceError,
+    WrongAssemblyError,
+)
 from ensembl_annotations.common.hashes import digests_of, md5_of, md5_of_bytes, sha256_of
+from ensembl_annotations.common.json_files import parse_object, read_object
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.words import listed, one_line, printable
+from ensembl_annotations.fetch.download import _all_failed
+from ensembl_annotations.fetch.manifest import no_answer
 
 
 @pytest.mark.parametrize(
@@ -92,3 +102,38 @@ def test_what_has_not_begun_never_begins_after_the_results_are_given_up() -> Non
         next(results)
         results.close()  # type: ignore[attr-defined]
     assert begun == [0]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_an_empty_one(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    assert (parse_object(content), read_object(path)) == ({}, {})
+    assert read_object(tmp_path / "none") == read_object(tmp_path) == {}
+    path.write_text('{"a": [1]}')
+    assert read_object(path) == {"a": [1]}
+
+
+def test_an_error_has_the_code_of_its_class_for_logs() -> None:
+    assert (EnsemblAnnotationsError("a").code, SourceError("a").code) == ("failed", "bad_source")
+    assert (NotPublishedError("a").code, SourceError("a", code="tls").code) == ("not_found", "tls")
+
+
+def test_what_mirrors_say_is_the_clearest_of_their_errors() -> None:
+    fault = SourceError("a fault", code="tls")
+    absent, other = NotPublishedError("absent"), WrongAssemblyError("other")
+    for errors, expected in (
+        ([fault, absent], NotPublishedError),
+        ([fault, absent, other], WrongAssemblyError),
+        ([fault, SourceError("b")], SourceError),
+    ):
+        told = no_answer([(f"/{number}", error) for number, error in enumerate(errors)])
+        assert type(told) is expected
+    assert (told.code, told.message.count("\n")) == ("tls", 2)
+
+
+def test_a_file_that_no_mirror_gives_has_the_class_of_the_reasons_where_they_are_one() -> None:
+    a, b = ChecksumError("a"), ChecksumError("b")
+    assert type(_all_failed("x", {"/1": a, "/2": b})) is ChecksumError
+    told = _all_failed("x", {"/1": a, "/2": NotPublishedError("b")})
+    assert (type(told), told.code) == (SourceError, "bad_source")

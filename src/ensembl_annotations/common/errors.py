@@ -18,8 +18,8 @@ class EnsemblAnnotationsError(Exception):
         The fact: where (file and line), what was expected, what was found.
     hint : str, optional
         What to do next, one imperative sentence.
-    code : str
-        A stable, lower-case word for logs and tests.
+    code : str, optional
+        A stable, lower-case word for logs; default the class's. What is caught is told by its class.
 
     Notes
     -----
@@ -27,12 +27,13 @@ class EnsemblAnnotationsError(Exception):
     """
 
     exit_code = 1
+    default_code = "failed"
 
-    def __init__(self, message: str, *, hint: str | None = None, code: str = "failed") -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.code = code
+        self.code = code or self.default_code
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
@@ -42,32 +43,49 @@ class UsageError(EnsemblAnnotationsError):
     """Wrong arguments or parameters: nothing was tried."""
 
     exit_code = 2
-
-    def __init__(self, message: str, *, hint: str | None = None, code: str = "usage") -> None:
-        super().__init__(message, hint=hint, code=code)
+    default_code = "usage"
 
 
 class InputError(EnsemblAnnotationsError):
     """The user's VCF can't be used as it is."""
 
-    def __init__(self, message: str, *, hint: str | None = None, code: str = "bad_input") -> None:
-        super().__init__(message, hint=hint, code=code)
+    default_code = "bad_input"
 
 
 class ReferenceStoreError(EnsemblAnnotationsError):
     """A reference store is incomplete, altered, or of another version."""
 
-    def __init__(
-        self, message: str, *, hint: str | None = None, code: str = "bad_reference"
-    ) -> None:
-        super().__init__(message, hint=hint, code=code)
+    default_code = "bad_reference"
 
 
 class SourceError(EnsemblAnnotationsError):
     """What Ensembl (or a mirror) gave us can't be used."""
 
-    def __init__(self, message: str, *, hint: str | None = None, code: str = "bad_source") -> None:
-        super().__init__(message, hint=hint, code=code)
+    default_code = "bad_source"
+
+
+class NotPublishedError(SourceError):
+    """A mirror says that it does not have a file."""
+
+    default_code = "not_found"
+
+
+class WrongAssemblyError(SourceError):
+    """What a mirror publishes is of another assembly."""
+
+    default_code = "assembly"
+
+
+class ChecksumError(SourceError):
+    """A mirror's file is not what its CHECKSUMS says."""
+
+    default_code = "checksum"
+
+
+class SizeError(SourceError):
+    """A mirror's file has not the size that its CHECKSUMS says."""
+
+    default_code = "size"
 
 
 def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnnotationsError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from ensembl_annotations.common.atomic import TEMPORARY
 from ensembl_annotations.common.errors import SourceError, explain_os_error
 from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import StoppedError
@@ -75,10 +75,10 @@ class Place:
     def read_receipt(self) -> tuple[str, int] | None:
         """Return SHA-256 and size where a receipt and a file of that size are there; no hashing."""
         try:
-            content = json.loads(self.receipt.read_bytes())
+            content = read_object(self.receipt)
             sha256, num_bytes = str(content["sha256"]), int(content["bytes"])
             return (sha256, num_bytes) if self.path.stat().st_size == num_bytes else None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def find_verified(self) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import (
+    ChecksumError,
     EnsemblAnnotationsError,
     SourceError,
     explain_os_error,
@@ -194,7 +195,7 @@ class _Download:
                 return self._fill(mirror)
             except SourceError as error:
                 problems[without_credentials(mirror)] = error
-                if len(mirrors) == 1 and error.code != "checksum":
+                if len(mirrors) == 1 and not isinstance(error, ChecksumError):
                     break
                 self._say(error.message)
         raise _all_failed(self._name, problems)
@@ -217,11 +218,10 @@ class _Download:
             # The fault may be the seam between two answers, so once more in one piece.
             self._say(f"{self._name}: {problem}; fetching it again from the start.")
             part.discard()
-        raise SourceError(
+        raise ChecksumError(
             f"{self._name}: {problem}. Moved to {self._quarantine()}.",
             hint="Run the command again to fetch it again; where that does not help, the mirror's "
             "file and its CHECKSUMS do not belong together: try another mirror.",
-            code="checksum",
         )
 
     def _quarantine(self) -> Path:
@@ -259,10 +259,12 @@ def _all_failed(name: str, problems: Mapping[str, SourceError]) -> SourceError:
         for mirror, error in problems.items()
     ]
     codes, hints = ({getattr(error, key) for error in errors} for key in ("code", "hint"))
-    return SourceError(
+    # Of one code are those of one class.
+    kind, code = (type(errors[0]), errors[0].code) if len(codes) == 1 else (SourceError, None)
+    return kind(
         "\n  ".join([f"{name}: none of {len(errors)} mirrors gives it:", *lines]),
         hint=hints.pop()
         if len(hints) == 1
         else "Run the command again to fetch it again; what has arrived is kept.",
-        code=codes.pop() if len(codes) == 1 else "bad_source",
+        code=code,
     )

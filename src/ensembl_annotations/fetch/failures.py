@@ -17,7 +17,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.errors import NotPublishedError, SourceError
 
 
 class TransientError(Exception):
@@ -112,10 +112,8 @@ def check_status(answer: requests.Response, url: str) -> None:
     if status in (200, 206, 416):
         return
     if status == requests.codes.not_found:
-        raise SourceError(
-            f"{url}: not found (HTTP 404).",
-            hint="Check the release, species and assembly.",
-            code="not_found",
+        raise NotPublishedError(
+            f"{url}: not found (HTTP 404).", hint="Check the release, species and assembly."
         )
     text = f"HTTP {status} {answer.reason or ''}".rstrip()
     if status in (408, 425, 429) or status >= 500:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
-from ensembl_annotations.common.errors import SourceError, UsageError, explained_os_errors
+from ensembl_annotations.common.errors import (
+    ChecksumError,
+    NotPublishedError,
+    SizeError,
+    UsageError,
+    explained_os_errors,
+)
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress, format_bytes
 from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
@@ -145,8 +151,8 @@ def fetch_ensembl(
             try:
                 with new_folder(out) as folder:
                     content = job.build(folder, downloads)
-            except SourceError as error:
-                if manifest is None and error.code in ("checksum", "size", "not_found"):
+            except (ChecksumError, SizeError, NotPublishedError) as error:
+                if manifest is None:
                     error.hint = (
                         f"{error.hint or ''} If the server has replaced files since it was first "
                         "asked, --force asks it again."

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from ensembl_annotations.common.errors import SourceError, UsageError
+from ensembl_annotations.common.errors import UsageError, WrongAssemblyError
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, canonical_assembly
 
 CHECKSUMS = "CHECKSUMS"
@@ -194,12 +194,11 @@ class Layout:
         ours = {self.assembly, f"{self.assembly}.{self.release}"}
         if there & ours or not (there or is_humans):
             return
-        raise SourceError(
+        raise WrongAssemblyError(
             f"{where}: the sequences are of {', '.join(sorted(there))}; expected {self.assembly}."
             if there
             else f"{self.assembly} is an assembly of human, not of {self.species}.",
             hint="Name the assembly that the release has, or choose another release.",
-            code="assembly",
         )
 
     def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.errors import NotPublishedError, SourceError
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.checksums import find_name_problem
 from ensembl_annotations.fetch.layouts import CHECKSUMS, MirrorLayout
@@ -96,10 +96,8 @@ def has_release(mirror: str, layout: MirrorLayout) -> bool:
     try:
         with open_mirror(mirror, f"{layout.vcf_folder}/{CHECKSUMS}") as pieces:
             begin = next(iter(pieces), b"")
-    except SourceError as error:
-        if error.code == "not_found":
-            return False
-        raise
+    except NotPublishedError:
+        return False
     # A page that stands for every address says nothing.
     return re.match(rb"\s*[0-9]+\s+[0-9]+\s+\S", begin) is not None
 

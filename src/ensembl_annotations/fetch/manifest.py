@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.errors import SourceError, UsageError
+from ensembl_annotations.common.errors import (
+    NotPublishedError,
+    SourceError,
+    UsageError,
+    WrongAssemblyError,
+)
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
     find_name_problem,
@@ -111,7 +116,7 @@ class Manifest:
 
 # --- Asking mirrors ------------------------------------------------------------------------------
 
-Problem = tuple[str, SourceError]
+Refusal = tuple[str, SourceError]
 """A mirror, and why it gave no list."""
 
 
@@ -147,7 +152,8 @@ def read_manifest(
         )
         if fasta is None:
             error = no_answer(problems)
-            if error.code == "assembly" or (with_fasta and error.code != "not_found"):
+            is_absent = isinstance(error, NotPublishedError)
+            if isinstance(error, WrongAssemblyError) or (with_fasta and not is_absent):
                 raise error
             layout.confirm_assembly((), layout.fasta_folder)
     recorded = fasta if with_fasta and fasta else ()
@@ -156,8 +162,8 @@ def read_manifest(
 
 def _first_answer(
     mirrors: Sequence[str], ask: Callable[[str], tuple[PublishedFile, ...]]
-) -> tuple[tuple[PublishedFile, ...] | None, list[Problem]]:
-    problems: list[Problem] = []
+) -> tuple[tuple[PublishedFile, ...] | None, list[Refusal]]:
+    problems: list[Refusal] = []
     for mirror in mirrors:
         try:
             return ask(mirror), problems
@@ -166,7 +172,7 @@ def _first_answer(
     return None, problems
 
 
-def no_answer(problems: Sequence[Problem], layout: MirrorLayout | None = None) -> SourceError:
+def no_answer(problems: Sequence[Refusal], layout: MirrorLayout | None = None) -> SourceError:
     """Return the error for mirrors that all gave no list: each one's reason, a line each.
 
     Parameters
@@ -178,21 +184,20 @@ def no_answer(problems: Sequence[Problem], layout: MirrorLayout | None = None) -
 
     Notes
     -----
-    A clear no goes before a fault: the code is that of the clearest answer.
+    A clear no goes before a fault: class and code are those of the clearest answer.
     """
     if not problems:
         return SourceError("No mirror is given.", hint="Name one under `sources`, or --base-url.")
-    by_code = {error.code: error for _, error in reversed(problems)}
-    codes = ("assembly", "not_found", problems[0][1].code)
-    clearest = by_code[next(code for code in codes if code in by_code)]
+    kinds = (WrongAssemblyError, NotPublishedError, SourceError)
+    clearest = next(error for kind in kinds for _, error in problems if isinstance(error, kind))
     message, hint = clearest.message, clearest.hint
     if len(problems) > 1:
         reasons = [f"  {reason_of(mirror, error)}" for mirror, error in problems]
         message = "\n".join([f"None of {len(problems)} mirrors gives the list of files:", *reasons])
-    if layout is not None and clearest.code == "not_found":
-        missing = [mirror for mirror, error in problems if error.code == "not_found"]
+    if layout is not None and isinstance(clearest, NotPublishedError):
+        missing = [mirror for mirror, error in problems if isinstance(error, NotPublishedError)]
         hint = "Check the release, species and assembly. " + explain_missing(missing, layout)
-    return SourceError(message, hint=hint.strip() if hint else None, code=clearest.code)
+    return type(clearest)(message, hint=hint.strip() if hint else None, code=clearest.code)
 
 
 def reason_of(mirror: str, error: SourceError) -> str:

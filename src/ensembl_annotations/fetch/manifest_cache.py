@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.fetch.download import download_cache
 from ensembl_annotations.fetch.layouts import MirrorLayout
 from ensembl_annotations.fetch.manifest import Manifest, parse_manifest, read_manifest
@@ -75,8 +76,8 @@ def _key(mirrors: Sequence[str], layout: MirrorLayout, with_fasta: bool) -> str:
 
 def _load(path: Path, key: str, layout: MirrorLayout) -> Manifest | None:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_object(path)
         manifest = parse_manifest(content["manifest"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
     return manifest if content["key"] == key and manifest.layout == layout else None

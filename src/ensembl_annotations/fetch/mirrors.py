@@ -19,6 +19,7 @@ from urllib3.util import Retry
 
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
+    NotPublishedError,
     SourceError,
     explain_os_error,
 )
@@ -322,10 +323,9 @@ def _open_path(base: Path, relative: str) -> Iterator[Iterator[bytes]]:
             hint="Check `sources` in params.yaml, or --base-url.",
         )
     if not path.is_file():
-        raise SourceError(
+        raise NotPublishedError(
             f"{path}: not found.",
             hint="Check the release, species and assembly against what the mirror has.",
-            code="not_found",
         )
 
     def pieces() -> Generator[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -12,7 +11,8 @@ from dataclasses import asdict, dataclass
 import requests
 
 from ensembl_annotations.common.atomic import write_json
-from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.errors import SizeError
+from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.fetch.cache import Place
 from ensembl_annotations.fetch.failures import TransientError
 from ensembl_annotations.fetch.manifest import PublishedFile
@@ -78,11 +78,10 @@ class Part:
     @property
     def origin(self) -> Origin | None:
         """What is known of where the bytes come from; None where nothing is."""
-        try:
-            content = json.loads(self.place.origin.read_bytes())
-            url, validator, total = (content[key] for key in ("url", "validator", "total"))
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        content = read_object(self.place.origin)
+        if not content.keys() >= {"url", "validator", "total"}:
             return None
+        url, validator, total = (content[key] for key in ("url", "validator", "total"))
         is_valid = (
             isinstance(url, str)
             and (validator is None or isinstance(validator, str))
@@ -130,11 +129,10 @@ class Part:
                 self.received_bytes += len(piece)
                 if self.num_bytes + len(piece) > self.limit:
                     self.discard()
-                    raise SourceError(
+                    raise SizeError(
                         f"{self.published.name}: more than the {self.published.blocks} KiB that "
                         "CHECKSUMS says.",
                         hint="The mirror has another file than its CHECKSUMS says; try another.",
-                        code="size",
                     )
                 out.write(piece)
                 out.flush()
@@ -294,11 +292,10 @@ class HttpTransfer:
     def _check_size(self, total: int | None) -> None:
         if total is not None and not self._part.fits(total):
             blocks = self._part.published.blocks
-            raise SourceError(
+            raise SizeError(
                 f"{self._shown}: size differs: CHECKSUMS says {blocks} KiB, the server announces "
                 f"{-(-total // BLOCK_BYTES)} ({total} bytes).",
                 hint="The mirror has another file than its CHECKSUMS says; try another.",
-                code="size",
             )
 
 

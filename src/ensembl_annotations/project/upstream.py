@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.errors import NotPublishedError, SourceError
 from ensembl_annotations.fetch.layouts import Layout, MirrorLayout
 from ensembl_annotations.fetch.listing import (
     NUM_NEIGHBOURS,
@@ -16,8 +16,8 @@ from ensembl_annotations.fetch.listing import (
 )
 from ensembl_annotations.fetch.manifest import (
     Manifest,
-    Problem,
     PublishedFile,
+    Refusal,
     load_manifest_of,
     manifest_path,
     no_answer,
@@ -172,9 +172,9 @@ class _Lists:
         return Manifest(layout.species, layout.assembly, layout.release, self.vcf, fasta)
 
 
-def _ask_all(mirrors: Sequence[str], layout: Layout) -> tuple[dict[str, _Lists], list[Problem]]:
+def _ask_all(mirrors: Sequence[str], layout: Layout) -> tuple[dict[str, _Lists], list[Refusal]]:
     answers: dict[str, _Lists] = {}
-    problems: list[Problem] = []
+    problems: list[Refusal] = []
     for mirror in mirrors:
         try:
             vcf = read_vcf_list(mirror, layout)
@@ -189,9 +189,7 @@ def _fasta_list(
 ) -> tuple[PublishedFile, ...] | None:
     try:
         return read_fasta_list(mirror, layout, vcf)
-    except SourceError as error:
-        if error.code != "not_found":
-            raise
+    except NotPublishedError:
         layout.confirm_assembly((), layout.fasta_folder)
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.errors import SourceError, WrongAssemblyError
 from ensembl_annotations.fetch.convert.pieces import expanded_bytes
 from ensembl_annotations.store.describe import FileIdentity, Origin
 from ensembl_annotations.store.sequence import SequenceWriter
@@ -48,11 +48,10 @@ class _Title:
         """
         named, wanted = (_PATCH.sub("", text).casefold() for text in (self.assembly, assembly))
         if named not in ("", wanted):
-            raise SourceError(
+            raise WrongAssemblyError(
                 f"{file}: the header of {self.name} says that it is of {self.assembly}; expected "
                 f"{assembly}.",
                 hint=_OTHER_MIRROR,
-                code="assembly",
             )
 
     def check_length(self, length: int, origin: Origin, file: str) -> None:
