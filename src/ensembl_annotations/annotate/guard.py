@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ensembl_annotations.annotate.lookup import Contigs
 from ensembl_annotations.annotate.match import Compared, compare_bases, split_alleles
 from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.contigs import (
     HUMAN,
@@ -143,11 +144,11 @@ def check_header(
     strongest = evidence[0].strength if evidence else _HINT
     said = {item.assembly for item in evidence if item.strength == strongest}
     if strongest > _HINT and assembly not in said:
-        more = f" and {len(against) - 1} more" if len(against) > 1 else ""
+        why = listed((item.why for item in against), 1)
         mixed = " (other lines say otherwise)" if len(against) < len(evidence) else ""
         raise InputError(
             f"{path}: the reference is {assembly}, the VCF's header says "
-            f"{against[0].assembly}: {against[0].why}{more}{mixed}.",
+            f"{against[0].assembly}: {why}{mixed}.",
             hint=f"Use a reference of {against[0].assembly}, or lift the VCF over to {assembly}; "
             "if it is, mend that header line ('bcftools reheader').",
             code="wrong_build",

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import InputError, explain_os_error
 from ensembl_annotations.common.hashes import md5_of, new_md5
+from ensembl_annotations.common.words import one_line
 from ensembl_annotations.store.describe import FILE_NAME
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, GZIP_ERRORS, has_eof_block, is_bgzf
 from ensembl_annotations.vcf.bgzf import open_gzip as open_compressed
@@ -89,7 +90,7 @@ class Label:
                 with open_compressed(self.path) as text:
                     return _drain(text)
         except (pa.ArrowException, OSError) as error:
-            return f"the data are corrupt ({' '.join(str(error).split())})"
+            return f"the data are corrupt ({one_line(error)})"
         return None
 
 
@@ -164,7 +165,7 @@ def _drain(text: BinaryIO) -> str | None:
         while text.read(_STEP_BYTES):
             pass
     except GZIP_ERRORS as error:
-        return f"the data are corrupt ({' '.join(str(error).split())})"
+        return f"the data are corrupt ({one_line(error)})"
     return None
 
 
@@ -218,7 +219,7 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{name}: the parquet file is cut or corrupt: its footer can't be read "
-            f"({' '.join(str(error).split())}).",
+            f"({one_line(error)}).",
             hint="Copy or make the file again.",
         ) from error
     except ValueError:

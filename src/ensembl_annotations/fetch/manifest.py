@@ -16,6 +16,7 @@ from ensembl_annotations.common.errors import (
     UsageError,
     WrongAssemblyError,
 )
+from ensembl_annotations.common.words import one_line
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
     find_name_problem,
@@ -203,7 +204,7 @@ def no_answer(problems: Sequence[Refusal], layout: MirrorLayout | None = None) -
 def reason_of(mirror: str, error: SourceError) -> str:
     """Return why a mirror gave no list, on one line that names the mirror."""
     shown = without_credentials(mirror)
-    text = " ".join(error.message.split())
+    text = one_line(error.message)
     return text if shown.rstrip("/") in text else f"{shown}: {text}"
 
 

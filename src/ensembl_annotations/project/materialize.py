@@ -8,7 +8,7 @@ what is out of date. *Record*: note what ran, and what had nothing to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,25 +137,17 @@ class _Request:
     force: bool
     told: dict[AssetPaths, object]
 
-    @property
-    def is_forced_download(self) -> bool:
-        return self.force and REFERENCE in self.assets
-
 
 def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> _Request:
     """Return what is asked for, after a look at what it is made from and where it goes."""
     wanted = [assets] if isinstance(assets, str) else list(ASSETS) if assets is None else assets
     names = _asset_names(wanted, project.params)
-    samples = _samples_of(project.params, names)
+    samples = [name for name in project.params.samples if {SAMPLES, asset_of(name)} & set(names)]
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
     for paths in told:
         refuse_foreign(project, paths.folder)
     return _Request(names, force, {paths: stamp_of(project.root / paths.run) for paths in told})
-
-
-def _samples_of(params: Params, names: Collection[str]) -> list[str]:
-    return [name for name in params.samples if SAMPLES in names or asset_of(name) in names]
 
 
 def _asset_names(assets: Iterable[str], params: Params) -> list[str]:
@@ -224,7 +216,8 @@ def _restore(project: Project, request: _Request, log: Log) -> None:
     ``dvc repro`` takes it from there only where the record of the run that made it is here, too, which
     is so on the machine of that run only.
     """
-    if request.is_forced_download or not project.lock.outs(FETCH):
+    is_downloaded = request.force and REFERENCE in request.assets
+    if is_downloaded or not project.lock.outs(FETCH):
         return
     otherwise = (
         f" To make the reference from what Ensembl published instead, run 'dvc repro {FETCH}'."
@@ -256,10 +249,10 @@ def _restore(project: Project, request: _Request, log: Log) -> None:
 
 def _run(project: Project, request: _Request, log: Log) -> None:
     """Run what is out of date, and what is forced."""
-    if request.force and not request.is_forced_download:
-        # What is forced must not be made from the reference of another commit.
-        _repro(project, log, FETCH)
     if request.force:
+        if REFERENCE not in request.assets:
+            # What is forced must not be made from the reference of another commit.
+            _repro(project, log, FETCH)
         stages = [stage_of(name) for name in request.assets]
         _repro(project, log, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
     if request.assets:
