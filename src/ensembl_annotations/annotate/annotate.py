@@ -21,13 +21,20 @@ from ensembl_annotations.annotate.fields import (
     check_text,
     typed_records,
 )
-from ensembl_annotations.annotate.guard import check_build
+from ensembl_annotations.annotate.guard import (
+    ENOUGH_COMPARED,
+    check_build,
+    check_observed,
+    report_exchanged,
+)
 from ensembl_annotations.annotate.index import check_position
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import (
+    Compared,
     Run,
     SortOrder,
     find_matches,
+    observed_bases,
     position_runs,
     split_alleles,
 )
@@ -126,6 +133,7 @@ class _Annotated:
     places: Places | None
     part: Part | None
     last_base: int
+    bases: Compared
 
 
 @dataclass
@@ -176,6 +184,7 @@ class _Job:
             places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
             _last_base(batch),
+            observed_bases(alleles, self.reference),
         )
 
     def in_order(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
@@ -469,6 +478,7 @@ def _write(
             table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
             stack.callback(table.abandon)
         declared = {*header.contigs(), *added}
+        bases, assembly = Compared(), job.reference.store.assembly
         for done in job.in_order(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
@@ -476,6 +486,9 @@ def _write(
             progress.annotated(job.reader.num_read - num_read)
             num_read = job.reader.num_read
             tally.add(done.tally)
+            bases = bases.plus(done.bases)
+            if bases.num >= ENOUGH_COMPARED:
+                check_observed(bases, assembly, vcf)
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
@@ -490,6 +503,8 @@ def _write(
                 table.add(done.table)
             if writer is not None:
                 writer.write(memoryview(done.text), done.places if order.is_sorted else None)
+        check_observed(bases, assembly, vcf)
+        report_exchanged(bases, vcf, log)
         if table is not None:
             table.finish()
         if writer is not None:

@@ -18,7 +18,7 @@ from ensembl_annotations.annotate.read import FILTER, FORMAT, SAMPLE, Batch, Hea
 from ensembl_annotations.annotate.values import decided_frequency
 from ensembl_annotations.common.alleles import NOT_COMPARABLE
 from ensembl_annotations.common.atomic import Outputs
-from ensembl_annotations.common.contigs import HUMAN, PRIMARY
+from ensembl_annotations.common.contigs import CHROMOSOMES, HUMAN
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.provenance import ALL_CHROMOSOMES
 from ensembl_annotations.common.schema import REASONS
@@ -474,7 +474,7 @@ def _not_looked_up(provenance: Mapping[str, str]) -> list[str]:
     if provenance["Species"] != HUMAN or provenance["Chromosomes"] == ALL_CHROMOSOMES:
         return []
     asked = set(provenance["Chromosomes"].split("|"))
-    return [name for name in PRIMARY if name not in asked]
+    return [name for name in CHROMOSOMES if name not in asked]
 
 
 def _charts(
@@ -625,7 +625,10 @@ def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
         "num_ref_mismatch": ("REF differs", REASONS["ref_mismatch"], "{:,.0f}"),
         "num_contig_absent": ("No contig", REASONS["contig_absent"], "{:,.0f}"),
         "num_not_requested": ("Not requested", REASONS["not_requested"], "{:,.0f}"),
+        "num_contig_refused": ("Refused contig", REASONS["contig_refused"], "{:,.0f}"),
         "num_symbolic": ("Symbolic", REASONS["symbolic"], "{:,.0f}"),
+        "num_same_as_ref": ("ALT is REF", REASONS["same_as_ref"], "{:,.0f}"),
+        "num_bad_position": ("No position", REASONS["bad_position"], "{:,.0f}"),
         "num_id_conflicts": ("Other rsID", "Records whose own rsID is none of the matched", "{:,.0f}"),
     }  # fmt: skip
     return (
