@@ -272,7 +272,7 @@ def test_the_sequence_tells_the_build_where_nothing_is_published(tmp_path: Path)
     assert any("30 of 30 REF bases agree" in message for message in found.messages)
     shifted = [f"21 {pos} . {sequence[pos]} {sequence[pos - 1]} . . ." for pos in range(20, 50)]
     with pytest.raises(
-        InputError, match=r"0 of 30 REF bases.*30 of 30 would agree with REF and ALT"
+        InputError, match=r"0 of 30 REF bases.*30 of 30 SNVs would agree with REF and ALT"
     ):
         annotate_text(tmp_path, store, shifted)
 

@@ -270,7 +270,10 @@ def check_observed(found: Compared, assembly: str, path: object) -> None:
 def report_exchanged(found: Compared, path: object, log: Log) -> None:
     """Warn where more than 1 % of the REFs of a whole VCF look exchanged with their ALT."""
     if found.num_swapped > MAX_SWAPPED * found.num:
-        log(f"Warning: {path}:{_exchanged(found)}")
+        log(
+            f"Warning: {path}:{_exchanged(found)} Such records are not annotated; "
+            "'bcftools +fixref' mends them."
+        )
 
 
 def _check_few(
@@ -325,6 +328,5 @@ def _exchanged(found: Compared) -> str:
         return ""
     return (
         f" {found.num_swapped} of {found.num} SNVs would agree with REF and ALT exchanged, as PLINK and "
-        "converters of chip data write them; such records are not annotated ('bcftools +fixref' mends "
-        "them)."
+        "converters of chip data write them."
     )
