@@ -9,6 +9,11 @@ from pathlib import Path
 import deflate
 import pytest
 
+<<<<<<< HEAD
+=======
+from ensembl_annotations.common.contigs import LENGTHS
+from ensembl_annotations.common.datapackage import Origin
+>>>>>>> main
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.convert.fasta import _Title
@@ -181,7 +186,7 @@ def test_another_species_is_told_by_its_header_and_its_records(tmp_path: Path) -
 def test_y_is_whole_whatever_part_its_header_names(location: str, length: int, fits: bool) -> None:
     title = _Title.parse(f"Y dna:chromosome {location} REF".encode())
     if fits:
-        title.check_length(length, "homo_sapiens", "GRCh38", "y.fa.gz")
+        title.check_length(length, Origin("homo_sapiens", "GRCh38", 116), "y.fa.gz")
     else:
         with pytest.raises(SourceError, match="expected 57,227,415, as it has on GRCh38"):
-            title.check_length(length, "homo_sapiens", "GRCh38", "y.fa.gz")
+            title.check_length(length, Origin("homo_sapiens", "GRCh38", 116), "y.fa.gz")

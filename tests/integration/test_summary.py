@@ -192,6 +192,7 @@ def test_the_top_of_the_page_leaves_nothing_out(
     with opened(chromium, part) as shown:
         banner = shown.page.locator(".banner").last.inner_text()
         assert "Not the whole genome: chromosomes 1, 2, 3" in banner
+        assert "X, Y, MT were not looked up" in banner
         cards = " ".join(shown.page.locator(".cards").inner_text().split())
         assert "of 56 that could be compared" in cards
 

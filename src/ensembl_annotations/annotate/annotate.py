@@ -13,11 +13,39 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+<<<<<<< HEAD
 from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
 from ensembl_annotations.annotate.match import find_matches, split_alleles
+=======
+from ensembl_annotations.annotate.compared import num_known, share_known
+from ensembl_annotations.annotate.fields import (
+    Records,
+    Untyped,
+    add_untyped,
+    check_text,
+    typed_records,
+)
+from ensembl_annotations.annotate.guard import (
+    ENOUGH_COMPARED,
+    check_build,
+    check_observed,
+    report_exchanged,
+)
+from ensembl_annotations.annotate.index import check_position
+from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
+from ensembl_annotations.annotate.match import (
+    Compared,
+    Run,
+    SortOrder,
+    find_matches,
+    observed_bases,
+    position_runs,
+    split_alleles,
+)
+>>>>>>> main
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
@@ -75,6 +103,7 @@ class _Annotated:
     places: Places | None
     part: Part | None
     last_base: int
+    bases: Compared
 
 
 @dataclass
@@ -125,6 +154,7 @@ class _Job:
             places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
             _last_base(batch),
+            observed_bases(alleles, self.reference),
         )
 
     def in_order(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
@@ -416,6 +446,7 @@ def _write(
             table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
             stack.callback(table.abandon)
         declared = {*header.contigs(), *added}
+        bases, assembly = Compared(), job.reference.store.assembly
         for done in job.in_order(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
@@ -423,6 +454,9 @@ def _write(
             progress.annotated(job.reader.num_read - num_read)
             num_read = job.reader.num_read
             tally.add(done.tally)
+            bases = bases.plus(done.bases)
+            if bases.num >= ENOUGH_COMPARED:
+                check_observed(bases, assembly, vcf)
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
@@ -437,6 +471,8 @@ def _write(
                 table.add(done.table)
             if writer is not None:
                 writer.write(memoryview(done.text), done.places if order.is_sorted else None)
+        check_observed(bases, assembly, vcf)
+        report_exchanged(bases, vcf, log)
         if table is not None:
             table.finish()
         if writer is not None:

@@ -241,8 +241,39 @@ def check_bases(
         told = f"taken as {claimed} as said ({agreement})"
         nothing = "no REF base could be compared with the reference"
         log(f"{path}: {_header_says(verdict)}; {told if found.num else nothing}.{lines}")
-    if is_good and found.num_swapped > MAX_SWAPPED * found.num:
-        log(f"Warning: {path}:{_exchanged(found)}")
+
+
+def check_observed(found: Compared, assembly: str, path: object) -> None:
+    """Refuse a VCF of which, as it is annotated, too many REFs turn out to differ.
+
+    Parameters
+    ----------
+    found : Compared
+        From `observed_bases`, of all pieces so far.
+    assembly, path
+        As in `check_header`.
+
+    Raises
+    ------
+    InputError
+        Under 90 % agreement of at least 20.
+
+    Notes
+    -----
+    The look ahead ends before the contigs that a store of a few chromosomes has, and sees only
+    the first 2000 SNVs.
+    """
+    if found.num >= MIN_COMPARED and found.num_agree < MIN_AGREEMENT * found.num:
+        raise _disagreement(found, assembly, path)
+
+
+def report_exchanged(found: Compared, path: object, log: Log) -> None:
+    """Warn where more than 1 % of the REFs of a whole VCF look exchanged with their ALT."""
+    if found.num_swapped > MAX_SWAPPED * found.num:
+        log(
+            f"Warning: {path}:{_exchanged(found)} Such records are not annotated; "
+            "'bcftools +fixref' mends them."
+        )
 
 
 def _check_few(
@@ -296,6 +327,6 @@ def _exchanged(found: Compared) -> str:
     if not found.num_swapped:
         return ""
     return (
-        f" {found.num_swapped} of {found.num} would agree with REF and ALT exchanged, as PLINK and "
+        f" {found.num_swapped} of {found.num} SNVs would agree with REF and ALT exchanged, as PLINK and "
         "converters of chip data write them."
     )

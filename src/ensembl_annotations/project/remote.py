@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ensembl_annotations.common.atomic import atomic_path
+<<<<<<< HEAD:src/ensembl_annotations/project/remote.py
+=======
+from ensembl_annotations.common.contigs import resolve_chromosomes
+from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
+>>>>>>> main:src/ensembl_annotations/catalog/remote.py
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     UsageError,
@@ -175,23 +180,24 @@ class SharedReference:
         digests = {name: piece.md5 for name, piece in listed.items()}
         check_described(digests, self.cached(package), str(self._out))
 
-    def names_of(self, chromosomes: Collection[str]) -> list[str]:
+    def names_of(self, chromosomes: Sequence[str]) -> list[str]:
         """Return the names of the files of some chromosomes, and of ``datapackage.json``, when prepared.
 
         Raises
         ------
         UsageError
             Where the reference has no such chromosome.
+
+        Notes
+        -----
+        ``chr22`` and accessions are understood.
         """
         package = next(piece for piece in self.pieces() if piece.name == FILE_NAME)
-        entries = json.loads(self.cached(package).read_bytes())["resources"]
-        known = dict.fromkeys(entry["chromosome"] for entry in entries)
-        if unknown := sorted(set(chromosomes) - known.keys()):
-            raise UsageError(
-                f"The reference has no chromosome {', '.join(unknown)}.",
-                hint=f"It has {', '.join(known)}.",
-            )
-        named = [entry["path"] for entry in entries if entry["chromosome"] in chromosomes]
+        content = json.loads(self.cached(package).read_bytes())
+        entries = content["resources"]
+        known = list(dict.fromkeys(entry["chromosome"] for entry in entries))
+        wanted = resolve_chromosomes(chromosomes, known, content["species"], content["assembly"])
+        named = [entry["path"] for entry in entries if entry["chromosome"] in wanted]
         return [FILE_NAME, *named]
 
     def prepare_dvc(self) -> None:

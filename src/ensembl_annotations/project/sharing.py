@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def publish(*, project: Path = Path(), log: Log = lambda _: None) -> dict[str, A
 
 
 def pull(
-    chromosomes: Collection[str] | None = None,
+    chromosomes: Sequence[str] | None = None,
     *,
     project: Path = Path(),
     log: Log = lambda _: None,
@@ -89,7 +89,7 @@ def pull(
 
     Parameters
     ----------
-    chromosomes : collection of str, optional
+    chromosomes : sequence of str, optional
         Only the files of these and ``datapackage.json``; default all.
     project, log
         As in `publish`.
