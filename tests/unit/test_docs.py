@@ -44,7 +44,9 @@ def test_documents_are_what_is_declared() -> None:
 
 
 def test_every_figure_is_documented() -> None:
-    text = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("output.md", "matching.md"))
+    text = "".join(
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("output.md", "matching.md")
+    )
     for path in (ROOT / "metrics").glob("**/*.json"):
         for key in json.loads(path.read_text("utf-8")):
             name = key.removeprefix("num_")
@@ -199,7 +201,9 @@ def noted_modules() -> Iterator[set[str]]:
 
 
 def of_rooms(modules: set[str], *besides: str) -> set[str]:
-    return {name for name in modules if "/" in name and not name.startswith((*SHARED_ROOMS, *besides))}
+    return {
+        name for name in modules if "/" in name and not name.startswith((*SHARED_ROOMS, *besides))
+    }
 
 
 def test_the_walks_of_a_release_and_a_vcf_are_what_runs(

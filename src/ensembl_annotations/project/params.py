@@ -37,8 +37,13 @@ class EnsemblParams(_Strict):
     source: str = Field(description="Name of a source under `sources`")
     release: int = Field(ge=1, description="Ensembl release, such as 116")
     species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
-    assembly: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human")
-    chromosomes: str | int = Field(description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`")
+    assembly: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
+    )
+    chromosomes: str | int = Field(
+        description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`"
+    )
     fasta: bool = Field(
         description="Fetch the sequence too: to check every REF, and to find indels at any position of their repeat"
     )
@@ -81,7 +86,8 @@ class AnnotateParams(_Strict):
         description="Write the genotypes of all samples to the table, as a list (`gts`)"
     )
     memory_mb: int = Field(
-        ge=400, description="Memory to use (10^6 bytes): the pieces of the VCF are made to fit; changes no result"
+        ge=400,
+        description="Memory to use (10^6 bytes): the pieces of the VCF are made to fit; changes no result",
     )
 
     @field_validator("tags")
@@ -104,8 +110,12 @@ class Params(_Strict):
     """The whole of ``params.yaml``."""
 
     ensembl: EnsemblParams
-    force_download: bool = Field(description="Download again, even what the download cache holds; changes no result")
-    sources: dict[str, dict[str, str]] = Field(description="Mirrors of each source, best first; changes no result")
+    force_download: bool = Field(
+        description="Download again, even what the download cache holds; changes no result"
+    )
+    sources: dict[str, dict[str, str]] = Field(
+        description="Mirrors of each source, best first; changes no result"
+    )
     annotate: AnnotateParams
     samples: dict[SampleName, Sample] = Field(
         description="The VCFs, by sample name, a pseudonym: `NAME: {vcf: PATH}`"
