@@ -161,7 +161,7 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output
     assert (
-        "chromosomes: 77: not among those"
+        "chromosomes: 77: not among the available chromosomes"
         in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
     )
 

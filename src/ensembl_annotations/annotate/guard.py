@@ -149,7 +149,7 @@ def check_header(
             f"{path}: the reference is {assembly}, the VCF's header says "
             f"{against[0].assembly}: {against[0].why}{more}{mixed}.",
             hint=f"Use a reference of {against[0].assembly}, or lift the VCF over to {assembly}; "
-            "if it is, mend that header line ('bcftools reheader').",
+            "if it is lifted over already, mend that header line ('bcftools reheader').",
             code="wrong_build",
         )
     return Verdict(said == {assembly}, against)
@@ -314,7 +314,7 @@ def _disagreement(found: Compared, assembly: str, path: object) -> InputError:
     return InputError(
         f"{path}: the reference is {assembly}, but only {found.num_agree} of {found.num} REF bases "
         f"of the VCF's SNVs agree with it; at least 90 % were expected.{_exchanged(found)}",
-        hint="Set REF by the reference's sequence ('bcftools +fixref')."
+        hint="Correct REF with the reference's sequence ('bcftools +fixref')."
         if is_swapped
         else "The VCF is probably of another assembly, whatever its header says: use a reference "
         "of that one.",

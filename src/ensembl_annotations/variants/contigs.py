@@ -150,7 +150,7 @@ def resolve_chromosomes(
         contig = name if name in available else known.get(lower) or known.get(_bare(lower), name)
         if contig not in available:
             raise UsageError(
-                f"chromosomes: {name}: not among those of {species} {assembly} that are there."
+                f"chromosomes: {name}: not among the available chromosomes of {species} {assembly}."
                 f"{_meant(name, contig, available)}",
                 hint=f"There are: {', '.join(available)}.",
             )
