@@ -9,14 +9,10 @@ from pathlib import Path
 import deflate
 import pytest
 
-<<<<<<< HEAD
-=======
-from ensembl_annotations.common.contigs import LENGTHS
-from ensembl_annotations.common.datapackage import Origin
->>>>>>> main
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.convert.fasta import _Title
+from ensembl_annotations.store.describe import Origin
 from ensembl_annotations.variants.contigs import LENGTHS
 from tests.support.mirror import Row, with_refs, write_folder, write_mirror, write_one_file
 from tests.support.vcf import Outcome, invoke, snapshot

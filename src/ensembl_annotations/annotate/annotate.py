@@ -13,39 +13,16 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-<<<<<<< HEAD
 from ensembl_annotations.annotate.compared import num_known
-from ensembl_annotations.annotate.guard import check_build
-from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
-from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
-from ensembl_annotations.annotate.match import find_matches, split_alleles
-=======
-from ensembl_annotations.annotate.compared import num_known, share_known
-from ensembl_annotations.annotate.fields import (
-    Records,
-    Untyped,
-    add_untyped,
-    check_text,
-    typed_records,
-)
 from ensembl_annotations.annotate.guard import (
     ENOUGH_COMPARED,
     check_build,
     check_observed,
     report_exchanged,
 )
-from ensembl_annotations.annotate.index import check_position
+from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
-from ensembl_annotations.annotate.match import (
-    Compared,
-    Run,
-    SortOrder,
-    find_matches,
-    observed_bases,
-    position_runs,
-    split_alleles,
-)
->>>>>>> main
+from ensembl_annotations.annotate.match import Compared, find_matches, observed_bases, split_alleles
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags

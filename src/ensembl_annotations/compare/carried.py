@@ -14,24 +14,14 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
-<<<<<<< HEAD:src/ensembl_annotations/compare/carried.py
+from ensembl_annotations.annotate.match import find_matches, split_alleles
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.contigs import canonical_assembly
 from ensembl_annotations.vcf.genotypes import genotype_lists
-from ensembl_annotations.vcf.read import ALT, CHROM, REF, VcfReader
-=======
-from ensembl_annotations.annotate.match import find_matches, split_alleles
-from ensembl_annotations.annotate.read import VcfReader
-from ensembl_annotations.annotate.reference import Reference
-from ensembl_annotations.catalog.materialize import ANNOTATED
-from ensembl_annotations.common.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
-from ensembl_annotations.common.contigs import canonical_assembly
-from ensembl_annotations.common.datapackage import ReferenceStore
-from ensembl_annotations.common.errors import InputError, UsageError
->>>>>>> main:src/ensembl_annotations/catalog/carried.py
+from ensembl_annotations.vcf.read import VcfReader
 
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")

@@ -18,11 +18,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ensembl_annotations.common.atomic import atomic_path
-<<<<<<< HEAD:src/ensembl_annotations/project/remote.py
-=======
-from ensembl_annotations.common.contigs import resolve_chromosomes
-from ensembl_annotations.common.datapackage import FILE_NAME, QUARANTINE, ReferenceStore
->>>>>>> main:src/ensembl_annotations/catalog/remote.py
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     UsageError,
@@ -38,6 +33,7 @@ from ensembl_annotations.project.folders import describe_strays, read_listing
 from ensembl_annotations.project.git import locked_paths, read_lock
 from ensembl_annotations.project.materialize import LOCK, STORE
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.variants.contigs import resolve_chromosomes
 
 STAGE = "fetch_ensembl"
 
