@@ -152,6 +152,13 @@ class Project:
         return Project(root, self.environment)
 
 
+def install_hooks(project: Project, code: int = 0) -> Done:
+    """Run `make hooks` with the environment that the tests run in, instead of one made anew."""
+    if not project.path(".venv").exists():
+        project.path(".venv").symlink_to(REPO / ".venv")
+    return project.run("make", "--old-file=.venv/.ready", "hooks", code=code)
+
+
 def digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
