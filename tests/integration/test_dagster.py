@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.integration.helpers import ANNOTATED, STORE, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Project
 from tests.support.browser import browser
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
@@ -148,13 +148,7 @@ def test_materialize_is_clicked_and_then_it_is_cached(demo: Project, tmp_path: P
         wait_for_runs(url, 3)
         page.goto(f"{url}/assets/{SAMPLES}?view=partitions&partition=sample")
         expect(page.get_by_text("num_exact").first).to_be_visible()
-        assert (
-            project.path(
-                ANNOTATED,
-            )
-            .joinpath("summary.html")
-            .is_file()
-        )
+        assert project.path(f"{REPORTED}/summary.html").is_file()
         page.goto(f"{url}/asset-groups")
         for name in (REFERENCE, SAMPLES, "sample_vcf"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
