@@ -362,8 +362,8 @@ def unversioned_changes(pinned: Pins, made: Pins) -> list[str]:
         parts = [key for key in {**before, **now} if before.get(key) != now.get(key)]
         if parts and before.get("version") == now["version"]:
             told.append(
-                f"{name[0].upper()}{name[1:]} is another one ({', '.join(parts)}), but {version} still is "
-                f"{now['version']}: nobody's data would be made again. Where the change is wanted, raise "
+                f"Changed: {name} ({'; '.join(parts)}), while {version} still is {now['version']}: data that "
+                f"were made before would stay as they are. Where the change is wanted, raise "
                 f"{version} in src/ensembl_annotations/versions.py, then run '{COMMAND}' and 'make'."
             )
         if parts:
