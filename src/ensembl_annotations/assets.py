@@ -1,7 +1,8 @@
 """The pipeline's assets for Dagster's UI. DVC stays what decides: a run here is a `dvc repro`.
 
 Start it with ``make ui``. A materialization's data version is the digest that DVC gave it, and an
-asset's code version the digest of what DVC would read for it, so "stale" means what `dvc status` means.
+asset's code version the digest of what else DVC would compare: the parameters and versions of its stages,
+and the manifest. So "stale" means what `dvc status` means, and code alone makes nothing stale.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from ensembl_annotations.project.materialize import (
     ANNOTATED,
     LOCK,
     REFERENCE,
+    REPORT,
     SAMPLES,
     STORE,
     materialize,
@@ -38,10 +40,10 @@ class FetchConfig(dg.Config):
     force_download: bool = False
 
 
-def _read_for(asset: str) -> dict[str, Any]:
-    """Return the digests of the files and the parameters that DVC would read to make an asset."""
+def _read_for(stage_name: str) -> dict[str, Any]:
+    """Return the digests of the files, the parameters and the versions that DVC would read for a stage."""
     with Repo() as repo:
-        (stage,) = repo.stage.load_all(name=stage_of(asset))
+        (stage,) = repo.stage.load_all(name=stage_name)
         return {
             str(item): item.read_params()
             if isinstance(item, ParamsDependency)
@@ -52,13 +54,21 @@ def _read_for(asset: str) -> dict[str, Any]:
 
 
 def _code_version(asset: str) -> str | None:
-    """Return the digest of an asset's parameters, code and manifest; other data are assets."""
+    """Return the digest of an asset's parameters, versions and manifest; other data are assets."""
     if asset == SAMPLES and not _PARAMS.samples:
         return None
-    read = _read_for(f"{SAMPLES}@{next(iter(_PARAMS.samples))}" if asset == SAMPLES else asset)
-    for data in (STORE.as_posix(), *(sample.vcf for sample in _PARAMS.samples.values())):
-        read.pop(data, None)
-    return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    sample = next(iter(_PARAMS.samples), "")
+    # A sample's report is made with it.
+    names = (
+        [stage_of(asset)]
+        if asset == REFERENCE
+        else [stage_of(f"{SAMPLES}@{sample}"), f"{REPORT}@{sample}"]
+    )
+    read = [_read_for(name) for name in names]
+    data = {STORE.as_posix(), *(item.vcf for item in _PARAMS.samples.values())}
+    data.add((ANNOTATED / sample / "tally.json").as_posix())
+    kept = [{path: value for path, value in item.items() if path not in data} for item in read]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _materialized(asset: str, path: Path, *, force: bool = False) -> dg.MaterializeResult[Any]:
@@ -91,7 +101,7 @@ def ensembl_annotations(config: FetchConfig) -> dg.MaterializeResult[Any]:
 def sample_vcf() -> dg.DataVersionsByPartition:
     """Observe the VCFs in params.yaml: which have changed."""
     found = {
-        name: _read_for(f"{SAMPLES}@{name}").get(sample.vcf)
+        name: _read_for(stage_of(f"{SAMPLES}@{name}")).get(sample.vcf)
         for name, sample in _PARAMS.samples.items()
     }
     return dg.DataVersionsByPartition({name: digest for name, digest in found.items() if digest})

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import ensembl_annotations
-from ensembl_annotations.common.atomic import prepare_to_write, remove_leftovers
+from ensembl_annotations.common.atomic import remove_leftovers
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
@@ -321,6 +321,7 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
           --reference data/ensembl_annotations | \\
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
+    from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.common.progress import Progress
     from ensembl_annotations.project.folders import refuse_other_reference
     from ensembl_annotations.project.git import find_project
@@ -330,7 +331,11 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
     with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         refuse_other_reference(options["reference"], find_project())
         if summary is not None:
-            prepare_to_write(summary)
+            # The page is written when all else is: that nothing is overwritten by it is seen to before.
+            about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
+            others = (options[name] for name in ("metrics", "run_metrics", "tally"))
+            targets = Targets(*(options[name] for name in about))
+            targets.check(options["vcf"], options["reference"], *others, summary)
             options["tally"] = options["tally"] or Path(temporary) / "tally.json"
         result = ensembl_annotations.annotate_vcf(
             log=say if quiet else progress.say,

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 REPO = Path(__file__).resolve().parents[2]
 STORE = "data/ensembl_annotations"
 ANNOTATED = "data/annotated/sample"
+REPORTED = "data/reports/sample"
 SAMPLE_VCF = "data/vcf/sample.vcf.gz"
 DEMO = {
     "ensembl": {

@@ -459,7 +459,7 @@ OUTPUTS = {
     "table": ["o.parquet"],
     "genotypes": ["o.parquet", "--genotypes"],
     "both": ["o.vcf.gz", "o.parquet"],
-    "page": ["o.vcf.gz", "o.html", "o_mqc.json"],
+    "page": ["o.vcf.gz", "o.html", "o.json"],
     "BCF": ["o.bcf"],
 }
 OPTION_OF = {
@@ -468,7 +468,7 @@ OPTION_OF = {
     ".bcf": "--out-vcf",
     ".parquet": "--out-parquet",
     ".html": "--summary",
-    ".json": "--multiqc",
+    ".json": "--tally",
 }
 TYPES = (
     '##FILTER=<ID=q10,Description="x">',

@@ -60,9 +60,17 @@ def test_why_the_lock_is_not_current(project: Project) -> None:
 
     project.path("metrics/annotate/sample.json").unlink()
     assert "- `annotate@sample`: metrics/annotate/sample.json: deleted\n" in told()
-    append = project.path("src/ensembl_annotations/annotate/match.py")
-    append.write_text(append.read_text("utf-8") + "\n# More\n")
-    assert "- `annotate@sample`: src/ensembl_annotations/annotate: modified\n" in told()
+    versions = project.path("src/ensembl_annotations/versions.py")
+    text = versions.read_text("utf-8")
+    for name, stage in (("STORE", "fetch_ensembl"), ("ENGINE", "annotate@sample"),
+                        ("REPORT", "report@sample")):  # fmt: skip
+        versions.write_text(text.replace(f"\n{name}_VERSION = ", f"\n{name}_VERSION = 1"), "utf-8")
+        said = told()
+        assert (
+            f"- `{stage}`: {name}_VERSION in {versions.relative_to(project.root)}: modified\n"
+            in said
+        )
+        assert said.count("\n- ") == 1
     project.set_param("samples", {})
     assert "- `annotate@sample`: in dvc.lock only\n" in told()
     lock = project.path("dvc.lock").read_text("utf-8")
@@ -73,6 +81,26 @@ def test_why_the_lock_is_not_current(project: Project) -> None:
     begin, end = digest.span(1)
     project.path("dvc.lock").write_text(f"{lock[:begin]}{'0' * 32}{lock[end:]}")
     assert "made from another data/ensembl_annotations than dvc.lock has" in told()
+
+
+def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) -> None:
+    code = project.path("src/ensembl_annotations/annotate/match.py")
+    code.write_text(code.read_text("utf-8") + "\n# More\n")
+    project.commit()
+    done = review(project, "HEAD~1").output
+    assert "`dvc.lock` is current" in done
+    assert done.count("No change.") == 3
+    versions = project.path("src/ensembl_annotations/versions.py")
+    text = versions.read_text("utf-8")
+    raised = re.sub(r"(?m)^(REPORT_VERSION) = (\d+)$", r"\1 = 1\2", text)
+    versions.write_text(raised, "utf-8")
+    assert project.repro() == ["report@sample"]
+    project.commit()
+    done = review(project, "HEAD~1").output
+    assert "`dvc.lock` is current" in done
+    assert re.search(
+        r"\| src/ensembl_annotations/versions.py \| REPORT_VERSION \| 1 \| 11 \|", done
+    )
 
 
 def test_the_review_is_of_what_the_branch_commits(project: Project) -> None:

@@ -19,7 +19,7 @@ import pytest
 from zc.lockfile import LockFile
 
 from ensembl_annotations.project.materialize import missing_from_cache
-from tests.integration.helpers import ANNOTATED, STORE, Done, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server
 from tests.support.sshd import sshd
@@ -140,7 +140,7 @@ def test_what_is_published_is_pulled_verified_and_used(
     assert clone.digests(STORE) == writer.digests(STORE)
     assert "verified" in tool(clone, "verify", STORE).output
     # Annotated with, and nothing downloaded.
-    assert clone.repro(**remote.variables) == ["annotate@sample"]
+    assert clone.repro(**remote.variables) == ["annotate@sample", "report@sample"]
     assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
     assert clone.changed() == []
 
@@ -345,7 +345,7 @@ def test_what_is_cached_is_not_made_again(
     remote.configure(clone)
     done = tool(clone, "materialize", **remote.variables)
     assert "$ dvc checkout --force fetch_ensembl" in done.output
-    assert done.ran == ["annotate@sample"]
+    assert done.ran == ["annotate@sample", "report@sample"]
     assert clone.digests(STORE) == writer.digests(STORE)
 
 
@@ -360,23 +360,32 @@ def test_what_is_not_the_pipeline_s_is_not_removed(writer: Project, remote: Remo
             assert mine.read_text() == "mine"
         mine.unlink()
     # Nor what only looks like it.
-    for name in (f"{STORE}/rare-chr21.parquet", f"{ANNOTATED}/mine.parquet", f"{ANNOTATED}/a~"):
+    for name in (
+        f"{STORE}/rare-chr21.parquet", f"{ANNOTATED}/mine.parquet", f"{ANNOTATED}/a~",
+        f"{ANNOTATED}/other_mqc.json",
+    ):  # fmt: skip
         writer.path(name).write_text("mine")
         assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
         writer.path(name).unlink()
     # Nor where the sample is no longer in the parameters.
-    writer.path(f"{ANNOTATED}/notes.txt").write_text("mine")
     params = writer.path("params.yaml").read_bytes()
     writer.set_param("samples", {})
     lock = writer.path("dvc.lock").read_bytes()
-    assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
-    assert writer.path(f"{ANNOTATED}/notes.txt").read_text() == "mine"
-    assert writer.path("dvc.lock").read_bytes() == lock
+    for folder in (ANNOTATED, REPORTED):
+        mine = writer.path(f"{folder}/notes.txt")
+        mine.write_text("mine")
+        assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
+        assert mine.read_text() == "mine"
+        assert writer.path("dvc.lock").read_bytes() == lock
+        mine.unlink()
     writer.path("params.yaml").write_bytes(params)
-    writer.path(f"{ANNOTATED}/notes.txt").unlink()
-    # What a killed run left behind is nobody's.
-    writer.path(f"{ANNOTATED}/.annotated.vcf.gz.12345678.tmp").write_bytes(b"")
+    # What a killed run left behind is nobody's, and older commits had the report with the VCF.
+    before = writer.digests(ANNOTATED)
+    for name in (".annotated.vcf.gz.12345678.tmp", "summary.html", "sample_mqc.json"):
+        writer.path(f"{ANNOTATED}/{name}").write_bytes(b"of an older commit")
     tool(writer, "materialize", **remote.variables)
+    after = writer.digests(ANNOTATED)
+    assert {name: md5 for name, md5 in after.items() if not name.endswith(".tmp")} == before
 
 
 def test_an_altered_list_of_files(writer: Project, remote: Remote, tmp_path: Path) -> None:
@@ -410,7 +419,7 @@ def test_what_is_forced_is_made_from_the_reference_of_the_lock(
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
     done = tool(clone, "materialize", "annotated_vcf", "--force", **remote.variables)
-    assert done.ran == ["annotate@sample"]
+    assert done.ran == ["annotate@sample", "report@sample"]
     assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
 
 

@@ -523,7 +523,8 @@ def prune_samples(project: Path, samples: Iterable[str], log: Callable[[str], ob
 
     removed = [sample for sample in made if sample not in set(samples)]
     for sample in removed:
-        refuse_foreign(project, ANNOTATED / sample)
+        for folder in (ANNOTATED, REPORTS):
+            refuse_foreign(project, folder / sample)
     for sample in removed:
         for folder in (ANNOTATED, REPORTS):
             shutil.rmtree(project / folder / sample, ignore_errors=True)

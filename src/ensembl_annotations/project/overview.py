@@ -21,6 +21,7 @@ from ensembl_annotations.project.materialize import (
     ASSETS,
     LOCK,
     REFERENCE,
+    REPORT,
     SAMPLES,
     asset_places,
     stage_of,
@@ -46,8 +47,8 @@ class State:
     Attributes
     ----------
     name : str
-        ``up to date``, ``stale`` (an input changed), ``missing`` (not on this machine) or
-        ``altered`` (not what was made).
+        ``up to date``, ``stale`` (an input or version changed, or the report is not the current one),
+        ``missing`` (not on this machine) or ``altered`` (not what was made).
     reasons : list of str
         What changed.
     """
@@ -83,12 +84,15 @@ def read_states(project: Path) -> dict[str, State]:
         Where DVC can't tell, with what it says.
     """
     stages = {stage: asset for asset, stage in ASSETS.items()}
-    found = {}
+    found, reports = {}, {}
     for stage, changes in _dvc_status(project).items():
         name, at, sample = stage.partition("@")
         if name in stages:
             found[f"{stages[name]}{at}{sample}"] = _state(changes)
-    return found
+        elif name == REPORT:
+            reports[f"{SAMPLES}@{sample}"] = State(STALE, _state(changes).reasons)
+    # Materializing a sample makes its report, too; that follows from what is said of the sample itself.
+    return {**reports, **found}
 
 
 def stale_reasons(project: Path) -> list[str]:

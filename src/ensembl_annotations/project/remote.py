@@ -238,7 +238,7 @@ class SharedReference:
 
     @property
     def is_current(self) -> bool:
-        """Say whether ``dvc.lock`` was made with the parameters, inputs and code that are here."""
+        """Say whether ``dvc.lock`` was made with the parameters, inputs and version that are here."""
         from dvc.lock import LockError
 
         stage = self._out.stage

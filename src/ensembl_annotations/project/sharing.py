@@ -269,8 +269,8 @@ def _remove_leftover(shared: SharedReference) -> None:
 def _refuse_stale(shared: SharedReference) -> None:
     if not shared.is_current:
         raise EnsemblAnnotationsError(
-            "dvc.lock was made with other parameters, inputs or code than are here: making the "
-            "reference again would give another one.",
+            "dvc.lock was made with other parameters, inputs or another version (STORE_VERSION) than are "
+            "here: making the reference again would give another one.",
             hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
             f"other reference, run 'dvc repro {STAGE}'.",
         )
