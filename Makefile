@@ -123,8 +123,8 @@ ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
 review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
 	@sh scripts/review.sh "$$BASE"
 
-hooks: ## Install the git hook that stops genomes and secrets from being committed
-	@sh scripts/install_hook.sh
+hooks: $(READY) ## Install the git hooks that stop genomes and secrets from being committed
+	@sh scripts/pre-commit scripts/install_hooks.py
 
 tools: ## Install the Debian packages some tests use, where that is possible without asking
 	@sh tests/install_tools.sh
@@ -143,7 +143,7 @@ lock: ## Regenerate the three lock files from pyproject.toml (needs network)
 	}; \
 	printf '%s\n' pip setuptools wheel | compile - -o requirements-build.lock; \
 	compile --all-extras -c requirements-build.lock pyproject.toml -o requirements-dev.lock; \
-	compile --extra s3 --extra ssh --extra webdav -c requirements-dev.lock pyproject.toml -o requirements.lock; \
+	compile --extra s3 --extra ssh --extra webdav --extra hooks -c requirements-dev.lock pyproject.toml -o requirements.lock; \
 	if grep -nE '://|^-|find-links' requirements*.lock; then \
 		echo 'The locks must not name servers or folders; see the lines above.' >&2; exit 1; fi; \
 	echo 'Wrote requirements.lock, requirements-dev.lock and requirements-build.lock'

@@ -89,15 +89,22 @@ def documents() -> dict[Path, str]:
         "reasons": reason_table(),
         "parameters": parameter_table(),
     }
-    output = ROOT / "docs" / "output.md"
-    text = output.read_text("utf-8")
-    for name, table in tables.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, count = re.subn(
-            pattern, lambda found, t=table: f"{found[1]}{t}\n{found[2]}", text, flags=re.S
-        )
-        assert count == 1, name
-    return {output: text, ROOT / "docs" / "cli.md": command_reference()}
+    pages = {ROOT / "docs" / "cli.md": command_reference()}
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        names = re.findall(r"^<!-- (?!end )(\w+) -->$", text, flags=re.M)
+        for name in names:
+            table = tables.pop(name)
+            text = re.sub(
+                rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+                lambda found, t=table: f"{found[1]}{t}\n{found[2]}",
+                text,
+                flags=re.S,
+            )
+        if names:
+            pages[page] = text
+    assert not tables, f"no page has the tables {', '.join(tables)}"
+    return pages
 
 
 if __name__ == "__main__":

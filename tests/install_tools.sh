@@ -52,7 +52,7 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
     as_root='sudo -n'
 else
-    say_skipped "Neither root nor sudo without a password: to run all tests, install $packages."
+    say_skipped "Neither root nor sudo without a password: to run all tests, install $packages."  # pragma: allowlist secret
 fi
 
 # The tests start their own servers on private ports. Debian's packages would also start one each

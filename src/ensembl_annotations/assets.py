@@ -1,7 +1,8 @@
 """The pipeline's assets for Dagster's UI. DVC stays what decides: a run here is a `dvc repro`.
 
 Start it with ``make ui``. A materialization's data version is the digest that DVC gave it, and an
-asset's code version the digest of what DVC would read for it, so "stale" means what `dvc status` means.
+asset's code version the digest of what else DVC would compare: the parameters and versions of its stages,
+and the manifest. So "stale" means what `dvc status` means, and code alone makes nothing stale.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from ensembl_annotations.project.paths import (
     SAMPLES,
     STORE,
     asset_of,
+    goal_of,
     paths_of,
     stage_of,
 )
@@ -36,10 +38,10 @@ class FetchConfig(dg.Config):
     force_download: bool = False
 
 
-def _read_for(asset: str) -> dict[str, Any]:
-    """Return the digests of the files and the parameters that DVC would read to make an asset."""
+def _read_for(stage_name: str) -> dict[str, Any]:
+    """Return the digests of the files, the parameters and the versions that DVC would read for a stage."""
     with _PROJECT.dvc.opened() as repo:
-        (stage,) = repo.stage.load_all(name=stage_of(asset))
+        (stage,) = repo.stage.load_all(name=stage_name)
         return {
             str(item): item.read_params()
             if isinstance(item, ParamsDependency)
@@ -50,12 +52,18 @@ def _read_for(asset: str) -> dict[str, Any]:
 
 
 def _code_version(asset: str) -> str | None:
-    """Return the digest of an asset's parameters, code and manifest; other data are assets."""
+    """Return the digest of an asset's parameters, versions and manifest; other data are assets."""
     if asset == SAMPLES and not _PARAMS.samples:
         return None
-    read = _read_for(asset_of(next(iter(_PARAMS.samples))) if asset == SAMPLES else asset)
-    for data in (STORE.as_posix(), *(sample.vcf for sample in _PARAMS.samples.values())):
-        read.pop(data, None)
+    name = asset_of(next(iter(_PARAMS.samples))) if asset == SAMPLES else asset
+    # A sample's report is made with it.
+    stages = dict.fromkeys((stage_of(name), goal_of(name)))
+    data = {STORE.as_posix(), *(sample.vcf for sample in _PARAMS.samples.values())}
+    data.add((paths_of(name).folder / "tally.json").as_posix())
+    read = [
+        {path: value for path, value in _read_for(stage).items() if path not in data}
+        for stage in stages
+    ]
     return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -89,7 +97,8 @@ def ensembl_annotations(config: FetchConfig) -> dg.MaterializeResult[Any]:
 def sample_vcf() -> dg.DataVersionsByPartition:
     """Observe the VCFs in params.yaml: which have changed."""
     found = {
-        name: _read_for(asset_of(name)).get(sample.vcf) for name, sample in _PARAMS.samples.items()
+        name: _read_for(stage_of(asset_of(name))).get(sample.vcf)
+        for name, sample in _PARAMS.samples.items()
     }
     return dg.DataVersionsByPartition({name: digest for name, digest in found.items() if digest})
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import ensembl_annotations
-from ensembl_annotations.common.atomic import prepare_to_write, remove_leftovers
+from ensembl_annotations.common.atomic import remove_leftovers
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     ReferenceStoreError,
@@ -99,10 +99,14 @@ def complete_asset(_context: click.Context, _parameter: click.Parameter, text: s
 
 
 metrics_option = click.option(
-    "--metrics", type=PATH, help="Write the counts here (JSON); functions of the inputs only."
+    "--metrics",
+    type=PATH,
+    help="Write the counts to this file (JSON); the same inputs give the same counts.",
 )
 run_metrics_option = click.option(
-    "--run-metrics", type=PATH, help="Write seconds, processor and memory of this run here (JSON)."
+    "--run-metrics",
+    type=PATH,
+    help="Write seconds, processor and memory of this run to this file (JSON).",
 )
 
 quiet_option = click.option(
@@ -162,14 +166,14 @@ def main() -> None:
     type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
-    help="Fail where more of a file's rows can't be used, or of its REFs are not the sequence's, from "
-    "1,000 on (of 20 to 999 REFs: a tenth).",
+    help="Fail if more of a file's rows can't be used, or more of its REFs differ from the sequence; decided "
+    "from 1,000 rows or REFs on (with 20 to 999 REFs: fail over 10 %).",
 )
 @metrics_option
 @run_metrics_option
-@click.option("--force", is_flag=True, help="Download again what the download cache holds.")
+@click.option("--force", is_flag=True, help="Download again, even what the download cache holds.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be downloaded, and the disk it needs."
+    "--dry-run", is_flag=True, help="Only print what would be downloaded, and the disk it needs."
 )
 @quiet_option
 def fetch(dry_run: bool, quiet: bool, **options: Any) -> None:
@@ -224,7 +228,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     type=click.Choice(INDEX_KINDS),
     default="csi",
     show_default=True,
-    help="The index beside it; tbi holds positions up to 2^29 only.",
+    help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
 )
 @click.option(
     "--out-parquet",
@@ -235,17 +239,22 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--genotypes",
     is_flag=True,
-    help="Have the genotypes of all samples in the table, as a list.",
+    help="Write the genotypes of all samples to the table, as a list.",
 )
-@click.option("--summary", type=PATH, metavar="FILE.html", help="A page that shows what was found.")
 @click.option(
-    "--tally", type=PATH, metavar="FILE.json", help="All that 'report' needs, for more than a page."
+    "--summary", type=PATH, metavar="FILE.html", help="Write a page that shows the results."
+)
+@click.option(
+    "--tally",
+    type=PATH,
+    metavar="FILE.json",
+    help="Write all counts of the run, from which 'report' makes a page and more.",
 )
 @metrics_option
 @run_metrics_option
 @click.option(
     "--assembly",
-    help="Assembly of the VCF, where its header does not say or contradicts itself (checked).",
+    help="Assembly of the VCF, if its header names none or contradicts itself; REF bases are checked.",
 )
 @click.option(
     "--chromosomes",
@@ -266,7 +275,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     type=click.Choice(MATCH_MODES),
     default="allele",
     show_default=True,
-    help="position: give the IDs of other alleles at the same site too, as ENS_SITE_ID, also of "
+    help="position: write the IDs of other alleles at the same site too, as ENS_SITE_ID, also for "
     "records without an ALT.",
 )
 @click.option(
@@ -283,24 +292,24 @@ def describe_fetched(result: dict[str, Any]) -> str:
     type=click.Choice(ID_MODES),
     default="append",
     show_default=True,
-    help="The ID column: append matched IDs; replace it by them where there are any; keep it.",
+    help="The ID column: append matched IDs; replace its IDs by matched ones if there are any; keep it.",
 )
 @click.option(
     "--memory-mb",
     type=click.IntRange(min=400),
     default=1500,
     show_default=True,
-    help="Memory to use, in 10^6 bytes: pieces of the VCF are made to fit.",
+    help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @quiet_option
 def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
-    Every record, in order, with every byte of its columns, comes out; ENS_ tags are added to
+    Every record is written, in order, with every byte of its columns; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
 
-    The last line of the example shows records with an ID that has the term pathogenic itself, not
-    likely_pathogenic. ENS_CLIN says where it is certain to be of the ALT.
+    The last command of the example prints records with an ID that has the whole term pathogenic, not
+    likely_pathogenic. ENS_CLIN has the terms that are certain to be the ALT's own.
 
     \b
     Example:
@@ -310,6 +319,7 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
           --reference data/ensembl_annotations | \\
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
+    from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.common.progress import Progress
     from ensembl_annotations.project.project import Project
     from ensembl_annotations.project.verification import refuse_other_reference
@@ -319,7 +329,11 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
     with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         refuse_other_reference(options["reference"], Project.open())
         if summary is not None:
-            prepare_to_write(summary)
+            # The page is written when all else is: that nothing is overwritten by it is seen to before.
+            about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
+            others = (options[name] for name in ("metrics", "run_metrics", "tally"))
+            targets = Targets(*(options[name] for name in about))
+            targets.check(options["vcf"], options["reference"], *others, summary)
             options["tally"] = options["tally"] or Path(temporary) / "tally.json"
         result = ensembl_annotations.annotate_vcf(
             log=say if quiet else progress.say,
@@ -348,7 +362,7 @@ def describe_annotated(result: dict[str, Any]) -> str:
 @main.command("report")
 @click.argument("tally", type=PATH, metavar="TALLY.json")
 @click.option("--out", type=PATH, required=True, metavar="DIR", help="The folder to write to.")
-@click.option("--name", required=True, help="What MultiQC calls the sample.")
+@click.option("--name", required=True, help="The sample's name in MultiQC's report.")
 def report(tally: Path, out: Path, name: str) -> None:
     """Write the report of an annotation from its tally: a page, MultiQC's section, two pictures.
 
@@ -368,7 +382,7 @@ def report(tally: Path, out: Path, name: str) -> None:
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Only say what making the reference would download, and the disk it needs.",
+    help="Only print what making the reference would download, and the disk it needs.",
 )
 def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> None:
     """Bring assets, and what they need, up to date through DVC; all of them by default.
@@ -403,10 +417,10 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
 @main.command("check-upstream")
 @click.option(
-    "--update", is_flag=True, help="Write what is published now to the manifest; git shows what."
+    "--update", is_flag=True, help="Write what is published now to the manifest; see 'git diff'."
 )
 def check_upstream(update: bool) -> None:
-    """Ask the source in params.yaml what has changed since its manifest, and for newer releases.
+    """Ask the source in params.yaml for changes since its manifest, and for newer releases.
 
     Run it in the repository's folder. Without --update nothing is written.
 
@@ -429,7 +443,7 @@ def check_upstream(update: bool) -> None:
     "--chromosomes",
     default="all",
     show_default=True,
-    help=f"Only the files of these, where you have no others. {CHROMOSOMES_HELP}",
+    help=f"Verify only the files of these, if you pulled no others. {CHROMOSOMES_HELP}",
 )
 def verify(folder: Path, chromosomes: str) -> None:
     """Hash every file of a reference store against its datapackage.json and dvc.lock, offline.
@@ -462,7 +476,7 @@ def publish() -> None:
     """Push the reference to the DVC remote refcache, and make sure that all of it has arrived.
 
     Every file is verified first. No sample is pushed, and no record of runs: those name samples.
-    Exit code 1 names each file that is altered, does not fit, or is missing there.
+    With exit code 1 it names each file that is altered, not as described, or missing there.
 
     \b
     Example:
@@ -485,13 +499,13 @@ def publish() -> None:
     "--chromosomes",
     default="all",
     show_default=True,
-    help=f"Only the files of these. {CHROMOSOMES_HELP}",
+    help=f"Pull only the files of these. {CHROMOSOMES_HELP}",
 )
 def pull(chromosomes: str) -> None:
     """Take the reference that dvc.lock names from the DVC remote refcache; downloads nothing from Ensembl.
 
-    The list of files is checked first, which 'dvc pull' does not: with a list that somebody forged
-    there, DVC writes outside the reference's folder. Exit code 1 means that nothing was written.
+    The list of files is checked first. 'dvc pull' does not check it, and would write outside the
+    reference's folder if somebody forged the list. Exit code 1 means that nothing was written.
 
     \b
     Example:
@@ -507,7 +521,9 @@ def pull(chromosomes: str) -> None:
 
 @main.command()
 @click.option(
-    "--content", is_flag=True, help="Read all that the remote has; else only sizes are compared."
+    "--content",
+    is_flag=True,
+    help="Read every file in the remote; by default only sizes are compared.",
 )
 def repair(content: bool) -> None:
     """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
@@ -541,13 +557,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 @main.command("history")
 @click.argument("asset", required=False, shell_complete=complete_asset)
 @json_option
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many, the newest.")
+@click.option("--limit", type=click.IntRange(min=1), help="Print only this many, the newest.")
 def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:
     """Print every materialization of an asset in git, newest first; of all assets by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE. Dates are of
-    commits, in UTC; "workspace" is not committed yet. Status and seconds are of runs on this machine;
-    - is not known. The table has 12 digits of each digest, --json all.
+    commits, in UTC; "workspace" means not committed yet. Status and seconds are of runs on this machine;
+    "-" means not known. The table has 12 digits of each digest, --json has all.
 
     \b
     Example:
@@ -573,8 +589,8 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
 def catalog_command(out: Path) -> None:
     """Write a page with every asset: state, metadata, history, lineage, parameters.
 
-    One file, for a browser, offline. States are of this machine's data; a clone without data has the
-    same history.
+    The page is one file, for a browser, offline. States are those of the data on this machine; a clone
+    without data has the same history.
 
     \b
     Example:
@@ -588,7 +604,9 @@ def catalog_command(out: Path) -> None:
 @main.command("provenance")
 @click.argument("file", type=PATH)
 @click.option(
-    "--verify", is_flag=True, help="Check what can be: the file, the reference, dvc.lock."
+    "--verify",
+    is_flag=True,
+    help="Check the file, the reference and dvc.lock, as far as each can be checked.",
 )
 @json_option
 def provenance_command(file: Path, verify: bool, as_json: bool) -> None:
@@ -626,9 +644,9 @@ def cache() -> None:
 def list_cache_command() -> None:
     """Print what the download cache holds: state, size, path below the cache.
 
-    verified: passed when it was downloaded (it is hashed again when it is used); partial: an
-    interrupted download, which the next run goes on with; quarantined: not what was published;
-    manifest: what a server said it publishes.
+    verified: passed verification when it was downloaded (it is hashed again when it is used); partial:
+    an interrupted download, which the next run resumes; quarantined: not what was published;
+    manifest: a server's list of what it publishes.
 
     \b
     Example:
@@ -652,9 +670,9 @@ def list_cache_command() -> None:
     help="Remove the verified files of this release too; may be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove all that the cache holds.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
 def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bool) -> None:
-    """Remove partial downloads and what is in quarantine from the download cache.
+    """Remove partial downloads and quarantined files from the download cache.
 
     What another process is downloading is kept.
 
@@ -685,10 +703,10 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
     "--out-parquet",
     type=PATH,
     metavar="FILE.parquet",
-    help="Write every change here, a row each.",
+    help="Write every change to this file, a row each.",
 )
 @json_option
-@click.option("--markdown", is_flag=True, help="Print it for a pull request.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -706,8 +724,8 @@ def compare_command(
     """Say what changed between two reference stores: IDs, clinical terms, frequencies.
 
     Each is a folder with a store, or a git revision of the repository in this folder: its data come
-    from DVC's cache, or else the remote, and nothing is checked out. Alleles are compared by their
-    key, as it is written: an indel elsewhere in its repeat is another one. Positions are 1-based.
+    from DVC's cache, or else the remote, and nothing is checked out. Alleles are compared by allele
+    key: an indel that is written elsewhere in its repeat is another allele. Positions are 1-based.
 
     \b
     Example:

@@ -57,7 +57,7 @@ def reproduced_pair(reproduced: Project) -> Project:
     lines = [line for line in text.splitlines(keepends=True) if not line.startswith(b"chr2\t")]
     project.path("data/vcf/other.vcf.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
     project.set_param("samples.other", {"vcf": "data/vcf/other.vcf.gz"})
-    assert project.repro() == ["annotate@other"]
+    assert project.repro() == ["annotate@other", "report@other"]
     project.commit()
     return project
 

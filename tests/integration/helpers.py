@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 REPO = Path(__file__).resolve().parents[2]
 STORE = "data/ensembl_annotations"
 ANNOTATED = "data/annotated/sample"
+REPORTED = "data/reports/sample"
 SAMPLE_VCF = "data/vcf/sample.vcf.gz"
 DEMO = {
     "ensembl": {
@@ -150,6 +151,13 @@ class Project:
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
         self.git("clone", "--quiet", *identity, self.root, root)
         return Project(root, self.environment)
+
+
+def install_hooks(project: Project, code: int = 0) -> Done:
+    """Run `make hooks` with the environment that the tests run in, instead of one made anew."""
+    if not project.path(".venv").exists():
+        project.path(".venv").symlink_to(REPO / ".venv")
+    return project.run("make", "--old-file=.venv/.ready", "hooks", code=code)
 
 
 def digests(folder: Path) -> dict[str, str]:

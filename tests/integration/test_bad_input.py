@@ -459,7 +459,7 @@ OUTPUTS = {
     "table": ["o.parquet"],
     "genotypes": ["o.parquet", "--genotypes"],
     "both": ["o.vcf.gz", "o.parquet"],
-    "page": ["o.vcf.gz", "o.html", "o_mqc.json"],
+    "page": ["o.vcf.gz", "o.html", "o.json"],
     "BCF": ["o.bcf"],
 }
 OPTION_OF = {
@@ -468,7 +468,7 @@ OPTION_OF = {
     ".bcf": "--out-vcf",
     ".parquet": "--out-parquet",
     ".html": "--summary",
-    ".json": "--multiqc",
+    ".json": "--tally",
 }
 TYPES = (
     '##FILTER=<ID=q10,Description="x">',
@@ -766,12 +766,12 @@ def swapped_lines(count: int, swapped: int) -> list[str]:
 @pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
 def test_exchanged_refs_and_alts_are_named(contigs: bool, tmp_path: Path, store: Path) -> None:
     vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 10), contigs=contigs))
-    words = ("15 of 25", "10 of 25 would agree with REF and ALT exchanged", "bcftools +fixref")
+    words = ("15 of 25", "10 of 25 SNVs would agree with REF and ALT exchanged", "bcftools +fixref")
     refused(tmp_path, vcf, store, *words, options=["--assembly", "GRCh38"])
     shutil.rmtree(tmp_path / "out")
     vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 1), contigs=contigs))
     said = accepted(tmp_path, vcf, store).outcome.stderr
-    assert f"Warning: {vcf}: 1 of 25 would agree with REF and ALT exchanged" in said
+    assert f"Warning: {vcf}: 1 of 25 SNVs would agree with REF and ALT exchanged" in said
     vcf = written(tmp_path, plain_vcf(*swapped_lines(25, 0), contigs=contigs))
     assert "REF and ALT exchanged" not in accepted(tmp_path, vcf, store).outcome.stderr
 
@@ -796,6 +796,34 @@ def test_a_long_file_is_looked_at_in_its_first_part_only(
     assert len(parsed) > 5
     assert sorted(parsed.values(), reverse=True)[:3] == [2, 2, 1]
     assert done.metrics["num_records"] == 40 + 20 * len(SNVS)
+
+
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+def test_bases_behind_the_first_part_are_looked_at_too(
+    contigs: bool, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a whole genome the first part may have no contig that the store has."""
+    monkeypatch.setattr(guard, "AGREED_AHEAD_BYTES", 2000)
+    monkeypatch.setattr(read, "AHEAD_BYTES", 2000)
+    elsewhere = [record("chrUn_1", 1000 + pos) for pos in range(100)]
+    vcf = written(tmp_path, plain_vcf(*elsewhere, *snv_lines(25, wrong=25), contigs=contigs))
+    refused(tmp_path, vcf, store, "only 0 of 25 REF bases", "another assembly")
+    shutil.rmtree(tmp_path / "out")
+    vcf = written(tmp_path, plain_vcf(*elsewhere, *snv_lines(25, wrong=2), contigs=contigs))
+    accepted(tmp_path, vcf, store)
+
+
+def test_exchanged_refs_and_alts_behind_the_first_part_are_named(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "ENOUGH_COMPARED", 20)
+    lines = snv_lines(len(SNVS))
+    chrom, pos, ref, _ = SNVS[-1]
+    lines[-1] = record(chrom, pos, OTHER_BASE[ref], ref)
+    vcf = written(tmp_path, plain_vcf(*lines))
+    said = accepted(tmp_path, vcf, store).outcome.stderr
+    assert f"1 of {len(SNVS)} SNVs would agree with REF and ALT exchanged" in said
+    assert "'bcftools +fixref'" in said
 
 
 def test_ref_bases_tell_the_right_assembly(tmp_path: Path, store: Path) -> None:
@@ -1144,7 +1172,7 @@ def test_a_chromosome_that_the_store_does_not_have(names: str, tmp_path: Path, s
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("222", "Did you mean '22'?"), ("chrXX", "Did you mean 'X'?"), ("2", "There are: 1, 21, 22"),
+    [("23", "PLINK writes 23 for X"), ("222", "Did you mean '22'?"), ("chrXX", "Did you mean 'X'?"), ("2", "There are: 1, 21, 22"),
      ("nc_000022.10", "nc_000022.10 is an accession of GRCh37")],
 )  # fmt: skip
 def test_a_wrong_chromosome_is_told_the_right_one(

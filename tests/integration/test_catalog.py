@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from ensembl_annotations.project.overview import catalog_page
 from ensembl_annotations.project.project import Project as Opened
-from tests.integration.helpers import ANNOTATED, STORE, Done, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.browser import browser, check_page, opened
 
 REFERENCE, SAMPLE = "ensembl_annotations", "annotated_vcf@sample"
@@ -109,6 +109,20 @@ def test_states(project: Project, tmp_path: Path) -> None:
         write(project, out)
         return states(out.read_text())
 
+    assert now() == {REFERENCE: "up to date", SAMPLE: "up to date"}
+    # The report is made with its sample.
+    page = project.path(f"{REPORTED}/summary.html")
+    page.rename(tmp_path / "page")
+    assert now() == {REFERENCE: "up to date", SAMPLE: "stale"}
+    assert f"{REPORTED}/summary.html: deleted" in out.read_text()
+    (tmp_path / "page").rename(page)
+    versions = project.path("src/ensembl_annotations/versions.py")
+    text = versions.read_text("utf-8")
+    for name, stale in (("STORE", REFERENCE), ("ENGINE", SAMPLE), ("REPORT", SAMPLE)):
+        versions.write_text(text.replace(f"\n{name}_VERSION = ", f"\n{name}_VERSION = 1"), "utf-8")
+        assert [asset for asset, state in now().items() if state == "stale"] == [stale]
+        assert f"{name}_VERSION in src/ensembl_annotations/versions.py: modified" in out.read_text()
+    versions.write_text(f"{text}\n# A comment\n", "utf-8")
     assert now() == {REFERENCE: "up to date", SAMPLE: "up to date"}
     project.set_param("annotate.level", 2)
     assert now() == {REFERENCE: "up to date", SAMPLE: "stale"}

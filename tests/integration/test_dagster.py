@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.integration.helpers import ANNOTATED, STORE, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Project
 from tests.support.browser import browser
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
@@ -148,13 +148,7 @@ def test_materialize_is_clicked_and_then_it_is_cached(demo: Project, tmp_path: P
         wait_for_runs(url, 3)
         page.goto(f"{url}/assets/{SAMPLES}?view=partitions&partition=sample")
         expect(page.get_by_text("num_exact").first).to_be_visible()
-        assert (
-            project.path(
-                ANNOTATED,
-            )
-            .joinpath("summary.html")
-            .is_file()
-        )
+        assert project.path(f"{REPORTED}/summary.html").is_file()
         page.goto(f"{url}/asset-groups")
         for name in (REFERENCE, SAMPLES, "sample_vcf"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
@@ -231,6 +225,35 @@ def test_assets_are_made_from_python(project: Project) -> None:
         code=1, **environment(project),
     )  # fmt: skip
     assert "dvc repro" in failed.output
+
+
+def test_versions_and_parameters_make_an_asset_stale_and_code_does_not(project: Project) -> None:
+    """As `dvc status` has it. A sample's report is made with it."""
+
+    def code_versions() -> list[str]:
+        return run(
+            project, "[assets._code_version(name) for name in (assets.REFERENCE, assets.SAMPLES)]"
+        )
+
+    def changed(name: str, old: str, new: str) -> list[bool]:
+        """Say of which asset a change, which is then taken back, makes another code version."""
+        path = project.path(name)
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, name
+        path.write_text(text.replace(old, new), "utf-8")
+        after = code_versions()
+        path.write_text(text, "utf-8")
+        return [one != other for one, other in zip(before, after, strict=True)]
+
+    before = code_versions()
+    module = "src/ensembl_annotations/versions.py"
+    assert changed(module, "\nSTORE_VERSION = ", "\nSTORE_VERSION = 1") == [True, False]
+    assert changed(module, "\nENGINE_VERSION = ", "\nENGINE_VERSION = 1") == [False, True]
+    assert changed(module, "\nREPORT_VERSION = ", "\nREPORT_VERSION = 1") == [False, True]
+    assert changed("params.yaml", "level: 1 ", "level: 2 ") == [False, True]
+    assert changed("params.yaml", "max_bad_percent: 1 ", "max_bad_percent: 2 ") == [True, False]
+    matching = "src/ensembl_annotations/annotate/match.py"
+    assert changed(matching, "from __future__", "# A comment\nfrom __future__") == [False, False]
 
 
 def test_the_check_finds_an_altered_file(project: Project) -> None:

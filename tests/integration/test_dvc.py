@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from tests.integration.helpers import (
     ANNOTATED,
     DEMO,
     REPO,
+    REPORTED,
     SAMPLE_VCF,
     STORE,
     Done,
@@ -26,16 +28,18 @@ from tests.integration.helpers import (
     digests,
 )
 
-MANIFEST, FETCH, ANNOTATE, OTHER = (
+MANIFEST, FETCH, ANNOTATE, REPORT = (
     "ensembl_manifest",
     "fetch_ensembl",
     "annotate@sample",
-    "annotate@other",
+    "report@sample",
 )
+OTHER, OTHER_REPORT = "annotate@other", "report@other"
 MIRROR = "data/mini_ensembl"
 CORRUPTED = f"{MIRROR}/release-116/variation/vcf/homo_sapiens/homo_sapiens-chr7.vcf.gz"
 REMOTE = ".refcache"
 OTHER_VCF = "data/vcf/other.vcf.gz"
+UP_TO_DATE = "Data and pipelines are up to date.\n"
 
 
 def append(path: Path, text: str) -> None:
@@ -76,18 +80,23 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Path) -> None:
     clone = seed.clone(tmp_path / "clone")
     done = clone.dvc("repro", "--dry", "--allow-missing", code=None)
-    advice = "dvc.lock is not of this code and these parameters: run 'make' and commit it"
+    advice = "dvc.lock is not of these parameters and versions: run 'make' and commit it"
     assert (done.code, done.ran) == (0, []), f"{advice}\n{done.output}"
 
 
 def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     project, done = first_run
-    assert done.ran[-2:] == [FETCH, ANNOTATE]
+    assert done.ran[-3:] == [FETCH, ANNOTATE, REPORT]
     assert len(project.digests(STORE)) == 52
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
         "annotated.vcf.gz.csi",
+        "tally.json",
+    ]
+    assert sorted(project.digests(REPORTED)) == [
+        "contigs.svg",
+        "frequencies.svg",
         "sample_mqc.json",
         "summary.html",
     ]
@@ -122,7 +131,7 @@ def test_release_in_params_reruns_everything(
 ) -> None:
     project, done = earlier_pair
     assert done.ran[:2] == [MANIFEST, FETCH]
-    assert sorted(done.ran[2:]) == [OTHER, ANNOTATE]
+    assert sorted(done.ran[2:]) == [OTHER, ANNOTATE, OTHER_REPORT, REPORT]
     assert project.metrics("fetch_ensembl")["release"] == 115
     assert project.metrics("annotate/sample")["release"] == 115
     assert project.digests("data/manifests") == reproduced_pair.digests("data/manifests")
@@ -130,7 +139,7 @@ def test_release_in_params_reruns_everything(
 
 def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
     done = project.dvc("exp", "run", "--set-param", "ensembl.release=115")
-    assert done.ran == [MANIFEST, FETCH, ANNOTATE]
+    assert done.ran == [MANIFEST, FETCH, ANNOTATE, REPORT]
     assert project.params()["ensembl"]["release"] == 115
     assert project.metrics("annotate/sample")["release"] == 115
     assert project.repro() == []
@@ -150,23 +159,38 @@ def test_times_of_files_rerun_nothing(project: Project) -> None:
     assert project.repro() == []
 
 
-def test_code_of_annotate_reruns_annotate_only(project: Project) -> None:
-    before = project.digests(ANNOTATED)
-    append(project.path("src/ensembl_annotations/annotate/match.py"), "\n# A comment\n")
-    assert project.repro() == [ANNOTATE]
-    assert project.digests(ANNOTATED) == before
-
-
-def test_code_of_fetch_reruns_fetch_only_where_its_result_stays(project: Project) -> None:
-    append(project.path("src/ensembl_annotations/fetch/convert/convert.py"), "\n# A comment\n")
-    assert project.repro() == [FETCH]
-
-
-def test_code_of_the_command_line_and_tests_rerun_nothing(project: Project) -> None:
-    append(project.path("src/ensembl_annotations/cli.py"), "\n# A comment\n")
-    append(project.path("src/ensembl_annotations/project/materialize.py"), "\n# A comment\n")
+def test_code_reruns_nothing(project: Project) -> None:
+    """A comment, or code: a line in a module of each room, a script, a template, a test."""
+    package = project.path("src/ensembl_annotations")
+    rooms = sorted(path.parent for path in package.glob("*/__init__.py"))
+    first = [max(room.glob("*.py"), key=lambda path: path.stat().st_size) for room in rooms]
+    assert len(first) == 9
+    for path in [*first, *package.glob("*.py"), *project.path("scripts").glob("*.py")]:
+        append(path, "\n# A comment\n_UNUSED = 1\n")
+    append(project.path("src/ensembl_annotations/report/page.css"), "\n/* A comment */\n")
     append(project.path("tests/integration/test_dvc.py"), "\n# A comment\n")
+    assert project.dvc("status").output == UP_TO_DATE
     assert project.repro() == []
+
+
+@pytest.mark.parametrize(
+    ("version", "stale"),
+    [
+        ("STORE_VERSION", FETCH),
+        ("ENGINE_VERSION", ANNOTATE),
+        ("REPORT_VERSION", REPORT),
+    ],
+)
+def test_a_raised_version_makes_its_stage_stale(project: Project, version: str, stale: str) -> None:
+    path = project.path("src/ensembl_annotations/versions.py")
+    text = path.read_text("utf-8")
+    raised = re.sub(rf"(?m)^({version}) = (\d+)$", r"\1 = 1\2", text)
+    assert raised != text
+    path.write_text(raised, "utf-8")
+    assert list(project.dvc("status", "--json").json()) == [stale]
+    follows = [FETCH, ANNOTATE, REPORT]
+    assert project.repro() == follows[follows.index(stale) :]
+    assert project.dvc("status").output == UP_TO_DATE
 
 
 def test_new_vcf_reruns_its_sample_only(pair: Project) -> None:
@@ -174,7 +198,7 @@ def test_new_vcf_reruns_its_sample_only(pair: Project) -> None:
     lines = gzip.decompress(vcf.read_bytes()).splitlines(keepends=True)
     vcf.write_bytes(gzip.compress(b"".join(lines[:-1]), mtime=0))
     before = pair.digests(ANNOTATED)
-    assert pair.repro() == [OTHER]
+    assert pair.repro() == [OTHER, OTHER_REPORT]
     assert pair.digests(ANNOTATED) == before
 
 
@@ -191,17 +215,18 @@ def test_former_release_is_restored_without_running_anything(
     assert len(records) == 3
     shutil.rmtree(project.path(MIRROR))  # whoever asked the mirror would fail
     project.set_param("ensembl.release", 116)
-    assert {FETCH, ANNOTATE, OTHER}.isdisjoint(project.repro())
+    assert {FETCH, ANNOTATE, REPORT, OTHER, OTHER_REPORT}.isdisjoint(project.repro())
     assert project.run_records() == records
     assert project.digests(STORE) == reproduced_pair.digests(STORE)
-    assert project.digests("data/annotated") == reproduced_pair.digests("data/annotated")
+    for folder in ("data/annotated", "data/reports"):
+        assert project.digests(folder) == reproduced_pair.digests(folder)
     for name in ("fetch_ensembl", "annotate/sample", "annotate/other"):
         assert project.metrics(name) == reproduced_pair.metrics(name)
     assert project.path("dvc.lock").read_bytes() == reproduced_pair.path("dvc.lock").read_bytes()
 
 
 @pytest.mark.parametrize("command", ["repro", "checkout"])
-@pytest.mark.parametrize("folder", [STORE, ANNOTATED])
+@pytest.mark.parametrize("folder", [STORE, ANNOTATED, REPORTED])
 def test_removed_results_come_back_from_the_cache(
     project: Project, folder: str, command: str
 ) -> None:
@@ -214,7 +239,7 @@ def test_removed_results_come_back_from_the_cache(
 
 def test_the_cache_takes_no_disk_of_its_own(first_run: tuple[Project, Done]) -> None:
     """The plan of disk space counts the store once where DVC's cache is on the same disk."""
-    for folder in (STORE, ANNOTATED):
+    for folder in (STORE, ANNOTATED, REPORTED):
         digests = first_run[0].digests(folder)
         for name, digest in digests.items():
             # Of files with the same content only one is linked.
@@ -262,8 +287,9 @@ def test_repro_pull_runs_annotate_only(
     project, colleague, _ = published
     clone = colleague.copy(tmp_path / "clone")
     shutil.rmtree(clone.path(MIRROR))
-    assert sorted(clone.repro("--pull")) == [OTHER, ANNOTATE]
-    assert clone.digests("data/annotated") == project.digests("data/annotated")
+    assert sorted(clone.repro("--pull")) == [OTHER, ANNOTATE, OTHER_REPORT, REPORT]
+    for folder in ("data/annotated", "data/reports"):
+        assert clone.digests(folder) == project.digests(folder)
     assert [line for line in clone.changed() if MIRROR not in line] == []
 
 
@@ -288,12 +314,15 @@ def test_remote_holds_nothing_of_a_person(
     private = set[str]()
     for each in (project, reproduced_pair):
         private |= set(each.digests("data/annotated").values())
+        private |= set(each.digests("data/reports").values())
         private |= set(each.digests("data/vcf").values())
         private |= set(re.findall(r"[0-9a-f]{32}", each.path("dvc.lock").read_text("utf-8"))) & {
             name.removesuffix(".dir")
-            for name in _locked(each, "data/annotated/") + _locked(each, "data/vcf/")
+            for folder in ("data/annotated/", "data/reports/", "data/vcf/")
+            for name in _locked(each, folder)
         }
-    assert len(private) == 2 * (2 * 6) + 2
+    # Of two releases and two samples four files and their folder, and four of the report; the VCFs.
+    assert len(private) == 2 * 2 * (5 + 4) + 2
     names = {name.replace("/", "") for name in held}
     words = (b"annotated.vcf", b"annotated.parquet", b"data/vcf", b"annotate@", b"/other", b"demo")
     for digest in private:
@@ -370,7 +399,7 @@ def test_materialize_removes_what_a_former_sample_left(pair: Project, reproduced
     assert not pair.path("data/annotated/other").exists()
     assert not pair.path("metrics/annotate/other.json").exists()
     assert not pair.path("metrics/run/annotate/other.json").exists()
-    assert not pair.path("metrics/plots/other").exists()
+    assert not pair.path("data/reports/other").exists()
     assert pair.path("dvc.lock").read_bytes() == reproduced.path("dvc.lock").read_bytes()
     assert pair.digests(ANNOTATED) == reproduced.digests(ANNOTATED)
     assert pair.path(OTHER_VCF).exists()
@@ -667,7 +696,8 @@ def test_metrics_show_works_in_a_fresh_clone(demo: Project, tmp_path: Path) -> N
 
 def test_dag_shows_the_lineage(reproduced: Project) -> None:
     lines = reproduced.dvc("dag", "--dot").output.replace('"', "").splitlines()
-    assert {f"{MANIFEST} -> {FETCH};", f"{FETCH} -> {ANNOTATE};"} <= set(lines)
+    lineage = [MANIFEST, FETCH, ANNOTATE, REPORT]
+    assert {f"{one} -> {next_};" for one, next_ in pairwise(lineage)} <= set(lines)
 
 
 def test_params_diff_shows_the_change(project: Project) -> None:
@@ -681,7 +711,7 @@ def test_params_diff_shows_the_change(project: Project) -> None:
 
 def texts(project: Project) -> Iterator[tuple[str, bytes]]:
     """Yield the content of every result that is kept, uncompressed."""
-    roots = [project.path(name) for name in ("data/ensembl_annotations", "data/annotated")]
+    roots = [project.path(name) for name in (STORE, "data/annotated", "data/reports")]
     for root in roots:
         for path in sorted(root.rglob("*")):
             if path.suffix == ".parquet":
@@ -703,7 +733,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 52 + 50 * 2 + 5 + 2 + 1 + 2
+    assert len(contents) == 52 + 50 * 2 + 4 + 2 + 4 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.helpers import SAMPLE_VCF, Project
+from tests.integration.helpers import SAMPLE_VCF, Project, install_hooks
 from tests.support.vcf import CALL, build_store, command, plain_vcf, record
 
 ONE = ("S1",)
@@ -75,7 +75,7 @@ def _is_half_written(folder: Path, name: str) -> bool:
 
 def test_git_takes_nothing_of_a_killed_run(seed: Project, store: Path, tmp_path: Path) -> None:
     clone = seed.clone(tmp_path / "clone")
-    clone.run("make", "hooks")
+    install_hooks(clone)
     with annotating(clone, store, "mine") as process:
         process.kill()
         process.wait()

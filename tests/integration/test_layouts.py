@@ -183,7 +183,7 @@ def test_human_has_its_sequences_by_chromosome(server: Nginx) -> None:
     manifest = read_manifest([f"{server.url}/pub"], Layout("homo_sapiens", "GRCh38", 116))
     assert [file.chromosome for file in manifest.vcf] == ["2", "21", "X", "MT"]
     assert [file.chromosome for file in manifest.fasta] == ["21"]
-    with pytest.raises(SourceError, match=r"No FASTA of chromosome X .*\(there: 21\)"):
+    with pytest.raises(SourceError, match=r"No FASTA of chromosome X .*\(published: 21\)"):
         manifest.sequence_of("X")
 
 

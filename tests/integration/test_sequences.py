@@ -12,6 +12,7 @@ import pytest
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.fetch import Layout
 from ensembl_annotations.fetch.convert.fasta import _Title
+from ensembl_annotations.store.describe import Origin
 from ensembl_annotations.variants.contigs import LENGTHS
 from tests.support.mirror import Row, with_refs, write_folder, write_mirror, write_one_file
 from tests.support.vcf import Outcome, invoke, snapshot
@@ -181,7 +182,7 @@ def test_another_species_is_told_by_its_header_and_its_records(tmp_path: Path) -
 def test_y_is_whole_whatever_part_its_header_names(location: str, length: int, fits: bool) -> None:
     title = _Title.parse(f"Y dna:chromosome {location} REF".encode())
     if fits:
-        title.check_length(length, "homo_sapiens", "GRCh38", "y.fa.gz")
+        title.check_length(length, Origin("homo_sapiens", "GRCh38", 116), "y.fa.gz")
     else:
         with pytest.raises(SourceError, match="expected 57,227,415, as it has on GRCh38"):
-            title.check_length(length, "homo_sapiens", "GRCh38", "y.fa.gz")
+            title.check_length(length, Origin("homo_sapiens", "GRCh38", 116), "y.fa.gz")

@@ -19,7 +19,7 @@ import pytest
 from zc.lockfile import LockFile
 
 from ensembl_annotations.project.dvc import Dvc
-from tests.integration.helpers import ANNOTATED, STORE, Done, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server
 from tests.support.sshd import sshd
@@ -140,7 +140,7 @@ def test_what_is_published_is_pulled_verified_and_used(
     assert clone.digests(STORE) == writer.digests(STORE)
     assert "verified" in tool(clone, "verify", STORE).output
     # Annotated with, and nothing downloaded.
-    assert clone.repro(**remote.variables) == ["annotate@sample"]
+    assert clone.repro(**remote.variables) == ["annotate@sample", "report@sample"]
     assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
     assert clone.changed() == []
 
@@ -161,7 +161,7 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output
     assert (
-        "chromosomes: 77: not among those"
+        "chromosomes: 77: not among the available chromosomes"
         in tool(clone, "verify", STORE, "--chromosomes", "77", code=2).output
     )
 
@@ -345,7 +345,7 @@ def test_what_is_cached_is_not_made_again(
     remote.configure(clone)
     done = tool(clone, "materialize", **remote.variables)
     assert "$ dvc checkout --force fetch_ensembl" in done.output
-    assert done.ran == ["annotate@sample"]
+    assert done.ran == ["annotate@sample", "report@sample"]
     assert clone.digests(STORE) == writer.digests(STORE)
 
 
@@ -360,23 +360,32 @@ def test_what_is_not_the_pipeline_s_is_not_removed(writer: Project, remote: Remo
             assert mine.read_text() == "mine"
         mine.unlink()
     # Nor what only looks like it.
-    for name in (f"{STORE}/rare-chr21.parquet", f"{ANNOTATED}/mine.parquet", f"{ANNOTATED}/a~"):
+    for name in (
+        f"{STORE}/rare-chr21.parquet", f"{ANNOTATED}/mine.parquet", f"{ANNOTATED}/a~",
+        f"{ANNOTATED}/other_mqc.json",
+    ):  # fmt: skip
         writer.path(name).write_text("mine")
         assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
         writer.path(name).unlink()
     # Nor where the sample is no longer in the parameters.
-    writer.path(f"{ANNOTATED}/notes.txt").write_text("mine")
     params = writer.path("params.yaml").read_bytes()
     writer.set_param("samples", {})
     lock = writer.path("dvc.lock").read_bytes()
-    assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
-    assert writer.path(f"{ANNOTATED}/notes.txt").read_text() == "mine"
-    assert writer.path("dvc.lock").read_bytes() == lock
+    for folder in (ANNOTATED, REPORTED):
+        mine = writer.path(f"{folder}/notes.txt")
+        mine.write_text("mine")
+        assert "not made by the pipeline" in tool(writer, "materialize", code=1).output
+        assert mine.read_text() == "mine"
+        assert writer.path("dvc.lock").read_bytes() == lock
+        mine.unlink()
     writer.path("params.yaml").write_bytes(params)
-    writer.path(f"{ANNOTATED}/notes.txt").unlink()
-    # What a killed run left behind is nobody's.
-    writer.path(f"{ANNOTATED}/.annotated.vcf.gz.12345678.tmp").write_bytes(b"")
+    # What a killed run left behind is nobody's, and older commits had the report with the VCF.
+    before = writer.digests(ANNOTATED)
+    for name in (".annotated.vcf.gz.12345678.tmp", "summary.html", "sample_mqc.json"):
+        writer.path(f"{ANNOTATED}/{name}").write_bytes(b"of an older commit")
     tool(writer, "materialize", **remote.variables)
+    after = writer.digests(ANNOTATED)
+    assert {name: md5 for name, md5 in after.items() if not name.endswith(".tmp")} == before
 
 
 def test_an_altered_list_of_files(writer: Project, remote: Remote, tmp_path: Path) -> None:
@@ -410,7 +419,7 @@ def test_what_is_forced_is_made_from_the_reference_of_the_lock(
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
     done = tool(clone, "materialize", "annotated_vcf", "--force", **remote.variables)
-    assert done.ran == ["annotate@sample"]
+    assert done.ran == ["annotate@sample", "report@sample"]
     assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
 
 
@@ -732,12 +741,12 @@ def list_of(project: Project) -> str:
     return f"files/md5/{found[1]}/{found[2]}"
 
 
-def forge(writer: Project, remote: Remote, name: str) -> None:
-    """Do what somebody with write access to the remote can: add a file to the list."""
+def forge(writer: Project, remote: Remote, *names: str) -> None:
+    """Do what somebody with write access to the remote can: add files to the list."""
     md5 = hashlib.md5(PAYLOAD).hexdigest()
     remote.create(f"files/md5/{md5[:2]}/{md5[2:]}", PAYLOAD)
     entries = json.loads(remote.objects()[list_of(writer)])
-    entries.append({"md5": md5, "relpath": name})
+    entries += [{"md5": md5, "relpath": name} for name in names]
     remote.write(list_of(writer), json.dumps(entries).encode())
 
 
@@ -786,17 +795,19 @@ def test_compare_and_repair_do_not_act_by_a_forged_list(
 
 
 @pytest.mark.parametrize(
-    ("name", "place"),
+    ("names", "place"),
     [
-        ("../../src/sitecustomize.py", "src/sitecustomize.py"),
-        ("../../../outside.txt", "../outside.txt"),
+        (["../../src/sitecustomize.py"], "src/sitecustomize.py"),
+        (["../../../outside.txt"], "../outside.txt"),
+        # DVC's index does not find such a name again.
+        (["../../src/sitecustomize.py", "a//b"], "src/sitecustomize.py"),
     ],
 )
 def test_verify_finds_what_a_plain_pull_wrote_elsewhere(
-    project: Project, folder: Remote, tmp_path: Path, name: str, place: str
+    project: Project, folder: Remote, tmp_path: Path, names: list[str], place: str
 ) -> None:
     """DVC itself believes the list; what it wrote is found afterwards."""
-    forge(project, folder, name)
+    forge(project, folder, *names)
     clone = reader(project, tmp_path / "of")
     clone.dvc("pull", "fetch_ensembl")
     assert clone.path(place).read_bytes() == PAYLOAD
@@ -888,7 +899,7 @@ def test_some_chromosomes_are_pulled_checked(
 ) -> None:
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
-    done = tool(clone, "pull", "--chromosomes", "21,22", **remote.variables)
+    done = tool(clone, "pull", "--chromosomes", "chr21,NC_000022.11", **remote.variables)
     assert "here: 5 files" in done.output
     expected = {
         name: md5
@@ -897,7 +908,7 @@ def test_some_chromosomes_are_pulled_checked(
     }
     assert clone.digests(STORE) == expected
     assert "4 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,22").output
-    assert "no chromosome 77" in tool(clone, "pull", "--chromosomes", "77", code=2).output
+    assert "chromosomes: 77: not among" in tool(clone, "pull", "--chromosomes", "77", code=2).output
     assert "here: 52 files" in tool(clone, "pull", **remote.variables).output
     assert clone.digests(STORE) == writer.digests(STORE)
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -31,12 +31,14 @@ from tests.support.vcf import (
     invoke,
     plain_vcf,
     record,
+    snapshot,
     written,
 )
 
 REPO = Path(__file__).resolve().parents[2]
 CERTAIN, UNCERTAIN = "Pathogenic and likely pathogenic", "Allele uncertain"
 TERMS = ("pathogenic", "likely_pathogenic")
+REPORT = ("summary.html", "one_mqc.json", "contigs.svg", "frequencies.svg")
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +62,16 @@ def run(folder: Path, vcf: Path, store: Path, *options: object) -> Path:
     invoke(
         "annotate", "--vcf", vcf, "--reference", store,
         "--out-vcf", folder / "out.vcf.gz", "--out-parquet", folder / "out.parquet",
-        "--summary", folder / "summary.html", "--multiqc", folder / "one_mqc.json",
-        "--metrics", folder / "metrics.json", *options,
+        "--tally", folder / "tally.json", "--metrics", folder / "metrics.json", *options,
     ).succeeded()  # fmt: skip
+    report(folder)
     return folder
+
+
+def report(folder: Path) -> None:
+    """Write the report of what was annotated in a folder beside it."""
+    tally = folder / "tally.json"
+    invoke("report", tally, "--out", folder, "--name", "one").succeeded()
 
 
 def variants(shown: Opened, label: str = CERTAIN) -> Locator:
@@ -192,6 +200,7 @@ def test_the_top_of_the_page_leaves_nothing_out(
     with opened(chromium, part) as shown:
         banner = shown.page.locator(".banner").last.inner_text()
         assert "Not the whole genome: chromosomes 1, 2, 3" in banner
+        assert "X, Y, MT were not looked up" in banner
         cards = " ".join(shown.page.locator(".cards").inner_text().split())
         assert "of 56 that could be compared" in cards
 
@@ -238,9 +247,10 @@ def test_one_percentage_is_told_everywhere(tmp_path: Path, store: Path, chromium
     vcf = written(tmp_path, plain_vcf(*known, *absent, *others, record(alt=".")))
     outcome = invoke(
         "annotate", "--vcf", vcf, "--reference", store, "--out-vcf", tmp_path / "out.vcf.gz",
-        "--summary", tmp_path / "summary.html", "--multiqc", tmp_path / "one_mqc.json",
+        "--tally", tmp_path / "tally.json",
         "--metrics", tmp_path / "metrics.json", "--chromosomes", "22",
     ).succeeded()  # fmt: skip
+    report(tmp_path)
     rest = "3 not compared: 2 not_requested, 1 symbolic"
     assert (
         "annotated: 11 records, 4 of 7 alleles that could be compared known to Ensembl release 116 "
@@ -370,7 +380,7 @@ def test_the_genotype_says_whether_the_allele_is_carried(
 def test_a_long_list_is_cut_and_says_so(
     tmp_path: Path, store: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summary, "MOST_LISTED", 4)
+    monkeypatch.setattr("ensembl_annotations.annotate.tally.MOST_LISTED", 4)
     page = run(tmp_path, SAMPLE, store) / "summary.html"
     with opened(chromium, page) as shown:
         assert variants(shown).count() == 4
@@ -423,7 +433,7 @@ def test_the_page_does_not_depend_on_the_pieces(
 ) -> None:
     monkeypatch.setattr("ensembl_annotations.vcf.read.VcfReader.batch_bytes", 400)
     again = run(tmp_path, SAMPLE, store)
-    for name in ("summary.html", "one_mqc.json"):
+    for name in ("tally.json", *REPORT):
         assert (again / name).read_bytes() == (made / name).read_bytes()
 
 
@@ -431,18 +441,81 @@ def test_nothing_is_written_where_the_run_fails(tmp_path: Path, store: Path) -> 
     vcf = written(tmp_path, plain_vcf(KNOWN, SECOND, UNKNOWN) + b"broken\n")
     outcome = invoke(
         "annotate", "--vcf", vcf, "--reference", store, "--out-vcf", tmp_path / "o.vcf.gz",
-        "--summary", tmp_path / "s.html", "--multiqc", tmp_path / "x_mqc.json",
+        "--summary", tmp_path / "s.html", "--tally", tmp_path / "tally.json",
     )  # fmt: skip
     outcome.failed(str(vcf), "line")
     assert sorted(path.name for path in tmp_path.iterdir()) == [vcf.name]
 
 
-def test_a_name_that_multiqc_would_miss_is_refused(tmp_path: Path, store: Path) -> None:
-    outcome = invoke(
+@pytest.mark.parametrize("with_tally", [False, True])
+def test_the_page_of_annotate_is_that_of_the_report(
+    tmp_path: Path, store: Path, made: Path, with_tally: bool
+) -> None:
+    tally = ("--tally", tmp_path / "tally.json") if with_tally else ()
+    invoke(
         "annotate", "--vcf", SAMPLE, "--reference", store, "--out-vcf", tmp_path / "o.vcf.gz",
-        "--multiqc", tmp_path / "x.json",
+        "--summary", tmp_path / "pages" / "me.html", *tally,
+    ).succeeded()  # fmt: skip
+    page = (tmp_path / "pages" / "me.html").read_bytes()
+    assert page == (made / "summary.html").read_bytes()
+    assert (tmp_path / "tally.json").exists() == with_tally
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("in.vcf", "is the input"),
+        ("o.vcf", "named for two outputs"),
+        ("tally.json", "named for two outputs"),
+        ("store/page.html", "is inside the reference store"),
+        ("-", "Only --out-vcf can be '-'"),
+    ],
+)
+def test_the_page_overwrites_nothing_of_the_run(
+    name: str, message: str, tmp_path: Path, store: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "store")
+    vcf = written(tmp_path, plain_vcf(KNOWN), name="in.vcf")
+    before = snapshot(tmp_path)
+    outcome = invoke(
+        "annotate", "--vcf", vcf, "--reference", tmp_path / "store",
+        "--out-vcf", tmp_path / "o.vcf", "--tally", tmp_path / "tally.json",
+        "--summary", name if name == "-" else tmp_path / name,
     )  # fmt: skip
-    outcome.failed("_mqc.json", code=2)
+    outcome.failed(message, code=2)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["", ".", "../me", "a/b", "/me"])
+def test_the_report_stays_in_its_folder(name: str, tmp_path: Path, made: Path) -> None:
+    outcome = invoke("report", made / "tally.json", "--out", tmp_path / "out", "--name", name)
+    outcome.failed("--name: expected a name", repr(name), code=2)
+    assert snapshot(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda text: text[:-1], "the file"),
+        (lambda _: "{}", "vcf"),
+        (lambda text: text.replace('"samples":', '"sample":', 1), "samples"),
+        (lambda text: text.replace('"window":[', '"windows":[', 1), "cube"),
+        (lambda text: text.replace('"window":[0,', '"window":[', 1), "cube"),
+        (lambda text: text.replace('"window":[0,', '"window":["x",', 1), "cube"),
+        (lambda text: text.replace('"num_compared":', '"num_compare":', 1), "metrics"),
+        (lambda text: text.replace('"Release":', '"Releases":', 1), "provenance"),
+    ],
+)
+def test_what_is_no_tally_is_explained(
+    change: Callable[[str], str], where: str, tmp_path: Path, made: Path
+) -> None:
+    text = (made / "tally.json").read_text("utf-8")
+    tally = tmp_path / "tally.json"
+    tally.write_text(change(text), "utf-8")
+    assert tally.read_text("utf-8") != text
+    outcome = invoke("report", tally, "--out", tmp_path / "out", "--name", "one")
+    outcome.failed(f"{tally}: not a tally: {where}", "annotate --tally")
+    assert not (tmp_path / "out").exists()
 
 
 def test_multiqc_makes_one_table_of_several_samples(

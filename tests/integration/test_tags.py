@@ -150,6 +150,11 @@ def test_only_chosen_tags_clash_and_are_replaced(tmp_path: Path, store: Path) ->
     assert without(both, ["ENS_SOURCE"]) == without(once, ["none"])
     outcome = invoke("provenance", tmp_path / "both.vcf.gz", "--json").succeeded()
     assert "ENS_SOURCE" in outcome.stdout
+    # In a BCF too, though htslib keeps one line of an ID only.
+    bcf = tmp_path / "both.bcf"
+    options = ("--reference", store, "--tags", "source", "--out-vcf", bcf)
+    invoke("annotate", "--vcf", first, *options).succeeded()
+    assert "ENS_SOURCE" in invoke("provenance", bcf, "--json").succeeded().stdout
     # Replacing some leaves the others, and the line that tells of them.
     old = both.replace(b"ENS_SOURCE=", b"ENS_SOURCE=old")
     vcf = written(tmp_path, old, "old.vcf")

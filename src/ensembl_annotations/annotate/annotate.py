@@ -15,10 +15,15 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations.annotate.compared import num_known
-from ensembl_annotations.annotate.guard import check_build
+from ensembl_annotations.annotate.guard import (
+    ENOUGH_COMPARED,
+    check_build,
+    check_observed,
+    report_exchanged,
+)
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
-from ensembl_annotations.annotate.match import find_matches, split_alleles
+from ensembl_annotations.annotate.match import Compared, find_matches, observed_bases, split_alleles
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
@@ -77,6 +82,7 @@ class _Annotated:
     places: Places | None
     part: Part | None
     last_base: int
+    bases: Compared
 
 
 @dataclass
@@ -127,6 +133,7 @@ class _Job:
             places_of(batch, runs, text, self.index) if self.index is not None else None,
             part_of(batch, alleles, by_id) if self.summarise else None,
             _last_base(batch),
+            observed_bases(alleles, self.reference),
         )
 
     def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
@@ -409,6 +416,7 @@ def _write(
             table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
             stack.callback(table.abandon)
         declared = {*header.contigs(), *added}
+        bases, assembly = Compared(), job.reference.store.assembly
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
@@ -416,6 +424,9 @@ def _write(
             progress.annotated(job.reader.num_read - num_read)
             num_read = job.reader.num_read
             tally.add(done.tally)
+            bases = bases.plus(done.bases)
+            if bases.num >= ENOUGH_COMPARED:
+                check_observed(bases, assembly, vcf)
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
@@ -430,6 +441,8 @@ def _write(
                 table.add(done.table)
             if writer is not None:
                 writer.write(memoryview(done.text), done.places if order.is_sorted else None)
+        check_observed(bases, assembly, vcf)
+        report_exchanged(bases, vcf, log)
         if table is not None:
             table.finish()
         if writer is not None:

@@ -150,7 +150,7 @@ def check_header(
             f"{path}: the reference is {assembly}, the VCF's header says "
             f"{against[0].assembly}: {why}{mixed}.",
             hint=f"Use a reference of {against[0].assembly}, or lift the VCF over to {assembly}; "
-            "if it is, mend that header line ('bcftools reheader').",
+            "if it is lifted over already, mend that header line ('bcftools reheader').",
             code="wrong_build",
         )
     return Verdict(said == {assembly}, against)
@@ -242,8 +242,39 @@ def check_bases(
         told = f"taken as {claimed} as said ({agreement})"
         nothing = "no REF base could be compared with the reference"
         log(f"{path}: {_header_says(verdict)}; {told if found.num else nothing}.{lines}")
-    if is_good and found.num_swapped > MAX_SWAPPED * found.num:
-        log(f"Warning: {path}:{_exchanged(found)}")
+
+
+def check_observed(found: Compared, assembly: str, path: object) -> None:
+    """Refuse a VCF of which, as it is annotated, too many REFs turn out to differ.
+
+    Parameters
+    ----------
+    found : Compared
+        From `observed_bases`, of all pieces so far.
+    assembly, path
+        As in `check_header`.
+
+    Raises
+    ------
+    InputError
+        Under 90 % agreement of at least 20.
+
+    Notes
+    -----
+    The look ahead ends before the contigs that a store of a few chromosomes has, and sees only
+    the first 2000 SNVs.
+    """
+    if found.num >= MIN_COMPARED and found.num_agree < MIN_AGREEMENT * found.num:
+        raise _disagreement(found, assembly, path)
+
+
+def report_exchanged(found: Compared, path: object, log: Log) -> None:
+    """Warn where more than 1 % of the REFs of a whole VCF look exchanged with their ALT."""
+    if found.num_swapped > MAX_SWAPPED * found.num:
+        log(
+            f"Warning: {path}:{_exchanged(found)} Such records are not annotated; "
+            "'bcftools +fixref' mends them."
+        )
 
 
 def _check_few(
@@ -284,7 +315,7 @@ def _disagreement(found: Compared, assembly: str, path: object) -> InputError:
     return InputError(
         f"{path}: the reference is {assembly}, but only {found.num_agree} of {found.num} REF bases "
         f"of the VCF's SNVs agree with it; at least 90 % were expected.{_exchanged(found)}",
-        hint="Set REF by the reference's sequence ('bcftools +fixref')."
+        hint="Correct REF with the reference's sequence ('bcftools +fixref')."
         if is_swapped
         else "The VCF is probably of another assembly, whatever its header says: use a reference "
         "of that one.",
@@ -297,6 +328,6 @@ def _exchanged(found: Compared) -> str:
     if not found.num_swapped:
         return ""
     return (
-        f" {found.num_swapped} of {found.num} would agree with REF and ALT exchanged, as PLINK and "
+        f" {found.num_swapped} of {found.num} SNVs would agree with REF and ALT exchanged, as PLINK and "
         "converters of chip data write them."
     )

@@ -347,6 +347,41 @@ def compare_bases(alleles: pl.DataFrame, reference: Reference) -> Iterator[Compa
             )
 
 
+def observed_bases(alleles: pl.DataFrame, reference: Reference) -> Compared:
+    """Count what matching found out about the REFs of SNVs, without asking again.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        From `find_matches`.
+    reference : Reference
+
+    Notes
+    -----
+    A REF agrees where something is published at the place and does not contradict it, or where
+    the sequence is known. Only of those that differ the bases are looked up, to see whether REF
+    and ALT are exchanged.
+    """
+    with_sequence = [name for name in alleles["contig"].unique() if reference.has_sequence(name)]
+    agrees = (
+        pl.col("reason").is_null()
+        | (pl.col("reason") == "allele_differs")
+        | ((pl.col("reason") == "site_unknown") & pl.col("contig").is_in(with_sequence))
+    )
+    differs = pl.col("reason") == "ref_mismatch"
+    is_snv = (pl.col("code") < NOT_COMPARABLE) & (pl.col("ref").str.len_bytes() == 1)
+    snvs = alleles.filter(is_snv & (agrees | differs))
+    odd = snvs.filter(differs)
+    num_records, num_odd = snvs["row"].n_unique(), odd["row"].n_unique()
+    if not num_odd:
+        return Compared(num_records, num_records)
+    asked = Compared()
+    for some in compare_bases(odd.with_columns(reason=pl.lit(None, pl.String)), reference):
+        asked = asked.plus(some)
+    # Where several REFs are published, one that agrees is enough.
+    return Compared(num_records, num_records - num_odd + asked.num_agree, asked.num_swapped)
+
+
 def _known_bases(contig: str, starts: pl.Series, reference: Reference) -> pl.DataFrame:
     """Return ``start, base``: the sequence's base, or else every one-base REF published there."""
     starts = starts.unique()

@@ -120,10 +120,15 @@ class Pathogenic:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can have it."""
         return {
-            "genotypes": dict(self.genotypes),
+            "genotypes": _ordered(self.genotypes),
             "listed": [asdict(item) for item in self.listed],
             "num_filtered": self.num_filtered,
         }
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    """Return counts by name: which was counted first depends on threads, and on the pieces of the VCF."""
+    return dict(sorted(counts.items()))
 
 
 @dataclass(frozen=True)
@@ -416,9 +421,9 @@ def tally_text(
         "provenance": dict(provenance),
         "notes": list(notes),
         "cube": cube.to_dict(as_series=False),
-        "frequencies": dict(findings.frequencies),
-        "terms": dict(findings.terms),
-        "other_terms": dict(findings.other_terms),
+        "frequencies": _ordered(findings.frequencies),
+        "terms": _ordered(findings.terms),
+        "other_terms": _ordered(findings.other_terms),
         "certain": findings.certain.as_json(),
         "uncertain": findings.uncertain.as_json(),
     }

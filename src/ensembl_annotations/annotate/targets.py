@@ -75,7 +75,9 @@ class Targets:
         if not 1 <= self.level <= 9:
             raise UsageError(f"--level: expected 1 to 9, found {self.level}.")
         if self.genotypes and self.parquet is None:
-            raise UsageError("--genotypes: are a column of the table; give --out-parquet.")
+            raise UsageError(
+                "--genotypes: expected --out-parquet too; genotypes are a column of the table."
+            )
         if self.parquet == STDOUT or STDOUT in figures:
             raise UsageError("Only --out-vcf can be '-', standard output.")
         if self.vcf is not None and form_of(self.vcf) is None:

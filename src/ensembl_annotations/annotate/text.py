@@ -131,7 +131,10 @@ def header_bytes(
         stay = header.info_ids() & ({*TAG_IDS} - tags)
         kept = [line for line in kept if not _is_replaced(line, tags, with_source=not stay)]
     ours = [tag_header_line(tag, release) for tag in TAGS if tag.id in tags]
-    ours.append(structured_header_line(METADATA_KEY, provenance))
+    # htslib keeps one line of an ID only, the first.
+    runs = 1 + sum(line.startswith(f"##{METADATA_KEY}=".encode()) for line in kept)
+    number = {"ID": f"{provenance['ID']}.{runs}"} if runs > 1 else {}
+    ours.append(structured_header_line(METADATA_KEY, {**provenance, **number}))
     added = [line.encode() + header.line_end for line in ours]
     return b"".join([*kept, *contig_lines, *added, header.lines[-1]])
 

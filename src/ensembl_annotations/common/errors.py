@@ -104,7 +104,7 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EnsemblAnnotationsError(
             f"{where}: the disk is full (while {doing}).",
-            hint="Free some space or choose another folder, then run the command again; nothing was left under a final name.",
+            hint="Free some space or choose another folder, then run the command again; no incomplete file has a final name.",
             code="disk_full",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -14,16 +14,19 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
+from ensembl_annotations.annotate.match import find_matches, split_alleles
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.contigs import canonical_assembly
 from ensembl_annotations.vcf.genotypes import genotype_lists
-from ensembl_annotations.vcf.read import ALT, CHROM, REF, VcfReader
+from ensembl_annotations.vcf.read import VcfReader
 
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")
+_REFUSED = ["contig_refused", "ref_mismatch"]
+"""Reasons for which an ALT is not what its key says."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
                 elif genotypes and frame["gt"].null_count() < len(frame):
                     gts = pl.concat_list(pl.col("gt"))
                 # A table has no lengths: whether chrM is MT was decided when it was written.
-                refused = pl.col("ens_reason").eq_missing("contig_refused")
+                refused = pl.col("ens_reason").is_in(_REFUSED).fill_null(False)
                 frame = frame.filter(~refused).select(*_COLUMNS, "alt_index", gts=gts)
                 yield frame.join(contigs.table(frame["chrom"]), on="chrom")
     except (pa.ArrowInvalid, OSError) as error:
@@ -156,24 +159,12 @@ def _vcf_rows(
     path: Path, store: ReferenceStore, log: Callable[[str], object]
 ) -> Iterator[pl.DataFrame]:
     with VcfReader(path) as reader:
-        contigs = Contigs(store, reader.header.contigs())
-        check_build(reader, reader.parse, contigs, Reference(store), store.assembly, log)
+        contigs, reference = Contigs(store, reader.header.contigs()), Reference(store)
+        check_build(reader, reader.parse, contigs, reference, store.assembly, log)
         for piece in reader.pieces():
             batch = reader.parse(piece)
             gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
             assert isinstance(gts, pl.Series)
-            alts = batch.text(ALT).str.split(",")
-            records = pl.DataFrame(
-                {
-                    "chrom": batch.text(CHROM),
-                    "pos": batch.pos,
-                    "ref": batch.text(REF),
-                    "alt": alts,
-                    "alt_index": pl.select(pl.int_ranges(0, alts.list.len())).to_series(),
-                    "gts": gts,
-                }
-            )
-            records = records.join(contigs.table(records["chrom"]), on="chrom").filter(
-                pl.col("contig_reason").ne_missing("contig_refused")
-            )
-            yield records.explode("alt", "alt_index")
+            _, alleles = find_matches(split_alleles(batch, contigs), reference)
+            told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
+            yield told.select(*_COLUMNS, "alt_index", "contig", gts=gts.gather(told["row"]))

@@ -192,7 +192,7 @@ def _check_comparable(a: ReferenceStore, b: ReferenceStore) -> None:
         found = getattr(a, name), getattr(b, name)
         if found[0] != found[1]:
             raise UsageError(
-                f"The stores are of another {name}: {found[0]} and {found[1]}.",
+                f"The stores differ in {name}: {found[0]} and {found[1]}.",
                 hint=f"Compare two stores of the same {name}.",
             )
 

@@ -139,7 +139,7 @@ class Layout:
             named = canonical_assembly(self.assembly)
             close = difflib.get_close_matches(named, HUMAN_ASSEMBLIES, n=1)
             raise UsageError(
-                f"assembly: {self.assembly!r} is none of human's; expected "
+                f"assembly: {self.assembly!r} is no human assembly; expected "
                 f"{' or '.join(HUMAN_ASSEMBLIES)}.",
                 hint=f"Did you mean {close[0]!r}?" if close else None,
             )

@@ -110,7 +110,7 @@ class Manifest:
         known = ", ".join(file.chromosome for file in self.fasta) or "none"
         raise SourceError(
             f"No FASTA of chromosome {chromosome} is published for {self.species} "
-            f"{self.assembly} release {self.release} (there: {known}).",
+            f"{self.assembly} release {self.release} (published: {known}).",
             hint="Set ensembl.fasta to false, or choose the chromosomes that have one.",
         )
 

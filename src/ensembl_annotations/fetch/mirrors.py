@@ -241,7 +241,7 @@ class MirrorSession(requests.Session):
         raise SourceError(
             f"{without_credentials(resp.url)}: redirects to "
             f"{without_credentials(target)[:200]!r}; expected an address with https.",
-            hint="Nothing was asked for there. Use the mirror's new address, or another mirror.",
+            hint="Nothing was requested from that address. Use the mirror's new address, or another mirror.",
             code="redirect",
         )
 

@@ -224,7 +224,10 @@ def _indexed_files(repo: Repo) -> Iterator[tuple[tuple[str, ...], str]]:
     for key in repo.data_index.iterkeys():
         # The others are of remotes, not of folders.
         kind, _, workspace, *parts = (*key, "", "", "")[: max(3, len(key))]
-        if (kind, workspace) == ("tree", "repo") and _leads_outside(parts):
+        if (kind, workspace) != ("tree", "repo") or not _leads_outside(parts):
+            continue
+        # DVC's index does not find again what has an empty part; nothing was written by it.
+        with suppress(KeyError):
             entry = repo.data_index[key]
             if entry.hash_info and entry.hash_info.value:
                 yield tuple(parts), str(entry.hash_info.value)

@@ -12,14 +12,17 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.hashes import md5_of
 from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.file_list import cached_path
-from ensembl_annotations.project.paths import STORE
+from ensembl_annotations.project.paths import REPORTS, STORE
 from ensembl_annotations.project.project import Project
 
 # What stages write, complete or not.
 _IN_STORE = re.compile(
     r"\.[^/]*\.tmp|[a-z0-9]+_[a-z0-9_]+-chr[^/]+\.parquet|datapackage\.json|quarantine\.tsv\.gz"
 )
-_IN_SAMPLE = re.compile(r"\.[^/]*\.tmp|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|tally\.json")
+_IN_REPORT = r"\.[^/]*\.tmp|summary\.html|{sample}_mqc\.json"
+# Older commits had the page and the section for MultiQC in the sample's folder.
+_IN_SAMPLE = rf"{_IN_REPORT}|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|tally\.json"
+_PLOTS = r"|(contigs|frequencies)\.svg"
 # Nobody's loss.
 _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
@@ -75,7 +78,7 @@ def refuse_foreign(project: Project, path: Path) -> None:
         Naming them. What another commit's output has is in DVC's cache, and is none of them.
     """
     folder, cache = project.root / path, project.dvc.cache
-    ours = _IN_STORE if path == STORE else _IN_SAMPLE
+    ours = _IN_STORE if path == STORE else _of_sample(path)
     foreign = [
         name
         for name in name_files(folder, _UNSEEN)
@@ -88,6 +91,11 @@ def refuse_foreign(project: Project, path: Path) -> None:
             hint="Move what is yours to another folder, then run this again.",
             code="foreign_files",
         )
+
+
+def _of_sample(path: Path) -> re.Pattern[str]:
+    pattern = _IN_REPORT + _PLOTS if path.parent == REPORTS else _IN_SAMPLE
+    return re.compile(pattern.replace("{sample}", re.escape(path.name)))
 
 
 def _is_cached(path: Path, cache: Path | None) -> bool:

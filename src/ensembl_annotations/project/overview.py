@@ -16,8 +16,10 @@ from ensembl_annotations.project.paths import (
     ASSETS,
     LOCK,
     REFERENCE,
+    REPORT,
     SAMPLES,
     all_assets,
+    asset_of,
     paths_of,
     sample_of,
     stage_of,
@@ -43,8 +45,8 @@ class State:
     Attributes
     ----------
     name : str
-        ``up to date``, ``stale`` (an input changed), ``missing`` (not on this machine) or
-        ``altered`` (not what was made).
+        ``up to date``, ``stale`` (an input or version changed, or the report is not the current one),
+        ``missing`` (not on this machine) or ``altered`` (not what was made).
     reasons : list of str
         What changed.
     """
@@ -80,12 +82,15 @@ def read_states(project: Project) -> dict[str, State]:
         Where DVC can't tell, with what it says.
     """
     stages = {stage: asset for asset, stage in ASSETS.items()}
-    found = {}
+    found, reports = {}, {}
     for stage, changes in project.dvc.status().items():
         name, at, sample = stage.partition("@")
         if name in stages:
             found[f"{stages[name]}{at}{sample}"] = _state(changes)
-    return found
+        elif name == REPORT:
+            reports[asset_of(sample)] = State(STALE, _state(changes).reasons)
+    # Materializing a sample makes its report, too; that follows from what is said of the sample itself.
+    return {**reports, **found}
 
 
 def stale_reasons(project: Project) -> list[str]:

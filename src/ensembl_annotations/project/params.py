@@ -33,17 +33,22 @@ class EnsemblParams(_Strict):
     """Which reference: the inputs of the asset `ensembl_annotations`."""
 
     source: str = Field(description="Name of a source under `sources`")
-    release: int = Field(ge=1, description="Ensembl release")
+    release: int = Field(ge=1, description="Ensembl release, such as 116")
     species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
-    assembly: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="Assembly name")
-    chromosomes: str | int = Field(description="`all`, or names separated by commas")
+    assembly: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
+    )
+    chromosomes: str | int = Field(
+        description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`"
+    )
     fasta: bool = Field(
-        description="Fetch the sequence too: check REF against it, find indels wherever in their repeat they are written"
+        description="Fetch the sequence too: to check every REF, and to find indels at any position of their repeat"
     )
     max_bad_percent: float = Field(
         ge=0,
         le=100,
-        description="Fail where more of a file's rows can't be used, or of its REFs are not the sequence's (percent)",
+        description="Fail if more of a file's rows can't be used, or more of its REFs differ from the sequence (percent)",
     )
 
     @field_validator("chromosomes", mode="before")
@@ -65,21 +70,22 @@ class AnnotateParams(_Strict):
 
     level: int = Field(ge=1, le=9, description="Compression level of the VCF, 1 fast to 9 small")
     overwrite_tags: bool = Field(description="Replace ENS_ tags that the input already has")
-    assembly: str | None = Field(description="Assembly of the VCFs where their headers do not say")
+    assembly: str | None = Field(description="Assembly of the VCFs, if their headers name none")
     match: Literal["allele", "position"] = Field(
-        description="`allele`, or `position`: give the IDs of other alleles at the same site too, as ENS_SITE_ID"
+        description="`allele`, or `position`: write the IDs of other alleles at the same site too, as ENS_SITE_ID"
     )
     tags: str = Field(
         description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all"
     )
     id: Literal["append", "replace", "keep"] = Field(
-        description="What becomes of the VCF's ID column: `append` matched IDs; `replace` it by them where there are any; `keep` it as it is"
+        description="What becomes of the VCF's ID column: `append` matched IDs; `replace` its IDs by matched ones if there are any; `keep` it as it is"
     )
     genotypes: bool = Field(
-        description="Have the genotypes of all samples in the table, as a list (`gts`)"
+        description="Write the genotypes of all samples to the table, as a list (`gts`)"
     )
     memory_mb: int = Field(
-        ge=400, description="Memory to use (10^6 bytes): pieces of the VCF are made to fit"
+        ge=400,
+        description="Memory to use (10^6 bytes): the pieces of the VCF are made to fit; changes no result",
     )
 
     @field_validator("tags")
@@ -102,8 +108,12 @@ class Params(_Strict):
     """The whole of ``params.yaml``."""
 
     ensembl: EnsemblParams
-    force_download: bool = Field(description="Download again even what the cache holds")
-    sources: dict[str, dict[str, str]] = Field(description="Mirrors of each source, best first")
+    force_download: bool = Field(
+        description="Download again, even what the download cache holds; changes no result"
+    )
+    sources: dict[str, dict[str, str]] = Field(
+        description="Mirrors of each source, best first; changes no result"
+    )
     annotate: AnnotateParams
     samples: dict[SampleName, Sample] = Field(
         description="The VCFs, by sample name, a pseudonym: `NAME: {vcf: PATH}`"

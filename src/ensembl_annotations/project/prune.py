@@ -45,7 +45,8 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
     kept = set(project.params.samples)
     removed = [sample for sample in _made_samples(project) if sample not in kept]
     for sample in removed:
-        refuse_foreign(project, ANNOTATED / sample)
+        for folder in (ANNOTATED, REPORTS):
+            refuse_foreign(project, folder / sample)
     for sample in removed:
         paths = paths_of(asset_of(sample))
         for folder in (paths.folder, REPORTS / sample):

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from ensembl_annotations.project.paths import FETCH, STORE
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.verification import stray_problems
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.variants.contigs import resolve_chromosomes
 
 _CHUNK_BYTES = 4 << 20
 # So many requests wait for a remote at a time.
@@ -194,23 +195,24 @@ class SharedReference:
             self.restore(package)
         check_described(digests, self.cached(package), str(self._out))
 
-    def names_of(self, chromosomes: Collection[str]) -> list[str]:
+    def names_of(self, chromosomes: Sequence[str]) -> list[str]:
         """Return the names of the files of some chromosomes, and of ``datapackage.json``, when prepared.
 
         Raises
         ------
         UsageError
             Where the reference has no such chromosome.
+
+        Notes
+        -----
+        ``chr22`` and accessions are understood.
         """
         package = next(piece for piece in self.pieces() if piece.name == FILE_NAME)
-        entries = json.loads(self.cached(package).read_bytes())["resources"]
-        known = dict.fromkeys(entry["chromosome"] for entry in entries)
-        if unknown := sorted(set(chromosomes) - known.keys()):
-            raise UsageError(
-                f"The reference has no chromosome {', '.join(unknown)}.",
-                hint=f"It has {', '.join(known)}.",
-            )
-        named = [entry["path"] for entry in entries if entry["chromosome"] in chromosomes]
+        content = json.loads(self.cached(package).read_bytes())
+        entries = content["resources"]
+        known = list(dict.fromkeys(entry["chromosome"] for entry in entries))
+        wanted = resolve_chromosomes(chromosomes, known, content["species"], content["assembly"])
+        named = [entry["path"] for entry in entries if entry["chromosome"] in wanted]
         return [FILE_NAME, *named]
 
     def prepare_dvc(self) -> None:
@@ -255,7 +257,7 @@ class SharedReference:
 
     @property
     def is_current(self) -> bool:
-        """Say whether ``dvc.lock`` was made with the parameters, inputs and code that are here."""
+        """Say whether ``dvc.lock`` was made with the parameters, inputs and version that are here."""
         from dvc.lock import LockError
 
         stage = self._out.stage

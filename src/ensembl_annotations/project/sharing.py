@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
@@ -89,7 +89,7 @@ def publish(project: Project, *, log: Log = lambda _: None) -> dict[str, Any]:
 
 def pull(
     project: Project,
-    chromosomes: Collection[str] | None = None,
+    chromosomes: Sequence[str] | None = None,
     *,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def pull(
     ----------
     project, log
         As in `publish`.
-    chromosomes : collection of str, optional
+    chromosomes : sequence of str, optional
         Only the files of these and ``datapackage.json``; default all.
 
     Returns
@@ -274,8 +274,8 @@ def _remove_leftover(shared: SharedReference) -> None:
 def _refuse_stale(shared: SharedReference) -> None:
     if not shared.is_current:
         raise EnsemblAnnotationsError(
-            "dvc.lock was made with other parameters, inputs or code than are here: making the "
-            "reference again would give another one.",
+            "dvc.lock was made with other parameters, inputs or another version (STORE_VERSION) than are "
+            "here: making the reference again would give another one.",
             hint="Take back what is not committed ('git stash'), then run it again; or, to have the "
             f"other reference, run 'dvc repro {FETCH}'.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ensembl_annotations.common.atomic import Outputs
-from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.report.summary import (
     contig_chart,
     frequency_chart,
@@ -55,6 +55,8 @@ def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
     ------
     InputError
         Where the tally can't be read as one.
+    UsageError
+        For a name that is no part of a file's name.
 
     Examples
     --------
@@ -65,6 +67,8 @@ def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
     >>> write_report("tally.json", "report", "me")
     """
     folder = Path(folder)
+    if not name or Path(name).name != name:
+        raise UsageError(f"--name: expected a name to put into that of a file, found {name!r}.")
     with explained_os_errors("writing the report"):
         content = read_tally(Path(tally))
         with Outputs() as outputs:

@@ -22,7 +22,7 @@ from ensembl_annotations.annotate.tally import (
 from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render
 from ensembl_annotations.report.tally import Tally
-from ensembl_annotations.variants.contigs import HUMAN, PRIMARY
+from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN
 from ensembl_annotations.variants.schema import REASONS
 
 _MOST_STRIPS = 60
@@ -78,7 +78,7 @@ def _not_looked_up(provenance: Mapping[str, str]) -> list[str]:
     if provenance["Species"] != HUMAN or provenance["Chromosomes"] == ALL_CHROMOSOMES:
         return []
     asked = set(provenance["Chromosomes"].split("|"))
-    return [name for name in PRIMARY if name not in asked]
+    return [name for name in CHROMOSOMES if name not in asked]
 
 
 def _charts(tally: Tally) -> dict[str, Chart]:
@@ -231,7 +231,10 @@ def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
         "num_ref_mismatch": ("REF differs", REASONS["ref_mismatch"], "{:,.0f}"),
         "num_contig_absent": ("No contig", REASONS["contig_absent"], "{:,.0f}"),
         "num_not_requested": ("Not requested", REASONS["not_requested"], "{:,.0f}"),
+        "num_contig_refused": ("Refused contig", REASONS["contig_refused"], "{:,.0f}"),
         "num_symbolic": ("Symbolic", REASONS["symbolic"], "{:,.0f}"),
+        "num_same_as_ref": ("ALT is REF", REASONS["same_as_ref"], "{:,.0f}"),
+        "num_bad_position": ("No position", REASONS["bad_position"], "{:,.0f}"),
         "num_id_conflicts": ("Other rsID", "Records whose own rsID is none of the matched", "{:,.0f}"),
     }  # fmt: skip
     return (

@@ -6,10 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from ensembl_annotations.annotate.tally import CUBE, STATES
 from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.variants.schema import REASONS
+
+_COUNTS = ("records", "alleles", "compared", "exact", "shifted", "par", "id_conflicts", *REASONS)
+_METRICS = {"release", "assembly", "annotated_percent", *(f"num_{name}" for name in _COUNTS)}
+_PROVENANCE = {
+    *(
+        "Release",
+        "Source",
+        "Species",
+        "Assembly",
+        "Chromosomes",
+        "ReferenceSHA256",
+        "Match",
+        "Engine",
+    ),
+}
+_CUBE = {
+    "chrom": pl.String,
+    "window": pl.Int64,
+    "status": pl.Int32,
+    "kind": pl.String,
+    "transition": pl.Boolean,
+    "count": pl.Int64,
+}
 
 
 class Listed(BaseModel):
@@ -66,20 +90,35 @@ class Tally(BaseModel):
     certain: Pathogenic
     uncertain: Pathogenic
 
+    @field_validator("metrics")
+    @classmethod
+    def _has_metrics(cls, metrics: dict[str, Any]) -> dict[str, Any]:
+        return _with_all(_METRICS, metrics)
+
+    @field_validator("provenance")
+    @classmethod
+    def _has_provenance(cls, provenance: dict[str, str]) -> dict[str, str]:
+        return _with_all(_PROVENANCE, provenance)
+
+    @field_validator("cube")
+    @classmethod
+    def _is_table(cls, cube: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        try:
+            pl.DataFrame(cube, schema=_CUBE)
+        except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+            raise ValueError(f"no table of counts: {error}") from error
+        return cube
+
     @property
     def frame(self) -> pl.DataFrame:
         """The counts of ALTs, ``count``, by `CUBE`: contig, window, status, kind, transition or not."""
-        return pl.DataFrame(
-            self.cube,
-            schema={
-                "chrom": pl.String,
-                "window": pl.Int64,
-                "status": pl.Int32,
-                "kind": pl.String,
-                "transition": pl.Boolean,
-                "count": pl.Int64,
-            },
-        ).select(*CUBE, "count")
+        return pl.DataFrame(self.cube, schema=_CUBE).select(*CUBE, "count")
+
+
+def _with_all(names: set[str], found: dict[str, Any]) -> dict[str, Any]:
+    if missing := sorted(names - found.keys()):
+        raise ValueError(f"without {', '.join(missing)}")
+    return found
 
 
 def read_tally(path: Path) -> Tally:

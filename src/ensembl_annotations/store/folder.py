@@ -54,7 +54,7 @@ def _refuse_foreign(out: Path) -> None:
     if out == Path.cwd() or out in Path.cwd().parents:
         raise EnsemblAnnotationsError(
             f"{out}: is the folder you are in; it would be replaced.",
-            hint="Choose another folder with --out, or go elsewhere.",
+            hint="Choose another folder with --out, or run the command in another folder.",
         )
     if problem := _not_ours(out):
         raise EnsemblAnnotationsError(

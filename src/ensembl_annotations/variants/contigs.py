@@ -53,6 +53,8 @@ _REFSEQ_VERSIONS = (
     11, 12, 12, 12, 10, 12, 14, 11, 12, 11, 10, 12, 11, 9, 10, 10, 11, 10, 10, 11, 9, 11, 11, 10,
 )  # fmt: skip
 
+_PLINK = {"23": "X", "24": "Y", "25": "X and Y (PARs)", "26": "MT"}
+
 _ASSEMBLY_WORDS = {
     "GRCh38": r"grch38|hg38|hs38|b38|assembly38|gca_000001405\.(?:1[5-9]|2\d)|gcf_000001405\.(?:2[6-9]|[34]\d)",
     "GRCh37": r"grch37|hg19|hs37|b37|assembly19|g1k_v37|gca_000001405\.(?:1|14)(?!\d)|gcf_000001405\.(?:13|25)",
@@ -148,7 +150,7 @@ def resolve_chromosomes(
         contig = name if name in available else known.get(lower) or known.get(_bare(lower), name)
         if contig not in available:
             raise UsageError(
-                f"chromosomes: {name}: not among those of {species} {assembly} that are there."
+                f"chromosomes: {name}: not among the available chromosomes of {species} {assembly}."
                 f"{_meant(name, contig, available)}",
                 hint=f"There are: {', '.join(available)}.",
             )
@@ -167,6 +169,8 @@ def _meant(name: str, contig: str, available: Sequence[str]) -> str:
         return f" {name} is an accession of {other}." if contig not in CHROMOSOMES else ""
     if contig in CHROMOSOMES:
         return ""
+    if name in _PLINK:
+        return f" PLINK writes {name} for {_PLINK[name]}: name that."
     known = {item.lower(): item for item in available}
     close = difflib.get_close_matches(_bare(name.lower()), known, n=1, cutoff=0.5)
     return f" Did you mean {known[close[0]]!r}?" if close else ""
