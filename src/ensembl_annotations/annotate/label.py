@@ -224,8 +224,9 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
         ) from error
     except ValueError:
         content = {}
-    if not isinstance(content, dict) or not content:
-        raise _no_label(name, f"no metadata {METADATA_KEY}", path)
+    # A store's files say under the same key what they are of, their role among it.
+    if not isinstance(content, dict) or not content or "role" in content:
+        raise _no_label(name, f"no metadata {METADATA_KEY} of an annotated table", path)
     fields = {str(key): str(value) for key, value in content.items()}
     return Label(path, "parquet", fields, True, "gts" in names)
 
