@@ -286,7 +286,7 @@ def test_rows_of_the_same_entry_are_one(compare: Compare) -> None:
 def test_another_assembly_is_refused(tmp_path: Path) -> None:
     rows: Records = {"21": [(10, "rs1", "A", "G", D)]}
     a, b = build(tmp_path / "a", rows), build(tmp_path / "b", rows, assembly="GRCh37")
-    with pytest.raises(UsageError, match="another assembly: GRCh38 and GRCh37"):
+    with pytest.raises(UsageError, match="differ in assembly: GRCh38 and GRCh37"):
         compare_stores(str(a), str(b))
 
 

@@ -53,22 +53,29 @@ def possible_minors(ref: str, alts: Sequence[str], minor: str, behind: str | Non
     behind : str or None
         The sequence behind REF, long enough; None where it is not known.
     """
+    published = (ref, list(alts), minor)
     return {
         index
-        for alleles in _origins(ref, alts, minor, behind)
+        for alleles in _origins(ref, alts, minor)
+        if behind is None or _is_spelled(alleles, ref, behind)
         for index in range(len(alleles))
-        if publish(alleles, index, ref[:1]) == (ref, list(alts), minor)
+        if publish(alleles, index, ref[:1]) == published
     }
 
 
-def _origins(ref: str, alts: Sequence[str], minor: str, behind: str | None) -> Iterator[list[str]]:
+def _origins(ref: str, alts: Sequence[str], minor: str) -> Iterator[list[str]]:
     """Yield alleles of a database that may have become these."""
     record = [ref, *alts]
     # What was cut off either ends MA, or is not told of by it and may as well be nothing.
     for suffix in {minor[place:] for place in range(len(minor) + 1)} - {"-"}:
-        if behind is None or behind.startswith(suffix):
-            yield [text + suffix for text in record]
-            yield [(text[1:] + suffix) or "-" for text in record]
+        yield [text + suffix for text in record]
+        yield [(text[1:] + suffix) or "-" for text in record]
+
+
+def _is_spelled(alleles: Sequence[str], ref: str, behind: str) -> bool:
+    """Tell whether the database's first allele is what the sequence has at the record's place."""
+    is_behind_first = publish(alleles, 0, "?")[0].startswith("?")
+    return (ref[is_behind_first:] + behind).startswith(alleles[0].replace("-", ""))
 
 
 def allele_frequencies(

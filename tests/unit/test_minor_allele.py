@@ -128,7 +128,7 @@ def test_a_frequency_is_never_another_alleles(
         lines.append(
             f"21\t{begin + 1}\trs{number}\t{ref}\t{','.join(alts)}\t.\t.\tMA={ma};MAF=0.25\n"
         )
-        truths[number] = (ref, alts, ma, minor, sequence[begin + len(ref) :][:30])
+        truths[number] = (ref, alts, ma, minor, sequence[begin + len(ref) : begin + len(ref) + 30])
     found, done, bad = convert(
         tmp_path,
         "".join(lines),

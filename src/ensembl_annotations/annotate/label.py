@@ -224,9 +224,9 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
         ) from error
     except ValueError:
         content = {}
-    # What says its role is a file of a store.
+    # A store's files say under the same key what they are of, their role among it.
     if not isinstance(content, dict) or not content or "role" in content:
-        raise _no_label(name, f"no metadata {METADATA_KEY}", path)
+        raise _no_label(name, f"no metadata {METADATA_KEY} of an annotated table", path)
     fields = {str(key): str(value) for key, value in content.items()}
     return Label(path, "parquet", fields, True, "gts" in names)
 
@@ -234,7 +234,7 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
 def _no_label(name: str, lack: str, path: Path | None = None) -> InputError:
     if path is not None and path.with_name(FILE_NAME).is_file():
         return InputError(
-            f"{name}: has {lack} of an annotated table; it is a file of a reference store.",
+            f"{name}: has {lack}; it is a file of a reference store.",
             hint=f"Give the folder: {path.parent}",
         )
     return InputError(

@@ -221,6 +221,7 @@ def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> No
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> write_catalog("catalog.html")
     >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
     True

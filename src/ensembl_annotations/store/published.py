@@ -73,7 +73,8 @@ def scan_reference(
     Raises
     ------
     ReferenceStoreError
-        Where the store, or a file that is asked for, is missing or altered.
+        Where the store, or a file that is asked for, is missing, or its size, footer or label is
+        not as described. Data are not hashed here: `verify` does that.
     UsageError
         Where it has no such chromosome.
 
