@@ -1,6 +1,6 @@
 # `make` sets up everything and materialises the data; `make help` lists the rest.
 # Needs python3 >= 3.11 (with venv), git and GNU make. Nothing is installed outside this folder,
-# except by `make tools`.
+# except by `make tools`. Without a C compiler, one is downloaded into .venv.
 
 SHELL = /bin/sh
 .SUFFIXES:
@@ -14,6 +14,8 @@ export PIP_NO_INPUT = 1
 
 BIN := .venv/bin
 READY := .venv/.ready
+# A pull that changes the compiled part compiles it again.
+KERNEL := $(wildcard src/ensembl_annotations/_kernel/*.[ch]) src/ensembl_annotations/_kernel/build.py setup.py
 DEV := .venv/.ready-dev
 LOCKS := requirements-build.lock requirements.lock
 
@@ -50,7 +52,7 @@ help: ## List the targets
 
 env: $(READY) ## Make the environment in .venv from the lock files, and nothing else
 
-$(READY): pyproject.toml $(LOCKS) $(REMAKE)
+$(READY): pyproject.toml $(LOCKS) $(KERNEL) $(REMAKE)
 	@command -v git >/dev/null 2>&1 || { \
 		echo 'git is missing: DVC needs it. Install git (Debian: apt-get install git), then run make again.' >&2; \
 		exit 1; }
@@ -80,6 +82,10 @@ $(READY): pyproject.toml $(LOCKS) $(REMAKE)
 	rm -f $(READY) $(DEV)
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements-build.lock
 	@$(BIN)/python -m pip install -q --require-hashes --no-build-isolation -r requirements.lock
+	@for c in "$${CC:-cc}" gcc clang; do command -v "$${c%% *}" >/dev/null 2>&1 && exit 0; done; \
+		$(BIN)/python -c 'import ziglang' >/dev/null 2>&1 && exit 0; \
+		echo 'No C compiler here: downloading ziglang from PyPI (about 100 MB, once) into .venv.'; \
+		$(BIN)/python -m pip install -q --require-hashes -r requirements-zig.lock
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@printf '%s\n' "$(CURDIR)" > $(READY)
 
@@ -131,7 +137,7 @@ tools: ## Install the Debian packages some tests use, where that is possible wit
 
 # Existing pins are kept where they still fit, unless UPGRADE is set. uv writes one lock for all
 # Pythons and platforms; it lives in a temporary environment and is not needed otherwise.
-lock: ## Regenerate the three lock files from pyproject.toml (needs network)
+lock: ## Regenerate the lock files from pyproject.toml (needs network)
 	@set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; trap 'exit 130' HUP INT TERM; \
 	'$(PYTHON)' -m venv "$$tmp/venv"; \
 	"$$tmp/venv/bin/python" -m pip install -q uv; \
@@ -142,11 +148,12 @@ lock: ## Regenerate the three lock files from pyproject.toml (needs network)
 			$(if $(UPGRADE),--upgrade) "$$@"; \
 	}; \
 	printf '%s\n' pip setuptools wheel | compile - -o requirements-build.lock; \
+	echo ziglang | compile - -o requirements-zig.lock; \
 	compile --all-extras -c requirements-build.lock pyproject.toml -o requirements-dev.lock; \
 	compile --extra s3 --extra ssh --extra webdav --extra hooks -c requirements-dev.lock pyproject.toml -o requirements.lock; \
 	if grep -nE '://|^-|find-links' requirements*.lock; then \
 		echo 'The locks must not name servers or folders; see the lines above.' >&2; exit 1; fi; \
-	echo 'Wrote requirements.lock, requirements-dev.lock and requirements-build.lock'
+	echo 'Wrote requirements.lock, requirements-dev.lock, requirements-build.lock and requirements-zig.lock'
 
 clean: ## Remove the environment, build artefacts and caches of tools (never data, never DVC's cache)
 	@rm -rf .venv build dist src/*.egg-info .coverage \

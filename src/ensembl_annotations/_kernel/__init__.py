@@ -1,0 +1,411 @@
+"""The compiled part: a piece of a VCF and open files of a store in, annotated text out.
+
+The library is plain C behind ctypes: the interpreter is free for other threads while it works, and it
+keeps nothing between calls but what was opened. Here are its structures, as ``kernel.h`` has them, and
+a class or function for each of its own. Which contig is what, headers, errors' sentences, compression
+and threads are Python's.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ensembl_annotations._kernel.build import FOLDER, LIBRARY
+
+ABI = 1
+"""Of kernel.h; a library of another one is not used."""
+
+NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
+"""Codes of alleles that are no SNV; that of an SNV is 4 * REF + ALT in the order ACGT."""
+
+MATCHED = -1
+"""Stands for no reason."""
+
+BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG = range(5)
+"""What can be wrong with a line."""
+
+NUM_TAGS = 15
+ID_MODES = ("append", "replace", "keep")
+UNTYPED_KEYS = ("DP", "GQ", "AD")
+TEXTS = (
+    "id", "allele_clin", "clin", "evidence", "source", "tsa", "ma", "maf", "aa", "af",
+)  # fmt: skip
+"""Columns of text of an ALT's IDs."""
+
+_NUM_REASONS = 10
+_ALL_GOOD, _BAD_INPUT, _BAD_STORE = range(3)
+
+
+class KernelError(Exception):
+    """The library is missing, or not the one of these sources."""
+
+
+class BadLine(Exception):
+    """A line of a piece can't be used.
+
+    Attributes
+    ----------
+    line : int
+        From 0 within the piece.
+    what : int
+        Which of the checks.
+    detail : int
+        The column, or the number of the tag.
+    """
+
+    def __init__(self, line: int, what: int, detail: int) -> None:
+        super().__init__(line, what, detail)
+        self.line, self.what, self.detail = line, what, detail
+
+
+class BadFile(Exception):
+    """A file of a store is altered or can't be read.
+
+    Attributes
+    ----------
+    number : int
+        The one it was opened with.
+    why : str
+    """
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(number, why)
+        self.number, self.why = number, why
+
+
+class _Problem(c.Structure):
+    _fields_ = [
+        ("kind", c.c_int32),
+        ("what", c.c_int32),
+        ("detail", c.c_int32),
+        ("file", c.c_int32),
+        ("line", c.c_int64),
+        ("text", c.c_char * 160),
+    ]
+
+    def raise_it(self) -> None:
+        if self.kind == _BAD_INPUT:
+            raise BadLine(self.line, self.what, self.detail)
+        raise BadFile(self.file, self.text.decode())
+
+
+class Region(c.Structure):
+    """A region that lies on Y and on X: first and last base (1-based), and what to add for X."""
+
+    _fields_ = [("first", c.c_int64), ("last", c.c_int64), ("shift", c.c_int64)]
+
+
+class Contig(c.Structure):
+    """What a CHROM of the input is in the reference; handles are of `Table` and `Sequence`."""
+
+    _fields_ = [
+        ("table", c.c_void_p),
+        ("x_table", c.c_void_p),
+        ("sequence", c.c_void_p),
+        ("x_sequence", c.c_void_p),
+        ("reason", c.c_int32),
+        ("is_y", c.c_int32),
+    ]
+
+
+class _Options(c.Structure):
+    _fields_ = [
+        ("num_columns", c.c_int32),
+        ("tags", c.c_uint32),
+        ("id_mode", c.c_int32),
+        ("overwrite", c.c_int32),
+        ("check_records", c.c_int32),
+        ("with_sites", c.c_int32),
+        ("index_depth", c.c_int32),
+        ("with_rows", c.c_int32),
+        ("num_regions", c.c_int32),
+        ("num_contigs", c.c_int32),
+        ("region", Region * 2),
+        ("contig", c.POINTER(Contig)),
+        ("contig_of_run", c.POINTER(c.c_int32)),
+        ("num_runs", c.c_int64),
+    ]
+
+
+class _Run(c.Structure):
+    _fields_ = [
+        (name, c.c_int64)
+        for name in ("begin", "length", "num_records", "first_pos", "last_pos", "is_ascending")
+    ]
+
+
+class _Compared(c.Structure):
+    _fields_ = [(name, c.c_int64) for name in ("num", "num_agree", "num_swapped", "num_asked")]
+
+
+class TextColumn(c.Structure):
+    """A column of texts as Arrow has it."""
+
+    _fields_ = [("offset", c.c_void_p), ("bytes", c.c_void_p), ("valid", c.c_void_p)]
+
+
+class Result(c.Structure):
+    """An annotated piece, as ``kernel.h`` has it; see `annotated`."""
+
+    _fields_ = [
+        ("text", c.c_void_p),
+        ("text_bytes", c.c_int64),
+        ("run", c.POINTER(_Run)),
+        ("num_runs", c.c_int64),
+        ("spot", c.c_void_p),
+        ("num_spots", c.c_int64),
+        ("rise", c.c_void_p),
+        ("num_rises", c.c_int64),
+        ("last_base", c.c_int64),
+        *(
+            (name, c.c_int64)
+            for name in (
+                "num_records",
+                "num_alleles",
+                "num_exact",
+                "num_shifted",
+                "num_par",
+                "num_conflicts",
+            )
+        ),
+        ("reason", c.c_int64 * _NUM_REASONS),
+        *(
+            (name, c.c_int64 * len(UNTYPED_KEYS))
+            for name in ("num_untyped", "untyped_line", "untyped_begin", "untyped_length")
+        ),
+        ("compared", _Compared),
+        ("num_rows", c.c_int64),
+        *(
+            (name, c.c_void_p)
+            for name in (
+                "record",
+                "index",
+                "deleted",
+                "inserted",
+                "reason_of",
+                "code_of",
+                "is_par",
+                "is_shifted",
+            )
+        ),
+        ("num_items", c.c_int64),
+        *(
+            (name, c.c_void_p)
+            for name in (
+                "item_allele",
+                "item_mac",
+                "item_multi",
+                "item_shifted",
+                "item_frequency",
+            )
+        ),
+        ("item_text", TextColumn * len(TEXTS)),
+        ("num_sites", c.c_int64),
+        ("site_record", c.c_void_p),
+        ("site_id", TextColumn),
+    ]
+
+
+@cache
+def _library() -> Any:
+    path = FOLDER / LIBRARY
+    try:
+        library = c.CDLL(str(path))
+    except OSError as error:
+        raise KernelError(
+            f"{path}: can't be loaded ({error}). Run 'make', which compiles it."
+        ) from error
+    if (found := library.kernel_abi()) != ABI:
+        raise KernelError(
+            f"{path}: is of version {found}, expected {ABI}. Run 'make', which compiles it anew."
+        )
+    options, problem = c.POINTER(_Options), c.POINTER(_Problem)
+    text = (c.c_char_p, c.c_int64)
+    signatures = {
+        "kernel_crc32": (c.c_uint32, *text),
+        "kernel_open_table": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
+        "kernel_close_table": (None, c.c_void_p),
+        "kernel_open_sequence": (c.c_void_p, c.c_int, c.c_int32, *text, *text, problem),
+        "kernel_close_sequence": (None, c.c_void_p),
+        "kernel_bases": (c.c_int, c.c_void_p, c.c_int64, c.c_int64, c.c_char_p, problem),
+        "kernel_runs": (c.c_int64, *text, c.POINTER(c.POINTER(_Run))),
+        "kernel_free_runs": (None, c.POINTER(_Run)),
+        "kernel_annotate": (c.c_int, *text, options, c.POINTER(Result), problem),
+        "kernel_free": (None, c.POINTER(Result)),
+        "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
+    }
+    for name, (result, *arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def crc32(data: bytes) -> int:
+    """Return the CRC-32 of bytes."""
+    return int(_library().kernel_crc32(data, len(data)))
+
+
+class Table:
+    """An open file of published alleles; the footer was checked before."""
+
+    def __init__(self, fd: int, number: int, file_bytes: int, footer: bytes) -> None:
+        problem = _Problem()
+        self.handle = _library().kernel_open_table(
+            fd, number, file_bytes, footer, len(footer), problem
+        )
+        if not self.handle:
+            problem.raise_it()
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            _library().kernel_close_table(self.handle)
+
+
+class Sequence2Bit:
+    """An open sequence; what its checksums leave bare was checked before."""
+
+    def __init__(self, fd: int, number: int, head: bytes, tail: bytes) -> None:
+        problem = _Problem()
+        self.handle = _library().kernel_open_sequence(
+            fd, number, head, len(head), tail, len(tail), problem
+        )
+        if not self.handle:
+            problem.raise_it()
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            _library().kernel_close_sequence(self.handle)
+
+    def bases(self, begin: int, count: int) -> bytes:
+        """Return bases from a 0-based place on; N where there are none."""
+        problem, out = _Problem(), c.create_string_buffer(max(count, 1))
+        if _library().kernel_bases(self.handle, begin, count, out, problem):
+            problem.raise_it()
+        return out.raw[:count]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked of all pieces of a run.
+
+    Attributes
+    ----------
+    num_columns : int
+        Of the VCF.
+    tags : int
+        A bit for each chosen tag, in the order of the schema.
+    id_mode : str
+    overwrite, check_records, with_sites, with_rows : bool
+        Take the chosen tags out of the input; refuse lines with them, or with a QUAL that is no
+        number; find what else is at a site; return ALTs and their IDs as rows, too.
+    index_depth : int
+        Of the index that is made; 0 for none.
+    regions : sequence of Region
+    """
+
+    num_columns: int
+    tags: int = 0
+    id_mode: str = "append"
+    overwrite: bool = False
+    check_records: bool = True
+    with_sites: bool = False
+    with_rows: bool = False
+    index_depth: int = 0
+    regions: Sequence[Region] = ()
+
+
+def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
+    """Return CHROM and number of the records that follow one another on a contig, in order."""
+    runs = c.POINTER(_Run)()
+    count = _library().kernel_runs(text, len(text), runs)
+    try:
+        return [(text[run.begin : run.begin + run.length], run.num_records) for run in runs[:count]]
+    finally:
+        _library().kernel_free_runs(runs)
+
+
+def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int]) -> _Options:
+    return _Options(
+        settings.num_columns,
+        settings.tags,
+        ID_MODES.index(settings.id_mode),
+        settings.overwrite,
+        settings.check_records,
+        settings.with_sites,
+        settings.index_depth,
+        settings.with_rows,
+        len(settings.regions),
+        len(contigs),
+        (Region * 2)(*settings.regions),
+        (Contig * len(contigs))(*contigs),
+        (c.c_int32 * len(places))(*places),
+        len(places),
+    )
+
+
+@contextmanager
+def annotated(
+    text: bytes, settings: Settings, contigs: Sequence[Contig], places: Sequence[int]
+) -> Iterator[Result]:
+    """Annotate whole lines; the result's memory is there as long as the block runs.
+
+    Parameters
+    ----------
+    text : bytes
+        Ends with a newline.
+    settings : Settings
+    contigs : sequence of Contig
+    places : sequence of int
+        For each of the `contig_runs`, which of the contigs it is.
+
+    Raises
+    ------
+    BadLine, BadFile
+    """
+    result, problem = Result(), _Problem()
+    if _library().kernel_annotate(
+        text, len(text), _options(settings, contigs, places), result, problem
+    ):
+        problem.raise_it()
+    try:
+        yield result
+    finally:
+        _library().kernel_free(result)
+
+
+def compared(
+    text: bytes,
+    settings: Settings,
+    contigs: Sequence[Contig],
+    places: Sequence[int],
+    enough: int,
+) -> tuple[int, int, int, int]:
+    """Compare the REFs of SNVs with the reference until enough could be; see `kernel.h`.
+
+    Raises
+    ------
+    BadLine, BadFile
+    """
+    found, problem = _Compared(), _Problem()
+    if _library().kernel_compare(
+        text, len(text), _options(settings, contigs, places), enough, found, problem
+    ):
+        problem.raise_it()
+    return found.num, found.num_agree, found.num_swapped, found.num_asked
+
+
+def view(address: int | None, num_bytes: int) -> memoryview:
+    """Return the bytes at an address; the caller sees to it that they stay there."""
+    if not num_bytes or not address:
+        return memoryview(b"")
+    return memoryview((c.c_char * num_bytes).from_address(address)).cast("B")
+
+
+def numbers(address: int | None, count: int) -> list[int]:
+    """Return the 64-bit numbers at an address."""
+    return view(address, 8 * count).cast("q").tolist()

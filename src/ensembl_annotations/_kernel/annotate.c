@@ -1,0 +1,339 @@
+/* A piece of a VCF: lines in, lines out. No state is kept between calls, so pieces may be worked on in parallel. */
+#include "kernel.h"
+
+#include <stdlib.h>
+
+static const Contig *contig_of(const Options *options, const Record *record) {
+    return options->contig + options->contig_of_run[record->run];
+}
+
+/* ---- what is looked up ---- */
+
+static void add_queries(Match *match, Piece *piece, const Options *options) {
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        const Record *r = piece->record + i;
+        const Contig *contig = contig_of(options, r);
+        int32_t without_key = -1, asked = 0;
+        for (int32_t k = 0; k < r->num_alleles; k++) {
+            Allele *allele = piece->allele + r->first_allele + k;
+            if (allele->reason == MATCHED) {
+                asked = 1;
+                add_query(match, piece->allele, r->first_allele + k, contig, r->pos, field_of(r, REF), options->region, options->num_regions);
+            } else if (without_key < 0 && allele->key.code == NOT_COMPARABLE) without_key = r->first_allele + k;
+        }
+        /* A record without an ALT that can be looked up has a site all the same. */
+        if (options->with_sites && !asked && without_key >= 0 && has_place(r, contig))
+            add_query(match, piece->allele, without_key, contig, r->pos, field_of(r, REF), options->region, options->num_regions);
+    }
+}
+
+/* ---- REFs against the reference's bases ---- */
+
+static int is_plain_snv(const Allele *allele, const Record *record) { return is_snv(allele->key.code) && field_of(record, REF).n == 1; }
+
+/* Where an SNV is compared: on X rather than on Y, where the sequence is masked in older releases. */
+static int bases_of(Match *match, const Allele *allele, const Contig *contig, const Options *options) {
+    const Table *table = contig->table;
+    const Sequence *sequence = contig->sequence;
+    int64_t place = allele->start;
+    for (int i = 0; i < options->num_regions; i++)
+        if (contig->x_table && is_in_region(contig, allele, options->region + i))
+            table = contig->x_table, sequence = contig->x_sequence, place = allele->start + options->region[i].shift;
+    return known_bases(match, table, sequence, place);
+}
+
+/* Compare a record's SNVs, those with a reason or, for MATCHED, those to be looked up. */
+static int compare_record(Match *match, const Piece *piece, const Record *r, const Options *options, int reason, Compared *compared) {
+    const Contig *contig = contig_of(options, r);
+    int is_known = 0, agrees = 0, is_swapped = 0;
+    for (int32_t k = 0; k < r->num_alleles; k++) {
+        const Allele *allele = piece->allele + r->first_allele + k;
+        if (allele->reason != reason || !is_plain_snv(allele, r)) continue;
+        int found = bases_of(match, allele, contig, options);
+        if (found < 0) return -1;
+        compared->num_asked++;
+        is_known |= found != 0, agrees |= found >> allele->key.code / 4 & 1, is_swapped |= found >> allele->key.code % 4 & 1;
+    }
+    compared->num += is_known, compared->num_agree += agrees, compared->num_swapped += is_swapped && !agrees;
+    return 0;
+}
+
+/* What matching found out about REFs already: only of those that differ the bases are looked up. */
+static int observe_bases(Match *match, const Piece *piece, const Options *options, Compared *compared) {
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        const Record *r = piece->record + i;
+        const Contig *contig = contig_of(options, r);
+        int agrees = 0, differs = 0;
+        for (int32_t k = 0; k < r->num_alleles; k++) {
+            const Allele *allele = piece->allele + r->first_allele + k;
+            if (!is_plain_snv(allele, r)) continue;
+            differs |= allele->reason == REF_MISMATCH;
+            agrees |= allele->reason == MATCHED || allele->reason == ALLELE_DIFFERS || (allele->reason == SITE_UNKNOWN && contig->sequence);
+        }
+        compared->num += agrees || differs;
+        compared->num_agree += agrees && !differs;
+        Compared asked = {0};
+        if (differs && compare_record(match, piece, r, options, REF_MISMATCH, &asked)) return -1;
+        compared->num_agree += asked.num_agree, compared->num_swapped += asked.num_swapped;
+    }
+    return 0;
+}
+
+/* ---- output ---- */
+
+/* Sites that are none of the record's own matches, each once. */
+static int64_t own_sites(Match *match, int64_t first, int32_t record, const Item *item, int64_t num_items, int64_t *next) {
+    int64_t kept = first;
+    for (*next = first; *next < match->num_sites && match->site[*next].record == record; ++*next) {
+        Site site = match->site[*next];
+        int is_new = kept == first || id_order(match->site[kept - 1].rs, match->site[kept - 1].name, site.rs, site.name);
+        for (int64_t i = 0; i < num_items && is_new; i++) is_new = id_order(item[i].rs, item[i].name, site.rs, site.name);
+        if (is_new) match->site[kept++] = site;
+    }
+    return kept - first;
+}
+
+static int is_in_par(const Piece *piece, const Record *r) {
+    for (int32_t k = 0; k < r->num_alleles; k++)
+        if (piece->allele[r->first_allele + k].is_par) return 1;
+    return 0;
+}
+
+static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, Result *result) {
+    Out out = {0};
+    reserve(&out, (size_t)piece->size + (size_t)values->num_items * 192 + 64);
+    int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns) : NULL;
+    Places places = {0};
+    if (ends) {
+        places.spot = need_memory(NULL, (size_t)piece->num_records * sizeof(Spot));
+        places.rise = need_memory(NULL, (size_t)piece->num_records * sizeof(Rise));
+    }
+    const uint8_t *copied = piece->text;                     /* lines that get nothing go out together */
+    int64_t ahead = 0, item = 0, site = 0, num_sites = 0;    /* ahead: of the output, behind `copied` */
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        const Record *r = piece->record + i;
+        int64_t begin = r->line - piece->text + ahead, first = item, next_site;
+        while (item < values->num_items && values->item[item].allele < r->first_allele + r->num_alleles) item++;
+        Change change = {.record = r, .item = values->item + first, .num_items = item - first, .af = values->af, .is_par = is_in_par(piece, r)};
+        change.num_sites = own_sites(match, site, (int32_t)i, change.item, change.num_items, &next_site);
+        change.site = match->site + site;
+        if (change.num_sites) memmove(match->site + num_sites, change.site, (size_t)change.num_sites * sizeof(Site));
+        change.site = match->site + num_sites;
+        num_sites += change.num_sites, site = next_site;
+        result->num_par += change.is_par, result->num_conflicts += ids_conflict(&change);
+        if (change.num_items || change.num_sites || change.is_par || r->is_cut) {
+            put(&out, copied, (size_t)(r->line - copied));
+            put_record(&out, &change, options);
+            copied = r->end + 1;
+            ahead = out.at - out.begin - (copied - piece->text);
+        }
+        if (ends) add_place(&places, r->run, most(r->pos - 1, 0), ends[i], begin, r->end + 1 - piece->text + ahead, options->index_depth);
+    }
+    put(&out, copied, (size_t)(piece->text + piece->size - copied));
+    free(ends);
+    match->num_sites = num_sites;
+    result->text = out.begin, result->text_bytes = out.at - out.begin;
+    result->spot = places.spot, result->num_spots = places.num_spots;
+    result->rise = places.rise, result->num_rises = places.num_rises;
+}
+
+static void count(const Piece *piece, Result *result) {
+    result->num_records = piece->num_records;
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        const Record *r = piece->record + i;
+        result->last_base = most(result->last_base, r->pos + field_of(r, REF).n - 1);
+    }
+    for (int64_t i = 0; i < piece->num_alleles; i++) {
+        const Allele *allele = piece->allele + i;
+        result->num_alleles += allele->reason != NO_ALT;
+        if (allele->reason != MATCHED) result->reason[allele->reason]++;
+        else if (allele->is_exact) result->num_exact++;
+        else result->num_shifted++;
+    }
+    for (int i = 0; i < 3; i++) {
+        const Untyped *untyped = piece->untyped + i;
+        result->num_untyped[i] = untyped->num_records, result->untyped_line[i] = untyped->line;
+        if (untyped->num_records) result->untyped_begin[i] = untyped->value.p - piece->text, result->untyped_length[i] = untyped->value.n;
+    }
+}
+
+/* ---- columns ---- */
+
+static void *room_for(int64_t n, size_t size) {
+    void *found = need_memory(NULL, (size_t)n * size + 8);
+    return memset(found, 0, (size_t)n * size + 8);
+}
+
+typedef Text (*TextAt)(const void *rows, int64_t row, Arena *arena);
+
+static TextColumn text_column(const void *rows, int64_t n, TextAt at, Arena *arena) {
+    TextColumn column = {room_for(n + 1, sizeof(int64_t)), NULL, room_for((n + 7) / 8, 1)};
+    Out out = {0};
+    reserve(&out, 8);
+    for (int64_t i = 0; i < n; i++) {
+        Text text = at(rows, i, arena);
+        if (text.p) column.valid[i / 8] |= (uint8_t)(1 << i % 8), put(&out, text.p, (size_t)text.n);
+        column.offset[i + 1] = out.at - out.begin;
+    }
+    column.bytes = out.begin;
+    return column;
+}
+
+static Text id_text(uint32_t rs, Text name, Arena *arena) {
+    if (!rs) return name;
+    uint8_t *end = (uint8_t *)take(arena, 16) + 16, *p = end;
+    for (uint32_t number = rs; number; number /= 10) *--p = (uint8_t)('0' + number % 10);
+    *--p = 's', *--p = 'r';
+    return (Text){p, end - p};
+}
+
+static Text item_id(const void *rows, int64_t i, Arena *arena) { return id_text(((const Item *)rows)[i].rs, ((const Item *)rows)[i].name, arena); }
+static Text site_id(const void *rows, int64_t i, Arena *arena) { return id_text(((const Site *)rows)[i].rs, ((const Site *)rows)[i].name, arena); }
+static Text item_allele_clin(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].allele_clin; }
+static Text item_clin(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].clin; }
+static Text item_evidence(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].evidence; }
+static Text item_source(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].source; }
+static Text item_tsa(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].tsa; }
+static Text item_ma(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].ma; }
+static Text item_maf(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].maf; }
+static Text item_aa(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].aa; }
+static Text item_af(const void *rows, int64_t i, Arena *a) {
+    (void)a;
+    const Values *values = rows;
+    return values->af[values->item[i].allele];
+}
+
+static void write_items(const Values *values, Result *result, Arena *arena) {
+    static const TextAt at[NUM_TEXTS] = {
+        [TEXT_ID] = item_id, [TEXT_ALLELE_CLIN] = item_allele_clin, [TEXT_CLIN] = item_clin, [TEXT_EVIDENCE] = item_evidence,
+        [TEXT_SOURCE] = item_source, [TEXT_TSA] = item_tsa, [TEXT_MA] = item_ma, [TEXT_MAF] = item_maf, [TEXT_AA] = item_aa,
+        [TEXT_AF] = item_af,
+    };
+    int64_t n = result->num_items = values->num_items;
+    for (int i = 0; i < NUM_TEXTS; i++)
+        result->item_text[i] = text_column(i == TEXT_AF ? (const void *)values : values->item, n, at[i], arena);
+    result->item_allele = room_for(n, 4), result->item_mac = room_for(n, 4);
+    result->item_multi = room_for(n, 1), result->item_shifted = room_for(n, 1), result->item_frequency = room_for(n, 1);
+    for (int64_t i = 0; i < n; i++) {
+        const Item *item = values->item + i;
+        result->item_allele[i] = item->allele, result->item_mac[i] = (int32_t)item->mac;
+        result->item_multi[i] = item->is_multi, result->item_shifted[i] = item->is_shifted, result->item_frequency[i] = item->has_frequency;
+    }
+}
+
+static void write_alleles(const Piece *piece, Result *result) {
+    int64_t n = result->num_rows = piece->num_alleles;
+    result->record = room_for(n, 4), result->index = room_for(n, 4), result->deleted = room_for(n, 4), result->inserted = room_for(n, 4);
+    result->reason_of = room_for(n, 1), result->code_of = room_for(n, 1), result->is_par = room_for(n, 1), result->is_shifted = room_for(n, 1);
+    for (int64_t i = 0; i < n; i++) {
+        const Allele *allele = piece->allele + i;
+        result->record[i] = allele->record, result->index[i] = allele->index;
+        result->deleted[i] = (int32_t)allele->key.deleted.n, result->inserted[i] = (int32_t)allele->key.inserted.n;
+        result->reason_of[i] = allele->reason, result->code_of[i] = (int8_t)allele->key.code;
+        result->is_par[i] = allele->is_par, result->is_shifted[i] = allele->is_shifted && !allele->is_exact;
+    }
+}
+
+static void write_rows(Piece *piece, const Match *match, const Values *values, Result *result) {
+    write_alleles(piece, result);
+    write_items(values, result, &piece->arena);
+    result->num_sites = match->num_sites;
+    result->site_record = room_for(match->num_sites, 4);
+    for (int64_t i = 0; i < match->num_sites; i++) result->site_record[i] = match->site[i].record;
+    result->site_id = text_column(match->site, match->num_sites, site_id, &piece->arena);
+}
+
+/* ---- the calls ---- */
+
+int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
+    Piece piece = {.text = text, .size = size};
+    Match match = {.with_sites = options->with_sites, .arena = &piece.arena, .problem = problem};
+    *result = (Result){0};
+    *problem = (Problem){0};
+    int failed = cut_piece(&piece, options, problem);
+    if (!failed) {
+        split_alleles(&piece, options);
+        add_queries(&match, &piece, options);
+        failed = find_matches(&match, piece.allele) || observe_bases(&match, &piece, options, &result->compared);
+    }
+    if (!failed) {
+        sort_sites(&match);
+        Values values = find_values(&match, piece.num_alleles, &piece.arena);
+        write_text(&piece, options, &match, &values, result);
+        count(&piece, result);
+        if (options->with_rows) write_rows(&piece, &match, &values, result);
+        result->run = piece.run, result->num_runs = piece.num_runs;
+        piece.run = NULL;
+        drop_values(&values);
+    }
+    drop_match(&match);
+    drop_piece(&piece);
+    return failed ? -1 : 0;
+}
+
+static void free_column(TextColumn *column) {
+    free(column->offset);
+    free(column->bytes);
+    free(column->valid);
+}
+
+void kernel_free(Result *r) {
+    void *all[] = {r->text, r->run, r->spot, r->rise, r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
+                   r->is_shifted, r->item_allele, r->item_mac, r->item_multi, r->item_shifted, r->item_frequency, r->site_record};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    for (int i = 0; i < NUM_TEXTS; i++) free_column(r->item_text + i);
+    free_column(&r->site_id);
+    *r = (Result){0};
+}
+
+/* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
+int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem) {
+    Piece piece = {.text = text, .size = size};
+    Match match = {.arena = &piece.arena, .problem = problem};
+    *compared = (Compared){0};
+    *problem = (Problem){0};
+    int failed = cut_piece(&piece, options, problem);
+    if (!failed) split_alleles(&piece, options);
+    for (int64_t i = 0; i < piece.num_records && !failed && compared->num < enough; i++)
+        failed = compare_record(&match, &piece, piece.record + i, options, MATCHED, compared);
+    drop_match(&match);
+    drop_piece(&piece);
+    return failed ? -1 : 0;
+}
+
+int kernel_abi(void) { return ABI; }
+
+int64_t kernel_size(int which) {
+    static const size_t sizes[] = {sizeof(Options), sizeof(Result), sizeof(Problem)};
+    return which >= 0 && which < 3 ? (int64_t)sizes[which] : -1;
+}
+
+uint32_t kernel_crc32(const uint8_t *p, int64_t n) { return crc32_of(p, (size_t)n); }
+int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs) { return find_runs(text, size, runs); }
+void kernel_free_runs(ContigRun *runs) { free(runs); }
+
+Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem) {
+    *problem = (Problem){0};
+    return open_table(fd, file, file_bytes, footer, footer_bytes, problem);
+}
+
+void kernel_close_table(Table *table) { close_table(table); }
+
+Sequence *kernel_open_sequence(int fd, int32_t file, const uint8_t *head, int64_t head_bytes, const uint8_t *tail, int64_t tail_bytes, Problem *problem) {
+    *problem = (Problem){0};
+    return open_sequence(fd, file, head, head_bytes, tail, tail_bytes, problem);
+}
+
+void kernel_close_sequence(Sequence *sequence) { close_sequence(sequence); }
+
+/* Bases from a place on, as letters; N for what is none and outside. */
+int kernel_bases(const Sequence *sequence, int64_t begin, int64_t count, uint8_t *bases, Problem *problem) {
+    Window window = {0};
+    *problem = (Problem){0};
+    for (int64_t i = 0; i < count; i++) {
+        int base = base_at(sequence, &window, begin + i, problem);
+        if (base < 0) return -1;
+        bases[i] = base < 4 ? (uint8_t)"ACGT"[base] : 'N';
+    }
+    return 0;
+}

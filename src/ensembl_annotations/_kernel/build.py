@@ -1,0 +1,81 @@
+"""Compile the kernel's library, with the system's C compiler or with the one that ziglang brings.
+
+Run as a program it compiles beside the sources, as an editable install needs it:
+``python src/ensembl_annotations/_kernel/build.py``. It imports nothing of the package, which need not
+be installed yet.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+LIBRARY = "libkernel.dylib" if sys.platform == "darwin" else "libkernel.so"
+# No -march: a cluster's nodes differ. What processors differ in is chosen when it runs.
+_FLAGS = ["-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-DNDEBUG"]
+# Of 2012: older than any Linux that the pinned packages have wheels for.
+_ZIG_GLIBC = "2.17"
+
+
+def compiler() -> list[str]:
+    """Return the command of a C compiler.
+
+    Raises
+    ------
+    SystemExit
+        Where there is none; says how to get one.
+    """
+    if named := os.environ.get("CC"):
+        return shlex.split(named)
+    for name in ("cc", "gcc", "clang"):
+        if found := shutil.which(name):
+            return [found]
+    if importlib.util.find_spec("ziglang") is None:
+        sys.exit(
+            "No C compiler: expected cc on the PATH, or the package ziglang. Install a compiler "
+            "(Debian: apt-get install gcc libc6-dev), or run 'make', which brings ziglang."
+        )
+    zig = [sys.executable, "-m", "ziglang", "cc"]
+    if sys.platform != "linux":
+        return zig
+    return [*zig, "-target", f"{platform.machine()}-linux-gnu.{_ZIG_GLIBC}", "-mcpu=baseline"]
+
+
+def build(folder: Path = FOLDER) -> Path:
+    """Compile the library into a folder and return its path; a half-written one is never seen.
+
+    Raises
+    ------
+    SystemExit
+        Where the compiler fails, which says why.
+    """
+    target = folder / LIBRARY
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{LIBRARY}.{os.getpid()}.tmp"
+    sources = sorted(str(path) for path in FOLDER.glob("*.c"))
+    command = [*compiler(), *_FLAGS, "-o", str(temporary), *sources]
+    try:
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"The kernel can't be compiled; the command was: {shlex.join(command)}")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def wheel_tag() -> tuple[str, str, str]:
+    """Return the tag of a wheel: any Python 3, for this platform alone."""
+    name = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    return "py3", "none", name
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,191 @@
+#define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64
+#include "common.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int fail_store(Problem *problem, int32_t file, const char *text) {
+    problem->kind = BAD_STORE;
+    problem->file = file;
+    snprintf(problem->text, sizeof problem->text, "%s", text);
+    return -1;
+}
+
+int read_fully(int fd, uint8_t *to, int64_t size, int64_t at) {
+    while (size > 0) {
+        ssize_t n = pread(fd, to, (size_t)size, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return -1;
+        to += n, at += n, size -= n;
+    }
+    return 0;
+}
+
+/* ---- memory ---- */
+
+void *need_memory(void *old, size_t size) {
+    void *found = realloc(old, size ? size : 1);
+    if (!found) {
+        fprintf(stderr, "ensembl-annotations: out of memory (%zu bytes)\n", size);
+        abort();
+    }
+    return found;
+}
+
+void *grown(void *list, int64_t count, int64_t *room, size_t size) {
+    if (count < *room) return list;
+    *room = *room * 2 + 64;
+    return need_memory(list, (size_t)*room * size);
+}
+
+void *take(Arena *arena, size_t size) {
+    /* Loads of 8 bytes may begin at the last one. */
+    size = (size + 8 + 15) & ~(size_t)15;
+    if (!arena->at || (size_t)(arena->end - arena->at) < size) {
+        size_t block = size > (1 << 18) ? size : 1 << 18;
+        if (arena->count == arena->room) {
+            arena->room = arena->room * 2 + 16;
+            arena->blocks = need_memory(arena->blocks, (size_t)arena->room * sizeof(void *));
+        }
+        arena->at = arena->blocks[arena->count++] = need_memory(NULL, block);
+        arena->end = arena->at + block;
+        arena->total += arena->last = block;
+    }
+    void *found = arena->at;
+    arena->at += size;
+    return found;
+}
+
+void *take_zeroed(Arena *arena, size_t size) { return memset(take(arena, size), 0, size); }
+
+Text keep(Arena *arena, Text text) {
+    if (!text.p) return text;
+    uint8_t *copy = take(arena, (size_t)text.n);
+    memcpy(copy, text.p, (size_t)text.n);
+    return (Text){copy, text.n};
+}
+
+void rewind_arena(Arena *arena) {
+    if (arena->count > 1) {
+        while (arena->count) free(arena->blocks[--arena->count]);
+        arena->blocks[arena->count++] = need_memory(NULL, arena->total);
+        arena->last = arena->total;
+    }
+    if (!arena->count) return;
+    arena->at = arena->blocks[0];
+    arena->end = arena->at + arena->last;
+}
+
+void clear(Arena *arena) {
+    while (arena->count) free(arena->blocks[--arena->count]);
+    free(arena->blocks);
+    memset(arena, 0, sizeof *arena);
+}
+
+/* ---- growing text ---- */
+
+void reserve(Out *out, size_t more) {
+    if ((size_t)(out->end - out->at) >= more) return;
+    size_t used = (size_t)(out->at - out->begin), room = (size_t)(out->end - out->begin) * 2 + more + 64;
+    out->begin = need_memory(out->begin, room);
+    out->at = out->begin + used;
+    out->end = out->begin + room;
+}
+
+void put(Out *out, const void *p, size_t n) {
+    if (!n) return;
+    reserve(out, n);
+    memcpy(out->at, p, n);
+    out->at += n;
+}
+
+void put_char(Out *out, char c) {
+    reserve(out, 1);
+    *out->at++ = (uint8_t)c;
+}
+
+void put_string(Out *out, const char *text) { put(out, text, strlen(text)); }
+
+void put_number(Out *out, uint64_t number) {
+    char text[20], *p = text + 20;
+    do *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    put(out, p, (size_t)(text + 20 - p));
+}
+
+/* ---- letters ---- */
+
+#define X 255
+const uint8_t base_of[256] = {
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, 0, X, 1, X, X, X, 2, X, X, X, X, X, X, X, X, X, X, X, X, 3, X, X, X, X, X, X, X, X, X, X, X,
+    X, 0, X, 1, X, X, X, 2, X, X, X, X, X, X, X, X, X, X, X, X, 3, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+};
+#undef X
+
+/* A B C D G H K M N R S T U V W Y, in any case. */
+const uint8_t is_iupac[256] = {
+    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['G'] = 1, ['H'] = 1, ['K'] = 1, ['M'] = 1,
+    ['N'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['Y'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['g'] = 1, ['h'] = 1, ['k'] = 1, ['m'] = 1,
+    ['n'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['y'] = 1,
+};
+
+#define ROW(n) n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7
+#define ROWS(n) ROW(n), ROW(n + 8), ROW(n + 16), ROW(n + 24)
+const uint8_t upper[256] = {
+    ROWS(0), ROWS(32), ROWS(64),
+    96, 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R',
+    'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 123, 124, 125, 126, 127,
+    ROWS(128), ROWS(160), ROWS(192), ROWS(224),
+};
+
+int same_text(Text a, Text b) {
+    return a.n == b.n && (a.p == b.p || (a.p && b.p && !memcmp(a.p, b.p, (size_t)a.n)));
+}
+
+int same_alleles(Text a, Text b) {
+    if (a.n != b.n) return 0;
+    for (int64_t i = 0; i < a.n; i++)
+        if (upper[a.p[i]] != upper[b.p[i]]) return 0;
+    return 1;
+}
+
+int text_order(Text a, Text b) {
+    int64_t n = least(a.n, b.n);
+    int order = n ? memcmp(a.p, b.p, (size_t)n) : 0;
+    return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Source: RFC 3629, section 4; what Python decodes, byte for byte. */
+static int utf8_length(const uint8_t *p, int64_t room) {
+    uint8_t c = p[0];
+    if (c < 0x80) return 1;
+    int n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+    if (c < 0xC2 || c > 0xF4 || room < n) return 0;
+    uint8_t low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+    uint8_t high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+    if (p[1] < low || p[1] > high) return 0;
+    for (int i = 2; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return 0;
+    return n;
+}
+
+int is_utf8(const uint8_t *p, int64_t n) {
+    while (n > 0) {
+        while (n >= 8 && !(load64(p) & 0x8080808080808080ull)) p += 8, n -= 8;
+        if (!n) return 1;
+        int length = utf8_length(p, n);
+        if (!length) return 0;
+        p += length, n -= length;
+    }
+    return 1;
+}

@@ -1,0 +1,83 @@
+/* What all parts of the kernel share: texts, memory, what went wrong, letters. */
+#ifndef KERNEL_COMMON_H
+#define KERNEL_COMMON_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes of somebody else; `p` is NULL where there is no value. */
+typedef struct {
+    const uint8_t *p;
+    int64_t n;
+} Text;
+
+/* Why a call failed. Of an input, Python makes the sentence from the line; of a store, `text` is it. */
+enum { ALL_GOOD, BAD_INPUT, BAD_STORE };
+enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG };
+typedef struct {
+    int32_t kind;
+    int32_t what;    /* of an input, which check */
+    int32_t detail;  /* the column, or the tag */
+    int32_t file;    /* of a store, the number that the file was opened with */
+    int64_t line;    /* of an input, from 0 within the piece */
+    char text[160];
+} Problem;
+
+int fail_store(Problem *problem, int32_t file, const char *text);
+
+/* Memory that is freed as a whole. What is asked for is there, or the process ends. */
+typedef struct {
+    uint8_t *at, *end;
+    void **blocks;
+    int count, room;
+    size_t last, total;    /* bytes of the last block, and of all */
+} Arena;
+
+void *need_memory(void *old, size_t size);
+void *take(Arena *arena, size_t size);
+void *take_zeroed(Arena *arena, size_t size);
+Text keep(Arena *arena, Text text);
+void rewind_arena(Arena *arena);    /* use it again from its beginning, for about as much */
+void clear(Arena *arena);
+
+/* Text that grows. */
+typedef struct {
+    uint8_t *begin, *at, *end;
+} Out;
+
+void reserve(Out *out, size_t more);
+void put(Out *out, const void *p, size_t n);
+void put_char(Out *out, char c);
+void put_string(Out *out, const char *text);
+void put_number(Out *out, uint64_t number);
+
+/* Lists that grow: room for one more of `size` bytes. */
+void *grown(void *list, int64_t count, int64_t *room, size_t size);
+
+/* Letters. `base_of` is 0 to 3 for ACGT in any case, else 255. */
+extern const uint8_t base_of[256], upper[256], is_iupac[256];
+
+static inline uint64_t load64(const uint8_t *p) {
+    uint64_t value;
+    memcpy(&value, p, 8);
+    return value;
+}
+static inline uint32_t load32(const uint8_t *p) {
+    uint32_t value;
+    memcpy(&value, p, 4);
+    return value;
+}
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int same_text(Text a, Text b);     /* byte for byte */
+int same_alleles(Text a, Text b);  /* in any case of letters */
+int text_order(Text a, Text b);
+int is_utf8(const uint8_t *p, int64_t n);
+
+/* Read exactly `size` bytes; -1 where the file has not as many, or can't be read. */
+int read_fully(int fd, uint8_t *to, int64_t size, int64_t at);
+
+uint32_t crc32_of(const uint8_t *p, size_t n);
+
+#endif

@@ -1,0 +1,74 @@
+/* What the library offers to __init__.py, which has the same structures. A change of any of them, or of what
+   a function does, raises ABI in both. */
+#ifndef KERNEL_H
+#define KERNEL_H
+#include "output.h"
+#include "places.h"
+
+enum { ABI = 1 };
+#define PUBLIC __attribute__((visibility("default")))
+
+/* How the REFs of records with an SNV compare with the reference's bases. */
+typedef struct {
+    int64_t num, num_agree, num_swapped, num_asked;
+} Compared;
+
+/* A column of texts as Arrow has it: `num + 1` offsets, the bytes, and a bit for each that is not null. */
+typedef struct {
+    int64_t *offset;
+    uint8_t *bytes, *valid;
+} TextColumn;
+
+enum {
+    TEXT_ID, TEXT_ALLELE_CLIN, TEXT_CLIN, TEXT_EVIDENCE, TEXT_SOURCE, TEXT_TSA, TEXT_MA, TEXT_MAF, TEXT_AA, TEXT_AF,
+    NUM_TEXTS
+};
+
+typedef struct {
+    /* the annotated text */
+    uint8_t *text;
+    int64_t text_bytes;
+    /* the runs of CHROM, and the places for an index */
+    ContigRun *run;
+    int64_t num_runs;
+    Spot *spot;
+    int64_t num_spots;
+    Rise *rise;
+    int64_t num_rises;
+    int64_t last_base;
+    /* counts */
+    int64_t num_records, num_alleles, num_exact, num_shifted, num_par, num_conflicts;
+    int64_t reason[NUM_REASONS];
+    int64_t num_untyped[3], untyped_line[3], untyped_begin[3], untyped_length[3];
+    Compared compared;
+    /* where asked for: a row for each ALT */
+    int64_t num_rows;
+    int32_t *record, *index, *deleted, *inserted;
+    int8_t *reason_of, *code_of;         /* reason: MATCHED for none; code: as in alleles.h */
+    uint8_t *is_par, *is_shifted;
+    /* a row for each ALT and ID, in this order */
+    int64_t num_items;
+    int32_t *item_allele, *item_mac;     /* mac: -1 for null */
+    uint8_t *item_multi, *item_shifted, *item_frequency;
+    TextColumn item_text[NUM_TEXTS];
+    /* a row for each record and ID at its site */
+    int64_t num_sites;
+    int32_t *site_record;
+    TextColumn site_id;
+} Result;
+
+PUBLIC int kernel_abi(void);
+PUBLIC int64_t kernel_size(int which);            /* of Options, Result, Problem: __init__.py has the same */
+PUBLIC uint32_t kernel_crc32(const uint8_t *p, int64_t n);
+PUBLIC Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
+PUBLIC void kernel_close_table(Table *table);
+PUBLIC Sequence *kernel_open_sequence(int fd, int32_t file, const uint8_t *head, int64_t head_bytes, const uint8_t *tail, int64_t tail_bytes, Problem *problem);
+PUBLIC void kernel_close_sequence(Sequence *sequence);
+PUBLIC int kernel_bases(const Sequence *sequence, int64_t begin, int64_t count, uint8_t *bases, Problem *problem);
+PUBLIC int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs);
+PUBLIC void kernel_free_runs(ContigRun *runs);
+PUBLIC int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
+PUBLIC void kernel_free(Result *result);
+PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
+
+#endif

@@ -1,0 +1,317 @@
+#include "piece.h"
+
+#include <stdlib.h>
+
+const char *const tag_names[NUM_TAGS] = {
+    "ENS_ID", "ENS_MATCH", "ENS_MULTI", "ENS_CLIN", "ENS_AF", "ENS_MA", "ENS_MAF", "ENS_MAC", "ENS_TSA", "ENS_AA",
+    "ENS_EVIDENCE", "ENS_SOURCE", "ENS_RSCLIN", "ENS_PAR", "ENS_SITE_ID",
+};
+enum { MOST_POS = 2147483647, MOST_DIGITS = 10 };
+static const int64_t most_lookup_pos = 2147483648 - 256;
+
+/* ---- lines ---- */
+
+static int64_t count_lines(const uint8_t *text, int64_t size) {
+    int64_t count = 0;
+    for (const uint8_t *p = text, *end = text + size; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) count++;
+    return count;
+}
+
+/* The runs of CHROM in whole lines, without a look at the rest. */
+int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs) {
+    int64_t count = 0, room = 0;
+    ContigRun *run = NULL;
+    for (const uint8_t *p = text, *end = text + size; p < end;) {
+        const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        const uint8_t *tab = memchr(p, '\t', (size_t)(stop - p));
+        int64_t length = (tab ? tab : stop) - p;
+        if (!count || run[count - 1].length != length || memcmp(text + run[count - 1].begin, p, (size_t)length)) {
+            run = grown(run, count, &room, sizeof(ContigRun));
+            run[count++] = (ContigRun){.begin = p - text, .length = length, .is_ascending = 1};
+        }
+        run[count - 1].num_records++;
+        p = stop + 1;
+    }
+    *runs = run;
+    return count;
+}
+
+static int fail(Problem *problem, int what, int64_t line, int detail) {
+    problem->kind = BAD_INPUT, problem->what = what, problem->line = line, problem->detail = detail;
+    return -1;
+}
+
+static int64_t count_tabs(const uint8_t *p, const uint8_t *end) {
+    int64_t count = 0;
+    for (; (p = memchr(p, '\t', (size_t)(end - p))); p++) count++;
+    return count;
+}
+
+/* A whole number of 1 to 10 digits, up to the largest POS. */
+static int read_pos(Text text, int64_t *pos) {
+    *pos = 0;
+    if (text.n < 1 || text.n > MOST_DIGITS) return -1;
+    for (int64_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9') return -1;
+        *pos = *pos * 10 + text.p[i] - '0';
+    }
+    return *pos > MOST_POS ? -1 : 0;
+}
+
+static int cut_line(Record *r, int num_columns) {
+    const uint8_t *p = r->line;
+    int most_tabs = num_columns < 9 ? num_columns - 1 : 9, count = 0;
+    while (count < most_tabs && (p = memchr(p, '\t', (size_t)(r->end - p)))) r->tab[count++] = p++;
+    int64_t behind = count == most_tabs ? count_tabs(p, r->end) : 0;
+    if (count + behind != num_columns - 1) return -1;
+    /* A carriage return belongs to the line's end. */
+    const uint8_t *end = r->end > r->line && r->end[-1] == '\r' ? r->end - 1 : r->end;
+    while (count < 9) r->tab[count++] = end;
+    return 0;
+}
+
+/* ---- values ---- */
+
+static int64_t digits_from(Text t, int64_t i) {
+    int64_t begin = i;
+    while (i < t.n && t.p[i] >= '0' && t.p[i] <= '9') i++;
+    return i - begin;
+}
+
+static int is_word(Text t, int64_t i, const char *word) {
+    int64_t n = (int64_t)strlen(word);
+    if (t.n - i != n) return 0;
+    for (int64_t k = 0; k < n; k++)
+        if ((t.p[i + k] | 32) != word[k]) return 0;
+    return 1;
+}
+
+/* A number as programs write them: 5, -5.5, .5, 1e-3, inf, nan. */
+static int is_number(Text t) {
+    int64_t i = t.n && (t.p[0] == '+' || t.p[0] == '-');
+    if (is_word(t, i, "inf") || is_word(t, i, "infinity") || is_word(t, i, "nan")) return 1;
+    int64_t before = digits_from(t, i), behind = 0;
+    i += before;
+    if (i < t.n && t.p[i] == '.') behind = digits_from(t, i + 1), i += 1 + behind;
+    if (!before && !behind) return 0;
+    if (i < t.n && (t.p[i] | 32) == 'e') {
+        i += 1 + (i + 1 < t.n && (t.p[i + 1] == '+' || t.p[i + 1] == '-'));
+        int64_t n = digits_from(t, i);
+        if (!n) return 0;
+        i += n;
+    }
+    return i == t.n;
+}
+
+/* A whole number of 32 bits. */
+static int is_int32(Text t) {
+    int64_t i = t.n && (t.p[0] == '+' || t.p[0] == '-'), value = 0;
+    if (i == t.n) return 0;
+    for (; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9') return 0;
+        value = least(value * 10 + t.p[i] - '0', INT64_C(1) << 40);
+    }
+    return value <= MOST_POS || (value == INT64_C(2147483648) && t.p[0] == '-');
+}
+
+static int is_dot(Text t) { return t.n == 1 && *t.p == '.'; }
+
+/* The next item of a list; `t` is what is left, with a NULL after the last one. */
+static Text next_item(Text *t, char separator) {
+    const uint8_t *stop = t->n ? memchr(t->p, separator, (size_t)t->n) : NULL;
+    Text item = {t->p, stop ? stop - t->p : t->n};
+    *t = stop ? (Text){stop + 1, t->n - item.n - 1} : (Text){0};
+    return item;
+}
+
+static int all_int32(Text list) {
+    while (list.p) {
+        Text item = next_item(&list, ',');
+        if (!is_dot(item) && !is_int32(item)) return 0;
+    }
+    return 1;
+}
+
+/* Where a FORMAT key stands, from 0; -1 where it does not. */
+static int64_t key_at(Text format, const char *key) {
+    Text name = {(const uint8_t *)key, (int64_t)strlen(key)};
+    for (int64_t at = 0; format.p; at++)
+        if (same_text(next_item(&format, ':'), name)) return at;
+    return -1;
+}
+
+static Text item_at(Text list, int64_t at, char separator) {
+    for (; list.p && at > 0; at--) next_item(&list, separator);
+    return list.p ? next_item(&list, separator) : list;
+}
+
+/* Note values of the one sample that are not of their column's type. */
+static void check_call(Piece *piece, const Record *r, int64_t line) {
+    static const char *const keys[] = {"DP", "GQ", "AD"};
+    const uint8_t *end = r->end > r->line && r->end[-1] == '\r' ? r->end - 1 : r->end;
+    Text format = field_of(r, FORMAT), call = {r->tab[FORMAT] + 1, end - r->tab[FORMAT] - 1};
+    for (int i = 0; i < 3; i++) {
+        int64_t at = key_at(format, keys[i]);
+        Text value = at < 0 ? (Text){0} : item_at(call, at, ':');
+        if (!value.p || is_dot(value)) continue;
+        if (i == 0 ? is_int32(value) : i == 1 ? is_number(value) : all_int32(value)) continue;
+        if (!piece->untyped[i].num_records++) piece->untyped[i].line = line, piece->untyped[i].value = value;
+    }
+}
+
+/* ---- text ---- */
+
+static int has_high_bit(const uint8_t *p, int64_t n) {
+    uint64_t any = 0;
+    for (; n >= 8; p += 8, n -= 8) any |= load64(p);
+    for (; n; p++, n--) any |= (uint64_t)*p << 56;
+    return (any & 0x8080808080808080ull) != 0;
+}
+
+/* GT of every sample is text. */
+static int genotypes_are_text(const Record *r) {
+    int64_t at = key_at(field_of(r, FORMAT), "GT");
+    Text calls = {r->tab[FORMAT] + 1, r->end - r->tab[FORMAT] - 1};
+    while (at >= 0 && calls.p) {
+        Text genotype = item_at(next_item(&calls, '\t'), at, ':');
+        if (genotype.p && !is_utf8(genotype.p, genotype.n)) return 0;
+    }
+    return 1;
+}
+
+static int check_text(const Record *r, int64_t line, int num_columns, Problem *problem) {
+    static const int columns[] = {CHROM, ID, REF, ALT, QUAL, FILTER, FORMAT};
+    for (int i = 0; i < (num_columns > 8 ? 7 : 6); i++) {
+        Text value = field_of(r, columns[i]);
+        if (!is_utf8(value.p, value.n)) return fail(problem, NOT_UTF8, line, columns[i]);
+    }
+    return num_columns < 9 || genotypes_are_text(r) ? 0 : fail(problem, NOT_UTF8, line, SAMPLE);
+}
+
+/* ---- our tags in the input ---- */
+
+static int tag_of(Text entry, uint32_t tags) {
+    Text key = next_item(&entry, '=');
+    for (int i = 0; i < NUM_TAGS; i++)
+        if (tags >> i & 1 && same_text(key, (Text){(const uint8_t *)tag_names[i], (int64_t)strlen(tag_names[i])})) return i;
+    return -1;
+}
+
+static int has_mark(Text info) {
+    if (info.n < 4) return 0;
+    for (const uint8_t *p = info.p, *end = info.p + info.n - 3; p < end && (p = memchr(p, 'E', (size_t)(end - p))); p++)
+        if (!memcmp(p, "ENS_", 4)) return 1;
+    return 0;
+}
+
+/* Take the chosen tags out of INFO; -1 where that is not asked for, and one is there. */
+static int clean_info(Piece *piece, Record *r, int64_t line, const Options *options, Problem *problem) {
+    Text left = r->info;
+    uint8_t *out = NULL;
+    int64_t n = 0, num_kept = 0;
+    while (left.p) {
+        Text entry = next_item(&left, ';');
+        int tag = tag_of(entry, options->tags);
+        if (tag >= 0 && !options->overwrite) return fail(problem, HAS_TAG, line, tag);
+        if (tag >= 0) {
+            r->is_cut = 1;
+            continue;
+        }
+        if (!out) out = take(&piece->arena, (size_t)r->info.n + 1);
+        if (num_kept++) out[n++] = ';';
+        memcpy(out + n, entry.p, (size_t)entry.n);
+        n += entry.n;
+    }
+    if (!r->is_cut) return 0;
+    r->info = n ? (Text){out, n} : (Text){(const uint8_t *)".", 1};
+    return 0;
+}
+
+/* ---- a piece ---- */
+
+static int check_record(Piece *piece, Record *r, int64_t line, const Options *options, int is_ascii, int has_ours, Problem *problem) {
+    if (!is_ascii && check_text(r, line, options->num_columns, problem)) return -1;
+    if (!options->check_records) return 0;
+    if (has_ours && has_mark(r->info) && clean_info(piece, r, line, options, problem)) return -1;
+    Text qual = field_of(r, QUAL);
+    if (!is_dot(qual) && !is_number(qual)) return fail(problem, BAD_QUAL, line, QUAL);
+    if (options->num_columns == SAMPLE + 1) check_call(piece, r, line);
+    return 0;
+}
+
+static int place_runs(Piece *piece, const Options *options, Problem *problem) {
+    piece->num_runs = find_runs(piece->text, piece->size, &piece->run);
+    int64_t record = 0;
+    /* Python has looked for the same runs in the same text. */
+    if (piece->num_runs != options->num_runs) return fail(problem, BAD_COLUMNS, 0, 0);
+    for (int64_t i = 0; i < piece->num_runs; i++) {
+        ContigRun *run = piece->run + i;
+        run->first_pos = piece->record[record].pos;
+        for (int64_t k = 0; k < run->num_records; k++, record++) {
+            piece->record[record].run = (int32_t)i;
+            if (k && piece->record[record - 1].pos > piece->record[record].pos) run->is_ascending = 0;
+        }
+        run->last_pos = piece->record[record - 1].pos;
+    }
+    return 0;
+}
+
+int cut_piece(Piece *piece, const Options *options, Problem *problem) {
+    const uint8_t *p = piece->text, *stop = piece->text + piece->size;
+    if (!piece->size || stop[-1] != '\n') return fail(problem, BAD_COLUMNS, 0, 0);
+    int is_ascii = !has_high_bit(p, piece->size), has_ours = has_mark((Text){p, piece->size});
+    piece->num_records = count_lines(p, piece->size);
+    piece->record = need_memory(NULL, (size_t)piece->num_records * sizeof(Record));
+    for (int64_t i = 0; p < stop; i++) {
+        Record *r = piece->record + i;
+        *r = (Record){.line = p, .end = memchr(p, '\n', (size_t)(stop - p))};
+        if (cut_line(r, options->num_columns)) return fail(problem, BAD_COLUMNS, i, 0);
+        if (read_pos(field_of(r, POS), &r->pos)) return fail(problem, BAD_POS, i, POS);
+        r->info = field_of(r, INFO);
+        if (check_record(piece, r, i, options, is_ascii, has_ours, problem)) return -1;
+        p = r->end + 1;
+    }
+    return place_runs(piece, options, problem);
+}
+
+void drop_piece(Piece *piece) {
+    free(piece->record);
+    free(piece->run);
+    free(piece->allele);
+    clear(&piece->arena);
+}
+
+/* ---- alleles ---- */
+
+/* The reason that is known before anything is looked up; MATCHED where the ALT is to be. */
+static int8_t early_reason(const Allele *allele, Text ref, int64_t pos, const Contig *contig) {
+    if (is_dot(allele->alt)) return NO_ALT;
+    if (same_alleles(allele->alt, ref)) return SAME_AS_REF;
+    if (allele->key.code == NOT_COMPARABLE) return SYMBOLIC;
+    if (contig->reason != MATCHED) return (int8_t)contig->reason;
+    if (pos < 1 || allele->start > most_lookup_pos) return BAD_POSITION;
+    return MATCHED;
+}
+
+void split_alleles(Piece *piece, const Options *options) {
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        Record *r = piece->record + i;
+        const Contig *contig = options->contig + options->contig_of_run[r->run];
+        Text ref = field_of(r, REF), alts = field_of(r, ALT);
+        r->first_allele = (int32_t)piece->num_alleles;
+        while (alts.p) {
+            Text alt = next_item(&alts, ',');
+            piece->allele = grown(piece->allele, piece->num_alleles, &piece->allele_room, sizeof(Allele));
+            Allele *allele = piece->allele + piece->num_alleles++;
+            *allele = (Allele){.record = (int32_t)i, .index = r->num_alleles++, .alt = alt, .key = key_of(ref, alt)};
+            allele->start = r->pos - 1 + allele->key.offset;
+            allele->reason = early_reason(allele, ref, r->pos, contig);
+            for (int k = 0; k < options->num_regions && allele->reason == MATCHED; k++)
+                allele->is_par |= (uint8_t)is_in_region(contig, allele, options->region + k);
+        }
+    }
+}
+
+/* POS has a place in the reference, whatever the ALTs are. */
+int has_place(const Record *r, const Contig *contig) { return contig->reason == MATCHED && r->pos >= 1 && r->pos <= most_lookup_pos; }

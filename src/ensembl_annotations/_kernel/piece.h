@@ -1,0 +1,81 @@
+/* The records of a piece of a VCF: its lines, cut into fields, checked and counted. */
+#ifndef KERNEL_PIECE_H
+#define KERNEL_PIECE_H
+#include "match.h"
+
+/* Columns of a VCF. */
+enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE };
+
+/* The tags of variants/schema.py, in its order. */
+enum {
+    TAG_ID, TAG_MATCH, TAG_MULTI, TAG_CLIN, TAG_AF, TAG_MA, TAG_MAF, TAG_MAC, TAG_TSA, TAG_AA, TAG_EVIDENCE,
+    TAG_SOURCE, TAG_RSCLIN, TAG_PAR, TAG_SITE_ID, NUM_TAGS
+};
+extern const char *const tag_names[NUM_TAGS];
+enum { APPEND_IDS, REPLACE_IDS, KEEP_IDS };
+
+/* What the Python side asks for; see __init__.py. */
+typedef struct {
+    int32_t num_columns;
+    uint32_t tags;                   /* chosen ones: a bit each */
+    int32_t id_mode;
+    int32_t overwrite;               /* take the chosen tags out of the input */
+    int32_t check_records;           /* refuse what has the chosen tags, and what has values that can't be typed */
+    int32_t with_sites;
+    int32_t index_depth;             /* of the index to make, 0 for none */
+    int32_t with_rows;               /* give the ALTs and what they match as columns too */
+    int32_t num_regions;
+    int32_t num_contigs;
+    Region region[2];
+    const Contig *contig;
+    const int32_t *contig_of_run;
+    int64_t num_runs;
+} Options;
+
+/* Records that follow one another on a contig. */
+typedef struct {
+    int64_t begin, length;           /* of CHROM, in the text */
+    int64_t num_records, first_pos, last_pos, is_ascending;
+} ContigRun;
+
+typedef struct {
+    const uint8_t *line, *end;       /* the end: at the newline */
+    const uint8_t *tab[9];           /* behind each of the first columns; what a line has not is its end */
+    Text info;                       /* without the tags that are taken out */
+    int64_t pos;
+    int32_t run, first_allele, num_alleles;
+    uint8_t is_cut;                  /* something was taken out of INFO */
+} Record;
+
+static inline Text field_of(const Record *record, int column) {
+    const uint8_t *begin = column ? record->tab[column - 1] + 1 : record->line;
+    const uint8_t *end = record->tab[column];
+    return (Text){begin, end - begin};
+}
+
+/* Values of a FORMAT key that are not of its type: how many records have one, and the first. */
+typedef struct {
+    int64_t num_records, line;
+    Text value;
+} Untyped;
+
+typedef struct {
+    const uint8_t *text;
+    int64_t size;
+    Record *record;
+    int64_t num_records;
+    ContigRun *run;
+    int64_t num_runs;
+    Allele *allele;
+    int64_t num_alleles, allele_room;
+    Untyped untyped[3];              /* DP, GQ, AD */
+    Arena arena;
+} Piece;
+
+int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs);
+int cut_piece(Piece *piece, const Options *options, Problem *problem);
+void split_alleles(Piece *piece, const Options *options);
+void drop_piece(Piece *piece);
+int has_place(const Record *record, const Contig *contig);
+
+#endif
