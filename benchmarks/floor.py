@@ -22,8 +22,7 @@ from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
 
 THREADS = 2
 GROUP_BLOCKS = 64
-ALLELES = ("start", "code", "rs", "detail")
-DETAILS = ("tsa", "ma", "maf", "mac")
+COLUMNS = ("start", "code", "rs", "tsa", "ma", "maf", "mac")
 
 
 def block_groups(data: bytes) -> list[tuple[int, int]]:
@@ -78,27 +77,6 @@ def needed(path: Path, places: Any) -> list[int]:
     return kept
 
 
-def decode(path: Path, group: int, columns: list[str]) -> tuple[int, int]:
-    """Decode a row group; return the first and last row of the details it points to, or -1."""
-    table = read_group(path, group, columns)
-    rows = table["detail"].to_numpy() if "detail" in columns else np.empty(0, np.int32)
-    rows = rows[rows >= 0]
-    return (int(rows.min()), int(rows.max())) if len(rows) else (-1, -1)
-
-
-def detail_groups(path: Path, spans: list[tuple[int, int]]) -> list[int]:
-    """Return the row groups of the details that hold these spans of rows."""
-    metadata = footer(path)
-    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    ends = np.cumsum(sizes)
-    kept = set()
-    for low, high in spans:
-        if low >= 0:
-            first, last = np.searchsorted(ends, (low, high), side="right").tolist()
-            kept.update(range(first, last + 1))
-    return sorted(kept)
-
-
 @click.command(help=__doc__)
 @click.argument("query", type=click.Path(path_type=Path, exists=True))
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
@@ -112,18 +90,11 @@ def main(query: Path, store: Path, out: Path, level: int) -> None:
         )
         places = np.unique(np.concatenate([positions(text) for text in texts]))
         for path in sorted(store.glob("*.parquet")):
-            if path.name.endswith(".details.parquet"):
-                continue
             names = footer(path).schema.to_arrow_schema().names
-            columns = [name for name in ALLELES if name in names]
-            if "start" not in columns:
-                sys.exit(f"{path}: no column 'start': the store's layout has changed.")
+            if missing := sorted({*COLUMNS} - {*names}):
+                sys.exit(f"{path}: no column {missing[0]!r}: the store's layout has changed.")
             groups = needed(path, places)
-            spans = list(pool.map(partial(decode, path, columns=columns), groups))
-            details = path.with_suffix(".details.parquet")
-            if details.exists() and "detail" in columns:
-                groups = detail_groups(details, spans)
-                list(pool.map(partial(decode, details, columns=list(DETAILS)), groups))
+            list(pool.map(partial(read_group, path, columns=list(COLUMNS)), groups))
         with out.open("wb") as handle:
             for blocks in pool.map(lambda text: compress_blocks(text, level), texts):
                 handle.writelines(blocks)

@@ -79,8 +79,6 @@ def documents() -> dict[Path, str]:
     """Return the documents as they should be."""
     tables = {
         "alleles": column_table(schema.ALLELES),
-        "details": column_table(schema.DETAILS),
-        "sequence": column_table(schema.SEQUENCE),
         "result": column_table(
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),

@@ -21,7 +21,6 @@ import pytest
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.fetch.convert import pieces
-from ensembl_annotations.store import sequence
 from ensembl_annotations.store import write as store
 from ensembl_annotations.vcf.read import VcfReader
 from tests.support.mirror import Row, write_mirror
@@ -405,8 +404,7 @@ def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, As
         # long REF in three.
         patch.setattr(pieces, "PIECE_BYTES", 4000)
         patch.setattr(store, "ROW_GROUP_ROWS", 40)
-        patch.setattr(sequence, "SEQUENCE_ROW_BASES", 200)
-        patch.setattr(sequence, "_ROWS_PER_GROUP", 2)
+        patch.setattr(store, "PAGE_ROWS", 7)
         fetch_ensembl(base / "with", mirrors=mirrors, release=116, chromosomes=names, fasta=True)
     return base, made
 

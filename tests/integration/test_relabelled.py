@@ -57,25 +57,24 @@ def exchange_chromosomes(store: Path) -> None:
 
 def exchange_files(store: Path) -> None:
     """Exchange the files themselves: names and all digests agree again."""
-    for role in ("", ".details"):
-        names = [f"homo_sapiens-chr{number}{role}.parquet" for number in (21, 22)]
-        first, second = (store / name for name in names)
-        contents = first.read_bytes(), second.read_bytes()
-        second.write_bytes(contents[0])
-        first.write_bytes(contents[1])
+    names = [f"homo_sapiens-chr{number}.parquet" for number in (21, 22)]
+    first, second = (store / name for name in names)
+    contents = first.read_bytes(), second.read_bytes()
+    second.write_bytes(contents[0])
+    first.write_bytes(contents[1])
 
-        def change(package: Package, names: list[str] = names) -> None:
-            one, other = (entry_of(package, name) for name in names)
-            for key in ("bytes", "hash", "footer_sha256", "rows"):
-                one[key], other[key] = other[key], one[key]
+    def change(package: Package) -> None:
+        one, other = (entry_of(package, name) for name in names)
+        for key in ("bytes", "hash", "footer_sha256", "rows"):
+            one[key], other[key] = other[key], one[key]
 
-        edit(store, change)
+    edit(store, change)
 
 
 def exchange_roles(store: Path) -> None:
     def change(package: Package) -> None:
         for entry in package["resources"]:
-            entry["role"] = {"alleles": "details", "details": "alleles"}[entry["role"]]
+            entry["role"] = "sequence"
 
     edit(store, change)
 

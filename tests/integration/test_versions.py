@@ -41,7 +41,7 @@ def test_what_is_pinned_holds_every_oddity(made: tuple[Path, Pins]) -> None:
     assert package["quarantine"]["rows"]
     assert package["num_unnamed_entries"]
     assert package["num_ref_differs"]
-    assert {item["role"] for item in package["resources"]} == {"alleles", "details", "sequence"}
+    assert {item["role"] for item in package["resources"]} == {"alleles", "sequence"}
     tally = json.loads((made[0] / "odd" / "annotated" / "tally.json").read_bytes())
     assert set(tally["cube"]["kind"]) == {
         "SNV", "MNV", "insertion", "deletion", "indel", "not a sequence",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,13 +28,11 @@ from ensembl_annotations.store.describe import Origin
 from ensembl_annotations.store.published import as_published
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.alleles import (
-    NOT_COMPARABLE,
     Spans,
-    allele_code,
     allele_key,
 )
 from ensembl_annotations.variants.roll import compare_refs, refs_fit, roll_indels
-from ensembl_annotations.variants.schema import DETAILS_SCHEMA
+from ensembl_annotations.variants.schema import ALLELES, ALLELES_SCHEMA
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
@@ -74,6 +73,15 @@ records = st.lists(record, min_size=1, max_size=30).map(
 )
 
 
+def stored_code(ref: str, alt: str, key: tuple[int, str, str]) -> int:
+    """Return the code of an allele that has a key."""
+    _, deleted, inserted = key
+    if not (deleted and inserted):
+        return 10 if inserted else 5
+    written = len(ref) == len(alt) == 1 and {ref, alt} <= set("ACGT")
+    return "ACGT".index(ref) * 4 + "ACGT".index(alt) if written else 15
+
+
 def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]]:
     """Apply the rules to each record on its own."""
     found = []
@@ -84,12 +92,12 @@ def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]
         number = name[2:] if name.startswith("rs") else ""
         is_rs = number.isascii() and number.isdigit() and number[0] != "0" and int(number) < 2**32
         for index, alt in enumerate(published):
-            start, code = pos - 1, NOT_COMPARABLE
+            start, code = pos - 1, 0
             upper = ref.upper(), alt.upper()
             key = allele_key(pos, ref, alt)
             is_literal = all(text and set(text) <= LITERAL for text in upper)
             if is_literal and upper[0] != upper[1] and "N" not in key[2]:
-                start, code = key[0], allele_code(*key[1:])
+                start, code = key[0], stored_code(ref, alt, key)
             minor_is_ref = parsed.ma is not None and parsed.ma.upper() == ref.upper()
             found.append(
                 {
@@ -107,7 +115,7 @@ def expected_rows(rows: list[Record], parser: InfoParser) -> list[dict[str, Any]
                     **{field: getattr(parsed, field) for field in Info.__slots__},
                 }
             )
-    return sorted(found, key=lambda row: (row["start"], row["code"]))
+    return sorted(found, key=lambda row: (row["start"], row["code"], row["rs"]))
 
 
 def text_of(rows: list[Record], contig: str = "21") -> str:
@@ -131,16 +139,9 @@ def convert(
     writers.finish()
     frames = []
     for name, writer in writers.chromosomes.items():
-        alleles = pl.read_parquet(writer.paths["alleles"])
-        details = pl.read_parquet(writer.paths["details"]).with_row_index("detail")
-        assert alleles["detail"].n_unique() == len(details)
-        joined = alleles.join(
-            details.with_columns(pl.col("detail").cast(pl.Int32)),
-            on="detail",
-            how="left",
-            maintain_order="left",
-        )
-        frames.append(as_published(joined).with_columns(chrom=pl.lit(name)))
+        alleles = pl.read_parquet(writer.path)
+        assert alleles["chrom"].unique().to_list() in ([name], [])
+        frames.append(as_published(alleles).with_columns(chrom=pl.lit(name)))
     return pl.concat(frames), done, bad
 
 
@@ -247,14 +248,21 @@ def test_equal_keys_far_apart_are_sorted(tmp_path: Path, monkeypatch: pytest.Mon
     assert found["rs"].to_list() == [3, 1, 2]
 
 
-def test_equal_details_are_kept_once_per_row_group(tmp_path: Path) -> None:
-    rows: list[Record] = [(pos, f"rs{pos}", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(1, 500)]
-    rows += [(pos, "CM1", "A", "G", "dbSNP_156;TSA=SNV") for pos in range(500, 900)]
-    rows += [(pos, f"rs{pos}", "AC", "A", "dbSNP_156;TSA=SNV") for pos in range(900, 1000)]
-    convert(tmp_path, text_of(rows))
-    details = pl.read_parquet(tmp_path / "homo_sapiens-chr21.details.parquet")
-    assert details["name"].to_list() == [None, "CM1", None]
-    assert details.columns == DETAILS_SCHEMA.names
+def test_a_column_keeps_its_dictionary_however_long_its_texts_are(tmp_path: Path) -> None:
+    """Readers look up rows by it, and know no other encoding of texts."""
+    rows: list[Record] = [
+        (pos, f"CM{pos}", "A" + "C" * (3000 + pos), "A", "TSA=deletion") for pos in range(1, 1200)
+    ]
+    rows += [(pos, f"rs{pos}", "A", "G", "TSA=SNV") for pos in range(1200, 21_000)]
+    found, _, _ = convert(tmp_path, text_of(rows))
+    path = tmp_path / "homo_sapiens-chr21.parquet"
+    about = pq.read_metadata(path)
+    assert pq.read_schema(path).remove_metadata() == ALLELES_SCHEMA
+    group = about.row_group(0)
+    for index, column in enumerate(ALLELES):
+        encodings = {*group.column(index).encodings}
+        assert ("RLE_DICTIONARY" in encodings) == column.dictionary, column.name
+    assert found["ref"].to_list()[0] == "A" + "C" * 3001
 
 
 @pytest.mark.parametrize("rest", ["\t\t\t", ".\t\t\t", "\t.\t\t", "\t\t.\t", ".\t.\t"])

@@ -13,7 +13,7 @@ from ensembl_annotations.project.file_list import altered_list, check_described,
 MD5 = "0123456789abcdef0123456789abcdef"
 OURS = (
     "datapackage.json", "quarantine.tsv.gz", "homo_sapiens-chr1.parquet",
-    "homo_sapiens-chr1.details.parquet", "mus_musculus_akrj-chrKI270_1.1.sequence.parquet",
+    "homo_sapiens-chr1.2bit", "mus_musculus_akrj-chrKI270_1.1.2bit",
 )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def _no_hits() -> pl.DataFrame:
     return (
         no_published()
         .insert_column(0, pl.Series("query", [], dtype=pl.UInt32))
-        .with_columns(shifted=pl.lit(False))
+        .with_columns(pl.col("code").cast(pl.UInt32), shifted=pl.lit(False))
     )
 
 
@@ -192,7 +192,8 @@ def _read(
     """Return the published rows that queries can match, or that are at the same site."""
     starts = pl.concat([queries["start"], queries["pos"] - 1, queries["pos"]])
     positions = queries["pos"] if with_sites else None
-    return reference.rows(contig, Wanted.of(starts, indels.select("start", "change"), positions))
+    rows = reference.rows(contig, Wanted.of(starts, indels.select("start", "change"), positions))
+    return rows.with_columns(with_allele_keys(rows.select("pos", "ref", "alt"))["code"])
 
 
 def _exact(queries: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.store.describe import ReferenceStore
-from ensembl_annotations.variants.schema import ALLELES_SCHEMA, DETAILS_SCHEMA
+from ensembl_annotations.store.published import allele_frequency
+from ensembl_annotations.store.write import parted
+from ensembl_annotations.variants.alleles import with_allele_keys
+from ensembl_annotations.variants.schema import ALLELES_SCHEMA
 
 # How far an indel slides depends on whether the sequence was fetched, not on the release.
-_DETAILS = [name for name in DETAILS_SCHEMA.names if not name.startswith("roll_")]
+_COLUMNS = [name for name in ALLELES_SCHEMA.names if not name.startswith("roll_")]
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Range:
     Attributes
     ----------
     alleles : DataFrame
-        ``start, code, rs, detail``.
+        ``start, code, rs, detail``; `code` is that of `with_allele_keys`.
     details : DataFrame
-        The details from row `first` of the file on, as far as the alleles need them.
+        What alleles share: ``ref, alt`` (null where the code has them), ``offset``, ``af`` and all other
+        columns of the store. `detail` is a row of them, counted from `first` on.
     first : int
     """
 
@@ -44,14 +48,15 @@ class _Side:
     """The alleles of a chromosome of one store that were read and not given away yet."""
 
     def __init__(self, store: ReferenceStore, chromosome: str) -> None:
-        paths = [store.resource(chromosome, role) for role in ("alleles", "details")]
-        self._alleles, self._details = (_open(item.path) for item in paths if item is not None)
+        resource = store.resource(chromosome)
+        assert resource is not None
+        self._file = _open(resource.path)
         self._next = 0
-        self._kept = Range(_frame(ALLELES_SCHEMA.empty_table()), _no_details(), 0)
+        self._kept = _parted(_frame(ALLELES_SCHEMA.empty_table().select(_COLUMNS)), 0)
 
     @property
     def has_more(self) -> bool:
-        return self._next < int(self._alleles.num_row_groups)
+        return self._next < int(self._file.num_row_groups)
 
     @property
     def last_start(self) -> int:
@@ -61,9 +66,12 @@ class _Side:
     def read(self) -> None:
         """Read the next row group."""
         kept = self._kept
-        parts = [kept.alleles, _read(self._alleles, self._next, ALLELES_SCHEMA.names)]
-        details = [kept.details, _read(self._details, self._next, _DETAILS)]
-        self._kept = Range(pl.concat(parts), pl.concat(details), kept.first)
+        more = _parted(_read(self._file, self._next, _COLUMNS), kept.first + len(kept.details))
+        alleles, details = (
+            pl.concat([getattr(item, name) for item in (kept, more)])
+            for name in ("alleles", "details")
+        )
+        self._kept = Range(alleles, details, kept.first)
         self._next += 1
 
     def take(self, before: int | None) -> Range:
@@ -77,6 +85,23 @@ class _Side:
         needed = int(rest["detail"].min()) if len(rest) else first + len(details)  # type: ignore[arg-type]
         self._kept = Range(rest, details[needed - first :], needed)
         return Range(alleles[:count], details, first)
+
+
+def _parted(rows: pl.DataFrame, first: int) -> Range:
+    """Return rows of a file with what they share apart, numbered from `first` on."""
+    found = parted(rows)
+    spelled = found.details.select(
+        pos=pl.lit(1), ref=pl.col("ref").fill_null(""), alt=pl.col("alt").fill_null("")
+    )
+    keys = with_allele_keys(spelled)["code"].gather(found.detail)
+    code = rows["code"].cast(pl.UInt32)
+    alleles = rows.select(
+        "start",
+        pl.when(code % 5 != 0).then(code).otherwise(keys).alias("code"),
+        "rs",
+        detail=pl.Series(found.detail + first, dtype=pl.Int64),
+    )
+    return Range(alleles, found.details.with_columns(allele_frequency()), first)
 
 
 def read_ranges(
@@ -147,16 +172,17 @@ def ids_in(store: ReferenceStore, ids: Ids) -> Ids:
     found = np.zeros(len(ids.numbers), bool)
     wanted, names = pl.Series(list(ids.names), dtype=pl.String), set[str]()
     for item in store.resources:
-        if item.role == "alleles" and len(ids.numbers):
-            file = _open(item.path)
-            for group in range(file.num_row_groups):
-                values = np.unique(_read(file, group, ["rs"])["rs"].to_numpy())
+        if item.role != "alleles" or not (len(ids.numbers) or len(wanted)):
+            continue
+        file = _open(item.path)
+        for group in range(file.num_row_groups):
+            rows = _read(file, group, ["rs", "name"])
+            if len(ids.numbers):
+                values = np.unique(rows["rs"].to_numpy())
                 places = _places(ids.numbers, values)
                 found[places[ids.numbers[places] == values]] = True
-        elif item.role == "details" and len(wanted):
-            file = _open(item.path)
-            for group in range(file.num_row_groups):
-                named = _read(file, group, ["name"])["name"].drop_nulls().unique()
+            if len(wanted):
+                named = rows["name"].drop_nulls().unique()
                 names.update(named.filter(named.is_in(wanted.implode())))
     return Ids(ids.numbers[found], names)
 
@@ -201,7 +227,3 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def _no_details() -> pl.DataFrame:
-    return _frame(DETAILS_SCHEMA.empty_table().select(_DETAILS))

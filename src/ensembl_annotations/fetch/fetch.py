@@ -42,6 +42,7 @@ from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
+from ensembl_annotations.variants.schema import ROLES
 
 JOBS = 4
 _PATIENCE_SEC = 2.0
@@ -394,10 +395,11 @@ class _Job:
             sha256=fetched.sha256,
             progress=self.progress.converted,
         )
-        sequences.add(chromosome, written)
+        sequences.add(chromosome, {contig: path for contig, (path, _) in written.items()})
         sources = [describe_source(item.file, fetched)]
-        for contig, path in written.items():
-            self.resources.append(describe_file(path, contig, "sequence", sources))
+        for contig, (path, num_other) in written.items():
+            entry = describe_file(path, contig, "sequence", sources)
+            self.resources.append(entry | {"num_other_letters": num_other})
         self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
 
     def _convert_variants(
@@ -431,10 +433,9 @@ class _Job:
         store.finish()
         self.conversions[name] = conversion
         sources = [describe_source(item.file, fetched)]
-        for contig, role, path in store.files():
-            entry = describe_file(path, contig, role, sources)
-            if role == "alleles":
-                entry["frequencies"] = describe_frequencies(conversion, contig)
+        for contig, path in store.files():
+            entry = describe_file(path, contig, "alleles", sources)
+            entry["frequencies"] = describe_frequencies(conversion, contig)
             self.resources.append(entry)
         self._say(fetched, f"{conversion.num_records} records")
         for text in conversion.notes():
@@ -450,7 +451,7 @@ class _Job:
         quarantine.join(names, folder / QUARANTINE)
         # As published, not as it arrived.
         place = {name: index for index, name in enumerate(names)}
-        order = {"alleles": 0, "details": 1, "sequence": 2}
+        order = {role: number for number, role in enumerate(ROLES)}
         chromosomes = {
             entry["chromosome"]: index
             for index, entry in enumerate(

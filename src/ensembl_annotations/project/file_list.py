@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 # What a store can hold; which of these it does, its datapackage.json says.
-_STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.parquet")
+_STORE_NAME = re.compile(r"[a-z0-9]+_[a-z0-9_]+-chr[A-Za-z0-9][\w.-]*\.(?:parquet|2bit)")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _DIGEST = re.compile(r"[0-9a-f]{32}\.dir")
 
@@ -128,7 +128,7 @@ def check_names(listing: Mapping[str, str], name: str) -> None:
     if strange := [path for path in listing if not _is_store_name(path)]:
         raise ForgedListError(
             f"{name}: the list of files names {listed(map(printable, strange))}; expected only "
-            f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>[.<role>].parquet."
+            f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>.parquet or .2bit."
         )
     if malformed := [path for path, md5 in listing.items() if not _MD5.fullmatch(md5)]:
         raise ForgedListError(

@@ -27,7 +27,7 @@ Log = Callable[[str], object]
 
 # Where chromosomes are made again; ignored by git.
 _LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
-_OF_CHROMOSOME = re.compile(r".+-chr([^.]+)(?:\.[a-z]+)?\.parquet")
+_OF_CHROMOSOME = re.compile(r".+-chr(.+)\.(?:parquet|2bit)")
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
 )

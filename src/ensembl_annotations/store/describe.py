@@ -1,8 +1,10 @@
 """``datapackage.json``: what a reference store holds, and whether it is still that.
 
 The file follows Frictionless Data Package v1: `resources` with `path`, `bytes`, `hash`. What a parquet
-file is of (`FileIdentity`) is in its footer, too, whose SHA-256 is in ``datapackage.json``: labels
-that were changed in the one contradict the other.
+file is of (`FileIdentity`) is in its footer, too: labels that were changed in the one contradict the
+other. Pages of parquet, and blocks of a sequence, have checksums of their own, checked where they are
+read; of what these leave *bare* (a footer; a sequence's head and its table of checksums) the SHA-256 is
+in ``datapackage.json``, and is checked when a file is opened.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
-from ensembl_annotations.variants.schema import ROLES
+from ensembl_annotations.variants.schema import ALLELES_SCHEMA, ROLES
 from ensembl_annotations.versions import STORE_VERSION
 
 FILE_NAME = "datapackage.json"
@@ -32,6 +35,10 @@ RESTORE_HINT = (
     "Run 'ensembl-annotations pull' to get it from the shared remote, 'ensembl-annotations repair' to "
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
+
+TWOBIT_MAGIC = 0x1A412743
+BLOCK_BYTES = 4096
+"""Bytes of a sequence that have a checksum."""
 
 _MOST_NAMED = 8
 
@@ -46,12 +53,12 @@ class StoreKind(Kind):
     SIZE = "{name} has {found} bytes, expected {expected}"
     FOOTER = "{name} has another footer than described"
     NOT_PARQUET = "{name} can't be read as parquet ({found})"
+    NOT_TWOBIT = "{name} can't be read as .2bit ({found})"
     UNLABELLED = "{name} does not say in its footer what it is of"
     MISLABELLED = "{name} is of {found} by its own footer, datapackage.json says {expected}"
     ROWS = "{name} has {found} rows, expected {expected}"
     COLUMNS = "{name} has the columns {found}, expected {expected}"
     SHA256 = "{name}: SHA-256 is {found}, expected {expected}"
-    ROW_GROUPS = "{name} has {found} row groups, {expected}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What one parquet file of a store is of."""
+    """What one file of a store is of."""
 
     species: str
     assembly: str
@@ -79,8 +86,8 @@ class FileIdentity:
 
     @property
     def file_name(self) -> str:
-        kind = "" if self.role == "alleles" else f".{self.role}"
-        return f"{self.species}-chr{self.chromosome}{kind}.parquet"
+        end = "parquet" if self.role == "alleles" else "2bit"
+        return f"{self.species}-chr{self.chromosome}.{end}"
 
     def as_metadata(self) -> dict[str, str]:
         """Return it as the footer has it: the same bytes on every machine."""
@@ -107,7 +114,7 @@ def _labels(content: Mapping[str, Any], names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Resource:
-    """One parquet file of a store."""
+    """One file of a store; `rows` are those of parquet, or the bases of a sequence."""
 
     path: Path
     identity: FileIdentity
@@ -212,37 +219,17 @@ class ReferenceStore:
 
         Notes
         -----
-        This reads footers only. Page checksums are verified when pages are read, and
-        `verify` hashes whole files.
+        This reads only what has no checksum of its own. The others are verified where they are read,
+        and `verify` hashes whole files.
         """
         wanted = self.resources_of(chromosomes)
         problems = [problem for item in wanted if (problem := _problem(item))]
-        if not problems:
-            problems = self._unpaired(wanted)
         if problems:
             told = listed(problems, _MOST_NAMED, "; ")
             raise ReferenceStoreError(
                 f"{self.folder}: the reference store is not complete: {told}.",
                 hint=f"{RESTORE_HINT} Or name the chromosomes you have with --chromosomes.",
             )
-
-    def _unpaired(self, wanted: list[Resource]) -> list[Problem]:
-        """Say which files of alleles and of details do not belong together, row group by row group."""
-        groups = {
-            (item.chromosome, item.role): pq.read_metadata(item.path).num_row_groups
-            for item in wanted
-            if item.role in ("alleles", "details")
-        }
-        problems = []
-        for chromosome in dict.fromkeys(chromosome for chromosome, _ in groups):
-            alleles, details = (
-                groups.get((chromosome, role), "no") for role in ("alleles", "details")
-            )
-            if alleles != details:
-                name = f"{self.species}-chr{chromosome}"
-                expected = f"{name}.details.parquet has {details}"
-                problems.append(Problem(f"{name}.parquet", StoreKind.ROW_GROUPS, alleles, expected))
-        return problems
 
     def verify(self, chromosomes: Sequence[str] | str | None = None) -> list[Problem]:
         """Hash every file against the description and return what is wrong.
@@ -263,7 +250,7 @@ class ReferenceStore:
                 problems.append(problem)
         if names is None and (problem := self._quarantine_problem()):
             problems.append(problem)
-        return problems or self._unpaired(wanted)
+        return problems
 
     def _quarantine_problem(self) -> Problem | None:
         expected = self.package["quarantine"]["hash"].removeprefix("sha256:")
@@ -309,26 +296,66 @@ def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
 
 
 def footer_sha256(path: Path) -> str:
-    """Return the SHA-256 of a parquet file's footer; see `footer_sha256_of`."""
+    """Return the SHA-256 of what the checksums in a file leave bare; see `bare_parts`."""
     with path.open("rb") as handle:
-        return footer_sha256_of(handle)
+        return bare_sha256(handle)
 
 
-def footer_sha256_of(handle: BinaryIO) -> str:
-    """Return the SHA-256 of the footer of a parquet file that is open.
+def bare_sha256(handle: BinaryIO) -> str:
+    """Return the SHA-256 of what the checksums in an open file leave bare."""
+    digest = hashlib.sha256()
+    for part in bare_parts(handle):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
+    """Return what is not covered by the checksums in a file.
+
+    Returns
+    -------
+    tuple of (bytes, bytes)
+        Of parquet nothing, and the footer; of .2bit the head up to the packed bases, and the table of
+        checksums behind them.
+
+    Raises
+    ------
+    ValueError
+        Where a .2bit file is not what it must be.
 
     Notes
     -----
-    Parquet has checksums for pages but none for the footer, whose statistics decide which row
-    groups are read at all.
-
-    Source: Parquet file format: the last 8 bytes are the footer's length and the magic number.
+    Source: Parquet file format (the last 8 bytes are the footer's length and the magic number), and
+    the description of .2bit at UCSC.
     """
     end = handle.seek(0, os.SEEK_END)
-    handle.seek(max(end - 8, 0))
-    length = int.from_bytes(handle.read(4), "little")
-    handle.seek(max(end - 8 - length, 0))
-    return hashlib.sha256(handle.read()).hexdigest()
+    handle.seek(0)
+    if handle.read(4) != TWOBIT_MAGIC.to_bytes(4, "little"):
+        handle.seek(max(end - 8, 0))
+        length = int.from_bytes(handle.read(4), "little")
+        handle.seek(max(end - 8 - length, 0))
+        return b"", handle.read()
+    handle.seek(16)
+    name_bytes = int.from_bytes(handle.read(1), "little")
+    handle.seek(17 + name_bytes + 4)
+    try:
+        num_bases, num_gaps = struct.unpack("<2I", handle.read(8))
+    except struct.error as error:
+        raise ValueError("it is cut") from error
+    head_bytes = 17 + name_bytes + 4 + 8 + 8 * num_gaps + 8
+    packed_bytes = -(-num_bases // 4)
+    table_bytes = 4 * -(-packed_bytes // BLOCK_BYTES)
+    if head_bytes + packed_bytes + table_bytes != end:
+        raise ValueError(f"its head tells of {num_bases} bases, which its size does not fit")
+    handle.seek(0)
+    head = handle.read(head_bytes)
+    handle.seek(end - table_bytes)
+    return head, handle.read()
+
+
+def num_bases(head: bytes) -> int:
+    """Return how many bases a sequence has, from its head."""
+    return int.from_bytes(head[17 + head[16] + 4 :][:4], "little")
 
 
 def _problem(item: Resource) -> Problem | None:
@@ -339,8 +366,15 @@ def _problem(item: Resource) -> Problem | None:
         return Problem(name, StoreKind.MISSING)
     if size != item.num_bytes:
         return Problem(name, StoreKind.SIZE, size, item.num_bytes)
-    if footer_sha256(item.path) != item.footer_sha256:
+    try:
+        with item.path.open("rb") as handle:
+            head, tail = bare_parts(handle)
+    except ValueError as error:
+        return Problem(name, StoreKind.NOT_TWOBIT, error)
+    if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
         return Problem(name, StoreKind.FOOTER)
+    if item.role == "sequence":
+        return _sequence_problem(item, head)
     try:
         with pq.ParquetFile(item.path) as file:
             rows, names = file.metadata.num_rows, file.schema_arrow.names
@@ -351,7 +385,19 @@ def _problem(item: Resource) -> Problem | None:
         return mislabelled
     if rows != item.rows:
         return Problem(name, StoreKind.ROWS, rows, item.rows)
-    expected = [column.name for column in ROLES[item.role]]
+    expected = ALLELES_SCHEMA.names
     if names != expected:
         return Problem(name, StoreKind.COLUMNS, ", ".join(names), ", ".join(expected))
+    return None
+
+
+def _sequence_problem(item: Resource, head: bytes) -> Problem | None:
+    name = item.path.name
+    if not head:
+        return Problem(name, StoreKind.NOT_TWOBIT, "it begins otherwise")
+    chromosome = head[17 : 17 + head[16]].decode("utf-8", "replace")
+    if chromosome != item.chromosome:
+        return Problem(name, StoreKind.MISLABELLED, repr(chromosome), repr(item.chromosome))
+    if (found := num_bases(head)) != item.rows:
+        return Problem(name, StoreKind.ROWS, found, item.rows)
     return None

@@ -1,4 +1,4 @@
-"""Alleles and their details put together again: what Ensembl published, a row per ALT."""
+"""What Ensembl published, a row per ALT, from the store's files."""
 
 from __future__ import annotations
 
@@ -9,47 +9,46 @@ from typing import TypeVar
 import polars as pl
 
 from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.variants.alleles import one_minus
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.schema import ALLELES_SCHEMA, DETAILS_SCHEMA, PUBLISHED
+from ensembl_annotations.variants.schema import ALLELES_SCHEMA, MAF_OF_ALT, MAF_OF_REF, PUBLISHED
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
-_BASES = ["A", "C", "G", "T"]
+
+def allele_frequency() -> pl.Expr:
+    """Return ``af``, the frequency of the ALT where it is known, from ``maf`` and ``maf_of``."""
+    rest = pl.when(pl.col("maf_of") == MAF_OF_REF).then("maf")
+    complement = rest.map_batches(_complements, return_dtype=pl.String, is_elementwise=True)
+    own = pl.when(pl.col("maf_of") == MAF_OF_ALT).then("maf")
+    return own.otherwise(complement).alias("af")
 
 
-def _base(number: pl.Expr) -> pl.Expr:
-    return number.replace_strict(range(4), _BASES, default=None, return_dtype=pl.String)
+def _complements(frequencies: pl.Series) -> pl.Series:
+    known = frequencies.drop_nulls().unique()
+    return frequencies.replace_strict(
+        known, [one_minus(text) for text in known], default=None, return_dtype=pl.String
+    )
 
 
-def as_published(joined: Frame) -> Frame:
-    """Fill in POS, REF and ALT of alleles that were joined with their details.
+def as_published(alleles: Frame) -> Frame:
+    """Return the columns `PUBLISHED` of rows of a store's file; ``start`` and ``pos`` are Int64.
 
     Parameters
     ----------
-    joined : DataFrame or LazyFrame
-        The columns of the alleles file (`detail` is not needed) and of the details file.
-
-    Returns
-    -------
-    DataFrame or LazyFrame
-        The columns `PUBLISHED`; ``start`` and ``pos`` Int64.
+    alleles : DataFrame or LazyFrame
+        The columns `ALLELES`.
     """
-    code = pl.when(pl.col("code") < 16).then("code")
-    return joined.with_columns(
-        pl.col("start").cast(pl.Int64),
-        pos=pl.col("start").cast(pl.Int64) + 1 - pl.col("offset"),
-        ref=pl.col("ref").fill_null(_base(code // 4)),
-        alt=pl.col("alt").fill_null(_base(code % 4)),
-    ).select(PUBLISHED)
+    places = pl.col("start", "pos").cast(pl.Int64)
+    return alleles.with_columns(places, allele_frequency()).select(PUBLISHED)
 
 
 def no_published() -> pl.DataFrame:
     """Return an empty frame with the columns `PUBLISHED`."""
     alleles = pl.from_arrow(ALLELES_SCHEMA.empty_table())
-    details = pl.from_arrow(DETAILS_SCHEMA.empty_table())
-    assert isinstance(alleles, pl.DataFrame) and isinstance(details, pl.DataFrame)
-    return as_published(pl.concat([alleles, details], how="horizontal"))
+    assert isinstance(alleles, pl.DataFrame)
+    return as_published(alleles)
 
 
 def scan_reference(
@@ -92,13 +91,8 @@ def scan_reference(
     store.check(names)
     parts = [no_published().lazy().select(pl.lit(None, pl.String).alias("chrom"), pl.all())]
     for name in names:
-        alleles, details = store.resource(name), store.resource(name, "details")
-        assert alleles is not None and details is not None
-        rows = pl.scan_parquet(details.path, glob=False, row_index_name="detail").with_columns(
-            pl.col("detail").cast(pl.Int32)
-        )
-        joined = pl.scan_parquet(alleles.path, glob=False).join(
-            rows, on="detail", how="left", maintain_order="left"
-        )
-        parts.append(as_published(joined).select(pl.lit(name).alias("chrom"), pl.all()))
+        alleles = store.resource(name)
+        assert alleles is not None
+        published = as_published(pl.scan_parquet(alleles.path, glob=False))
+        parts.append(published.select(pl.lit(name).alias("chrom"), pl.all()))
     return pl.concat(parts)

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.common.text import arrow_int64
 from ensembl_annotations.store.describe import (
     RESTORE_HINT,
     ReferenceStore,
     Resource,
-    footer_sha256_of,
+    bare_sha256,
 )
 from ensembl_annotations.store.published import as_published, no_published
-from ensembl_annotations.variants.schema import DETAILS_SCHEMA, ROLES
+from ensembl_annotations.store.sequence import load_sequence
+from ensembl_annotations.variants.alleles import joined_texts
+from ensembl_annotations.variants.roll import Bases, compare_refs
 
 Integers = npt.NDArray[np.integer[Any]]
-Flags = npt.NDArray[np.bool_]
 
 # A key of an indel's change of length, then its start: sorts by the one, then by the other.
 _LENGTH_FACTOR = 2**33
@@ -78,13 +74,13 @@ class Wanted:
 
 
 class _Table:
-    """One parquet file of the store, read by row group."""
+    """The alleles of a chromosome, read by row group."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
         # Opened once: a store that is replaced meanwhile must not be mixed with the new one.
         self._handle = pa.OSFile(str(resource.path), "rb")
-        if footer_sha256_of(self._handle) != resource.footer_sha256:
+        if bare_sha256(self._handle) != resource.footer_sha256:
             raise ReferenceStoreError(
                 f"{resource.path}: was replaced while the store was in use.",
                 hint="Run the command again; nothing was written.",
@@ -94,34 +90,17 @@ class _Table:
             raise ReferenceStoreError(f"{resource.path}: {mislabelled}.", hint=RESTORE_HINT)
         # A reader of one's own for each thread: pyarrow's must not be shared.
         self._local = threading.local()
-        self.rows = np.array(
-            [
-                self._metadata.row_group(index).num_rows
-                for index in range(self._metadata.num_row_groups)
-            ],
-            np.int64,
-        )
+        self._low, self._high = self._bounds("start")
+        self._first_pos, self._last_pos = self._bounds("pos")
+        self._left, self._right = (np.maximum(self._bounds(name)[1], 0) for name in _ROLLS)
 
-    @property
-    def _file(self) -> pq.ParquetFile:
-        file = getattr(self._local, "file", None)
-        if file is None:
-            # Texts stay dictionary-encoded until the few rows that are needed are picked.
-            columns = ROLES[self._resource.role]
-            file = self._local.file = pq.ParquetFile(
-                self._handle,
-                metadata=self._metadata,
-                page_checksum_verification=True,
-                read_dictionary=[column.name for column in columns if column.dictionary],
-            )
-        return file
-
-    def bounds(self, name: str) -> tuple[Integers, Integers]:
+    def _bounds(self, name: str) -> tuple[Integers, Integers]:
         """Return the smallest and largest value of a column in each row group; -1 for none."""
         metadata = self._metadata
         column = metadata.schema.names.index(name)
         statistics = [
-            metadata.row_group(index).column(column).statistics for index in range(len(self.rows))
+            metadata.row_group(index).column(column).statistics
+            for index in range(metadata.num_row_groups)
         ]
         known = [item if item is not None and item.has_min_max else None for item in statistics]
         return (
@@ -129,17 +108,40 @@ class _Table:
             np.array([-1 if item is None else item.max for item in known], np.int64),
         )
 
-    def read(self, group: int, columns: list[str] | None = None) -> pa.Table:
-        """Return a row group, its texts dictionary-encoded."""
-        with self.explained():
-            # Pieces are worked on in parallel; threads for the columns of one cost more than they give.
-            table = self._file.read_row_group(group, columns, use_threads=False)
-            if len(table) != self.rows[group]:
+    def rows(self, wanted: Wanted) -> list[pl.DataFrame]:
+        """Return the rows that are wanted, by row group."""
+        low, high = self._low, self._high
+        touched = _any_within(wanted.starts, low, high)
+        touched |= _any_within(wanted.indel_starts, low - self._left, high + self._right)
+        touched |= _any_within(wanted.positions, self._first_pos, self._last_pos)
+        return [self._read(group, wanted) for group in np.flatnonzero(touched).tolist()]
+
+    def _read(self, group: int, wanted: Wanted) -> pl.DataFrame:
+        file = getattr(self._local, "file", None)
+        with self._explained():
+            if file is None:
+                file = self._local.file = pq.ParquetFile(
+                    self._handle, metadata=self._metadata, page_checksum_verification=True
+                )
+            rows = pl.from_arrow(file.read_row_group(group, use_threads=False))
+            assert isinstance(rows, pl.DataFrame)
+            if len(rows) != self._metadata.row_group(group).num_rows:
                 raise ValueError("rows are missing")
-            return table
+        change = pl.col("alt").str.len_bytes().cast(pl.Int64) - pl.col("ref").str.len_bytes()
+        keys = rows.select(
+            "start",
+            "pos",
+            first=change * _LENGTH_FACTOR + pl.col("start") - pl.col("roll_left").fill_null(0),
+            last=change * _LENGTH_FACTOR + pl.col("start") + pl.col("roll_right").fill_null(0),
+            slides=(pl.col("roll_left") > 0) | (pl.col("roll_right") > 0),
+        )
+        chosen = _any_within(wanted.starts, keys["start"].to_numpy(), keys["start"].to_numpy())
+        chosen |= _any_within(wanted.positions, keys["pos"].to_numpy(), keys["pos"].to_numpy())
+        near = _any_within(wanted.indels, keys["first"].to_numpy(), keys["last"].to_numpy())
+        return rows.filter(pl.Series(chosen) | pl.Series(near) & keys["slides"].fill_null(False))
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """Turn what reading an altered file can raise into an error of ours."""
         try:
             yield
@@ -151,192 +153,14 @@ class _Table:
             ) from error
 
 
-class _Groups:
-    """The row groups of a file that is sorted by ``start``."""
-
-    def __init__(self, table: _Table) -> None:
-        self.table = table
-        self.low, self.high = table.bounds("start")
-
-    def touched(self, starts: Integers) -> Flags:
-        """Tell which row groups can hold any of the ascending `starts`."""
-        return _any_within(starts, self.low, self.high)
-
-    def read(self, group: int, starts: Integers) -> pa.Table:
-        """Return the rows of a row group whose `start` is among the ascending `starts`."""
-        table = self.table.read(group)
-        with self.table.explained():
-            found = _is_among(table["start"].to_numpy(), starts)
-            return table.take(arrow_int64(np.flatnonzero(found)))
-
-
-def _any_within(ascending: Integers, low: Integers, high: Integers) -> Flags:
-    """Tell for each interval, bounds included, whether any value lies in it."""
-    found: Flags = np.searchsorted(ascending, low, "left") < np.searchsorted(
-        ascending, high, "right"
-    )
-    return found
-
-
-def _is_among(values: Integers, ascending: Integers) -> Flags:
-    """Tell which values are among the ascending ones."""
-    if not len(ascending):
-        return np.zeros(len(values), bool)
-    place = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
-    found: Flags = ascending[place] == values
-    return found
-
-
-def _starts_among(start: Integers, ascending: Integers) -> Flags:
-    """Tell which of the ascending `start` are among other ascending values, few of which are near."""
-    if not len(start):
-        return np.zeros(0, bool)
-    first, last = np.searchsorted(ascending, start[[0, -1]] + [0, 1])
-    near = ascending[first:last]
-    marks = np.zeros(len(start) + 1, np.int32)
-    np.add.at(marks, np.searchsorted(start, near, "left"), 1)
-    np.add.at(marks, np.searchsorted(start, near, "right"), -1)
-    among: Flags = np.cumsum(marks[:-1]) > 0
-    return among
-
-
-def _can_slide(start: Integers, which: Integers, details: pa.Table, indels: Integers) -> Flags:
-    """Tell which alleles can slide to the start of an indel with the same change of length."""
-    left, right = (pc.fill_null(details[name], 0).to_numpy() for name in _ROLLS)
-    ref, alt = (
-        pc.fill_null(pc.binary_length(details[name].cast(pa.string())), 0).to_numpy()
-        for name in ("ref", "alt")
-    )
-    change = (alt.astype(np.int64) - ref) * _LENGTH_FACTOR
-    rows = np.flatnonzero(((left > 0) | (right > 0))[which])
-    detail = which[rows]
-    place = change[detail] + start[rows]
-    found = np.zeros(len(start), bool)
-    found[rows] = _any_within(indels, place - left[detail], place + right[detail])
-    return found
-
-
 _ROLLS = ("roll_left", "roll_right")
 
 
-class _Chromosome:
-    """The alleles of a chromosome and their details."""
-
-    def __init__(self, alleles: Resource, details: Resource) -> None:
-        self._alleles = _Groups(_Table(alleles))
-        self._details = _Table(details)
-        # Row group n of the details belongs to row group n of the alleles.
-        self._first_detail = np.concatenate([[0], np.cumsum(self._details.rows)])
-        self._left, self._right = (self._details.bounds(name)[1] for name in _ROLLS)
-
-    @cached_property
-    def _largest_offset(self) -> Integers:
-        """How far a key starts behind its POS at most, by row group: read only where asked for."""
-        groups = range(len(self._details.rows))
-        offsets = [self._details.read(group, ["offset"])["offset"] for group in groups]
-        return np.array([pc.max(column).as_py() or 0 for column in offsets], np.int64)
-
-    def rows(self, wanted: Wanted, pool: Executor) -> list[pa.Table]:
-        """Return the rows that are wanted: alleles and their details, by row group.
-
-        Notes
-        -----
-        How far the indels of a row group slide at most tells which row groups can reach a
-        place; one with a huge repeat is read for more queries, its neighbours are not.
-        """
-        low, high = self._alleles.low, self._alleles.high
-        touched = self._alleles.touched(wanted.starts)
-        slid = (self._left > 0) | (self._right > 0)
-        slid &= _any_within(wanted.indel_starts, low - self._left, high + self._right)
-        placed = np.zeros(len(low), bool)
-        if len(wanted.positions):
-            placed = _any_within(wanted.positions - 1, low - self._largest_offset, high)
-        groups = np.flatnonzero(touched | slid | placed)
-        tables = pool.map(
-            lambda group: self._read(group, wanted, bool(slid[group]), bool(placed[group])),
-            groups.tolist(),
-        )
-        return [table for table in tables if len(table)]
-
-    def _read(self, group: int, wanted: Wanted, slid: bool, placed: bool) -> pa.Table:
-        alleles = self._alleles.table.read(group)
-        with self._alleles.table.explained():
-            start = alleles["start"].to_numpy()
-            chosen = _starts_among(start, wanted.starts)
-            if not (slid or placed or chosen.any()):
-                return alleles.slice(0, 0)
-        details = self._details.read(group)
-        with self._details.explained():
-            which = alleles["detail"].to_numpy() - self._first_detail[group]
-            if slid:
-                chosen |= _can_slide(start, which, details, wanted.indels)
-            if placed:
-                pos = start + 1 - details["offset"].to_numpy()[which]
-                chosen |= _is_among(pos, wanted.positions)
-            rows = np.flatnonzero(chosen)
-            found = alleles.drop_columns(["detail"]).take(arrow_int64(rows))
-            details = details.take(arrow_int64(which[rows])).cast(DETAILS_SCHEMA)
-            return pa.Table.from_arrays(
-                [*found.columns, *details.columns],
-                names=[*found.column_names, *details.column_names],
-            )
-
-
-class _Sequence(_Groups):
-    """The sequence of a chromosome."""
-
-    def agrees(self, begin: Integers, text: npt.NDArray[np.uint8], bounds: Integers) -> Flags:
-        """Tell which slices of a text, at `bounds`, agree with the bases from `begin` on.
-
-        Notes
-        -----
-        Each row group is read once; of a text that goes on in the next one, that too.
-        """
-        length = np.diff(bounds)
-        answers: Flags = length == 0
-        group_of = np.searchsorted(self.low, begin, "right") - 1
-        group_of[answers] = -1
-        for group in np.unique(group_of[group_of >= 0]).tolist():
-            chosen = group_of == group
-            end = begin + length - self.low[group]
-            bases = self._bases(group, int(end[chosen].max()))
-            chosen &= end <= len(bases)
-            owner = np.repeat(np.flatnonzero(chosen), length[chosen])
-            place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-            found = bases[(begin - self.low[group])[owner] + place]
-            asked = text[bounds[:-1][owner] + place]
-            differs = (found != asked) & _IS_BASE[found] & _IS_BASE[asked]
-            answers[chosen] = True
-            answers[owner[differs]] = False
-        return answers
-
-    def bases_at(self, begin: Integers) -> npt.NDArray[np.uint8]:
-        """Return the base at each position; 0 outside the sequence."""
-        answers = np.zeros(len(begin), np.uint8)
-        group_of = np.searchsorted(self.low, begin, "right") - 1
-        for group in np.unique(group_of[group_of >= 0]).tolist():
-            bases = self._bases(group, 1)
-            rows = np.flatnonzero((group_of == group) & (begin - self.low[group] < len(bases)))
-            answers[rows] = bases[begin[rows] - self.low[group]]
-        return answers
-
-    def _bases(self, group: int, count: int) -> npt.NDArray[np.uint8]:
-        """Return the bases of a row group, and of those behind it until there are `count`."""
-        parts: list[npt.NDArray[np.uint8]] = []
-        size = 0
-        while group < len(self.low) and (size < count or not parts):
-            for chunk in self.table.read(group)["bases"].chunks:
-                _, offsets, data = chunk.buffers()
-                bounds = np.frombuffer(offsets, np.int32, len(chunk) + 1, chunk.offset * 4)
-                parts.append(np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]])
-                size += len(parts[-1])
-            group += 1
-        return np.concatenate(parts)
-
-
-_BASES = {ord(base): base for base in "ACGT"}
-_IS_BASE = np.zeros(256, bool)
-_IS_BASE[list(_BASES)] = True
+def _any_within(ascending: Integers, low: Integers, high: Integers) -> npt.NDArray[np.bool_]:
+    """Tell for each interval, bounds included, whether any value lies in it."""
+    first, last = np.searchsorted(ascending, low, "left"), np.searchsorted(ascending, high, "right")
+    found: npt.NDArray[np.bool_] = first < last
+    return found
 
 
 class Reference:
@@ -350,33 +174,13 @@ class Reference:
 
     def __init__(self, store: ReferenceStore) -> None:
         self.store = store
-        self._chromosomes: dict[str, _Chromosome | None] = {}
-        self._sequences: dict[str, _Sequence | None] = {}
+        self._tables: dict[str, _Table | None] = {}
+        self._sequences: dict[str, Bases | None] = {}
         self._lock = threading.Lock()
-        # An exome is one piece, and touches half the row groups of a genome.
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="reference")
 
     def has(self, chromosome: str) -> bool:
         """Tell whether the store describes a file of this chromosome."""
         return self.store.resource(chromosome) is not None
-
-    def _chromosome(self, name: str) -> _Chromosome | None:
-        with self._lock:
-            if name not in self._chromosomes:
-                alleles = self.store.resource(name)
-                details = self.store.resource(name, "details")
-                assert (alleles is None) == (details is None)
-                self._chromosomes[name] = (
-                    _Chromosome(alleles, details) if alleles and details else None
-                )
-            return self._chromosomes[name]
-
-    def _sequence(self, name: str) -> _Sequence | None:
-        with self._lock:
-            if name not in self._sequences:
-                resource = self.store.resource(name, "sequence")
-                self._sequences[name] = _Sequence(_Table(resource)) if resource else None
-            return self._sequences[name]
 
     def rows(self, chromosome: str, wanted: Wanted) -> pl.DataFrame:
         """Return the published rows that are wanted, each once.
@@ -392,13 +196,20 @@ class Reference:
         DataFrame
             The columns `PUBLISHED`, in the store's order.
         """
-        found = self._chromosome(chromosome)
-        tables = [] if found is None else found.rows(wanted, self._pool)
-        if not tables:
-            return no_published()
-        rows = pl.from_arrow(pa.concat_tables(tables).combine_chunks())
-        assert isinstance(rows, pl.DataFrame)
-        return as_published(rows)
+        with self._lock:
+            if chromosome not in self._tables:
+                resource = self.store.resource(chromosome)
+                self._tables[chromosome] = _Table(resource) if resource else None
+            table = self._tables[chromosome]
+        parts = [] if table is None else table.rows(wanted)
+        return as_published(pl.concat(parts)) if parts else no_published()
+
+    def _sequence(self, chromosome: str) -> Bases | None:
+        with self._lock:
+            if chromosome not in self._sequences:
+                resource = self.store.resource(chromosome, "sequence")
+                self._sequences[chromosome] = load_sequence(resource.path) if resource else None
+            return self._sequences[chromosome]
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None
@@ -413,8 +224,11 @@ class Reference:
         sequence = self._sequence(chromosome)
         if sequence is None:
             return pl.Series([None] * len(starts), dtype=pl.String)
-        codes = pl.Series(sequence.bases_at(starts.to_numpy()))
-        return codes.replace_strict(_BASES, default=None, return_dtype=pl.String)
+        begin = starts.to_numpy()
+        inside = (begin >= 0) & (begin < len(sequence))
+        codes = np.zeros(len(begin), np.uint8)
+        codes[inside] = sequence[begin[inside]]
+        return pl.Series(codes).replace_strict(_BASES, default=None, return_dtype=pl.String)
 
     def agrees(self, chromosome: str, starts: pl.Series, refs: pl.Series) -> pl.Series:
         """Tell which REFs agree with the sequence.
@@ -434,11 +248,12 @@ class Reference:
         """
         sequence = self._sequence(chromosome)
         assert sequence is not None
-        array = refs.to_arrow().cast(pa.large_binary())
-        _, offsets, data = array.buffers()
-        bounds = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
-        text = np.frombuffer(data if data is not None else b"", np.uint8)
-        return pl.Series(sequence.agrees(starts.to_numpy(), text, bounds))
+        text, (spans,) = joined_texts([refs])
+        fits, _ = compare_refs(sequence, starts.to_numpy(), text, spans)
+        return pl.Series(fits | (spans.length == 0))
+
+
+_BASES = {ord(base): base for base in "ACGT"}
 
 
 def same_bases(one: str, other: str) -> bool:

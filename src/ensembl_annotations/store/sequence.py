@@ -1,69 +1,128 @@
-"""The sequence of a chromosome in the store: written in rows of a fixed number of bases, read as an array."""
+"""The sequence of a chromosome as a .2bit file, which other programs read too: written, and read whole.
+
+A base takes two bits; what is not A, C, G or T is N, kept as runs. Behind the bases, where no other
+program looks, stands the CRC-32 of each 4,096 bytes of them: what is looked up is checked, whatever
+is not read.
+
+Source: https://genome.ucsc.edu/FAQ/FAQformat.html#format7
+"""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy.typing as npt
 
-from ensembl_annotations.store.describe import FileIdentity
-from ensembl_annotations.store.write import parquet_writer
+from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.store.describe import (
+    BLOCK_BYTES,
+    RESTORE_HINT,
+    TWOBIT_MAGIC,
+    FileIdentity,
+    bare_parts,
+)
 from ensembl_annotations.variants.roll import Bases
-from ensembl_annotations.variants.schema import SEQUENCE_ROW_BASES, SEQUENCE_SCHEMA
 
-_ROWS_PER_GROUP = 64
+_NO_BASE = 255
+_CODE = np.full(256, _NO_BASE, np.uint8)
+_CODE[list(b"TCAG")] = range(4)
+_LETTERS = np.frombuffer(b"TCAG", np.uint8)
 
 
 class SequenceWriter:
-    """Write one sequence to parquet, in rows of a fixed number of bases."""
+    """Write one sequence.
+
+    Attributes
+    ----------
+    num_other : int
+        Letters so far that are neither A, C, G, T nor N, and become N.
+    """
 
     def __init__(self, folder: Path, identity: FileIdentity) -> None:
-        self._writer = parquet_writer(folder, identity)
-        self._start = 0
-        self._rest = bytearray()
+        self._path = folder / identity.file_name
+        self._name = identity.chromosome.encode()
+        self._packed = bytearray()
+        self._rest = np.zeros(0, np.uint8)
+        self._gaps: list[tuple[int, int]] = []
+        self._length = 0
+        self.num_other = 0
 
     def add(self, bases: bytes) -> None:
-        self._rest += bases
-        group = _ROWS_PER_GROUP * SEQUENCE_ROW_BASES
-        while len(self._rest) >= group:
-            self._write(bytes(self._rest[:group]))
-            del self._rest[:group]
-
-    def _write(self, bases: bytes) -> None:
-        text = bases.decode("ascii")
-        begins = range(0, len(text), SEQUENCE_ROW_BASES)
-        table = pa.table(
-            {
-                "start": [self._start + begin for begin in begins],
-                "bases": [text[begin : begin + SEQUENCE_ROW_BASES] for begin in begins],
-            },
-            schema=SEQUENCE_SCHEMA,
-        )
-        self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
-        self._start += len(text)
+        """Add upper-case letters."""
+        letters = np.frombuffer(bases, np.uint8)
+        codes = _CODE[letters]
+        is_gap = codes == _NO_BASE
+        self.num_other += int((is_gap & (letters != ord("N"))).sum())
+        edges = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)) + self._length
+        for begin, end in edges.reshape(-1, 2).tolist():
+            if self._gaps and self._gaps[-1][1] == begin:
+                begin = self._gaps.pop()[0]
+            self._gaps.append((begin, end))
+        self._length += len(letters)
+        codes = np.concatenate([self._rest, np.where(is_gap, 0, codes)])
+        whole = len(codes) - len(codes) % 4
+        self._packed += _packed(codes[:whole])
+        self._rest = codes[whole:]
 
     def finish(self) -> int:
-        """Close the file and return how many bases it has."""
-        if self._rest:
-            self._write(bytes(self._rest))
-        self._writer.close()
-        return self._start
+        """Write the file and return how many bases it has."""
+        padding = np.zeros(-len(self._rest) % 4, np.uint8)
+        self._packed += _packed(np.concatenate([self._rest, padding]))
+        begins = np.array([begin for begin, _ in self._gaps], "<u4")
+        lengths = np.array([end - begin for begin, end in self._gaps], "<u4")
+        place = 16 + 1 + len(self._name) + 4
+        with self._path.open("wb") as out:
+            out.write(struct.pack("<4IB", TWOBIT_MAGIC, 0, 1, 0, len(self._name)) + self._name)
+            out.write(struct.pack("<3I", place, self._length, len(self._gaps)))
+            out.write(begins.tobytes() + lengths.tobytes())
+            out.write(struct.pack("<2I", 0, 0))
+            out.write(self._packed)
+            view = memoryview(self._packed)
+            for begin in range(0, len(view), BLOCK_BYTES):
+                out.write(struct.pack("<I", zlib.crc32(view[begin : begin + BLOCK_BYTES])))
+        return self._length
+
+
+def _packed(codes: npt.NDArray[np.uint8]) -> bytes:
+    four = codes.reshape(-1, 4)
+    return (four[:, 0] << 6 | four[:, 1] << 4 | four[:, 2] << 2 | four[:, 3]).tobytes()
 
 
 def load_sequence(path: Path) -> Bases:
-    """Return a sequence file's bases as one array, a byte a base."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        last = file.metadata.num_row_groups - 1
-        if last < 0:
-            return np.zeros(0, np.uint8)
-        tail = file.read_row_group(last)
-        length = tail["start"][-1].as_py() + len(tail["bases"][-1].as_py())
-        sequence = np.empty(length, np.uint8)
-        for group in range(last + 1):
-            table = file.read_row_group(group)
-            for start, bases in zip(table["start"].to_pylist(), table["bases"], strict=True):
-                buffer = bases.as_buffer()
-                sequence[start : start + len(buffer)] = np.frombuffer(buffer, np.uint8)
-    return sequence
+    """Return a sequence's bases as one array, a letter a byte.
+
+    Raises
+    ------
+    ReferenceStoreError
+        Where the file is altered.
+    """
+    with path.open("rb") as handle:
+        try:
+            head, tail = bare_parts(handle)
+        except ValueError as error:
+            raise _altered(path, str(error)) from error
+        handle.seek(len(head))
+        data = handle.read()
+    packed = data[: len(data) - len(tail)]
+    found = [
+        zlib.crc32(packed[begin : begin + BLOCK_BYTES])
+        for begin in range(0, len(packed), BLOCK_BYTES)
+    ]
+    if struct.pack(f"<{len(found)}I", *found) != tail:
+        raise _altered(path, "its checksums do not fit")
+    four = np.frombuffer(packed, np.uint8)
+    codes = np.stack([four >> shift & 3 for shift in (6, 4, 2, 0)], axis=1).ravel()
+    at = 16 + 1 + head[16] + 4
+    length, num_gaps = struct.unpack_from("<2I", head, at)
+    bases = _LETTERS[codes[:length]]
+    edges = np.frombuffer(head, "<u4", 2 * num_gaps, at + 8).reshape(2, -1)
+    for begin, count in edges.T.tolist():
+        bases[begin : begin + count] = ord("N")
+    return bases
+
+
+def _altered(path: Path, why: str) -> ReferenceStoreError:
+    return ReferenceStoreError(f"{path}: can't be read: {why}.", hint=RESTORE_HINT)

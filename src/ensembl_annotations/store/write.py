@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from ensembl_annotations.common.errors import SourceError
 from ensembl_annotations.store.describe import FileIdentity, Origin
 from ensembl_annotations.variants.schema import (
-    ALLELES_SCHEMA,
-    DETAILS_SCHEMA,
-    ROLES,
+    ALLELES,
+    DETAILS,
+    PAGE_ROWS,
     ROW_GROUP_ROWS,
 )
 
@@ -28,16 +28,16 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass
 class Rows:
-    """Alleles of one contig, sorted by (start, code), and their details.
+    """Alleles of one contig, sorted by (start, code, rs), and what they share.
 
     Attributes
     ----------
     start, code, rs : int64 or uint32 arrays
-        As in the alleles file.
+        As in the file.
     detail : int64 array
         The row in `details`, numbered in order of appearance.
     details : DataFrame
-        The columns of the details file.
+        The columns `DETAILS`.
     last_pos : int
         The largest POS (1-based) of the records.
     """
@@ -74,25 +74,41 @@ class Rows:
         rs = np.concatenate([earlier.rs, self.rs])
         detail = np.concatenate([earlier.detail, self.detail + len(earlier.details)])
         few = slice(0, len(earlier) + head)
-        order = np.lexsort((code[few], start[few]))
+        order = np.lexsort((rs[few], code[few], start[few]))
         for values in (start, code, rs, detail):
             values[few] = values[few][order]
         details = pl.concat([earlier.details, self.details])
         return Rows(start, code, rs, detail, details, max(self.last_pos, earlier.last_pos))
 
 
+def _schema() -> pa.Schema:
+    """Return the columns as they are handed to the writer: texts as numbers of a dictionary."""
+    return pa.schema(
+        [
+            pa.field(column.name, pa.dictionary(pa.int32(), pa.string()), column.nullable)
+            if pa.types.is_string(column.dtype)
+            else column.field
+            for column in ALLELES
+        ]
+    )
+
+
 def parquet_writer(folder: Path, identity: FileIdentity) -> pq.ParquetWriter:
     """Open a store's parquet file: encodings as its columns say, checksums, what it is in the footer."""
-    columns = ROLES[identity.role]
     writer = pq.ParquetWriter(
         folder / identity.file_name,
-        pa.schema([column.field for column in columns]),
-        compression={column.name: column.codec for column in columns},
-        use_dictionary=[column.name for column in columns if column.dictionary],
+        _schema(),
+        compression={column.name: column.codec for column in ALLELES},
+        use_dictionary=[column.name for column in ALLELES if column.dictionary],
         column_encoding={
-            column.name: column.encoding for column in columns if not column.dictionary
+            column.name: "PLAIN" if column.dtype == pa.bool_() else column.encoding
+            for column in ALLELES
+            if not column.dictionary
         },
-        write_statistics=[column.name for column in columns if column.statistics],
+        write_statistics=[column.name for column in ALLELES if column.statistics],
+        max_rows_per_page=PAGE_ROWS,
+        # However long its texts are, a column that has a dictionary keeps it: readers count on it.
+        dictionary_pagesize_limit=_NO_LIMIT,
         write_page_checksum=True,
         store_schema=False,
     )
@@ -100,8 +116,66 @@ def parquet_writer(folder: Path, identity: FileIdentity) -> pq.ParquetWriter:
     return writer
 
 
+_NO_LIMIT = 1 << 30
+_BASES = ["A", "C", "G", "T"]
+
+
+def _flat(rows: Rows, chromosome: str) -> pa.Table:
+    """Return the rows as the file has them.
+
+    Notes
+    -----
+    Of each text the writer gets numbers and a dictionary, which is the row group's own: it has only
+    what occurs in it.
+    """
+    is_snv = rows.code % 5 != 0
+    columns = {
+        "chrom": pa.DictionaryArray.from_arrays(_numbers(np.zeros(len(rows))), [chromosome]),
+        "start": pa.array(rows.start.astype(np.int32)),
+        "pos": pa.array((rows.start + 1 - _column(rows, "offset").to_numpy()).astype(np.int32)),
+        "code": pa.array(rows.code.astype(np.uint8)),
+        "rs": pa.array(rows.rs.astype(np.uint32)),
+    }
+    for name, base in (("ref", rows.code // 4), ("alt", rows.code % 4)):
+        encoded = _encoded(rows, name)
+        number = np.where(is_snv, base, encoded.indices.fill_null(0).to_numpy() + len(_BASES))
+        words = pa.concat_arrays([pa.array(_BASES), encoded.dictionary]).dictionary_encode()
+        columns[name] = _compact(words.indices.to_numpy()[number], words.dictionary)
+    for column in ALLELES:
+        if column.name not in columns:
+            as_kept = _encoded if pa.types.is_string(column.dtype) else _column
+            columns[column.name] = as_kept(rows, column.name)
+    schema = _schema()
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _numbers(values: npt.NDArray[np.generic]) -> pa.Array:
+    return pa.array(values.astype(np.int32))
+
+
+def _details(rows: Rows, name: str) -> pa.Array:
+    column = rows.details[name].to_arrow(compat_level=pl.CompatLevel.newest())
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
+
+
+def _column(rows: Rows, name: str) -> pa.Array:
+    return _details(rows, name).take(_numbers(rows.detail))
+
+
+def _encoded(rows: Rows, name: str) -> pa.DictionaryArray:
+    encoded = _details(rows, name).dictionary_encode()
+    indices = encoded.indices.take(_numbers(rows.detail))
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+
+
+def _compact(number: Numbers, words: pa.Array) -> pa.DictionaryArray:
+    """Return words by number, those that don't occur left out."""
+    used, place = np.unique(number, return_inverse=True)
+    return pa.DictionaryArray.from_arrays(_numbers(place), words.take(_numbers(used)))
+
+
 class ChromosomeWriter:
-    """Write the alleles file and the details file of one chromosome, piece by piece.
+    """Write the file of one chromosome, piece by piece.
 
     Notes
     -----
@@ -111,23 +185,12 @@ class ChromosomeWriter:
 
     def __init__(self, folder: Path, origin: Origin, chromosome: str) -> None:
         self._folder = folder
-        self._identities = {
-            role: FileIdentity.of(origin, chromosome, role) for role in ("alleles", "details")
-        }
-        self.paths = {
-            role: folder / identity.file_name for role, identity in self._identities.items()
-        }
-        self._open()
+        self._identity = FileIdentity.of(origin, chromosome, "alleles")
+        self.path = folder / self._identity.file_name
+        self._writer = parquet_writer(folder, self._identity)
         self._waiting: Rows | None = None
         self._written_to = -2
-        self._num_details = 0
         self._in_order = True
-
-    def _open(self) -> None:
-        self._writers = {
-            role: parquet_writer(self._folder, identity)
-            for role, identity in self._identities.items()
-        }
 
     def add(self, rows: Rows) -> None:
         """Add the rows of the next piece."""
@@ -150,26 +213,11 @@ class ChromosomeWriter:
             self._write_group(rows.part(begin, end))
 
     def _write_group(self, rows: Rows) -> None:
-        alleles = pa.table(
-            {
-                "start": rows.start.astype(np.int32),
-                "code": rows.code.astype(np.uint32),
-                "rs": rows.rs.astype(np.uint32),
-                "detail": (rows.detail + self._num_details).astype(np.int32),
-            },
-            schema=ALLELES_SCHEMA,
-        )
-        details = (
-            rows.details.select(DETAILS_SCHEMA.names)
-            .to_arrow(compat_level=pl.CompatLevel.newest())
-            .cast(DETAILS_SCHEMA)
-        )
-        self._num_details += len(details)
-        for role, table in (("alleles", alleles), ("details", details)):
-            self._writers[role].write_table(table, row_group_size=len(table))
+        table = _flat(rows, self._identity.chromosome)
+        self._writer.write_table(table, row_group_size=len(table))
 
     def finish(self) -> None:
-        """Write what waits and close the files."""
+        """Write what waits and close the file."""
         if self._waiting is not None:
             self._write(self._waiting, len(self._waiting))
         self.abandon()
@@ -177,27 +225,44 @@ class ChromosomeWriter:
             self._sort()
 
     def abandon(self) -> None:
-        """Close the files without finishing them."""
-        for writer in self._writers.values():
-            writer.close()
+        """Close the file without finishing it."""
+        self._writer.close()
 
     def _sort(self) -> None:
-        alleles = pl.read_parquet(self.paths["alleles"], glob=False, use_statistics=False)
-        details = pl.read_parquet(self.paths["details"], glob=False, use_statistics=False)
-        alleles = alleles.sort("start", "code", maintain_order=True)
-        whole = Rows(
-            **{name: alleles[name].to_numpy().astype(np.int64) for name in ALLELES_SCHEMA.names},
-            details=details,
-            last_pos=0,
-        )
-        self._open()
-        self._num_details = 0
-        self._write(whole, len(whole))
+        whole = pl.read_parquet(self.path, glob=False, use_statistics=False)
+        rows = parted(whole.sort("start", "code", "rs", maintain_order=True))
+        self._writer = parquet_writer(self._folder, self._identity)
+        self._write(rows, len(rows))
         self.abandon()
 
 
+def parted(alleles: pl.DataFrame) -> Rows:
+    """Return rows of a file with what they share apart.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        The columns `ALLELES`, or those but `roll_left` and `roll_right`.
+    """
+    is_snv = pl.col("code") % 5 != 0
+    shared = alleles.select(
+        *(name for name in DETAILS if name in alleles.columns and name not in ("ref", "alt")),
+        pl.when(~is_snv).then("ref").alias("ref"),
+        pl.when(~is_snv).then("alt").alias("alt"),
+        offset=pl.col("start") + 1 - pl.col("pos"),
+    )
+    groups = shared.with_row_index("row").group_by(shared.columns, maintain_order=True).agg("row")
+    members = groups.with_row_index("number").select("number", "row").explode("row").sort("row")
+    return Rows(
+        **{name: alleles[name].to_numpy().astype(np.int64) for name in ("start", "code", "rs")},
+        detail=members["number"].to_numpy().astype(np.int64),
+        details=groups.drop("row"),
+        last_pos=0,
+    )
+
+
 class StoreWriter:
-    """Write a store's parquet files into a folder, two per chromosome met."""
+    """Write a store's parquet files into a folder, one per chromosome met."""
 
     def __init__(self, folder: Path, origin: Origin, name: str) -> None:
         self.folder = folder
@@ -219,7 +284,7 @@ class StoreWriter:
         self.chromosomes[chromosome].add(rows)
 
     def open(self, chromosome: str) -> None:
-        """Begin a chromosome; one without rows still gets its files."""
+        """Begin a chromosome; one without rows still gets its file."""
         if chromosome in self.chromosomes:
             raise SourceError(
                 f"{self._name}: records of {chromosome} stand in several places; expected one "
@@ -240,15 +305,14 @@ class StoreWriter:
         if self._open is not None:
             self.chromosomes[self._open].abandon()
 
-    def files(self) -> Iterator[tuple[str, str, Path]]:
-        """Yield chromosome, role and path of every file."""
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield chromosome and path of every file."""
         for chromosome, writer in self.chromosomes.items():
-            for role, path in writer.paths.items():
-                yield chromosome, role, path
+            yield chromosome, writer.path
 
 
-def schema_description(role: str) -> list[dict[str, Any]]:
-    """Return the columns of a kind of file as ``datapackage.json`` lists them."""
+def schema_description() -> list[dict[str, Any]]:
+    """Return the columns as ``datapackage.json`` lists them."""
     return [
         {
             "name": column.name,
@@ -258,5 +322,5 @@ def schema_description(role: str) -> list[dict[str, Any]]:
             "description": column.description,
             "source": column.source,
         }
-        for column in ROLES[role]
+        for column in ALLELES
     ]

@@ -154,6 +154,36 @@ def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
     return Keys(offset, deleted, inserted, _codes(text, deleted, inserted, differs))
 
 
+DELETION, INSERTION, OTHER = 5, 10, 15
+"""Codes in a store that no SNV has, whose REF differs from its ALT; 0 stands for `NOT_COMPARABLE`."""
+
+
+def stored_codes(text: npt.NDArray[np.uint8], keys: Keys, ref: Spans, alt: Spans) -> Offsets:
+    """Return the codes of alleles as a store has them, in four bits.
+
+    Parameters
+    ----------
+    text : uint8 array
+        As published.
+    keys : Keys
+        Of `ref` and `alt`, slices of the text in upper case.
+
+    Notes
+    -----
+    The code of an SNV says that REF and ALT are published as its two bases; one that is written
+    otherwise is `OTHER`.
+    """
+    kinds = np.where(keys.deleted.length == 0, INSERTION, OTHER)
+    kinds[keys.inserted.length == 0] = DELETION
+    kinds[keys.code == NOT_COMPARABLE] = 0
+    rows = np.flatnonzero((ref.length == 1) & (alt.length == 1) & (keys.code < NOT_COMPARABLE))
+    first, second = _BASE_CODE[text[ref.begin[rows]]], _BASE_CODE[text[alt.begin[rows]]]
+    rows = rows[(first < 4) & (second < 4)]
+    kinds[rows] = keys.code[rows]
+    codes: Offsets = kinds.astype(np.int64)
+    return codes
+
+
 def _count_equal(
     text: npt.NDArray[np.uint8], one: Offsets, other: Offsets, step: int, most: Offsets
 ) -> Offsets:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 ROW_GROUP_ROWS = 65_536
-"""Rows of a row group of the alleles file, about."""
+"""Rows of a row group, about."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A parquet column: name, Arrow type, whether it can be null, and what it says.
 
-    `codec`, `dictionary`, `encoding` and `statistics` are how the reference store keeps it.
+    `codec`, `dictionary`, `encoding` and `statistics` are how the reference store keeps it: what is
+    looked up row by row is not compressed.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Column:
     nullable: bool = True
     unit: str | None = None
     source: str = "derived"
-    codec: str = "lz4"
+    codec: str = "none"
     dictionary: bool = False
     encoding: str = "PLAIN"
     statistics: bool = False
@@ -37,68 +38,86 @@ class Column:
         return pa.field(self.name, self.dtype, self.nullable)
 
 
-def _text(name: str, description: str, source: str) -> Column:
-    return Column(name, pa.string(), description, source=source, dictionary=True)
+def _text(
+    name: str, description: str, source: str, *, nullable: bool = True, codec: str = "none"
+) -> Column:
+    return Column(
+        name, pa.string(), description, nullable, None, source, codec=codec, dictionary=True
+    )
+
+
+def _place(name: str, description: str, source: str = "derived") -> Column:
+    encoding = "DELTA_BINARY_PACKED"
+    return Column(
+        name, pa.int32(), description, False, "bp", source, encoding=encoding, statistics=True
+    )
+
+
+def _number(
+    name: str, dtype: pa.DataType, description: str, source: str, nullable: bool = False
+) -> Column:
+    return Column(name, dtype, description, nullable, None, source, dictionary=True)
+
+
+def _roll(name: str, description: str) -> Column:
+    return Column(
+        name, pa.int32(), description, True, "bp", "FASTA", dictionary=True, statistics=True
+    )
 
 
 ALLELES = (
-    Column("start", pa.int32(), "start of the allele key, 0-based, between bases; the file is sorted by it", False, "bp", encoding="DELTA_BINARY_PACKED", statistics=True),
-    Column("code", pa.uint32(), "code of the allele key: 0 to 15 an SNV (4 * REF + ALT in the order ACGT), 16 an ALT that can't match, 32 and more a CRC-32 of 'deleted>inserted'", False),
-    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID", "none"),
-    Column("detail", pa.int32(), "0-based row of the details file that has everything else", False, encoding="DELTA_BINARY_PACKED"),
-)  # fmt: skip
-"""The alleles file: one row per ALT of each published record, sorted by (start, code)."""
-
-DETAILS = (
-    _text("ref", "REF as published; null for an SNV written with one base, which `code` has", "REF"),
-    _text("alt", "this ALT as published; null for an SNV written with one base, which `code` has", "ALT"),
-    Column("offset", pa.int32(), "how far the allele key starts behind POS: POS = start + 1 - offset", False, "bp", "POS", dictionary=True),
+    _text("chrom", "name of the chromosome or contig, as Ensembl has it", "CHROM", nullable=False),
+    _place("pos", "POS as published, 1-based", "POS"),
+    _text("ref", "REF as published", "REF", nullable=False, codec="lz4"),
+    _text("alt", "this ALT as published", "ALT", nullable=False, codec="lz4"),
+    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID"),
     _text("name", "the ID where it is not an rsID", "ID"),
-    Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, dictionary=True),
-    Column("num_alts", pa.int32(), "number of ALTs of the record", False, dictionary=True),
     _text("tsa", "type of sequence alteration", "TSA"),
-    _text("evidence", "evidence terms joined by |, in published order; unnamed_entry where the dump has an empty entry", "E_*"),
+    _text("evidence", "evidence terms joined by |, in published order; unnamed_entry where the dump has an empty entry", "E_*", codec="lz4"),
     _text("clin", "clinical significance terms of the ID, joined by |, in published order", "CLIN_*"),
     Column("clin_certain", pa.bool_(), "the clinical terms are certain to be this ALT's: the record has one ALT, and REF can't be the minor allele", False, None, "MA"),
     _text("source", "databases of the variant joined by |; their versions are in datapackage.json", "source flags"),
     _text("ma", "minor allele as published", "MA"),
-    _text("maf", "minor allele frequency, the text as published", "MAF"),
-    Column("mac", pa.int32(), "minor allele count", True, None, "MAC", dictionary=True),
+    _text("maf", "minor allele frequency, the text as published", "MAF", codec="lz4"),
+    _number("mac", pa.int32(), "minor allele count", "MAC", nullable=True),
+    _number("maf_of", pa.uint8(), "whose frequency MAF is, as MA (and the sequence, where there is one) tells: 0 not known, or none published; 1 this ALT's; 2 REF's, so that this ALT, the only one, has 1 - MAF; 3 another allele's", "MA, MAF"),
     _text("aa", "ancestral allele as published", "AA"),
-    _text("af", "frequency of this ALT where MA, with the sequence where there is one, leaves one allele: MAF, or 1 - MAF in decimal", "MA, MAF"),
-    Column("roll_left", pa.int32(), "how far an insertion or deletion can slide left in the sequence; null for other alleles and where the sequence was not fetched", True, "bp", "FASTA", dictionary=True, statistics=True),
-    Column("roll_right", pa.int32(), "the same to the right", True, "bp", "FASTA", dictionary=True, statistics=True),
-    _text("other", "INFO entries that are none of the above, joined by ;", "INFO"),
+    _number("num_alts", pa.int32(), "number of ALTs of the record", "ALT"),
+    Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, None, "ALT", "zstd", True),
+    _place("start", "start of the allele key, 0-based, between bases; the file is sorted by it"),
+    _number("code", pa.uint8(), "what the allele key is: 4 * REF + ALT in the order ACGT of an SNV published with its two bases; else 0 an ALT that can't match, 5 a deletion, 10 an insertion, 15 any other", "REF, ALT"),
+    _roll("roll_left", "how far an insertion or deletion can slide left in the sequence; null for other alleles and where the sequence was not fetched"),
+    _roll("roll_right", "the same to the right"),
+    _text("other", "INFO entries that are none of the above, joined by ;", "INFO", codec="zstd"),
 )  # fmt: skip
-"""The details file: what the alleles of one row group of the alleles file have beside their key.
+"""A file per chromosome: one row per ALT of each published record, sorted by start, code and rs."""
 
-Row group n of it belongs to row group n of the alleles file; a row stands for all alleles of that
-row group that share its values.
-"""
+MAF_UNKNOWN, MAF_OF_ALT, MAF_OF_REF, MAF_OF_OTHER = range(4)
+"""What the column ``maf_of`` says."""
 
 ALLELES_SCHEMA = pa.schema([column.field for column in ALLELES])
-DETAILS_SCHEMA = pa.schema([column.field for column in DETAILS])
+
+DETAILS = (
+    "ref", "alt", "name", "tsa", "evidence", "clin", "clin_certain", "source", "ma", "maf", "mac", "maf_of", "aa",
+    "num_alts", "alt_index", "offset", "roll_left", "roll_right", "other",
+)  # fmt: skip
+"""What many alleles share, while they are converted or compared: `ref` and `alt` are null where the code
+has them, and `offset` is how far the key starts behind POS - 1."""
 
 PUBLISHED = (
-    "start", "code", "pos", "ref", "alt", "rs",
-    *(column.name for column in DETAILS if column.name not in ("ref", "alt", "offset")),
+    "start", "code", "pos", "ref", "alt", "rs", "name", "alt_index", "num_alts", "tsa", "evidence", "clin",
+    "clin_certain", "source", "ma", "maf", "mac", "aa", "af", "roll_left", "roll_right", "other",
 )  # fmt: skip
-"""Columns of alleles joined with their details, every REF, ALT and POS filled in."""
+"""Columns of a store as it is read: `af` is the frequency of the ALT, where it is known."""
 
 UNNAMED_ENTRY = "unnamed_entry"
 """Stands for an empty INFO entry: an evidence or clinical value that has no name in the dump."""
 
-SEQUENCE = (
-    Column("start", pa.int32(), "0-based position of the first base", False, "bp", encoding="DELTA_BINARY_PACKED", statistics=True),
-    Column("bases", pa.string(), "bases in upper case; up to 65,536 a row", False, None, "FASTA", "zstd"),
-)  # fmt: skip
-"""The sequence of a chromosome, where the FASTA was fetched."""
+ROLES = ("alleles", "sequence")
+"""The kinds of file of a chromosome: parquet with the columns `ALLELES`, and .2bit."""
 
-SEQUENCE_SCHEMA = pa.schema([column.field for column in SEQUENCE])
-SEQUENCE_ROW_BASES = 65_536
-
-ROLES = {"alleles": ALLELES, "details": DETAILS, "sequence": SEQUENCE}
-"""The kinds of parquet file in a store, and their columns."""
+PAGE_ROWS = 8192
+"""Rows of a page: what is read to look up one."""
 
 
 @dataclass(frozen=True)

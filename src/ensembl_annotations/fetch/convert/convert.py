@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +40,19 @@ from ensembl_annotations.variants.alleles import (
     equal_spans,
     joined_texts,
     key_spans,
-    one_minus,
+    stored_codes,
     take_spans,
     upper_case,
 )
 from ensembl_annotations.variants.minor_allele import minor_alleles
 from ensembl_annotations.variants.roll import Bases, compare_refs, refs_fit, roll_indels
-from ensembl_annotations.variants.schema import UNNAMED_ENTRY
+from ensembl_annotations.variants.schema import (
+    MAF_OF_ALT,
+    MAF_OF_OTHER,
+    MAF_OF_REF,
+    MAF_UNKNOWN,
+    UNNAMED_ENTRY,
+)
 
 NUM_COLUMNS = 8
 MIN_RECORDS_FOR_SHARE = 1000
@@ -69,8 +75,7 @@ _MOST_PLAIN_ALTS = 3
 _NUM_WORKERS = 2
 _MOST_ALTS = 2**20
 _MOST_COMBINED = 2**63
-# Whose frequency MAF is: nobody's known, this ALT's, or REF's (so this, the only ALT, has the rest).
-_UNDECIDED, _IS_ALT, _IS_REF = range(3)
+_NUM_RULES = 4
 
 FREQUENCIES = ("undecided", "decided", "decided_by_sequence")
 """Whether it is known whose a record's frequency is; the last is not part of the one before."""
@@ -512,7 +517,7 @@ class _Alleles:
     place : array
         Which record, and which of its ALTs: record * 2^20 + index.
     key : array
-        start * 2^32 + code.
+        start * 16 + code.
     variant : array
         From `_variants`.
     spelled : array
@@ -529,7 +534,7 @@ def _variants(
     num_alts: Offsets, alt_index: Offsets, rule: Offsets, certain: npt.NDArray[np.bool_]
 ) -> Offsets:
     """Put together in one number: ALTs of the record, index of this one, rule, certain or not."""
-    return ((num_alts * _MOST_ALTS + alt_index) * 3 + rule) * 2 + certain
+    return ((num_alts * _MOST_ALTS + alt_index) * _NUM_RULES + rule) * 2 + certain
 
 
 def _rows(records: _Records, sequence: Bases | None) -> Rows:
@@ -543,8 +548,14 @@ def _rows(records: _Records, sequence: Bases | None) -> Rows:
     # Published order first, then by key: the sort is stable, so equal keys stay in that order.
     order = np.argsort(place, kind="stable")
     order = order[np.argsort(key[order], kind="stable")]
+    rs = _rs_numbers(records)
+    # Few keys are equal: of those, by rs.
+    ties = np.flatnonzero(np.diff(key[order], prepend=-1, append=-1) == 0)
+    tied = np.union1d(ties, ties - 1)
+    few = order[tied]
+    order[tied] = few[np.lexsort((rs[place[few] // _MOST_ALTS], key[few]))]
     alleles = _Alleles(place[order], key[order], variant[order], spelled[order])
-    return _with_details(records, alleles, spelling)
+    return _with_details(records, alleles, spelling, rs)
 
 
 def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_]]:
@@ -569,16 +580,16 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
         frequent = records.has_frequency[rows]
         records.frequency[rows[frequent]] = is_one[frequent]
         decided = is_one & frequent
-        rule = np.where(fits & decided[:, None], _IS_ALT, _UNDECIDED)
+        rule = np.where(decided[:, None], np.where(fits, MAF_OF_ALT, MAF_OF_OTHER), MAF_UNKNOWN)
         certain = np.zeros(alts.shape, bool)
         if count == 1:
-            rule[decided & (minor == refs)] = _IS_REF
+            rule[decided & (minor == refs)] = MAF_OF_REF
             certain[:, 0] = minor != refs
         index = np.arange(count)
         parts.append(
             _Alleles(
                 place=(rows[:, None] * _MOST_ALTS + index).ravel(),
-                key=((start[rows] * 2**32 + refs * 4)[:, None] + alts).ravel(),
+                key=((start[rows] * 16 + refs * 4)[:, None] + alts).ravel(),
                 variant=_variants(np.array(count), index, rule, certain).ravel(),
                 spelled=np.zeros(alts.size, np.int64),
             )
@@ -612,14 +623,15 @@ def _spelled(
     pos = records.pos[rows]
     alts = take_spans(text, alt)
     minor = _decide_minors(records, rows, sequence)
-    rule = np.where(minor[record] == alt_index + 1, _IS_ALT, _UNDECIDED)
-    rule[((minor == 0) & (num_alts == 1))[record]] = _IS_REF
+    rule = np.where(minor[record] < 0, MAF_UNKNOWN, MAF_OF_OTHER)
+    rule[minor[record] == alt_index + 1] = MAF_OF_ALT
+    rule[((minor == 0) & (num_alts == 1))[record]] = MAF_OF_REF
     minor_is_ref = _minor_is_ref(records, rows, upper, ref)
     rolls = _rolls(upper, keys, ref_of, pos[record] - 1, sequence)
     number, some = _distinct_spellings(text, ref, alt, record, rolls)
     alleles = _Alleles(
         place=rows[record] * _MOST_ALTS + alt_index,
-        key=(pos[record] - 1 + keys.offset) * 2**32 + keys.code,
+        key=(pos[record] - 1 + keys.offset) * 16 + stored_codes(text, keys, ref_of, alt),
         variant=_variants(
             num_alts[record], alt_index, rule, ((num_alts == 1) & ~minor_is_ref)[record]
         ),
@@ -773,7 +785,12 @@ def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:
     return numbers.astype(np.uint32)
 
 
-def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) -> Rows:
+def _with_details(
+    records: _Records,
+    alleles: _Alleles,
+    spelling: pl.DataFrame,
+    numbers: npt.NDArray[np.uint32],
+) -> Rows:
     """Put together rows and their details: a detail for each combination of values that occurs.
 
     Parameters
@@ -783,9 +800,11 @@ def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) 
         In the order of the rows.
     spelling : DataFrame
         From `_spelled`.
+    numbers : uint32 array
+        From `_rs_numbers`.
     """
     record = alleles.place // _MOST_ALTS
-    rs = _rs_numbers(records)[record]
+    rs = numbers[record]
     name, names = _names(records, record, rs == 0)
     info = records.info[record]
     variant, variants = _encode(alleles.variant)
@@ -800,11 +819,11 @@ def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) 
     first = _first_places(detail, len(found))
     flags = alleles.variant[first]
     certain, flags = flags & 1, flags >> 1
-    counts, rule = np.divmod(flags, 3)
+    counts, rule = np.divmod(flags, _NUM_RULES)
     details = _gather(records.infos, info[first]).hstack(_gather(spelling, alleles.spelled[first]))
     return Rows(
-        start=alleles.key >> 32,
-        code=alleles.key & (2**32 - 1),
+        start=alleles.key >> 4,
+        code=alleles.key & 15,
         rs=rs,
         detail=detail,
         details=details.with_columns(
@@ -812,7 +831,7 @@ def _with_details(records: _Records, alleles: _Alleles, spelling: pl.DataFrame) 
             alt_index=pl.Series(counts % _MOST_ALTS, dtype=pl.Int32),
             num_alts=pl.Series(counts // _MOST_ALTS, dtype=pl.Int32),
             clin_certain=pl.Series(certain.astype(bool)),
-            af=_frequencies(details["maf"], rule),
+            maf_of=pl.Series(rule, dtype=pl.UInt8),
         ),
         last_pos=int(records.pos.max()),
     )
@@ -829,17 +848,6 @@ def _names(
     number[wanted] = codes[np.searchsorted(distinct, record[wanted])]
     texts = pl.Series("name", names.cast(pa.large_string()), dtype=pl.String)
     return number, texts.extend(pl.Series([None], dtype=pl.String))
-
-
-def _frequencies(maf: pl.Series, rule: Offsets) -> pl.Series:
-    """Return the frequency of each detail's ALT, as text."""
-    rest = np.flatnonzero(rule == _IS_REF)
-    complement = [_one_minus(text) for text in maf.gather(_row_numbers(rest))]
-    own = pl.select(pl.when(pl.lit(pl.Series(rule == _IS_ALT))).then(maf)).to_series()
-    return own.scatter(rest, complement) if len(rest) else own
-
-
-_one_minus = lru_cache(1 << 16)(one_minus)
 
 
 def _gather(frame: pl.DataFrame, rows: Offsets) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def convert_fasta(
     *,
     sha256: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
-) -> dict[str, Path]:
+) -> dict[str, tuple[Path, int]]:
     """Write the sequences of a FASTA file, each to a file of its own.
 
     Parameters
@@ -110,15 +110,16 @@ def convert_fasta(
 
     Returns
     -------
-    dict of str to Path
-        The files written, by the sequence's name.
+    dict of str to tuple of (Path, int)
+        By the sequence's name the file written, and how many letters became N though they are
+        neither N nor a base.
 
     Raises
     ------
     SourceError
         Where the file is cut, or does not hold exactly the sequences expected.
     """
-    written: dict[str, Path] = {}
+    written: dict[str, tuple[Path, int]] = {}
     writer: SequenceWriter | None = None
     current = _Title("")
     with expanded_bytes(path, name, progress, sha256) as pieces:
@@ -127,22 +128,28 @@ def convert_fasta(
                 raise SourceError(f"{name}, line 1: expected a FASTA record, found {bases[:60]!r}.")
             if title is not None:
                 if writer is not None:
-                    current.check_length(writer.finish(), origin, name)
+                    written[current.name] = _finish(writer, current, origin, folder, name)
                 current = title
                 _check_title(title.name, chromosome, written, name)
                 title.check_assembly(origin.assembly, name)
-                identity = FileIdentity.of(origin, title.name, "sequence")
-                written[title.name] = folder / identity.file_name
-                writer = SequenceWriter(folder, identity)
+                writer = SequenceWriter(folder, FileIdentity.of(origin, title.name, "sequence"))
             assert writer is not None
             writer.add(bases)
     if writer is None:
         raise SourceError(f"{name}, line 1: expected a FASTA record, found nothing.")
-    current.check_length(writer.finish(), origin, name)
+    written[current.name] = _finish(writer, current, origin, folder, name)
     return written
 
 
-def _check_title(title: str, chromosome: str, written: dict[str, Path], name: str) -> None:
+def _finish(
+    writer: SequenceWriter, title: _Title, origin: Origin, folder: Path, name: str
+) -> tuple[Path, int]:
+    title.check_length(writer.finish(), origin, name)
+    path = folder / FileIdentity.of(origin, title.name, "sequence").file_name
+    return path, writer.num_other
+
+
+def _check_title(title: str, chromosome: str, written: Collection[str], name: str) -> None:
     if chromosome not in ("all", title):
         if written:
             raise SourceError(f"{name}: more than one sequence; expected {chromosome} only.")
