@@ -34,7 +34,7 @@ USABLE := $(shell test -f $(READY) && grep -qxF "$(CURDIR)" $(READY) && \
 	$(BIN)/python -c 'import pip' >/dev/null 2>&1 && echo yes)
 REMAKE := $(if $(USABLE),,remake)
 
-.PHONY: all help env test lint bench force ui review hooks tools lock clean remake
+.PHONY: all help env test lint bench fuzz force ui review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
 	@$(BIN)/ensembl-annotations materialize
@@ -116,6 +116,12 @@ bench: $(DEV) tools ## Measure speed and memory of fetching, annotating (against
 	@$(BIN)/python benchmarks/fetch.py
 	@$(BIN)/python benchmarks/annotate.py $(ARGS)
 	@$(BIN)/python benchmarks/compare.py
+
+# Seconds; a night is 30000.
+TIME ?= 300
+
+fuzz: $(DEV) ## Feed the compiled part mutated pieces, pages and sequences, under sanitizers (needs gcc); TIME=300
+	@$(BIN)/python -m tests.fuzz.run $(TIME)
 
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force

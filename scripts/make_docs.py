@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from ensembl_annotations.cli import main
 from ensembl_annotations.project.params import Params
-from ensembl_annotations.variants import schema
+from ensembl_annotations.variants import outcomes, schema
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +27,7 @@ def tag_table() -> str:
     """Return a Markdown table of the INFO tags."""
     rows = [
         f"| `{tag.id}` | {tag.number} | {tag.type} | {tag.description.replace('|', chr(92) + '|')} |"
-        for tag in schema.TAGS
+        for tag in outcomes.TAGS
     ]
     return "\n".join(["| tag | Number | Type | Description |", "|---|---|---|---|", *rows])
 
@@ -35,15 +35,15 @@ def tag_table() -> str:
 def group_table() -> str:
     """Return a Markdown table of the groups of tags."""
     rows = []
-    for group in schema.TAG_GROUPS:
-        tags = ", ".join(f"`{tag.id}`" for tag in schema.TAGS if tag.group == group)
+    for group in outcomes.TAG_GROUPS:
+        tags = ", ".join(f"`{tag.id}`" for tag in outcomes.TAGS if tag.group == group)
         rows.append(f"| `{group}` | {tags} |")
     return "\n".join(["| group | tags |", "|---|---|", *rows])
 
 
 def reason_table() -> str:
     """Return a Markdown table of the reasons for no match."""
-    rows = [f"| `{name}` | {text} |" for name, text in schema.REASONS.items()]
+    rows = [f"| `{name}` | {text} |" for name, text in outcomes.REASONS.items()]
     return "\n".join(["| reason | meaning |", "|---|---|", *rows])
 
 

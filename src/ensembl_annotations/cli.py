@@ -323,7 +323,6 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
     from ensembl_annotations.common.progress import Progress
     from ensembl_annotations.project.project import Project
     from ensembl_annotations.project.verification import refuse_other_reference
-    from ensembl_annotations.report.report import write_page
 
     progress = Progress(quiet)
     with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
@@ -341,6 +340,8 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
             **options,
         )
         if summary is not None:
+            from ensembl_annotations.report.report import write_page
+
             write_page(options["tally"], summary)
     # Not into the VCF.
     click.echo(describe_annotated(result), err=options["out_vcf"] == Path("-"))

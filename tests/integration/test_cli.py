@@ -20,7 +20,7 @@ import pytest
 import ensembl_annotations
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.variants.schema import REASONS
+from ensembl_annotations.variants.outcomes import REASONS
 from tests.support.vcf import (
     KNOWN,
     MIRROR,

@@ -17,7 +17,7 @@ from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.annotate.memory import MAX_BATCH_BYTES, plan_pieces
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.text import scan_heads, scan_lines
-from ensembl_annotations.variants.schema import TAG_IDS
+from ensembl_annotations.variants.outcomes import TAG_IDS
 from ensembl_annotations.vcf import read
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK
 from ensembl_annotations.vcf.read import BATCH_BYTES, SAMPLE, VcfReader

@@ -13,7 +13,7 @@ import pytest
 from ensembl_annotations import annotate_vcf
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.params import load_params
-from ensembl_annotations.variants.schema import TAG_GROUPS, TAG_IDS
+from ensembl_annotations.variants.outcomes import TAG_GROUPS, TAG_IDS
 from ensembl_annotations.variants.tags import parse_tags
 from tests.support.vcf import (
     CALL,

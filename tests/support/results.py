@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from ensembl_annotations import annotate_vcf
-from ensembl_annotations.variants.schema import TAG_IDS
+from ensembl_annotations.variants.outcomes import TAG_IDS
 
 GRCH38 = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=248956422>"]
 GRCH37 = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=249250621>"]

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.cli import main
-from ensembl_annotations.variants.schema import REASONS, TAG_IDS
+from ensembl_annotations.variants.outcomes import REASONS, TAG_IDS
 from ensembl_annotations.vcf.bgzf import compress_bgzf, has_eof_block
 
 REPO = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ import pytest
 from ensembl_annotations import cli
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.params import AnnotateParams, load_params
-from ensembl_annotations.variants import schema
+from ensembl_annotations.variants import outcomes
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
@@ -58,9 +58,9 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, old: str, new: str, expected
 
 def test_the_modes_are_the_same_everywhere() -> None:
     field = AnnotateParams.model_fields["match"]
-    assert get_args(field.annotation) == cli.MATCH_MODES == schema.MATCH_MODES
+    assert get_args(field.annotation) == cli.MATCH_MODES == outcomes.MATCH_MODES
     field = AnnotateParams.model_fields["id"]
-    assert get_args(field.annotation) == cli.ID_MODES == schema.ID_MODES
+    assert get_args(field.annotation) == cli.ID_MODES == outcomes.ID_MODES
 
 
 def test_no_parameters_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
-from ensembl_annotations.variants.schema import TAG_IDS
+from ensembl_annotations.variants.outcomes import TAG_IDS
 from tests.support.mirror import Row, write_mirror
 
 SITES: list[Row] = [(pos, f"rs{pos}", "A", "C,AT", "TSA=SNV") for pos in range(1, 40, 2)]

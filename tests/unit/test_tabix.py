@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ensembl_annotations.vcf.bgzf as bgzf
+from ensembl_annotations import _kernel
+from ensembl_annotations.annotate.annotate import _places, _runs
 from ensembl_annotations.annotate.text import VcfWriter
 from ensembl_annotations.vcf import places as tabix
-from ensembl_annotations.vcf.order import position_runs
-from ensembl_annotations.vcf.places import TabixIndex, places_of
-from ensembl_annotations.vcf.read import CHROM, VcfReader
+from ensembl_annotations.vcf.places import TabixIndex, depth_of
+from ensembl_annotations.vcf.read import VcfReader
 
 HEADER = "\n".join(
     [
@@ -95,9 +96,12 @@ def write(
         writer = VcfWriter(bgzf.BgzfWriter(handle, threads=1), TabixIndex(kind))
         writer.write(b"".join(reader.header.lines))
         for piece in reader.pieces():
-            batch = reader.parse(piece)
-            runs = position_runs(batch.text(CHROM), batch.pos)
-            writer.write(piece.data, places_of(batch, runs, memoryview(piece.data), kind))
+            # On contigs that the reference lacks: nothing is added.
+            absent = [0] * len(_kernel.contig_runs(piece.data))
+            settings = _kernel.Settings(10, index_depth=depth_of(kind))
+            contigs = [_kernel.Contig(reason=3)]
+            with _kernel.annotated(piece.data, settings, contigs, absent) as result:
+                writer.write(piece.data, _places(result, _runs(result, piece)))
         writer.finish(without_last_byte=reader.ends_without_newline)
     writer.write_index(folder / f"out.vcf.gz.{kind}")
     return out

@@ -135,7 +135,16 @@ class _Options(c.Structure):
 class _Run(c.Structure):
     _fields_ = [
         (name, c.c_int64)
-        for name in ("begin", "length", "num_records", "first_pos", "last_pos", "is_ascending")
+        for name in (
+            "begin",
+            "length",
+            "num_records",
+            "first_pos",
+            "last_pos",
+            "is_ascending",
+            "num_in_region",
+            "num_elsewhere",
+        )
     ]
 
 
@@ -230,6 +239,8 @@ def _library() -> Any:
         "kernel_crc32": (c.c_uint32, *text),
         "kernel_open_table": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
         "kernel_close_table": (None, c.c_void_p),
+        "kernel_num_rows": (c.c_int64, c.c_void_p),
+        "kernel_num_bases": (c.c_int64, c.c_void_p),
         "kernel_open_sequence": (c.c_void_p, c.c_int, c.c_int32, *text, *text, problem),
         "kernel_close_sequence": (None, c.c_void_p),
         "kernel_bases": (c.c_int, c.c_void_p, c.c_int64, c.c_int64, c.c_char_p, problem),
@@ -261,6 +272,10 @@ class Table:
         if not self.handle:
             problem.raise_it()
 
+    @property
+    def num_rows(self) -> int:
+        return int(_library().kernel_num_rows(self.handle))
+
     def __del__(self) -> None:
         if getattr(self, "handle", None):
             _library().kernel_close_table(self.handle)
@@ -276,6 +291,10 @@ class Sequence2Bit:
         )
         if not self.handle:
             problem.raise_it()
+
+    @property
+    def num_bases(self) -> int:
+        return int(_library().kernel_num_bases(self.handle))
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):

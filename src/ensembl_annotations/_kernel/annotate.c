@@ -319,6 +319,14 @@ Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t
 
 void kernel_close_table(Table *table) { close_table(table); }
 
+int64_t kernel_num_rows(const Table *table) {
+    int64_t rows = 0;
+    for (int g = 0; g < table->num_groups; g++) rows += chunk_of(table, g, COLUMN_START)->rows;
+    return rows;
+}
+
+int64_t kernel_num_bases(const Sequence *sequence) { return sequence->length; }
+
 Sequence *kernel_open_sequence(int fd, int32_t file, const uint8_t *head, int64_t head_bytes, const uint8_t *tail, int64_t tail_bytes, Problem *problem) {
     *problem = (Problem){0};
     return open_sequence(fd, file, head, head_bytes, tail, tail_bytes, problem);

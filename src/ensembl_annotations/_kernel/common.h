@@ -80,4 +80,13 @@ int read_fully(int fd, uint8_t *to, int64_t size, int64_t at);
 
 uint32_t crc32_of(const uint8_t *p, size_t n);
 
+/* A fuzzer has to get behind the checksums. */
+static inline int is_intact(const uint8_t *p, size_t n, uint32_t crc) {
+#ifdef FUZZING
+    return (void)p, (void)n, (void)crc, 1;
+#else
+    return crc32_of(p, n) == crc;
+#endif
+}
+
 #endif

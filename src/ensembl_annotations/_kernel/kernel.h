@@ -62,8 +62,10 @@ PUBLIC int64_t kernel_size(int which);            /* of Options, Result, Problem
 PUBLIC uint32_t kernel_crc32(const uint8_t *p, int64_t n);
 PUBLIC Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
 PUBLIC void kernel_close_table(Table *table);
+PUBLIC int64_t kernel_num_rows(const Table *table);
 PUBLIC Sequence *kernel_open_sequence(int fd, int32_t file, const uint8_t *head, int64_t head_bytes, const uint8_t *tail, int64_t tail_bytes, Problem *problem);
 PUBLIC void kernel_close_sequence(Sequence *sequence);
+PUBLIC int64_t kernel_num_bases(const Sequence *sequence);
 PUBLIC int kernel_bases(const Sequence *sequence, int64_t begin, int64_t count, uint8_t *bases, Problem *problem);
 PUBLIC int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 PUBLIC void kernel_free_runs(ContigRun *runs);

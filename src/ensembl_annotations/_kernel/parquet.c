@@ -496,7 +496,7 @@ static int32_t read_levels(Page *page, Cursor *c, Arena *arena) {
 static int check_page(Group *group, Page *page, int codec) {
     if (need(group, page->at, page->packed)) return -1;
     page->data = group->bytes + page->at;
-    if (crc32_of(page->data, (size_t)page->packed) != page->crc) return bad_page(group);
+    if (!is_intact(page->data, (size_t)page->packed, page->crc)) return bad_page(group);
     if (codec == LZ4 && page->size) {
         uint8_t *out = take(&group->arena, (size_t)page->size + 16);
         if (unpack_lz4(page->data, page->packed, out, page->size)) return bad_page(group);

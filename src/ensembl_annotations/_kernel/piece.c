@@ -309,6 +309,8 @@ void split_alleles(Piece *piece, const Options *options) {
             allele->reason = early_reason(allele, ref, r->pos, contig);
             for (int k = 0; k < options->num_regions && allele->reason == MATCHED; k++)
                 allele->is_par |= (uint8_t)is_in_region(contig, allele, options->region + k);
+            ContigRun *run = piece->run + r->run;
+            run->num_in_region += allele->is_par, run->num_elsewhere += allele->reason == MATCHED && !allele->is_par;
         }
     }
 }

@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     int64_t begin, length;           /* of CHROM, in the text */
     int64_t num_records, first_pos, last_pos, is_ascending;
+    int64_t num_in_region, num_elsewhere;   /* ALTs to be looked up, by whether they lie in a region of Y */
 } ContigRun;
 
 typedef struct {

@@ -60,7 +60,7 @@ static int fetch(const Sequence *s, Window *window, int64_t block, Problem *prob
     window->sequence = NULL;
     if (read_fully(s->fd, window->bytes, size, s->packed_at + begin))
         return fail_store(problem, s->file, "can't be read any more: it was cut or replaced, or its disk fails");
-    if (crc32_of(window->bytes, (size_t)size) != s->crc[block]) return fail_store(problem, s->file, "its bases are altered");
+    if (!is_intact(window->bytes, (size_t)size, s->crc[block])) return fail_store(problem, s->file, "its bases are altered");
     window->sequence = s, window->block = block, window->gap = 0;
     return 0;
 }

@@ -49,14 +49,16 @@ static Text ma_of(const Published *p) { return p->ma; }
 static Text maf_of(const Published *p) { return p->maf; }
 static Text aa_of(const Published *p) { return p->aa; }
 
-static int has_term(const Out *terms, Text term) {
-    const uint8_t *p = terms->begin;
-    while (p < terms->at) {
-        const uint8_t *stop = memchr(p, '|', (size_t)(terms->at - p));
-        if (!stop) stop = terms->at;
-        if (same_text((Text){p, stop - p}, term)) return 1;
-        p = stop + 1;
-    }
+static Text next_term(Text *left) {
+    const uint8_t *stop = left->n ? memchr(left->p, '|', (size_t)left->n) : NULL;
+    Text term = {left->p, stop ? stop - left->p : left->n};
+    *left = stop ? (Text){stop + 1, left->n - term.n - 1} : (Text){0};
+    return term;
+}
+
+static int has_term(Text terms, Text term) {
+    while (terms.p)
+        if (same_text(next_term(&terms), term)) return 1;
     return 0;
 }
 
@@ -68,10 +70,8 @@ static Text united(const Hit *hit, int64_t n, Pick pick, Arena *arena) {
     for (int64_t i = 0; i < n; i++) {
         Text left = pick(&hit[i].published);
         while (left.p) {
-            const uint8_t *stop = left.n ? memchr(left.p, '|', (size_t)left.n) : NULL;
-            Text term = {left.p, stop ? stop - left.p : left.n};
-            left = stop ? (Text){stop + 1, left.n - term.n - 1} : (Text){0};
-            if (any && has_term(&out, term)) continue;
+            Text term = next_term(&left);
+            if (any && has_term((Text){out.begin, out.at - out.begin}, term)) continue;
             if (any++) put_char(&out, '|');
             put(&out, term.p, (size_t)term.n);
         }
@@ -122,10 +122,21 @@ static Item merged(const Hit *hit, int64_t n, Arena *arena) {
     return item;
 }
 
-static Item item_of(const Hit *hit) {
+/* The terms of one record, each once. */
+static Text terms_of(const Hit *hit, Pick pick, Arena *arena) {
+    Text terms = pick(&hit->published), left = terms;
+    while (left.p) {
+        Text term = next_term(&left);
+        if (left.p && has_term(left, term)) return united(hit, 1, pick, arena);
+    }
+    return terms;
+}
+
+static Item item_of(const Hit *hit, Arena *arena) {
     const Published *p = &hit->published;
+    Text clin = terms_of(hit, clin_of, arena), evidence = terms_of(hit, evidence_of, arena), source = terms_of(hit, source_of, arena);
     return (Item){hit->allele, p->rs, p->name, p->num_alts > 1, hit->is_shifted, p->maf.p != NULL, p->mac,
-                  p->is_certain ? p->clin : (Text){0}, p->clin, p->evidence, p->source, p->tsa, p->ma, p->maf, p->aa};
+                  p->is_certain ? clin : (Text){0}, clin, evidence, source, p->tsa, p->ma, p->maf, p->aa};
 }
 
 /* The frequency of an ALT where all records that have one agree. */
@@ -148,7 +159,7 @@ Values find_values(Match *match, int64_t num_alleles, Arena *arena) {
     memset(values.af, 0, (size_t)num_alleles * sizeof(Text));
     for (int64_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n && is_same_id(hit + i, hit + next);) next++;
-        values.item[values.num_items++] = next == i + 1 ? item_of(hit + i) : merged(hit + i, next - i, arena);
+        values.item[values.num_items++] = next == i + 1 ? item_of(hit + i, arena) : merged(hit + i, next - i, arena);
     }
     for (int64_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n && hit[next].allele == hit[i].allele;) next++;

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import pyarrow as pa
-
+from ensembl_annotations._kernel import Result, contig_runs, numbers, view
 from ensembl_annotations.annotate.compared import num_known
+from ensembl_annotations.annotate.counts import Tally, tally_of
+from ensembl_annotations.annotate.engine import Engine
 from ensembl_annotations.annotate.guard import (
     ENOUGH_COMPARED,
+    Compared,
     check_build,
     check_observed,
     report_exchanged,
 )
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
-from ensembl_annotations.annotate.match import Compared, find_matches, observed_bases, split_alleles
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
-from ensembl_annotations.annotate.sites import SITE_TAG, with_site_tags
-from ensembl_annotations.annotate.table import TableWriter, typed_table
-from ensembl_annotations.annotate.tally import Findings, Part, Tally, part_of, tally_text
 from ensembl_annotations.annotate.targets import Targets
-from ensembl_annotations.annotate.text import (
-    Additions,
-    annotated_text,
-    check_header_tags,
-    check_record_tags,
-    count_id_conflicts,
-    header_bytes,
-    without_tags,
-)
-from ensembl_annotations.annotate.values import per_id, record_tags
+from ensembl_annotations.annotate.text import Additions, check_header_tags, header_bytes
 from ensembl_annotations.common.atomic import Outputs, path_of
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
@@ -49,19 +36,21 @@ from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.schema import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
+from ensembl_annotations.variants.outcomes import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
-from ensembl_annotations.vcf.fields import (
-    Records,
-    check_text,
-    typed_records,
-)
 from ensembl_annotations.vcf.index import check_position
-from ensembl_annotations.vcf.order import Run, SortOrder, position_runs
-from ensembl_annotations.vcf.places import Places, places_of
-from ensembl_annotations.vcf.read import CHROM, REF, Batch, Piece, VcfReader
+from ensembl_annotations.vcf.order import Run, SortOrder
+from ensembl_annotations.vcf.places import Places, depth_of
+from ensembl_annotations.vcf.read import Piece, VcfReader
 from ensembl_annotations.versions import ENGINE_VERSION
+
+if TYPE_CHECKING:
+    # What only a table or a tally needs is imported where it is asked for.
+    import pyarrow as pa
+
+    from ensembl_annotations.annotate.table import TableWriter
+    from ensembl_annotations.annotate.tally import Findings, Part
 
 Log = Callable[[str], object]
 
@@ -75,7 +64,7 @@ _MIN_COMPARED = 1000
 class _Annotated:
     """An annotated piece."""
 
-    text: pa.Buffer
+    text: bytes
     table: pa.Table | None
     tally: Tally
     runs: list[Run]
@@ -89,52 +78,42 @@ class _Annotated:
 class _Job:
     """What one run works with."""
 
-    reader: VcfReader
-    reference: Reference
-    contigs: Contigs
+    engine: Engine
     additions: Additions
-    with_sites: bool = False
     workers: int = 1
     index: str | None = None
     summarise: bool = False
 
-    def batch(self, piece: Piece) -> Batch:
-        """Return the records of a piece; the chosen tags are taken out, or are an error."""
-        batch, tags = self.reader.parse(piece), self.additions.tags
-        check_text(batch, len(self.reader.header.samples))
-        if self.additions.overwrite:
-            return without_tags(batch, tags)
-        check_record_tags(batch, self.reader.path, tags)
-        return batch
+    @property
+    def reader(self) -> VcfReader:
+        return self.engine.reader
 
-    def alleles(self, batch: Batch) -> pl.DataFrame:
-        return split_alleles(batch, self.contigs)
+    @property
+    def contigs(self) -> Contigs:
+        return self.engine.contigs
 
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
-        batch = self.batch(piece)
-        records = typed_records(batch, len(self.reader.header.samples))
-        hits, alleles = find_matches(
-            self.alleles(batch), self.reference, with_sites=self.with_sites
-        )
-        by_id = per_id(hits)
-        changes = record_tags(alleles, by_id, self.additions.tags)
-        if SITE_TAG in self.additions.tags:
-            changes = with_site_tags(changes, alleles)
-        text = annotated_text(batch, changes, self.additions.id_mode)
-        runs = position_runs(batch.text(CHROM), batch.pos)
-        return _Annotated(
-            text,
-            typed_table(batch, records.table, alleles, by_id, schema)
-            if schema is not None
-            else None,
-            _count(batch, alleles, changes, records),
-            runs,
-            places_of(batch, runs, text, self.index) if self.index is not None else None,
-            part_of(batch, alleles, by_id) if self.summarise else None,
-            _last_base(batch),
-            observed_bases(alleles, self.reference),
-        )
+        with_rows = schema is not None or self.summarise
+        depth = 0 if self.index is None else depth_of(self.index)
+        with self.engine.annotated(piece, with_rows=with_rows, index_depth=depth) as result:
+            runs = _runs(result, piece)
+            for run, found in zip(runs, result.run[: result.num_runs], strict=True):
+                self.contigs.note_regions(
+                    run.name, in_region=found.num_in_region > 0, elsewhere=found.num_elsewhere > 0
+                )
+            table, part = _rows(self, result, piece, schema) if with_rows else (None, None)
+            compared = result.compared
+            return _Annotated(
+                bytes(view(result.text, result.text_bytes)),
+                table,
+                tally_of(result, piece),
+                runs,
+                _places(result, runs) if depth else None,
+                part,
+                result.last_base,
+                Compared(compared.num, compared.num_agree, compared.num_swapped),
+            )
 
     def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
@@ -143,23 +122,46 @@ class _Job:
             yield from in_order(pool, annotate, self.reader.pieces(), self.workers)
 
 
-def _last_base(batch: Batch) -> int:
-    begin, end = batch.lines.bounds(REF)
-    return int((batch.pos + end - begin - 1).max())
+def _runs(result: Result, piece: Piece) -> list[Run]:
+    return [
+        Run(
+            piece.data[run.begin : run.begin + run.length].decode("utf-8"),
+            run.num_records,
+            run.first_pos,
+            run.last_pos,
+            bool(run.is_ascending),
+        )
+        for run in result.run[: result.num_runs]
+    ]
 
 
-def _count(batch: Batch, alleles: pl.DataFrame, changes: pl.DataFrame, records: Records) -> Tally:
-    reasons = alleles["reason"].drop_nulls().value_counts()
-    return Tally(
-        num_records=len(batch.lines),
-        num_alleles=int((alleles["alt"] != ".").sum()),
-        num_exact=int((alleles["reason"].is_null() & ~alleles["shifted"]).sum()),
-        num_shifted=int(alleles["shifted"].sum()),
-        num_par=int(alleles.filter("par")["row"].n_unique()),
-        num_id_conflicts=count_id_conflicts(batch, changes),
-        reasons=Counter(dict(reasons.iter_rows())),
-        untyped=dict(records.untyped),
+def _places(result: Result, runs: list[Run]) -> Places:
+    spots = numbers(result.spot, 4 * result.num_spots)
+    rises = numbers(result.rise, 3 * result.num_rises)
+    return Places(
+        runs,
+        list(zip(spots[::4], spots[1::4], spots[2::4], spots[3::4], strict=True)),
+        list(zip(rises[::3], rises[1::3], rises[2::3], strict=True)),
     )
+
+
+def _rows(
+    job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
+) -> tuple[pa.Table | None, Part | None]:
+    """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
+    from ensembl_annotations.annotate.rows import allele_rows, id_rows
+    from ensembl_annotations.annotate.table import typed_table
+    from ensembl_annotations.annotate.tally import part_of
+    from ensembl_annotations.vcf.batch import batch_of
+    from ensembl_annotations.vcf.fields import typed_records
+
+    batch = batch_of(piece, job.reader.path)
+    alleles, ids = allele_rows(batch, result), id_rows(result)
+    table = None
+    if schema is not None:
+        records = typed_records(batch, len(job.reader.header.samples))
+        table = typed_table(batch, records, alleles, ids, schema)
+    return table, part_of(batch, alleles, ids) if job.summarise else None
 
 
 def annotate_vcf(
@@ -281,12 +283,20 @@ def annotate_vcf(
                     chromosomes, store.chromosomes, store.species, store.assembly
                 )
             store.check(_needed(store, chromosomes))
-            with VcfReader(vcf, plan.max_batch_bytes) as reader:
+            with VcfReader(vcf, plan.max_batch_bytes) as reader, Reference(store) as looked_up:
                 for warning in reader.header.warnings():
                     noted(f"{reader.path}: {warning}")
-                job = _job(reader, store, assembly, chromosomes, additions, noted)
-                job.with_sites, job.workers = match == "position", plan.workers
-                job.index, job.summarise = targets.tabix_kind, tally_path is not None
+                if not additions.overwrite:
+                    check_header_tags(reader.header, reader.path, additions.tags)
+                requested = frozenset(chromosomes) if chromosomes is not None else None
+                contigs = Contigs(store, reader.header.contigs(), requested)
+                engine = Engine(
+                    reader, looked_up, contigs, additions, with_sites=match == "position"
+                )
+                check_build(engine, assembly, noted)
+                job = _Job(
+                    engine, additions, plan.workers, targets.tabix_kind, tally_path is not None
+                )
                 provenance = _provenance(store, chromosomes, additions, match)
                 progress = progress or Progress(quiet=True)
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
@@ -303,7 +313,9 @@ def annotate_vcf(
                     _report_share(content, noted)
                     if metrics is not None:
                         outputs.write_json(metrics, content)
-                    if tally_path is not None:
+                    if tally_path is not None and findings is not None:
+                        from ensembl_annotations.annotate.tally import tally_text
+
                         name = Path(reader.path).name
                         outputs.write_text(
                             tally_path,
@@ -346,24 +358,6 @@ def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[st
     return [*chromosomes, "X"] if with_x else [*chromosomes]
 
 
-def _job(
-    reader: VcfReader,
-    store: ReferenceStore,
-    assembly: str | None,
-    chromosomes: Sequence[str] | None,
-    additions: Additions,
-    log: Log,
-) -> _Job:
-    if not additions.overwrite:
-        check_header_tags(reader.header, reader.path, additions.tags)
-    reference = Reference(store)
-    requested = frozenset(chromosomes) if chromosomes is not None else None
-    contigs = Contigs(store, reader.header.contigs(), requested)
-    job = _Job(reader, reference, contigs, additions)
-    check_build(reader, job.batch, contigs, reference, assembly, log)
-    return job
-
-
 def _provenance(
     store: ReferenceStore, chromosomes: Sequence[str] | None, additions: Additions, match: str
 ) -> dict[str, str]:
@@ -394,11 +388,11 @@ def _write(
     provenance: dict[str, str],
     log: Log,
     progress: Progress,
-) -> tuple[Tally, Findings]:
-    tally, order, findings = Tally(), SortOrder(), Findings()
+) -> tuple[Tally, Findings | None]:
+    tally, order, findings = Tally(), SortOrder(), _findings(job)
     header, vcf, num_read = job.reader.header, job.reader.path, 0
     with ExitStack() as stack:
-        writer = table = temporary = None
+        writer = temporary = None
         added = _added_contigs(job) if targets.is_bcf else {}
         if targets.vcf is not None:
             writer, temporary = targets.open(outputs, stack)
@@ -411,16 +405,13 @@ def _write(
                     contig_lines=contig_lines(added, header.line_end),
                 )
             )
-        if targets.parquet is not None:
-            path = outputs.temporary(targets.parquet)
-            table = TableWriter(path, provenance, header.samples, genotypes=targets.genotypes)
-            stack.callback(table.abandon)
+        table = _table(targets, outputs, provenance, header.samples, stack)
         declared = {*header.contigs(), *added}
-        bases, assembly = Compared(), job.reference.store.assembly
+        bases, assembly = Compared(), job.contigs.store.assembly
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
-                check_bytes(done.text.to_pybytes(), first_line, vcf)
+                check_bytes(done.text, first_line, vcf)
             progress.annotated(job.reader.num_read - num_read)
             num_read = job.reader.num_read
             tally.add(done.tally)
@@ -431,7 +422,7 @@ def _write(
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
                 job.index = None
-            if done.part is not None:
+            if findings is not None and done.part is not None:
                 findings.add(done.part)
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
@@ -440,7 +431,7 @@ def _write(
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:
-                writer.write(memoryview(done.text), done.places if order.is_sorted else None)
+                writer.write(done.text, done.places if order.is_sorted else None)
         check_observed(bases, assembly, vcf)
         report_exchanged(bases, vcf, log)
         if table is not None:
@@ -452,8 +443,37 @@ def _write(
     return tally, findings
 
 
+def _findings(job: _Job) -> Findings | None:
+    if not job.summarise:
+        return None
+    from ensembl_annotations.annotate.tally import Findings
+
+    return Findings()
+
+
+def _table(
+    targets: Targets,
+    outputs: Outputs,
+    provenance: dict[str, str],
+    samples: list[str],
+    stack: ExitStack,
+) -> TableWriter | None:
+    if targets.parquet is None:
+        return None
+    from ensembl_annotations.annotate.table import TableWriter
+
+    path = outputs.temporary(targets.parquet)
+    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes)
+    stack.callback(table.abandon)
+    return table
+
+
 def _added_contigs(job: _Job) -> dict[str, int | None]:
     """Return the contigs that a BCF's header needs beside its own."""
     first = next(job.reader.look_ahead(), None)
-    met = job.reader.parse(first).text(CHROM).unique() if first is not None else ()
-    return missing_contigs(job.reader.header, met, job.reference.store)
+    met = (
+        []
+        if first is None
+        else [name.decode("utf-8", "replace") for name, _ in contig_runs(first.data)]
+    )
+    return missing_contigs(job.reader.header, dict.fromkeys(met), job.contigs.store)

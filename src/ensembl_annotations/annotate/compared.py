@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ensembl_annotations.variants.schema import REASONS
+from ensembl_annotations.variants.outcomes import REASONS
 
 NOT_IN_ENSEMBL = ("allele_differs", "site_unknown", "ref_mismatch")
 """Reasons of ALTs that were compared, and are not there."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ensembl_annotations.annotate.lookup import Contigs
-from ensembl_annotations.annotate.match import Compared, compare_bases, split_alleles
+from ensembl_annotations.annotate.engine import Engine
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.words import listed
-from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.contigs import (
     HUMAN,
     LENGTHS,
@@ -26,7 +25,7 @@ from ensembl_annotations.variants.contigs import (
     canonical_assembly,
     contig_aliases,
 )
-from ensembl_annotations.vcf.read import AHEAD_BYTES, Batch, Header, Piece, VcfReader
+from ensembl_annotations.vcf.read import AHEAD_BYTES, Header
 
 MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9
@@ -156,25 +155,38 @@ def check_header(
     return Verdict(said == {assembly}, against)
 
 
-def check_build(
-    reader: VcfReader,
-    parse: Callable[[Piece], Batch],
-    contigs: Contigs,
-    reference: Reference,
-    claimed: str | None,
-    log: Log,
-) -> None:
+class Compared(NamedTuple):
+    """How the REFs of some records compare with the reference.
+
+    Attributes
+    ----------
+    num : int
+        Records with an SNV whose base in the reference is known.
+    num_agree : int
+        Those whose REF is that base.
+    num_swapped : int
+        Those whose REF is another, and an ALT is that base.
+    num_asked : int
+        SNVs whose base was asked for, known or not.
+    """
+
+    num: int = 0
+    num_agree: int = 0
+    num_swapped: int = 0
+    num_asked: int = 0
+
+    def plus(self, other: Compared) -> Compared:
+        """Return the sums."""
+        return Compared(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+def check_build(engine: Engine, claimed: str | None, log: Log) -> None:
     """Compare the header and the REFs of a VCF with the reference's assembly.
 
     Parameters
     ----------
-    reader : VcfReader
-        Its first pieces are looked at; they are given again.
-    parse : callable
-        Returns the records of a piece.
-    contigs : Contigs
-        Of the VCF and the reference.
-    reference : Reference
+    engine : Engine
+        The first pieces of its reader are looked at; they are given again.
     claimed : str or None
         The assembly the user says the VCF has.
     log : callable
@@ -185,13 +197,10 @@ def check_build(
     InputError
         Where it is of another assembly, or that can't be told.
     """
-    store = reference.store
+    store, reader = engine.reference.store, engine.reader
     verdict = check_header(reader.header, store.species, store.assembly, claimed, reader.path)
-    compared = (
-        counts
-        for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
-        for counts in compare_bases(split_alleles(parse(piece), contigs), reference)
-    )
+    pieces = reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
+    compared = (Compared(*engine.compared(piece, ENOUGH_COMPARED)) for piece in pieces)
     check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
 
 

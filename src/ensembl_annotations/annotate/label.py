@@ -12,9 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ensembl_annotations.common.errors import InputError, explain_os_error
 from ensembl_annotations.common.hashes import md5_of, new_md5
 from ensembl_annotations.common.words import one_line
@@ -79,6 +76,9 @@ class Label:
         Each block of BGZF has a CRC-32, as has each page of our parquet files. A stream was read
         when it was looked at.
         """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         if self.read_md5 is not None:
             return self.problem
         try:
@@ -212,6 +212,9 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
         raise InputError(
             f"{name}: a parquet file can't be read from a pipe.", hint="Name the file."
         )
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names

@@ -1,4 +1,4 @@
-"""On which contig of the reference, and where, each ALT is looked up.
+"""On which contig of the reference the ALTs of each CHROM are looked up.
 
 A *contig* is named as Ensembl does (``21``, ``MT``), whatever the VCF calls it. What lies in a
 pseudo-autosomal region (PAR) of Y is the same sequence as on X: it is looked up on both, since
@@ -9,13 +9,14 @@ and nowhere else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import polars as pl
-
+from ensembl_annotations._kernel import MATCHED, Contig, Region
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.contigs import (
     HUMAN,
     MT_LENGTH,
@@ -25,6 +26,7 @@ from ensembl_annotations.variants.contigs import (
     contig_aliases,
     resolve_contig,
 )
+from ensembl_annotations.variants.outcomes import REASONS
 
 
 @dataclass
@@ -55,19 +57,8 @@ class Contigs:
         self._available = frozenset(self.store.chromosomes)
         self._par = par_of(self.store)
 
-    def table(self, names: pl.Series) -> pl.DataFrame:
-        """Return ``chrom, contig, contig_reason`` for the distinct names of a batch."""
-        distinct = names.unique(maintain_order=True)
-        resolved = [self._resolve(name) for name in distinct]
-        return pl.DataFrame(
-            {
-                "chrom": distinct,
-                "contig": pl.Series([item[0] for item in resolved], dtype=pl.String),
-                "contig_reason": pl.Series([item[1] for item in resolved], dtype=pl.String),
-            }
-        )
-
-    def _resolve(self, name: str) -> tuple[str, str | None]:
+    def resolve(self, name: str) -> tuple[str, str | None]:
+        """Return what Ensembl calls a CHROM, and why it is not looked up (None where it is)."""
         contig = resolve_contig(name, self._aliases)
         reason = self._reason(name, contig)
         if reason is not None:
@@ -90,83 +81,24 @@ class Contigs:
             return length == MT_LENGTH
         return not (self.store.assembly == "GRCh37" and name in ("chrM", "M"))
 
-    def with_par(self, alleles: pl.DataFrame) -> pl.DataFrame:
-        """Add ``par``: whether an ALT that is to be looked up lies in a PAR of Y.
+    def note_regions(self, name: str, *, in_region: bool, elsewhere: bool) -> None:
+        """Note that ALTs on Y that were looked up lie in its pseudo-autosomal regions, or elsewhere.
 
-        Parameters
-        ----------
-        alleles : DataFrame
-            The columns that `lookups` needs, ``chrom``, and ``reason``, null where the ALT is to
-            be looked up.
+        Where the reference has one of X and Y only, the regions were looked up there alone, and the
+        rest of Y perhaps nowhere.
         """
-        inside = pl.any_horizontal(pl.lit(False), *(_is_inside(region) for region in self._par))
-        alleles = alleles.with_columns(par=pl.col("reason").is_null() & inside)
         there = self._available & {"X", "Y"}
-        if self._par and len(there) == 1:
-            on_y = alleles.filter(pl.col("reason").is_null() & (pl.col("contig") == "Y"))
-            for name, par in on_y.select("chrom", "par").unique().iter_rows():
-                if par:
-                    self.par_alone.setdefault(name, *there)
-                elif "Y" not in there:
-                    self.unresolved.setdefault(name, "contig_absent")
-        return alleles
+        if not self._par or len(there) != 1:
+            return
+        if in_region:
+            self.par_alone.setdefault(name, *there)
+        if elsewhere and "Y" not in there:
+            self.unresolved.setdefault(name, "contig_absent")
 
 
 def par_of(store: ReferenceStore) -> tuple[ParRegion, ...]:
     """Return the pseudo-autosomal regions of a store's assembly; none for other species."""
     return PAR.get(store.assembly, ()) if store.species == HUMAN else ()
-
-
-def lookups(alleles: pl.DataFrame, regions: tuple[ParRegion, ...]) -> pl.DataFrame:
-    """Return one row per ALT and contig that it is to be looked up on.
-
-    Parameters
-    ----------
-    alleles : DataFrame
-        ``contig``, ``pos``, ``ref`` and the allele key.
-    regions : tuple of ParRegion
-        What lies in one of them is there twice: on Y as it is, and on X.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `alleles`, ``lookup`` (the contig) and ``shift`` (bp to add to POS).
-
-    Notes
-    -----
-    What counts is where the key lies, whatever the padding. Outside the region X differs from Y:
-    ``clip`` is true where padding lies there, and ``least`` and ``most`` (null elsewhere) are the
-    region's ends on X, 0-based and between bases, which a repeat may cross.
-    """
-    nowhere = pl.lit(None, pl.Int64)
-    found = [
-        alleles.with_columns(
-            lookup=pl.col("contig"),
-            shift=pl.lit(0, pl.Int64),
-            clip=pl.lit(False),
-            least=nowhere,
-            most=nowhere,
-        )
-    ]
-    for region in regions:
-        whole = (pl.col("pos") >= region.first) & (
-            pl.col("pos") + pl.col("ref").str.len_bytes() - 1 <= region.last
-        )
-        found.append(
-            alleles.filter(_is_inside(region)).with_columns(
-                lookup=pl.lit("X"),
-                shift=pl.lit(region.shift, pl.Int64),
-                clip=~whole,
-                least=pl.lit(region.first - 1 + region.shift, pl.Int64),
-                most=pl.lit(region.last + region.shift, pl.Int64),
-            )
-        )
-    return pl.concat(found)
-
-
-def _is_inside(region: ParRegion) -> pl.Expr:
-    end = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
-    return (pl.col("contig") == "Y") & (pl.col("start") >= region.first - 1) & (end <= region.last)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -205,3 +137,50 @@ def _with_assembly(name: str, contigs: Contigs) -> str:
     assembly = assembly_of_accession(name)
     is_other = assembly is not None and assembly != contigs.store.assembly
     return f"{name} (an accession of {assembly})" if is_other else name
+
+
+class Places:
+    """What the contigs of pieces are in the reference, for the kernel.
+
+    Parameters
+    ----------
+    contigs : Contigs
+    reference : Reference
+    """
+
+    def __init__(self, contigs: Contigs, reference: Reference) -> None:
+        self.contigs, self._reference = contigs, reference
+        self.regions = [Region(item.first, item.last, item.shift) for item in par_of(contigs.store)]
+        self._known: dict[bytes, Contig] = {}
+        self._lock = threading.Lock()
+
+    def of(self, names: Sequence[bytes]) -> tuple[list[Contig], list[int]]:
+        """Return the contigs of these CHROMs, each once, and which of them each is.
+
+        Raises
+        ------
+        ReferenceStoreError
+        """
+        distinct = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return [self._contig(name) for name in distinct], [distinct[name] for name in names]
+
+    def _contig(self, name: bytes) -> Contig:
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = self._opened(name)
+            return self._known[name]
+
+    def _opened(self, name: bytes) -> Contig:
+        # What is no text is refused when its records are cut.
+        contig, reason = self.contigs.resolve(name.decode("utf-8", "replace"))
+        if reason is not None:
+            return Contig(reason=list(REASONS).index(reason), is_y=contig == "Y")
+        on_x = "X" if contig == "Y" and self.regions else None
+        handles = []
+        with self._reference.explained():
+            for chromosome in (contig, on_x):
+                table = self._reference.table(chromosome) if chromosome else None
+                sequence = self._reference.sequence(chromosome) if chromosome else None
+                handles.append((table and table.handle, sequence and sequence.handle))
+        own, x = handles
+        return Contig(own[0], x[0], own[1], x[1], MATCHED, on_x is not None)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.annotate.values import typed_columns
+from ensembl_annotations.annotate.rows import known_frequencies
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
+from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.genotypes import genotype_lists
-from ensembl_annotations.vcf.read import Batch
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual")
@@ -85,10 +85,10 @@ def typed_table(
     batch: Batch,
     records: pl.DataFrame,
     alleles: pl.DataFrame,
-    by_id: pl.DataFrame,
+    ids: pl.DataFrame,
     schema: pa.Schema,
 ) -> pa.Table:
-    """Return the rows of a batch; see `Records`, `split_alleles` and `per_id` for the tables."""
+    """Return the rows of a batch; see `Records`, `allele_rows` and `id_rows` for the tables."""
     table = (
         alleles.with_columns(
             record=pl.col("row").cast(pl.Int64) + batch.first_record,
@@ -97,7 +97,7 @@ def typed_table(
             ens_reason=pl.col("reason"),
         )
         .join(records, on="row", how="left", maintain_order="left")
-        .join(typed_columns(by_id), on="query", how="left", maintain_order="left")
+        .join(_typed_columns(ids), on="query", how="left", maintain_order="left")
     )
     names = [name for name in schema.names if name != _GTS]
     whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
@@ -105,6 +105,36 @@ def typed_table(
         return whole
     lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
     return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
+
+
+def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:
+    """Return the ``ens_*`` columns of the annotated table: one row per matched ALT."""
+    terms = {
+        "ens_clin": "allele_clin",
+        "ens_rsclin": "clin",
+        "ens_evidence": "evidence",
+        "ens_source": "source",
+    }
+    listed = ids.group_by("query", maintain_order=True).agg(
+        ens_id=pl.col("id"),
+        ens_match=pl.col("match"),
+        ens_multi=pl.col("multi"),
+        ens_tsa=pl.col("tsa"),
+        ens_ma=pl.col("ma"),
+        ens_maf=pl.col("maf").cast(pl.Float64),
+        ens_mac=pl.col("mac"),
+        ens_aa=pl.col("aa"),
+        **{
+            name: pl.col(column)
+            .drop_nulls()
+            .str.split("|")
+            .list.explode(empty_as_null=False)
+            .unique(maintain_order=True)
+            for name, column in terms.items()
+        },
+    )
+    frequency = known_frequencies(ids).select("query", ens_af=pl.col("af").cast(pl.Float64))
+    return listed.join(frequency, on="query", how="left", maintain_order="left")
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -11,19 +11,16 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL, share_known
-from ensembl_annotations.annotate.values import decided_frequency
-from ensembl_annotations.store.describe import ReferenceStore
-from ensembl_annotations.variants.alleles import NOT_COMPARABLE
-from ensembl_annotations.variants.schema import REASONS
-from ensembl_annotations.vcf.fields import Untyped, add_untyped
-from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Batch, Header
+from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL
+from ensembl_annotations.annotate.rows import known_frequencies
+from ensembl_annotations.vcf.batch import Batch
+from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header
 
 WINDOW = 1_000_000
 """Bases of a window along a contig."""
@@ -42,47 +39,6 @@ _TRANSITIONS = (2, 7, 8, 13)
 _FREQUENCIES = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 # Beside a pathogenic one, terms of somebody who concluded otherwise.
 _CONTRARY = ("benign", "likely_benign", "uncertain_significance")
-
-
-@dataclass
-class Tally:
-    """Counts of a run, functions of the inputs only."""
-
-    num_records: int = 0
-    num_alleles: int = 0
-    num_exact: int = 0
-    num_shifted: int = 0
-    num_par: int = 0
-    num_id_conflicts: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    untyped: dict[str, Untyped] = field(default_factory=dict)
-
-    def add(self, other: Tally) -> None:
-        """Add the counts of the next part."""
-        for item in fields(self):
-            if item.name not in ("reasons", "untyped"):
-                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        self.reasons += other.reasons
-        add_untyped(self.untyped, other.untyped)
-
-    def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
-        """Return the figures of ``metrics/annotate/<sample>.json``."""
-        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
-        return {
-            "release": int(store.release),
-            "assembly": store.assembly,
-            "reference_sha256": store.digest,
-            "num_records": self.num_records,
-            "num_alleles": self.num_alleles,
-            "num_compared": num_compared,
-            "num_exact": self.num_exact,
-            "num_shifted": self.num_shifted,
-            **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
-            "num_par": self.num_par,
-            "num_id_conflicts": self.num_id_conflicts,
-            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
-            "annotated_percent": percent,
-        }
 
 
 @dataclass(frozen=True)
@@ -181,7 +137,7 @@ class Findings:
         return pl.concat(self._cubes).group_by(CUBE, maintain_order=True).agg(pl.col("count").sum())
 
 
-def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
+def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame) -> Part:
     """Count what a piece adds.
 
     Parameters
@@ -189,15 +145,14 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
     batch : Batch
         The records.
     alleles : DataFrame
-        From `find_matches`: one row per (record, ALT).
-    by_id : DataFrame
-        From `per_id`: one row per (ALT, ID).
+        From `allele_rows`: one row per (record, ALT).
+    ids : DataFrame
+        From `id_rows`: one row per (ALT, ID).
     """
-    deleted, inserted = (pl.col(name).str.len_bytes() for name in ("deleted", "inserted"))
+    deleted, inserted, code = pl.col("deleted"), pl.col("inserted"), pl.col("code")
+    is_snv = code % 5 != 0
     kind = (
-        pl.when(pl.col("code") < NOT_COMPARABLE)
-        .then(pl.lit("SNV"))
-        .when((deleted == 0) & (inserted == 0))
+        pl.when((deleted == 0) & (inserted == 0))
         .then(pl.lit("not a sequence"))
         .when(deleted == 0)
         .then(pl.lit("insertion"))
@@ -225,23 +180,21 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
             window=(pl.col("pos").cast(pl.Int64) - 1).clip(0) // WINDOW,
             status=status,
             kind=kind,
-            transition=pl.when(pl.col("code") < NOT_COMPARABLE).then(
-                pl.col("code").is_in(_TRANSITIONS)
-            ),
+            transition=pl.when(is_snv).then(code.is_in(_TRANSITIONS)),
         )
         .group_by(CUBE, maintain_order=True)
         .agg(count=pl.len().cast(pl.Int64))
         .collect()
     )
-    shares = decided_frequency(by_id)["af"].cast(pl.Float64).to_numpy()
+    shares = known_frequencies(ids)["af"].cast(pl.Float64).to_numpy()
     counts = np.bincount(
         np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(FREQUENCY_CLASSES)
     )
     frequencies = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
-    num_published = by_id.filter("has_frequency")["query"].n_unique()
+    num_published = ids.filter("has_frequency")["query"].n_unique()
     frequencies[UNDECIDED] = num_published - len(shares)
-    frequencies[UNPUBLISHED] = by_id["query"].n_unique() - num_published
-    clinical = by_id.filter(pl.col("clin").is_not_null())
+    frequencies[UNPUBLISHED] = ids["query"].n_unique() - num_published
+    clinical = ids.filter(pl.col("clin").is_not_null())
     terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
     others = Counter({name: count - terms[name] for name, count in others.items()})
     certain = clinical.filter(_is_pathogenic("allele_clin"))["query"].unique(maintain_order=True)
@@ -252,8 +205,8 @@ def part_of(batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame) -> Part:
         frequencies,
         terms,
         +others,
-        _pathogenic(batch, alleles, by_id, certain, "allele_clin"),
-        _pathogenic(batch, alleles, by_id, uncertain, "clin"),
+        _pathogenic(batch, alleles, ids, certain, "allele_clin"),
+        _pathogenic(batch, alleles, ids, uncertain, "clin"),
     )
 
 
@@ -290,7 +243,7 @@ def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
 
 
 def _pathogenic(
-    batch: Batch, alleles: pl.DataFrame, by_id: pl.DataFrame, queries: pl.Series, column: str
+    batch: Batch, alleles: pl.DataFrame, ids_of_all: pl.DataFrame, queries: pl.Series, column: str
 ) -> Pathogenic:
     """Count ALTs by their genotypes, and list the first of them with the terms of a column."""
     found = Pathogenic()
@@ -301,20 +254,20 @@ def _pathogenic(
         if state in ("carried", "no genotype"):
             found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
         if len(found.listed) < MOST_LISTED:
-            found.listed.append(_listed(batch, alleles, by_id, query, column, genotype))
+            found.listed.append(_listed(batch, alleles, ids_of_all, query, column, genotype))
     return found
 
 
 def _listed(
     batch: Batch,
     alleles: pl.DataFrame,
-    by_id: pl.DataFrame,
+    ids_of_all: pl.DataFrame,
     query: int,
     column: str,
     genotype: str,
 ) -> Listed:
     allele = alleles.row(query, named=True)
-    ids = by_id.filter(pl.col("query") == query)
+    ids = ids_of_all.filter(pl.col("query") == query)
     terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
     given = terms.unique(maintain_order=True).to_list()
     is_contested = any(term in given for term in PATHOGENIC) and any(
@@ -333,7 +286,7 @@ def _listed(
 
 def _frequency(ids: pl.DataFrame) -> str:
     """Return the frequency of an ALT, or why there is none, from the rows of its IDs."""
-    decided = decided_frequency(ids)["af"]
+    decided = known_frequencies(ids)["af"]
     if len(decided):
         return str(decided[0])
     return UNDECIDED if ids["has_frequency"].any() else UNPUBLISHED

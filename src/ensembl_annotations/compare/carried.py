@@ -12,14 +12,16 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations.annotate.engine import Engine
 from ensembl_annotations.annotate.guard import check_build
-from ensembl_annotations.annotate.lookup import Contigs, lookups, par_of
-from ensembl_annotations.annotate.match import find_matches, split_alleles
+from ensembl_annotations.annotate.lookup import Contigs, par_of
+from ensembl_annotations.annotate.rows import allele_rows
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
-from ensembl_annotations.variants.contigs import canonical_assembly
+from ensembl_annotations.variants.contigs import ParRegion, canonical_assembly
+from ensembl_annotations.vcf.batch import batch_of
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
 
@@ -45,6 +47,58 @@ class Carried:
 
     by_chromosome: dict[str, pl.DataFrame]
     num_alleles: int
+
+
+def _lookups(alleles: pl.DataFrame, regions: tuple[ParRegion, ...]) -> pl.DataFrame:
+    """Return one row per ALT and contig that it is to be looked up on.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        ``contig``, ``pos``, ``ref`` and the allele key.
+    regions : tuple of ParRegion
+        What lies in one of them is there twice: on Y as it is, and on X.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `alleles`, ``lookup`` (the contig) and ``shift`` (bp to add to POS).
+
+    Notes
+    -----
+    What counts is where the key lies, whatever the padding. Outside the region X differs from Y:
+    ``clip`` is true where padding lies there, and ``least`` and ``most`` (null elsewhere) are the
+    region's ends on X, 0-based and between bases, which a repeat may cross.
+    """
+    nowhere = pl.lit(None, pl.Int64)
+    found = [
+        alleles.with_columns(
+            lookup=pl.col("contig"),
+            shift=pl.lit(0, pl.Int64),
+            clip=pl.lit(False),
+            least=nowhere,
+            most=nowhere,
+        )
+    ]
+    for region in regions:
+        whole = (pl.col("pos") >= region.first) & (
+            pl.col("pos") + pl.col("ref").str.len_bytes() - 1 <= region.last
+        )
+        found.append(
+            alleles.filter(_is_inside(region)).with_columns(
+                lookup=pl.lit("X"),
+                shift=pl.lit(region.shift, pl.Int64),
+                clip=~whole,
+                least=pl.lit(region.first - 1 + region.shift, pl.Int64),
+                most=pl.lit(region.last + region.shift, pl.Int64),
+            )
+        )
+    return pl.concat(found)
+
+
+def _is_inside(region: ParRegion) -> pl.Expr:
+    end = pl.col("start") + pl.max_horizontal(pl.col("deleted").str.len_bytes(), 1)
+    return (pl.col("contig") == "Y") & (pl.col("start") >= region.first - 1) & (end <= region.last)
 
 
 def carried_alleles(
@@ -103,7 +157,7 @@ def _keys(rows: pl.DataFrame, store: ReferenceStore) -> pl.DataFrame:
         pl.col("alt").is_not_null() & calls.str.contains(number, literal=True).fill_null(True)
     ).with_row_index("alt_row")
     keys = with_allele_keys(carried).filter(pl.col("code") != NOT_COMPARABLE)
-    places = lookups(keys, par_of(store))
+    places = _lookups(keys, par_of(store))
     twice = places.filter(pl.col("lookup") != pl.col("contig"))["alt_row"].implode()
     return places.select(
         "lookup",
@@ -134,7 +188,9 @@ def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
                 # A table has no lengths: whether chrM is MT was decided when it was written.
                 refused = pl.col("ens_reason").is_in(_REFUSED).fill_null(False)
                 frame = frame.filter(~refused).select(*_COLUMNS, "alt_index", gts=gts)
-                yield frame.join(contigs.table(frame["chrom"]), on="chrom")
+                names = frame["chrom"].unique().to_list()
+                known = {name: contigs.resolve(name)[0] for name in names}
+                yield frame.with_columns(contig=pl.col("chrom").replace_strict(known))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: can't be read as parquet ({error}).") from error
 
@@ -158,13 +214,21 @@ def _check_table(path: Path, schema: pa.Schema, store: ReferenceStore) -> None:
 def _vcf_rows(
     path: Path, store: ReferenceStore, log: Callable[[str], object]
 ) -> Iterator[pl.DataFrame]:
-    with VcfReader(path) as reader:
-        contigs, reference = Contigs(store, reader.header.contigs()), Reference(store)
-        check_build(reader, reader.parse, contigs, reference, store.assembly, log)
+    with VcfReader(path) as reader, Reference(store) as reference:
+        contigs = Contigs(store, reader.header.contigs())
+        engine = Engine(reader, reference, contigs, check_records=False)
+        check_build(engine, store.assembly, log)
         for piece in reader.pieces():
-            batch = reader.parse(piece)
+            with engine.annotated(piece, with_rows=True) as result:
+                batch = batch_of(piece, reader.path)
+                alleles = allele_rows(batch, result)
             gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
             assert isinstance(gts, pl.Series)
-            _, alleles = find_matches(split_alleles(batch, contigs), reference)
+            known = {name: contigs.resolve(name)[0] for name in alleles["chrom"].unique()}
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
-            yield told.select(*_COLUMNS, "alt_index", "contig", gts=gts.gather(told["row"]))
+            yield told.select(
+                *_COLUMNS,
+                "alt_index",
+                contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String),
+                gts=gts.gather(told["row"]),
+            )

@@ -36,13 +36,12 @@ from ensembl_annotations.fetch.package import (
     describe_store,
 )
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, Origin, ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ROLES, Origin, ReferenceStore
 from ensembl_annotations.store.folder import new_folder
 from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
-from ensembl_annotations.variants.schema import ROLES
 
 JOBS = 4
 _PATIENCE_SEC = 2.0
@@ -395,11 +394,12 @@ class _Job:
             sha256=fetched.sha256,
             progress=self.progress.converted,
         )
-        sequences.add(chromosome, {contig: path for contig, (path, _) in written.items()})
+        sequences.add(chromosome, {contig: sequence.path for contig, sequence in written.items()})
         sources = [describe_source(item.file, fetched)]
-        for contig, (path, num_other) in written.items():
-            entry = describe_file(path, contig, "sequence", sources)
-            self.resources.append(entry | {"num_other_letters": num_other})
+        for contig, sequence in written.items():
+            path, num_bases = sequence.path, sequence.num_bases
+            entry = describe_file(path, contig, "sequence", num_bases, sources)
+            self.resources.append(entry | {"num_other_letters": sequence.num_other})
         self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
 
     def _convert_variants(
@@ -433,8 +433,8 @@ class _Job:
         store.finish()
         self.conversions[name] = conversion
         sources = [describe_source(item.file, fetched)]
-        for contig, path in store.files():
-            entry = describe_file(path, contig, "alleles", sources)
+        for contig, path, num_rows in store.files():
+            entry = describe_file(path, contig, "alleles", num_rows, sources)
             entry["frequencies"] = describe_frequencies(conversion, contig)
             self.resources.append(entry)
         self._say(fetched, f"{conversion.num_records} records")

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.fetch.convert.convert import FREQUENCIES, BadRow, Conversion
 from ensembl_annotations.fetch.download import FetchedFile
@@ -18,9 +16,7 @@ from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.store.describe import (
     FILE_NAME,
     QUARANTINE,
-    bare_parts,
     footer_sha256,
-    num_bases,
 )
 from ensembl_annotations.store.write import schema_description
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
@@ -83,24 +79,21 @@ def describe_source(file: PublishedFile, fetched: FetchedFile) -> dict[str, Any]
 
 
 def describe_file(
-    path: Path, chromosome: str, role: str, sources: list[dict[str, Any]]
+    path: Path, chromosome: str, role: str, num_rows: int, sources: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the entry of a file under ``resources``; the rows of a sequence are its bases."""
     is_sequence = role == "sequence"
-    kind = "2bit" if is_sequence else "parquet"
-    with path.open("rb") as handle:
-        head, _ = bare_parts(handle)
     return {
         "name": path.name.lower().replace("_", "-").replace(".parquet", ""),
         "path": path.name,
-        "format": kind,
+        "format": "2bit" if is_sequence else "parquet",
         "mediatype": f"application/{'octet-stream' if is_sequence else 'vnd.apache.parquet'}",
         "role": role,
         "chromosome": chromosome,
         "bytes": path.stat().st_size,
         "hash": f"sha256:{sha256_of(path)}",
         "footer_sha256": footer_sha256(path),
-        "rows": num_bases(head) if is_sequence else pq.read_metadata(path).num_rows,
+        "rows": num_rows,
         "sources": sources,
     }
 

@@ -23,7 +23,7 @@ from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render
 from ensembl_annotations.report.tally import Tally
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN
-from ensembl_annotations.variants.schema import REASONS
+from ensembl_annotations.variants.outcomes import REASONS
 
 _MOST_STRIPS = 60
 _KINDS = ("SNV", "insertion", "deletion", "MNV", "indel", "not a sequence")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError, field_validator
 
 from ensembl_annotations.annotate.tally import CUBE, STATES
 from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.variants.schema import REASONS
+from ensembl_annotations.variants.outcomes import REASONS
 
 _COUNTS = ("records", "alleles", "compared", "exact", "shifted", "par", "id_conflicts", *REASONS)
 _METRICS = {"release", "assembly", "annotated_percent", *(f"num_{name}" for name in _COUNTS)}

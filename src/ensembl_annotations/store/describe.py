@@ -18,15 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
-from ensembl_annotations.variants.schema import ALLELES_SCHEMA, ROLES
 from ensembl_annotations.versions import STORE_VERSION
 
 FILE_NAME = "datapackage.json"
@@ -35,6 +32,9 @@ RESTORE_HINT = (
     "Run 'ensembl-annotations pull' to get it from the shared remote, 'ensembl-annotations repair' to "
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
+
+ROLES = ("alleles", "sequence")
+"""The kinds of file of a chromosome: parquet, and .2bit."""
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -52,12 +52,10 @@ class StoreKind(Kind):
     MISSING = "{name} is missing"
     SIZE = "{name} has {found} bytes, expected {expected}"
     FOOTER = "{name} has another footer than described"
-    NOT_PARQUET = "{name} can't be read as parquet ({found})"
-    NOT_TWOBIT = "{name} can't be read as .2bit ({found})"
+    UNREADABLE = "{name} can't be used: {found}"
     UNLABELLED = "{name} does not say in its footer what it is of"
     MISLABELLED = "{name} is of {found} by its own footer, datapackage.json says {expected}"
     ROWS = "{name} has {found} rows, expected {expected}"
-    COLUMNS = "{name} has the columns {found}, expected {expected}"
     SHA256 = "{name}: SHA-256 is {found}, expected {expected}"
 
 
@@ -94,11 +92,19 @@ class FileIdentity:
         content = {"name": self.file_name, **asdict(self)}
         return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
 
-    def problem(self, metadata: Mapping[bytes, bytes] | None) -> Problem | None:
-        """Say in what a footer's metadata contradicts it; None where they agree."""
+    def problem(self, bare: tuple[bytes, bytes]) -> Problem | None:
+        """Say in what a file contradicts it, from its `bare_parts`; None where they agree."""
+        head, footer = bare
+        if self.role == "sequence":
+            name = head[17 : 17 + head[16]].decode("utf-8", "replace") if len(head) > 16 else ""
+            same = name == self.chromosome
+            is_of = _labels({"chromosome": name}, ["chromosome"]), repr(self.chromosome)
+            return None if same else Problem(self.file_name, StoreKind.MISLABELLED, *is_of)
         expected: dict[str, Any] = json.loads(self.as_metadata()[IDENTITY_KEY])
         try:
-            found = json.loads((metadata or {})[IDENTITY_KEY.encode()])
+            # As it was written, the only object of a footer that begins so.
+            text = footer[footer.index(b'{"assembly"') :]
+            found, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
             wrong = [name for name in expected if found[name] != expected[name]]
         except (KeyError, TypeError, ValueError):
             return Problem(self.file_name, StoreKind.UNLABELLED)
@@ -353,51 +359,44 @@ def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
     return head, handle.read()
 
 
-def num_bases(head: bytes) -> int:
-    """Return how many bases a sequence has, from its head."""
-    return int.from_bytes(head[17 + head[16] + 4 :][:4], "little")
+def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequence2Bit | Problem:
+    """Open a file of a store for look-ups, or say what is wrong with it.
+
+    Parameters
+    ----------
+    handle : BinaryIO
+        The file; it stays open as long as the result is in use.
+    item : Resource
+    number : int
+        By which `BadFile` names it.
+    """
+    name, end = item.path.name, handle.seek(0, os.SEEK_END)
+    if end != item.num_bytes:
+        return Problem(name, StoreKind.SIZE, end, item.num_bytes)
+    opened: Table | Sequence2Bit
+    try:
+        head, tail = bare_parts(handle)
+        if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
+            return Problem(name, StoreKind.FOOTER)
+        if problem := item.identity.problem((head, tail)):
+            return problem
+        if item.role == "sequence":
+            opened = Sequence2Bit(handle.fileno(), number, head, tail)
+            rows = opened.num_bases
+        else:
+            opened = Table(handle.fileno(), number, end, tail[:-8])
+            rows = opened.num_rows
+    except ValueError as error:
+        return Problem(name, StoreKind.UNREADABLE, error)
+    except BadFile as error:
+        return Problem(name, StoreKind.UNREADABLE, error.why)
+    return opened if rows == item.rows else Problem(name, StoreKind.ROWS, rows, item.rows)
 
 
 def _problem(item: Resource) -> Problem | None:
-    name = item.path.name
-    try:
-        size = item.path.stat().st_size
-    except OSError:
-        return Problem(name, StoreKind.MISSING)
-    if size != item.num_bytes:
-        return Problem(name, StoreKind.SIZE, size, item.num_bytes)
     try:
         with item.path.open("rb") as handle:
-            head, tail = bare_parts(handle)
-    except ValueError as error:
-        return Problem(name, StoreKind.NOT_TWOBIT, error)
-    if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
-        return Problem(name, StoreKind.FOOTER)
-    if item.role == "sequence":
-        return _sequence_problem(item, head)
-    try:
-        with pq.ParquetFile(item.path) as file:
-            rows, names = file.metadata.num_rows, file.schema_arrow.names
-            mislabelled = item.identity.problem(file.metadata.metadata)
-    except (pa.ArrowInvalid, OSError) as error:
-        return Problem(name, StoreKind.NOT_PARQUET, error)
-    if mislabelled:
-        return mislabelled
-    if rows != item.rows:
-        return Problem(name, StoreKind.ROWS, rows, item.rows)
-    expected = ALLELES_SCHEMA.names
-    if names != expected:
-        return Problem(name, StoreKind.COLUMNS, ", ".join(names), ", ".join(expected))
-    return None
-
-
-def _sequence_problem(item: Resource, head: bytes) -> Problem | None:
-    name = item.path.name
-    if not head:
-        return Problem(name, StoreKind.NOT_TWOBIT, "it begins otherwise")
-    chromosome = head[17 : 17 + head[16]].decode("utf-8", "replace")
-    if chromosome != item.chromosome:
-        return Problem(name, StoreKind.MISLABELLED, repr(chromosome), repr(item.chromosome))
-    if (found := num_bases(head)) != item.rows:
-        return Problem(name, StoreKind.ROWS, found, item.rows)
-    return None
+            found = open_resource(handle, item, 0)
+    except OSError:
+        return Problem(item.path.name, StoreKind.MISSING)
+    return found if isinstance(found, Problem) else None

@@ -1,263 +1,90 @@
-"""Read from the reference store only the row groups that a query touches."""
+"""The files of a reference store, opened for look-ups: by the kernel, each once, when first needed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.store.describe import (
-    RESTORE_HINT,
-    ReferenceStore,
-    Resource,
-    bare_sha256,
-)
-from ensembl_annotations.store.published import as_published, no_published
-from ensembl_annotations.store.sequence import load_sequence
-from ensembl_annotations.variants.alleles import joined_texts
-from ensembl_annotations.variants.roll import Bases, compare_refs
-
-Integers = npt.NDArray[np.integer[Any]]
-
-# A key of an indel's change of length, then its start: sorts by the one, then by the other.
-_LENGTH_FACTOR = 2**33
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which published rows to read; all arrays ascend.
-
-    Attributes
-    ----------
-    starts : int array
-        0-based: rows whose key starts there.
-    indel_starts : int array
-        0-based: rows of indels that can slide there, of a change of length as in `indels`.
-    indels : int64 array
-        The indels' change of length and start, as one number.
-    positions : int array
-        1-based: rows published at this POS.
-    """
-
-    starts: Integers
-    indel_starts: Integers
-    indels: Integers
-    positions: Integers
-
-    @classmethod
-    def of(
-        cls,
-        starts: pl.Series,
-        indels: pl.DataFrame | None = None,
-        positions: pl.Series | None = None,
-    ) -> Wanted:
-        """Sort what is wanted: `indels` has the columns ``start`` and ``change`` (of length)."""
-        nothing = np.zeros(0, np.int64)
-        at = change = nothing
-        if indels is not None:
-            at, change = indels["start"].to_numpy(), indels["change"].to_numpy().astype(np.int64)
-        return cls(
-            starts=starts.unique().sort().cast(pl.Int32).to_numpy(),
-            indel_starts=np.unique(at),
-            indels=np.unique(change * _LENGTH_FACTOR + at),
-            positions=nothing if positions is None else positions.unique().sort().to_numpy(),
-        )
-
-
-class _Table:
-    """The alleles of a chromosome, read by row group."""
-
-    def __init__(self, resource: Resource) -> None:
-        self._resource = resource
-        # Opened once: a store that is replaced meanwhile must not be mixed with the new one.
-        self._handle = pa.OSFile(str(resource.path), "rb")
-        if bare_sha256(self._handle) != resource.footer_sha256:
-            raise ReferenceStoreError(
-                f"{resource.path}: was replaced while the store was in use.",
-                hint="Run the command again; nothing was written.",
-            )
-        self._metadata = pq.read_metadata(self._handle)
-        if mislabelled := resource.identity.problem(self._metadata.metadata):
-            raise ReferenceStoreError(f"{resource.path}: {mislabelled}.", hint=RESTORE_HINT)
-        # A reader of one's own for each thread: pyarrow's must not be shared.
-        self._local = threading.local()
-        self._low, self._high = self._bounds("start")
-        self._first_pos, self._last_pos = self._bounds("pos")
-        self._left, self._right = (np.maximum(self._bounds(name)[1], 0) for name in _ROLLS)
-
-    def _bounds(self, name: str) -> tuple[Integers, Integers]:
-        """Return the smallest and largest value of a column in each row group; -1 for none."""
-        metadata = self._metadata
-        column = metadata.schema.names.index(name)
-        statistics = [
-            metadata.row_group(index).column(column).statistics
-            for index in range(metadata.num_row_groups)
-        ]
-        known = [item if item is not None and item.has_min_max else None for item in statistics]
-        return (
-            np.array([-1 if item is None else item.min for item in known], np.int64),
-            np.array([-1 if item is None else item.max for item in known], np.int64),
-        )
-
-    def rows(self, wanted: Wanted) -> list[pl.DataFrame]:
-        """Return the rows that are wanted, by row group."""
-        low, high = self._low, self._high
-        touched = _any_within(wanted.starts, low, high)
-        touched |= _any_within(wanted.indel_starts, low - self._left, high + self._right)
-        touched |= _any_within(wanted.positions, self._first_pos, self._last_pos)
-        return [self._read(group, wanted) for group in np.flatnonzero(touched).tolist()]
-
-    def _read(self, group: int, wanted: Wanted) -> pl.DataFrame:
-        file = getattr(self._local, "file", None)
-        with self._explained():
-            if file is None:
-                file = self._local.file = pq.ParquetFile(
-                    self._handle, metadata=self._metadata, page_checksum_verification=True
-                )
-            rows = pl.from_arrow(file.read_row_group(group, use_threads=False))
-            assert isinstance(rows, pl.DataFrame)
-            if len(rows) != self._metadata.row_group(group).num_rows:
-                raise ValueError("rows are missing")
-        change = pl.col("alt").str.len_bytes().cast(pl.Int64) - pl.col("ref").str.len_bytes()
-        keys = rows.select(
-            "start",
-            "pos",
-            first=change * _LENGTH_FACTOR + pl.col("start") - pl.col("roll_left").fill_null(0),
-            last=change * _LENGTH_FACTOR + pl.col("start") + pl.col("roll_right").fill_null(0),
-            slides=(pl.col("roll_left") > 0) | (pl.col("roll_right") > 0),
-        )
-        chosen = _any_within(wanted.starts, keys["start"].to_numpy(), keys["start"].to_numpy())
-        chosen |= _any_within(wanted.positions, keys["pos"].to_numpy(), keys["pos"].to_numpy())
-        near = _any_within(wanted.indels, keys["first"].to_numpy(), keys["last"].to_numpy())
-        return rows.filter(pl.Series(chosen) | pl.Series(near) & keys["slides"].fill_null(False))
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what reading an altered file can raise into an error of ours."""
-        try:
-            yield
-        except (OSError, pa.ArrowException, ValueError, TypeError, IndexError) as error:
-            raise ReferenceStoreError(
-                f"{self._resource.path}: can't be read ({error}).",
-                hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
-                "then 'ensembl-annotations repair' or 'dvc repro fetch_ensembl'.",
-            ) from error
-
-
-_ROLLS = ("roll_left", "roll_right")
-
-
-def _any_within(ascending: Integers, low: Integers, high: Integers) -> npt.NDArray[np.bool_]:
-    """Tell for each interval, bounds included, whether any value lies in it."""
-    first, last = np.searchsorted(ascending, low, "left"), np.searchsorted(ascending, high, "right")
-    found: npt.NDArray[np.bool_] = first < last
-    return found
+from ensembl_annotations.common.problems import Problem
+from ensembl_annotations.store.describe import RESTORE_HINT, ReferenceStore, open_resource
 
 
 class Reference:
-    """Look-ups in a reference store.
+    """Look-ups in a reference store; close it, or use it with `with`.
 
     Parameters
     ----------
     store : ReferenceStore
         Checked.
+
+    Notes
+    -----
+    A file stays open: a store that is replaced meanwhile is not mixed with the new one.
     """
 
     def __init__(self, store: ReferenceStore) -> None:
         self.store = store
-        self._tables: dict[str, _Table | None] = {}
-        self._sequences: dict[str, Bases | None] = {}
+        self._opened: dict[int, Table | Sequence2Bit] = {}
+        self._handles = ExitStack()
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.clear()
+        self._handles.close()
 
     def has(self, chromosome: str) -> bool:
         """Tell whether the store describes a file of this chromosome."""
         return self.store.resource(chromosome) is not None
 
-    def rows(self, chromosome: str, wanted: Wanted) -> pl.DataFrame:
-        """Return the published rows that are wanted, each once.
+    def table(self, chromosome: str) -> Table | None:
+        """Return the published alleles of a chromosome; None where there are none.
 
-        Parameters
-        ----------
-        chromosome : str
-            Ensembl's name.
-        wanted : Wanted
-
-        Returns
-        -------
-        DataFrame
-            The columns `PUBLISHED`, in the store's order.
+        Raises
+        ------
+        ReferenceStoreError
+            Where the file is not what it was when the store was checked.
         """
+        found = self._open(chromosome, "alleles")
+        assert not isinstance(found, Sequence2Bit)
+        return found
+
+    def sequence(self, chromosome: str) -> Sequence2Bit | None:
+        """Return the sequence of a chromosome; None where the store has none; raises as `table`."""
+        found = self._open(chromosome, "sequence")
+        assert not isinstance(found, Table)
+        return found
+
+    def _open(self, chromosome: str, role: str) -> Table | Sequence2Bit | None:
+        item = self.store.resource(chromosome, role)
+        if item is None:
+            return None
+        number = self.store.resources.index(item)
         with self._lock:
-            if chromosome not in self._tables:
-                resource = self.store.resource(chromosome)
-                self._tables[chromosome] = _Table(resource) if resource else None
-            table = self._tables[chromosome]
-        parts = [] if table is None else table.rows(wanted)
-        return as_published(pl.concat(parts)) if parts else no_published()
+            if number not in self._opened:
+                handle = self._handles.enter_context(item.path.open("rb"))
+                found = open_resource(handle, item, number)
+                if isinstance(found, Problem):
+                    raise ReferenceStoreError(
+                        f"{item.path}: was replaced while the store was in use: {found}.",
+                        hint="Run the command again; nothing was written. " + RESTORE_HINT,
+                    )
+                self._opened[number] = found
+            return self._opened[number]
 
-    def _sequence(self, chromosome: str) -> Bases | None:
-        with self._lock:
-            if chromosome not in self._sequences:
-                resource = self.store.resource(chromosome, "sequence")
-                self._sequences[chromosome] = load_sequence(resource.path) if resource else None
-            return self._sequences[chromosome]
-
-    def has_sequence(self, chromosome: str) -> bool:
-        return self._sequence(chromosome) is not None
-
-    def bases(self, chromosome: str, starts: pl.Series) -> pl.Series:
-        """Return the sequence's base at each 0-based start (Int64), as String.
-
-        Notes
-        -----
-        Null where it is not A, C, G or T, and everywhere if the store has no sequence.
-        """
-        sequence = self._sequence(chromosome)
-        if sequence is None:
-            return pl.Series([None] * len(starts), dtype=pl.String)
-        begin = starts.to_numpy()
-        inside = (begin >= 0) & (begin < len(sequence))
-        codes = np.zeros(len(begin), np.uint8)
-        codes[inside] = sequence[begin[inside]]
-        return pl.Series(codes).replace_strict(_BASES, default=None, return_dtype=pl.String)
-
-    def agrees(self, chromosome: str, starts: pl.Series, refs: pl.Series) -> pl.Series:
-        """Tell which REFs agree with the sequence.
-
-        Parameters
-        ----------
-        chromosome : str
-            One that has a sequence.
-        starts, refs : Series
-            0-based begin (Int64) and upper-case bases (String) of each REF.
-
-        Returns
-        -------
-        Series
-            Boolean. Bases that are not A, C, G or T on either side are not compared; a REF
-            that leaves the sequence does not agree.
-        """
-        sequence = self._sequence(chromosome)
-        assert sequence is not None
-        text, (spans,) = joined_texts([refs])
-        fits, _ = compare_refs(sequence, starts.to_numpy(), text, spans)
-        return pl.Series(fits | (spans.length == 0))
-
-
-_BASES = {ord(base): base for base in "ACGT"}
-
-
-def same_bases(one: str, other: str) -> bool:
-    """Tell whether two sequences agree wherever both have A, C, G or T."""
-    return one == other or all(
-        a == b or a not in "ACGT" or b not in "ACGT" for a, b in zip(one, other, strict=True)
-    )
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the kernel finds wrong with a file into an error of ours."""
+        try:
+            yield
+        except BadFile as error:
+            raise ReferenceStoreError(
+                f"{self.store.resources[error.number].path}: can't be read ({error.why}).",
+                hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
+                "then 'ensembl-annotations repair' or 'dvc repro fetch_ensembl'.",
+            ) from error

@@ -191,6 +191,7 @@ class ChromosomeWriter:
         self._waiting: Rows | None = None
         self._written_to = -2
         self._in_order = True
+        self.num_rows = 0
 
     def add(self, rows: Rows) -> None:
         """Add the rows of the next piece."""
@@ -215,6 +216,7 @@ class ChromosomeWriter:
     def _write_group(self, rows: Rows) -> None:
         table = _flat(rows, self._identity.chromosome)
         self._writer.write_table(table, row_group_size=len(table))
+        self.num_rows += len(table)
 
     def finish(self) -> None:
         """Write what waits and close the file."""
@@ -232,6 +234,7 @@ class ChromosomeWriter:
         whole = pl.read_parquet(self.path, glob=False, use_statistics=False)
         rows = parted(whole.sort("start", "code", "rs", maintain_order=True))
         self._writer = parquet_writer(self._folder, self._identity)
+        self.num_rows = 0
         self._write(rows, len(rows))
         self.abandon()
 
@@ -305,10 +308,10 @@ class StoreWriter:
         if self._open is not None:
             self.chromosomes[self._open].abandon()
 
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """Yield chromosome and path of every file."""
+    def files(self) -> Iterator[tuple[str, Path, int]]:
+        """Yield chromosome, path and number of rows of every file."""
         for chromosome, writer in self.chromosomes.items():
-            yield chromosome, writer.path
+            yield chromosome, writer.path, writer.num_rows
 
 
 def schema_description() -> list[dict[str, Any]]:

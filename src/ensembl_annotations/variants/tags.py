@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.variants.schema import TAG_GROUPS, TAG_IDS, TAGS
+from ensembl_annotations.variants.outcomes import TAG_GROUPS, TAG_IDS, TAGS
 
 ALL_TAGS = "all"
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.common.text import Offsets, arrow_int64, scan_lines
-from ensembl_annotations.vcf.read import FORMAT, SAMPLE, Batch
+from ensembl_annotations.vcf.batch import Batch
+from ensembl_annotations.vcf.read import FORMAT, SAMPLE
 
 LIST = pa.list_(pa.string())
 

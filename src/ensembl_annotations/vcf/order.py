@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
 
 class Run(NamedTuple):
     """Records that follow one another on a contig."""
@@ -17,19 +13,6 @@ class Run(NamedTuple):
     first_pos: int
     last_pos: int
     ascending: bool
-
-
-def position_runs(chrom: pl.Series, pos: npt.NDArray[np.int64]) -> list[Run]:
-    """Return the runs of records on one contig, in order."""
-    runs = chrom.rle().struct.unnest()
-    found = []
-    begin = 0
-    for length, name in zip(runs["len"].to_list(), runs["value"].to_list(), strict=True):
-        part = pos[begin : begin + length]
-        begin += length
-        ascending = bool((np.diff(part) >= 0).all())
-        found.append(Run(name, length, int(part[0]), int(part[-1]), ascending))
-    return found
 
 
 class SortOrder:

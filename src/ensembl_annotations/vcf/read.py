@@ -1,4 +1,4 @@
-"""Read a VCF as bytes: its header lines, and batches of whole record lines."""
+"""Read a VCF as bytes: its header lines, and pieces of whole record lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import polars as pl
-
 from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.common.text import Lines, Offsets, parse_digits, scan_heads, take_text
 from ensembl_annotations.vcf.source import Source
 
 BATCH_BYTES = 4 << 20
@@ -105,66 +101,12 @@ class Piece:
     data : bytes
         The lines.
     first_record, first_line : int
-        As in `Batch`.
+        0-based number of the first record in the file, and 1-based of the first line.
     """
 
     data: bytes
     first_record: int
     first_line: int
-
-
-@dataclass
-class Batch:
-    """Whole record lines.
-
-    Attributes
-    ----------
-    path : Path
-        The file, for messages.
-    lines : Lines
-        The text and where its fields are.
-    first_record : int
-        0-based number of the first record in the file.
-    first_line : int
-        1-based number of the first line in the file.
-    pos : int64 array
-        POS of each record.
-    """
-
-    path: Path
-    lines: Lines
-    first_record: int
-    first_line: int
-    pos: Offsets
-
-    def text(self, column: int) -> pl.Series:
-        """Return a column as text.
-
-        Raises
-        ------
-        InputError
-            Where it is not UTF-8.
-        """
-        begin, end = self.lines.bounds(column)
-        if column >= INFO:
-            end = self.without_return(end)
-        try:
-            return take_text(self.lines.data, begin, end)
-        except UnicodeDecodeError as error:
-            slices = zip(begin.tolist(), end.tolist(), strict=True)
-            values = [self.lines.data[low:high] for low, high in slices]
-            row = next(row for row, value in enumerate(values) if not is_utf8(value))
-            raise InputError(
-                f"{self.path}: line {self.first_line + row}: {NAMES[column]} is not UTF-8: {values[row][:40]!r}.",
-                hint="Correct the file's encoding.",
-            ) from error
-
-    def without_return(self, end: Offsets) -> Offsets:
-        """Return field ends with the carriage return of a CRLF line end left out."""
-        codes = np.frombuffer(self.lines.data, np.uint8)
-        returns = (codes[end] == 10) & (codes[np.maximum(end - 1, 0)] == 13)
-        ends: Offsets = end - returns
-        return ends
 
 
 class VcfReader:
@@ -309,51 +251,6 @@ class VcfReader:
         wanted = max(line_bytes * BATCH_RECORDS, least)
         limit = self.batch_bytes * self._growth
         return max(1, int(min(wanted * min(self._growth, 1), limit)))
-
-    def parse(self, piece: Piece) -> Batch:
-        """Find and check the fields of a piece.
-
-        Raises
-        ------
-        InputError
-            Naming the first line that is not a record.
-        """
-        lines = scan_heads(piece.data, SAMPLE)
-        self._check_columns(lines, piece.first_line)
-        return Batch(
-            self.path,
-            lines,
-            piece.first_record,
-            piece.first_line,
-            self._positions(lines, piece.first_line),
-        )
-
-    def _check_columns(self, lines: Lines, first_line: int) -> None:
-        expected = len(self.header.columns)
-        wrong = np.flatnonzero(lines.num_fields != expected)
-        if len(wrong):
-            row = int(wrong[0])
-            raise self._fail(
-                f"line {first_line + row}: expected {expected} columns as in the #CHROM line, "
-                f"found {lines.num_fields[row]}.",
-                "Correct or remove the line; columns are separated by tabs.",
-            )
-
-    def _positions(self, lines: Lines, first_line: int) -> Offsets:
-        data = np.frombuffer(lines.data, np.uint8)
-        positions, valid = parse_digits(data, *lines.bounds(POS))
-        bad = np.flatnonzero(~valid | (positions > MAX_POS))
-        if len(bad):
-            self._bad_pos(lines, first_line, int(bad[0]))
-        return positions
-
-    def _bad_pos(self, lines: Lines, first_line: int, row: int) -> None:
-        begin, end = lines.bounds(POS)
-        found = lines.data[begin[row] : end[row]][:40].decode("utf-8", "replace")
-        raise self._fail(
-            f"line {first_line + row}: POS: expected a whole number up to {MAX_POS}, found {found!r}.",
-            "Correct the line.",
-        )
 
 
 def is_utf8(value: bytes) -> bool:

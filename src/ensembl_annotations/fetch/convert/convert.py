@@ -45,14 +45,9 @@ from ensembl_annotations.variants.alleles import (
     upper_case,
 )
 from ensembl_annotations.variants.minor_allele import minor_alleles
+from ensembl_annotations.variants.outcomes import UNNAMED_ENTRY
 from ensembl_annotations.variants.roll import Bases, compare_refs, refs_fit, roll_indels
-from ensembl_annotations.variants.schema import (
-    MAF_OF_ALT,
-    MAF_OF_OTHER,
-    MAF_OF_REF,
-    MAF_UNKNOWN,
-    UNNAMED_ENTRY,
-)
+from ensembl_annotations.variants.schema import MAF_OF_ALT, MAF_OF_OTHER, MAF_OF_REF, MAF_UNKNOWN
 
 NUM_COLUMNS = 8
 MIN_RECORDS_FOR_SHARE = 1000

@@ -83,6 +83,15 @@ class _Title:
             )
 
 
+@dataclass(frozen=True)
+class WrittenSequence:
+    """A file of the store, its bases, and how many letters became N though they are neither N nor a base."""
+
+    path: Path
+    num_bases: int
+    num_other: int
+
+
 def convert_fasta(
     path: Path,
     name: str,
@@ -92,7 +101,7 @@ def convert_fasta(
     *,
     sha256: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
-) -> dict[str, tuple[Path, int]]:
+) -> dict[str, WrittenSequence]:
     """Write the sequences of a FASTA file, each to a file of its own.
 
     Parameters
@@ -110,16 +119,15 @@ def convert_fasta(
 
     Returns
     -------
-    dict of str to tuple of (Path, int)
-        By the sequence's name the file written, and how many letters became N though they are
-        neither N nor a base.
+    dict of str to WrittenSequence
+        By the sequence's name.
 
     Raises
     ------
     SourceError
         Where the file is cut, or does not hold exactly the sequences expected.
     """
-    written: dict[str, tuple[Path, int]] = {}
+    written: dict[str, WrittenSequence] = {}
     writer: SequenceWriter | None = None
     current = _Title("")
     with expanded_bytes(path, name, progress, sha256) as pieces:
@@ -143,10 +151,11 @@ def convert_fasta(
 
 def _finish(
     writer: SequenceWriter, title: _Title, origin: Origin, folder: Path, name: str
-) -> tuple[Path, int]:
-    title.check_length(writer.finish(), origin, name)
+) -> WrittenSequence:
+    num_bases = writer.finish()
+    title.check_length(num_bases, origin, name)
     path = folder / FileIdentity.of(origin, title.name, "sequence").file_name
-    return path, writer.num_other
+    return WrittenSequence(path, num_bases, writer.num_other)
 
 
 def _check_title(title: str, chromosome: str, written: Collection[str], name: str) -> None:

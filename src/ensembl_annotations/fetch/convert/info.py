@@ -12,7 +12,7 @@ import polars as pl
 
 from ensembl_annotations.variants.alleles import is_frequency
 from ensembl_annotations.variants.minor_allele import FIRST_RELEASE_CUT
-from ensembl_annotations.variants.schema import UNNAMED_ENTRY
+from ensembl_annotations.variants.outcomes import UNNAMED_ENTRY
 
 _VERSIONED = re.compile(r"(?P<name>.+?)_(?P<version>\d[\w.]*)")
 _MAX_COUNT = 2**31

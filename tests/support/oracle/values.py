@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.variants.schema import TAG_IDS
+from ensembl_annotations.variants.outcomes import TAG_IDS
 
 # Reserved in VCF INFO (; = , % and white space) or by our own layout (& | :).
 _SPECIAL = re.compile(r"[%,;=&|:\s]")
@@ -81,23 +81,21 @@ def per_id(hits: pl.DataFrame) -> pl.DataFrame:
         has_frequency=pl.col("maf").is_not_null(),
     )
     key = ["query", "id"]
-    if named.select(key).is_duplicated().any():
-        named = named.group_by(key, maintain_order=True).agg(
-            pl.col("shifted").all(),
-            pl.col("multi").any(),
-            pl.when(pl.col("clin_certain").all()).then(_united("clin")).alias("allele_clin"),
-            *(_united(name) for name in ("clin", "evidence", "source")),
-            *(_agreed(name) for name in ("tsa", "ma", "aa")),
-            # A frequency means nothing without its minor allele.
-            *(
-                pl.when(pl.col("ma").n_unique() == 1).then(_agreed(name)).alias(name)
-                for name in ("maf", "mac")
-            ),
-            pl.col("af"),
-            pl.col("has_frequency").any(),
-        )
-    else:
-        named = named.with_columns(af=pl.concat_list("af"))
+    # Whatever else is in the piece, a term is told once.
+    named = named.group_by(key, maintain_order=True).agg(
+        pl.col("shifted").all(),
+        pl.col("multi").any(),
+        pl.when(pl.col("clin_certain").all()).then(_united("clin")).alias("allele_clin"),
+        *(_united(name) for name in ("clin", "evidence", "source")),
+        *(_agreed(name) for name in ("tsa", "ma", "aa")),
+        # A frequency means nothing without its minor allele.
+        *(
+            pl.when(pl.col("ma").n_unique() == 1).then(_agreed(name)).alias(name)
+            for name in ("maf", "mac")
+        ),
+        pl.col("af"),
+        pl.col("has_frequency").any(),
+    )
     return named.select(
         *key,
         "multi",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from ensembl_annotations.annotate.values import encode, joined_entries, with_ids
+from tests.support.oracle.values import encode, joined_entries, with_ids
 
 NAME, SITE_TAG = "ens_site_id", "ENS_SITE_ID"
 

@@ -1,0 +1,82 @@
+"""What is counted of every run, with a report or without: functions of the inputs only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ensembl_annotations._kernel import UNTYPED_KEYS, Result
+from ensembl_annotations.annotate.compared import share_known
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.vcf.read import Piece
+from ensembl_annotations.vcf.untyped import Untyped, add_untyped
+
+
+@dataclass
+class Tally:
+    """Counts of a run, or of a piece of it."""
+
+    num_records: int = 0
+    num_alleles: int = 0
+    num_exact: int = 0
+    num_shifted: int = 0
+    num_par: int = 0
+    num_id_conflicts: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    untyped: dict[str, Untyped] = field(default_factory=dict)
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of the next part."""
+        for item in fields(self):
+            if item.name not in ("reasons", "untyped"):
+                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+        self.reasons += other.reasons
+        add_untyped(self.untyped, other.untyped)
+
+    def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
+        """Return the figures of ``metrics/annotate/<sample>.json``."""
+        num_compared, percent = share_known(self.num_exact + self.num_shifted, self.reasons)
+        return {
+            "release": int(store.release),
+            "assembly": store.assembly,
+            "reference_sha256": store.digest,
+            "num_records": self.num_records,
+            "num_alleles": self.num_alleles,
+            "num_compared": num_compared,
+            "num_exact": self.num_exact,
+            "num_shifted": self.num_shifted,
+            **{f"num_{reason}": self.reasons[reason] for reason in REASONS},
+            "num_par": self.num_par,
+            "num_id_conflicts": self.num_id_conflicts,
+            "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
+            "annotated_percent": percent,
+        }
+
+
+def tally_of(result: Result, piece: Piece) -> Tally:
+    """Return the counts of a piece."""
+    return Tally(
+        num_records=result.num_records,
+        num_alleles=result.num_alleles,
+        num_exact=result.num_exact,
+        num_shifted=result.num_shifted,
+        num_par=result.num_par,
+        num_id_conflicts=result.num_conflicts,
+        reasons=Counter(
+            {name: count for name, count in zip(REASONS, result.reason, strict=True) if count}
+        ),
+        untyped={
+            key: _untyped(result, piece, number)
+            for number, key in enumerate(UNTYPED_KEYS)
+            if result.num_untyped[number]
+        },
+    )
+
+
+def _untyped(result: Result, piece: Piece, number: int) -> Untyped:
+    begin, length = result.untyped_begin[number], result.untyped_length[number]
+    value = piece.data[begin : begin + length].decode("utf-8", "replace")
+    line = piece.first_line + result.untyped_line[number]
+    return Untyped(result.num_untyped[number], line, value)

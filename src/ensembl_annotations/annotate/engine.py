@@ -1,0 +1,132 @@
+"""Pieces of a VCF through the kernel: what it is asked, and what is wrong with a line that it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ensembl_annotations import _kernel
+from ensembl_annotations._kernel import BadLine, Result, Settings, contig_runs
+from ensembl_annotations.annotate.lookup import Contigs, Places
+from ensembl_annotations.annotate.text import Additions
+from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.outcomes import TAG_IDS
+from ensembl_annotations.vcf.read import MAX_POS, NAMES, POS, QUAL, SAMPLE, Piece, VcfReader
+
+_ENCODING_HINT = "Correct the file's encoding."
+
+
+class Engine:
+    """Annotates the pieces of a VCF, on any number of threads.
+
+    Parameters
+    ----------
+    reader : VcfReader
+    reference : Reference
+    contigs : Contigs
+        Of the VCF, in the reference.
+    additions : Additions, optional
+        What is added.
+    with_sites : bool
+        Find what else is published at a record's site.
+    check_records : bool
+        Refuse lines that have the chosen tags already, or a QUAL that is no number.
+    """
+
+    def __init__(
+        self,
+        reader: VcfReader,
+        reference: Reference,
+        contigs: Contigs,
+        additions: Additions | None = None,
+        *,
+        with_sites: bool = False,
+        check_records: bool = True,
+    ) -> None:
+        self.reader, self.reference, self.contigs = reader, reference, contigs
+        self._places = Places(contigs, reference)
+        additions = additions or Additions()
+        self._settings = Settings(
+            len(reader.header.columns),
+            tags=sum(1 << TAG_IDS.index(tag) for tag in additions.tags),
+            id_mode=additions.id_mode,
+            overwrite=additions.overwrite,
+            check_records=check_records,
+            with_sites=with_sites,
+            regions=self._places.regions,
+        )
+
+    @contextmanager
+    def annotated(
+        self, piece: Piece, *, with_rows: bool = False, index_depth: int = 0
+    ) -> Iterator[Result]:
+        """Annotate a piece; what is given is there as long as the block runs.
+
+        Raises
+        ------
+        InputError
+            Naming the first line that can't be used.
+        ReferenceStoreError
+            Where a file of the reference is altered.
+        """
+        settings = replace(self._settings, with_rows=with_rows, index_depth=index_depth)
+        contigs, places = self._places.of([name for name, _ in contig_runs(piece.data)])
+        with (
+            self._explained(piece),
+            _kernel.annotated(piece.data, settings, contigs, places) as result,
+        ):
+            yield result
+
+    def compared(self, piece: Piece, enough: int) -> tuple[int, int, int, int]:
+        """Compare the REFs of SNVs with the reference, until enough could be; raises as `annotated`.
+
+        Returns
+        -------
+        tuple of int
+            Records with an SNV whose base in the reference is known; those whose REF is that base; those
+            whose REF is another, and an ALT is that base; SNVs whose base was asked for.
+        """
+        contigs, places = self._places.of([name for name, _ in contig_runs(piece.data)])
+        with self._explained(piece):
+            return _kernel.compared(piece.data, self._settings, contigs, places, enough)
+
+    @contextmanager
+    def _explained(self, piece: Piece) -> Iterator[None]:
+        try:
+            with self.reference.explained():
+                yield
+        except BadLine as error:
+            raise self._refused(piece, error) from None
+
+    def _refused(self, piece: Piece, error: BadLine) -> InputError:
+        """Say what is wrong with a line."""
+        where = f"{self.reader.path}: line {piece.first_line + error.line}"
+        line = piece.data.split(b"\n", error.line + 1)[error.line]
+        fields = line.split(b"\t")
+        if error.what == _kernel.BAD_COLUMNS:
+            return InputError(
+                f"{where}: expected {len(self.reader.header.columns)} columns as in the #CHROM line, "
+                f"found {len(fields)}.",
+                hint="Correct or remove the line; columns are separated by tabs.",
+            )
+        if error.what == _kernel.HAS_TAG:
+            return InputError(
+                f"{where}: INFO already has {TAG_IDS[error.detail]}.",
+                hint="Use the original VCF, or replace these tags with --overwrite-tags "
+                "(annotate.overwrite_tags in params.yaml).",
+                code="tag_clash",
+            )
+        if error.what == _kernel.NOT_UTF8 and error.detail == SAMPLE:
+            return InputError(f"{where}: GT is not UTF-8: {line[-40:]!r}.", hint=_ENCODING_HINT)
+        found = fields[error.detail].rstrip(b"\r")[:40]
+        if error.what == _kernel.NOT_UTF8:
+            name = NAMES[error.detail]
+            return InputError(f"{where}: {name} is not UTF-8: {found!r}.", hint=_ENCODING_HINT)
+        expected = {
+            POS: f"POS: expected a whole number up to {MAX_POS}",
+            QUAL: "QUAL: expected a number or '.'",
+        }[error.detail]
+        shown = found.decode("utf-8", "replace")
+        return InputError(f"{where}: {expected}, found {shown!r}.", hint="Correct the line.")

@@ -1,0 +1,52 @@
+"""What a run that writes a VCF only does not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations import fetch_ensembl
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("numpy", "polars", "pyarrow", "pandas", "pydantic", "pysam", "jinja2", "requests")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("start")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
+        fetch_ensembl(
+            base / "store",
+            mirrors=ROOT / "data/mini_ensembl",
+            release=116,
+            chromosomes="22",
+            fasta=True,
+        )
+    return base / "store"
+
+
+@pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
+def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from ensembl_annotations.cli import main\n"
+        "main(sys.argv[2:], standalone_mode=False)\n"
+        "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
+    )
+    arguments = [
+        "annotate", "--vcf", str(ROOT / "data/vcf/sample.vcf.gz"), "--reference", str(store),
+        "--out-vcf", str(tmp_path / f"out{form}"), "--chromosomes", "22",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, ",".join(HEAVY), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
