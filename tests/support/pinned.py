@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl, versions, write_report
+from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.variants.schema import ROW_GROUP_ROWS
 from tests.conformance.reference import RECORDS
 from tests.support.mirror import Row, with_refs, write_mirror
@@ -251,6 +252,12 @@ def store_parts(folder: Path, figures: Mapping[str, Any]) -> dict[str, str]:
         "rows": digest([[path.name, pq.read_table(path).to_pydict()] for path in files]),
         "schema": digest([[path.name, schema_of(path)] for path in files]),
         "layout": digest([ROW_GROUP_ROWS, [[path.name, layout(path)] for path in files]]),
+        "sequences": digest(
+            [
+                [path.name, load_sequence(path).tobytes().decode()]
+                for path in sorted(folder.glob("*.2bit"))
+            ]
+        ),
         "description": digest([described(package), counts, quarantine]),
     }
 
