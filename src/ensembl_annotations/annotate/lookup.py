@@ -152,6 +152,7 @@ class Places:
         self.contigs, self._reference = contigs, reference
         self.regions = [Region(item.first, item.last, item.shift) for item in par_of(contigs.store)]
         self._known: dict[bytes, Contig] = {}
+        self._refused: dict[str, Contig] = {}
         self._lock = threading.Lock()
 
     def of(self, names: Sequence[bytes]) -> tuple[list[Contig], list[int]]:
@@ -174,7 +175,8 @@ class Places:
         # What is no text is refused when its records are cut.
         contig, reason = self.contigs.resolve(name.decode("utf-8", "replace"))
         if reason is not None:
-            return Contig(reason=list(REASONS).index(reason), is_y=contig == "Y")
+            # One for all: a file may have any number of contigs.
+            return self._refused.setdefault(reason, Contig(reason=list(REASONS).index(reason)))
         on_x = "X" if contig == "Y" and self.regions else None
         handles = []
         with self._reference.explained():

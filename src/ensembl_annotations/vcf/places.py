@@ -13,6 +13,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from itertools import accumulate
 from typing import Protocol
 
@@ -38,7 +39,7 @@ class Places:
     rises: Iterable[Rise]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Contig:
     """Where the records of a contig are in the whole text; in order, as what `Places` has."""
 
@@ -114,7 +115,7 @@ class TabixIndex:
         for number, begin, end in contig.spots:
             bins.setdefault(number, []).append((virtual(begin), virtual(end)))
         first, last = bins[contig.spots[0][0]][0][0], bins[contig.spots[-1][0]][-1][1]
-        _lift(bins, depth)
+        _lift(bins)
         begins = [virtual(begin) for begin in contig.begins]
         yield struct.pack("<i", len(bins) + 1)
         yield self._head(_first_bin(depth + 1) + 1, 0, 2)
@@ -142,14 +143,21 @@ class _Virtual(Protocol):
     def __call__(self, place: int, /) -> int: ...
 
 
-def _lift(bins: dict[int, list[tuple[int, int]]], depth: int) -> None:
+def _lift(bins: dict[int, list[tuple[int, int]]]) -> None:
     """Put the chunks of small bins into the bin above."""
-    for level in range(depth, 0, -1):
-        for number in [item for item in bins if _first_bin(level) <= item < _first_bin(level + 1)]:
-            first = min(begin for begin, _ in bins[number]) >> 16
-            last = max(end for _, end in bins[number]) >> 16
-            if last - first < _MIN_BIN_BYTES:
-                bins.setdefault((number - 1) // 8, []).extend(bins.pop(number))
+    # From the highest number on: deeper bins come before those above them.
+    waiting = [-number for number in bins]
+    heapify(waiting)
+    while waiting and (number := -heappop(waiting)):
+        chunks = bins[number]
+        first = min(chunks)[0] >> 16
+        if max(end for _, end in chunks) >> 16 >= first + _MIN_BIN_BYTES:
+            continue
+        above = (number - 1) // 8
+        if above not in bins:
+            bins[above] = []
+            heappush(waiting, -above)
+        bins[above] += bins.pop(number)
 
 
 def _merged(chunks: list[tuple[int, int]]) -> list[tuple[int, int]]:
