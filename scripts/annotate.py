@@ -9,6 +9,7 @@ from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.progress import Progress
+from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.paths import STORE, asset_of, paths_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.verification import refuse_other_reference
@@ -53,5 +54,6 @@ with (
         log=note,
         progress=progress,
     )
+    fold_details(paths)
     log.info(describe_annotated(result))
     click.echo(describe_annotated(result))

@@ -8,6 +8,7 @@ from ensembl_annotations.cli import describe_fetched, reported_errors
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.fetch import fetch_ensembl
+from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
 from ensembl_annotations.project.paths import REFERENCE, paths_of
 from ensembl_annotations.project.project import Project
@@ -28,5 +29,6 @@ with (
         run_metrics=paths.run,
         progress=Progress(log=log.info),
     )
+    fold_details(paths)
     log.info(describe_fetched(result))
     click.echo(describe_fetched(result))

@@ -78,8 +78,13 @@ else
     cause 1
 fi
 section Parameters "$bin/dvc" params diff "$base" HEAD --md
-# Not metrics/run: what a run did here is in no commit.
-section Metrics "$bin/dvc" metrics diff "$base" HEAD --md --targets metrics/fetch_ensembl.json metrics/annotate
+# All figures: DVC shows the headline only.
+section Metrics sh scripts/python -c '
+import sys
+from ensembl_annotations.project.figures import changed_figures
+from ensembl_annotations.project.project import Project
+print(*changed_figures(Project.open(), *sys.argv[1:]), sep="\n")
+' "$base" HEAD
 printf '\n### Data\n\n'
 # From dvc.lock alone: what changed is seen even where nobody has the data.
 changed=$({ locked "$base" | sed 's/^/a /'; locked HEAD | sed 's/^/b /'; } | awk '

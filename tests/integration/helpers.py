@@ -129,9 +129,12 @@ class Project:
         return digests(self.path(relative))
 
     def metrics(self, name: str) -> dict[str, Any]:
+        """Return the figures of a file: the headline, and the details behind it."""
         content = json.loads(self.path(f"metrics/{name}.json").read_bytes())
         assert isinstance(content, dict)
-        return content
+        (details,) = content.pop("details", [{}])
+        assert not details.keys() & content.keys()
+        return content | details
 
     def run_records(self) -> dict[str, int]:
         """Return when each file of figures of a run was written: a script that ran wrote one."""

@@ -676,17 +676,49 @@ def test_stage_explains_a_wrong_parameter(project: Project) -> None:
 # DVC's own views
 
 
-def test_metrics_show_has_content_and_run(reproduced: Project) -> None:
+def test_metrics_show_has_the_headline_only(reproduced: Project) -> None:
     shown = reproduced.dvc("metrics", "show", "--json").json()[""]["data"]
-    assert set(shown) == {
-        "metrics/fetch_ensembl.json",
-        "metrics/annotate/sample.json",
-        "metrics/run/fetch_ensembl.json",
-        "metrics/run/annotate/sample.json",
-    }
+    assert set(shown) == {"metrics/fetch_ensembl.json", "metrics/annotate/sample.json"}
     assert shown["metrics/annotate/sample.json"]["data"]["num_records"] == 153
-    assert "peak_memory_mb" in shown["metrics/run/fetch_ensembl.json"]["data"]
-    assert "annotated_percent" in reproduced.dvc("metrics", "show").output
+    assert shown["metrics/fetch_ensembl.json"]["data"]["num_variants"] == 405
+    for path, about in shown.items():
+        figures = reproduced.metrics(path.removeprefix("metrics/").removesuffix(".json"))
+        assert about["data"].items() < figures.items()
+    # With one sample, the name of a figure is the name of its column.
+    columns = reproduced.dvc("exp", "show", "--csv").output.partition("\n")[0].split(",")
+    assert {"num_variants", "annotated_percent"} < set(columns)
+    assert not [name for name in columns if name.startswith("metrics/")]
+
+
+def test_metrics_show_fits_140_columns(project: Project) -> None:
+    """Three samples, and counts as large as those of all published variants."""
+    for name in ("p02", "person-2026-000123-tumor"):
+        project.set_param(f"samples.{name}", {"vcf": "data/vcf/none.vcf.gz"})
+        shutil.copy(
+            project.path("metrics/annotate/sample.json"),
+            project.path(f"metrics/annotate/{name}.json"),
+        )
+    for path in project.path("metrics").glob("**/*.json"):
+        content = json.loads(path.read_text())
+        numbers = dict.fromkeys(content, 1_234_567_890)
+        path.write_text(json.dumps(numbers | {"details": content.get("details")}))
+    lines = project.dvc("metrics", "show").output.splitlines()
+    assert len(lines) == 1 + 1 + 3
+    assert max(map(len, lines)) <= 140
+
+
+def test_metrics_diff_shows_changes_only(earlier_pair: tuple[Project, Done]) -> None:
+    project = earlier_pair[0]
+    assert project.dvc("metrics", "diff").output == ""
+    changes = project.dvc("metrics", "diff", "HEAD~1", "HEAD").output.splitlines()[1:]
+    rows = [line.split() for line in changes]
+    names = ("other", "sample")
+    assert {path for path, *_ in rows} == {
+        "metrics/fetch_ensembl.json",
+        *(f"metrics/annotate/{name}.json" for name in names),
+    }
+    assert all(before != after for *_, before, after, _ in rows)
+    assert ["metrics/fetch_ensembl.json", "release", "116", "115", "-1"] in rows
 
 
 def test_metrics_show_works_in_a_fresh_clone(demo: Project, tmp_path: Path) -> None:

@@ -241,6 +241,31 @@ def test_figures_that_are_not_those_of_the_lock_are_not_taken(pipeline: Pipeline
     assert item.size_bytes == 3
 
 
+def test_figures_are_found_in_commits_before_and_since_there_are_details(
+    pipeline: Pipeline,
+) -> None:
+    path, lock = PATHS["fetch_ensembl"][1], pipeline.project.path("dvc.lock")
+    pipeline.log(REFERENCE, 0.5, made="one", status="first")
+    pipeline.write(reference="one")
+    before = pipeline.commit()  # at minute 1
+    pipeline.write(reference="second")
+    details = figures("fetch_ensembl", "second")
+    text = json.dumps({"release": details.pop("release"), "details": [details]})
+    # Logged by a run of before, and by one of now.
+    pipeline.log(REFERENCE, 1.5, made="second", status="then")
+    pipeline.log(REFERENCE, 1.6, made="second", status="now", content=json.loads(text))
+    stale = digest(pipeline.project.path(path).read_text())
+    pipeline.project.path(path).write_text(text)
+    lock.write_text(lock.read_text().replace(stale, digest(text)))
+    since = pipeline.commit()
+    found = pipeline.read()
+    assert found.notes == []
+    assert [
+        (item.commit, item.release, item.num_rows, item.reference_sha256, item.status)
+        for item in found.materializations
+    ] == [(since, 116, 6, "second" * 8, "now"), (before, 116, 3, "one" * 8, "first")]
+
+
 def test_a_run_is_taken_only_where_all_is_the_same(pipeline: Pipeline) -> None:
     pipeline.log(SAMPLE, 0.2, made="alpha", duration_sec=7.5)
     pipeline.log(SAMPLE, 0.4, made="alpha", status="cached", duration_sec=0.0)
@@ -474,7 +499,8 @@ def test_pipeline_logs_its_runs_and_history_finds_them(
     first = runs(project)
     assert [run["asset"] for run in first] == [REFERENCE, "annotated_vcf@sample"]
     assert [run["status"] for run in first] == ["downloaded", "annotated"]
-    assert first[0]["content"] == project.metrics("fetch_ensembl")
+    (details,) = first[0]["content"].pop("details")
+    assert first[0]["content"] | details == project.metrics("fetch_ensembl")
     assert all(run["peak_memory_mb"] > 0 and run["duration_sec"] > 0 for run in first)
     assert project.changed() == []
     project.set_param("annotate.level", 6)

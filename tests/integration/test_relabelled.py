@@ -189,7 +189,7 @@ def test_a_project_annotates_with_the_reference_of_its_lock_only(
     # With the figures altered to fit, too: dvc.lock has their MD5.
     figures = project.path("metrics/fetch_ensembl.json")
     content = json.loads(figures.read_bytes())
-    content["reference_sha256"] = ReferenceStore(project.path(STORE)).digest
+    content["details"][0]["reference_sha256"] = ReferenceStore(project.path(STORE)).digest
     figures.write_text(json.dumps(content))
     done = project.dvc(*stage, code=None)
     assert "metrics/fetch_ensembl.json: is not as dvc.lock has it" in done.output

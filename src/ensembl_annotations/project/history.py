@@ -13,6 +13,7 @@ from ensembl_annotations.common.hashes import md5_of_bytes
 from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.common.metrics import RUN_LOG
 from ensembl_annotations.common.words import printable
+from ensembl_annotations.project.figures import all_figures
 from ensembl_annotations.project.git import WORKSPACE, Repository, Version
 from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
 from ensembl_annotations.project.paths import (
@@ -286,7 +287,7 @@ def _figures(
     noted = lock.outs(paths.stage).get(paths.metrics.as_posix())
     if content is None or noted is None or md5_of_bytes(content) != noted["md5"]:
         return {}
-    return parse_object(content)
+    return all_figures(parse_object(content))
 
 
 def _number(value: object) -> int | None:
@@ -308,6 +309,8 @@ def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
             and isinstance(run.get("duration_sec"), int | float)
             and _TIME.fullmatch(str(run.get("finished_at")))
         ):
+            if isinstance(content := run.get("content"), dict):
+                run["content"] = all_figures(content)
             runs.setdefault(run["asset"], []).append(run)
     return runs
 

@@ -23,6 +23,7 @@ from ensembl_annotations.common.errors import (
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
 from ensembl_annotations.common.words import listed
+from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign
 from ensembl_annotations.project.paths import (
@@ -287,7 +288,7 @@ def _refuse_not_cached(project: Project) -> None:
 
 def _record(project: Project, paths: AssetPaths, before: object) -> dict[str, Any]:
     """Return an asset's figures, those of the run last; where nothing ran, that is noted and logged."""
-    run, content = project.root / paths.run, read_object(project.root / paths.metrics)
+    run, content = project.root / paths.run, read_figures(project, paths)
     if stamp_of(run) == before:
         fetched = _NOTHING_DONE if paths.asset == REFERENCE else {}
         figures = {

@@ -10,6 +10,7 @@ from typing import Any
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import explained_os_errors
 from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.history import Materialization, read_history
 from ensembl_annotations.project.params import Params
 from ensembl_annotations.project.paths import (
@@ -188,7 +189,7 @@ def catalog_page(project: Project) -> str:
     for name in all_assets(params.samples):
         paths = paths_of(name)
         mine = [item for item in history.materializations if item.asset == name]
-        figures, last = (read_object(project.root / path) for path in (paths.metrics, paths.run))
+        figures, last = read_figures(project, paths), read_object(project.root / paths.run)
         assets.append(
             Asset(
                 name,
