@@ -389,13 +389,14 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
 
-    Also removes what samples left behind that are no longer in params.yaml.
+    Also removes what samples left behind that are no longer in params.yaml, and renews catalog.html.
 
     \b
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
     from ensembl_annotations.project.materialize import NOTHING_RAN, report_page
+    from ensembl_annotations.project.paths import CATALOG
 
     with reported_errors():
         if dry_run:
@@ -413,6 +414,8 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
             is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
             if key != "status" and not is_nothing:
                 click.echo(f"  {key}: {value}")
+    if CATALOG.exists():
+        click.echo(f"\nall assets, and the samples side by side: {CATALOG}")
 
 
 @main.command("check-upstream")
@@ -587,10 +590,10 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
     "--out", type=PATH, default="catalog.html", show_default=True, help="The page to write."
 )
 def catalog_command(out: Path) -> None:
-    """Write a page with every asset: state, metadata, history, lineage, parameters.
+    """Write a page with all samples side by side, and every asset: state, history, lineage, parameters.
 
     The page is one file, for a browser, offline. States are those of the data on this machine; a clone
-    without data has the same history.
+    without data has the same history. 'make' writes it to catalog.html.
 
     \b
     Example:

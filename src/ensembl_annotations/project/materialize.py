@@ -2,13 +2,14 @@
 
 *Plan*: which assets are meant, and whether their inputs and folders are fit. *Restore*: have the
 reference that ``dvc.lock`` names, where DVC's cache or the remote has it. *Run*: ``dvc repro``, which runs
-what is out of date. *Record*: note what ran, and what had nothing to do.
+what is out of date. *Record*: note what ran, and what had nothing to do, and renew
+the catalogue.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign
 from ensembl_annotations.project.paths import (
     ASSETS,
+    CATALOG,
     FETCH,
     PARAMS_FILE,
     REFERENCE,
@@ -48,6 +50,7 @@ from ensembl_annotations.project.remote import SharedReference
 from ensembl_annotations.report.report import PAGE
 
 if TYPE_CHECKING:
+    from ensembl_annotations.project.overview import State
     from ensembl_annotations.project.params import Params
 
 Log = Callable[[str], object]
@@ -110,10 +113,18 @@ def materialize(
     project = Project.open(project).resolved()
     request = _plan(project, assets, force)
     _restore(project, request, log)
-    _run(project, request, log)
-    # Only now: a run that fails takes nothing away.
-    prune_samples(project, log)
-    return {paths.asset: _record(project, paths, before) for paths, before in request.told.items()}
+    try:
+        _run(project, request, log)
+        # Only now: a run that fails takes nothing away.
+        prune_samples(project, log)
+        made = {paths.asset: _record(project, paths, at) for paths, at in request.told.items()}
+    except EnsemblAnnotationsError:
+        # What was made before the failure is there to be seen.
+        _renew_catalog(project, log, None)
+        raise
+    # Where all was asked for, DVC has just found all up to date.
+    _renew_catalog(project, log, {} if request.is_for_all(project.params) else None)
+    return made
 
 
 # --- Plan
@@ -137,6 +148,10 @@ class _Request:
     assets: list[str]
     force: bool
     told: dict[AssetPaths, object]
+
+    def is_for_all(self, params: Params) -> bool:
+        """Tell whether every asset of the parameters was asked for."""
+        return bool(self.assets) and len(self.told) == len(all_assets(params.samples))
 
 
 def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> _Request:
@@ -301,6 +316,17 @@ def _record(project: Project, paths: AssetPaths, before: object) -> dict[str, An
         folder = project.root / paths.folder
         log_run(project.root / RUN_LOG, paths.asset, read_object(run), content, folder)
     return {"path": str(paths.folder), **content, **read_object(run)}
+
+
+def _renew_catalog(project: Project, log: Log, states: Mapping[str, State] | None) -> None:
+    """Write the page of all assets. What is made is made: that the page can't be is only told."""
+    # Here, since it takes long to import.
+    from ensembl_annotations.project.overview import write_catalog
+
+    try:
+        write_catalog(project.root / CATALOG, project, states=states)
+    except EnsemblAnnotationsError as error:
+        log(f"Note: {CATALOG} is not renewed: {error.message}")
 
 
 # --- What making the reference takes

@@ -1,14 +1,21 @@
-"""The catalogue: every asset on one page, with its state, history and lineage, from git and DVC."""
+"""The catalogue: every asset on one page, from git, DVC, and the tallies of samples.
+
+The samples stand side by side in one table, each with a link to its page; below, each asset has its state,
+history and lineage.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.common.atomic import Outputs
-from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.errors import InputError, explained_os_errors
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.history import Materialization, read_history
@@ -18,7 +25,9 @@ from ensembl_annotations.project.paths import (
     LOCK,
     REFERENCE,
     REPORT,
+    REPORTS,
     SAMPLES,
+    TALLY,
     all_assets,
     asset_of,
     paths_of,
@@ -28,6 +37,8 @@ from ensembl_annotations.project.paths import (
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
 from ensembl_annotations.report.page import render
+from ensembl_annotations.report.report import PAGE
+from ensembl_annotations.report.tally import Tally, read_tally
 
 UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"
 _NOT_KNOWN = "not known on this machine"
@@ -72,6 +83,29 @@ class Asset:
     @property
     def anchor(self) -> str:
         return self.name.replace("@", "-")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A row of the table of samples.
+
+    Attributes
+    ----------
+    name : str
+    asset : Asset
+    page : str, optional
+        Address of its page, where that is on this machine.
+    tally : Tally, optional
+        What was counted, where its ``tally.json`` is on this machine.
+    problem : str
+        Why there is no tally.
+    """
+
+    name: str
+    asset: Asset
+    page: str | None
+    tally: Tally | None
+    problem: str
 
 
 def read_states(project: Project) -> dict[str, State]:
@@ -172,8 +206,16 @@ def _reason(path: str, how: object) -> str:
     return f"{path}: {how}"
 
 
-def catalog_page(project: Project) -> str:
-    """Return the page: HTML in one file, the same for the same repository, data and figures.
+def catalog_page(project: Project, folder: Path, states: Mapping[str, State] | None = None) -> str:
+    """Return the page: HTML in one file, the same for the same repository, data, figures and folder.
+
+    Parameters
+    ----------
+    project : Project
+    folder : Path
+        Where the page will be, from which it has links to the samples' pages.
+    states : mapping of str to State, optional
+        As of `read_states`, where they are known already.
 
     Raises
     ------
@@ -184,7 +226,8 @@ def catalog_page(project: Project) -> str:
     """
     params = project.params
     history = read_history(project=project)
-    states = read_states(project)
+    if states is None:
+        states = read_states(project)
     assets = []
     for name in all_assets(params.samples):
         paths = paths_of(name)
@@ -205,15 +248,31 @@ def catalog_page(project: Project) -> str:
     return render(
         "report/catalog.html.j2",
         assets=assets,
+        samples=[_sample(project, asset, folder) for asset in assets if sample_of(asset.name)],
         lineage=_lineage(params, assets),
         notes=history.notes,
         most_reasons=_MOST_REASONS,
         number=number,
+        num_known=num_known,
     )
 
 
-def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> None:
+def write_catalog(
+    out: Path | str,
+    project: Project | Path | str = Path(),
+    *,
+    states: Mapping[str, State] | None = None,
+) -> None:
     """Write the page of `catalog_page` to a file; nothing where that fails.
+
+    Parameters
+    ----------
+    out : Path or str
+        The file to write.
+    project : Project, Path or str
+        The repository; default the current folder.
+    states : mapping of str to State, optional
+        What DVC found changed, where it has been asked already.
 
     Raises
     ------
@@ -227,9 +286,24 @@ def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> No
     >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
     True
     """
-    page = catalog_page(Project.open(project).resolved())
+    out = Path(out)
+    page = catalog_page(Project.open(project).resolved(), out.resolve().parent, states)
     with explained_os_errors("writing the catalogue"), Outputs() as outputs:
-        outputs.write_text(Path(out), page)
+        outputs.write_text(out, page)
+
+
+def _sample(project: Project, asset: Asset, folder: Path) -> Sample:
+    name = sample_of(asset.name)
+    page, tally, problem = project.root / REPORTS / name / PAGE, None, ""
+    file = project.root / asset.path / TALLY
+    try:
+        tally = read_tally(file)
+    except FileNotFoundError:
+        problem = f"{asset.path}/{TALLY} is not on this machine."
+    except (InputError, OSError) as error:
+        problem = str(error).replace(f"{project.root}{os.sep}", "")
+    address = quote(Path(os.path.relpath(page, folder)).as_posix()) if page.exists() else None
+    return Sample(name, asset, address, tally, problem)
 
 
 def _metadata(

@@ -18,6 +18,7 @@ PARAMS_FILE = "params.yaml"
 STORE = Path("data/ensembl_annotations")
 ANNOTATED = Path("data/annotated")
 REPORTS = Path("data/reports")
+CATALOG = Path("catalog.html")
 METRICS = Path("metrics")
 WRITTEN = (Path("data"), METRICS)
 """What the pipeline writes to."""
@@ -30,6 +31,7 @@ REPORT = "report"
 """The stage that makes the report of a sample, from what `annotate` made."""
 
 TABLE = "annotated.parquet"
+TALLY = "tally.json"
 SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
