@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +33,7 @@ def page(earlier_pair: tuple[Project, Done], tmp_path_factory: pytest.TempPathFa
 
 
 def write(project: Project, out: Path, code: int = 0) -> Done:
-    tool = Path(sys.executable).parent / "ensembl-annotations"
-    source = str(project.root / "src")
-    return project.run(tool, "catalog", "--out", out, code=code, PYTHONPATH=source)
+    return project.tool("catalog", "--out", out, code=code)
 
 
 def states(text: str) -> dict[str, str]:
