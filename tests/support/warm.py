@@ -52,7 +52,7 @@ rich.traceback ruamel.yaml s3fs tabulate unittest yaml
 # Libraries read these variables when they are imported or first used: then the real program runs.
 _PROGRAM = """\
 #!/bin/sh
-[ -z "${{OMP_NUM_THREADS-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
+[ -z "${{OMP_NUM_THREADS-}}${{POLARS_FORCE_PKG-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
 exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
 """
 
