@@ -59,7 +59,12 @@ exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
 
 @cache
 def programs() -> Path:
-    """Start the server of this process; return the folder of its programs, for PATH."""
+    """Start the server of this process; return the folder of its programs, for PATH.
+
+    The real ones, where the system is not Linux.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return REAL_PROGRAMS
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address = folder / "socket"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.warm import REAL_PROGRAMS, programs
 
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the system is not Linux")
+
 TELL = """
 import json, os, sys
 told = {
