@@ -32,7 +32,7 @@ USABLE := $(shell test -f $(READY) && grep -qxF "$(CURDIR)" $(READY) && \
 	$(BIN)/python -c 'import pip' >/dev/null 2>&1 && echo yes)
 REMAKE := $(if $(USABLE),,remake)
 
-.PHONY: all help env test lint bench force ui review hooks tools lock clean remake
+.PHONY: all help env check test lint bench force ui review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
 	@$(BIN)/ensembl-annotations materialize
@@ -95,10 +95,15 @@ export BASE
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
+# Two processes; one that has nothing left to do takes tests of the other.
+PYTEST = seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make $@ SEED=$$seed' repeats it)"; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-seed=$$seed
 
-test: $(DEV) tools lint ## Run the linters and all tests (two processes)
-	@seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make test SEED=$$seed' repeats it)"; \
-	$(BIN)/python -m pytest -n 2 --hypothesis-seed=$$seed $(ARGS)
+check: $(DEV) lint ## Run the linters, the unit tests and the rules of matching: after every edit
+	@$(PYTEST) tests/unit tests/conformance $(ARGS)
+
+test: $(DEV) tools lint ## Run the linters and all tests
+	@$(PYTEST) $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import rules between the sub-packages
 	@$(BIN)/ruff check .

@@ -1025,10 +1025,7 @@ def test_y_alone_does_not_need_the_file_of_x(
     vcf = written(tmp_path, plain_vcf(*lines, contigs=contigs))
     options = ["--chromosomes", "Y", "--assembly", "GRCh38"]
     outcome = invoke(*annotate_arguments(vcf, own_store, tmp_path / "out", *options))
-    if outcome.code:
-        outcome.failed("homo_sapiens-chrX.parquet", "missing")
-    else:
-        assert outcome.crash is None
+    outcome.failed("homo_sapiens-chrX.parquet", "missing")
 
 
 def test_a_wrong_maximum_in_the_footer_hides_no_variant(tmp_path: Path, own_store: Path) -> None:
@@ -1330,8 +1327,8 @@ def test_figures_that_can_not_be_written(
     out.mkdir()
     arguments = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out / "out.vcf.gz"]
     outcome = invoke(*arguments, option, target)
-    outcome.failed(target.name if kind == "a folder" else "in.vcf", code=outcome.code or 1)
-    assert outcome.code in (1, 2)
+    words = ("is a folder", "Give a file name") if kind == "a folder" else ("in.vcf", "File exists")
+    outcome.failed(*words)
     assert snapshot(out) == {}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -37,9 +36,7 @@ def page(earlier_pair: tuple[Project, Done], tmp_path_factory: pytest.TempPathFa
 
 
 def write(project: Project, out: Path, code: int = 0) -> Done:
-    tool = Path(sys.executable).parent / "ensembl-annotations"
-    source = str(project.root / "src")
-    return project.run(tool, "catalog", "--out", out, code=code, PYTHONPATH=source)
+    return project.tool("catalog", "--out", out, code=code)
 
 
 def states(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.integration.helpers import (
     Project,
     digests,
 )
+from tests.support.warm import programs
 
 MANIFEST, FETCH, ANNOTATE, REPORT = (
     "ensembl_manifest",
@@ -64,6 +66,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 
     def enter(project: Project, **variables: str) -> Path:
         wanted = {**project.environment, **variables}
+        monkeypatch.setattr(sys, "executable", str(programs() / "python3"))
         for name in set(os.environ) - set(wanted):
             if not name.startswith("PYTEST_"):
                 monkeypatch.delenv(name)
@@ -225,16 +228,14 @@ def test_former_release_is_restored_without_running_anything(
     assert project.path("dvc.lock").read_bytes() == reproduced_pair.path("dvc.lock").read_bytes()
 
 
-@pytest.mark.parametrize("command", ["repro", "checkout"])
-@pytest.mark.parametrize("folder", [STORE, ANNOTATED, REPORTED])
-def test_removed_results_come_back_from_the_cache(
-    project: Project, folder: str, command: str
-) -> None:
-    before, records = project.digests(folder), project.run_records()
-    shutil.rmtree(project.path(folder))
-    assert project.dvc(command).ran == []
-    assert project.digests(folder) == before
-    assert project.run_records() == records
+def test_removed_results_come_back_from_the_cache(project: Project) -> None:
+    before, records = project.digests("data"), project.run_records()
+    for folder in (STORE, ANNOTATED, REPORTED):
+        for command in ("repro", "checkout"):
+            shutil.rmtree(project.path(folder))
+            assert project.dvc(command).ran == []
+            assert project.digests("data") == before
+            assert project.run_records() == records
 
 
 def test_the_cache_takes_no_disk_of_its_own(first_run: tuple[Project, Done]) -> None:
@@ -426,9 +427,12 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
+    project: Project,
+) -> None:
+    project.set_param("ensembl.release", 115)
+    project.set_param("samples.me", {"vcf": "data/vcf/me.vcf"})
+    for content, message in (
         (None, "no such file; expected a VCF"),
         (b"##fileformat=VCFv4.2\n", "#CHROM"),
         (
@@ -436,22 +440,16 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
             b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
             "the reference is GRCh38, the VCF's header says GRCh37",
         ),
-    ],
-)
-def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
-    content: bytes | None, message: str, project: Project
-) -> None:
-    project.set_param("ensembl.release", 115)
-    project.set_param("samples.me", {"vcf": "data/vcf/me.vcf"})
-    if content is not None:
-        project.path("data/vcf/me.vcf").write_bytes(content)
-    done = project.materialize(code=1)
-    assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
-        f"{project.root}/", ""
-    )
-    assert message in done.output
-    assert "$ dvc" not in done.output
-    assert project.metrics("fetch_ensembl")["release"] == 116
+    ):
+        if content is not None:
+            project.path("data/vcf/me.vcf").write_bytes(content)
+        done = project.materialize(code=1)
+        assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
+            f"{project.root}/", ""
+        )
+        assert message in done.output
+        assert "$ dvc" not in done.output
+        assert project.metrics("fetch_ensembl")["release"] == 116
     # Its own business only.
     assert project.materialize("ensembl_annotations").ran[-1] == FETCH
 
@@ -504,51 +502,48 @@ def test_materialize_works_without_samples(project: Project) -> None:
     assert "annotate@" not in project.path("dvc.lock").read_text("utf-8")
 
 
-@pytest.mark.parametrize("assets", [[], ["annotated_vcf"]])
-def test_fresh_clone_without_samples_gets_the_reference(
-    demo: Project, tmp_path: Path, assets: list[str]
-) -> None:
+def test_fresh_clone_without_samples_gets_the_reference(demo: Project, tmp_path: Path) -> None:
     clone = demo.clone(tmp_path / "clone")
     clone.set_param("samples", {})
-    assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-    assert len(clone.digests(STORE)) == 52
+    for assets in ([], ["annotated_vcf"]):
+        assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
+        assert len(clone.digests(STORE)) == 52
+        shutil.rmtree(clone.path(STORE))
 
 
 def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) -> None:
     clone = reproduced.clone(tmp_path / "clone")
     lock = clone.path("dvc.lock")
     lock.write_text(f"<<<<<<< HEAD\n{lock.read_text('utf-8')}", "utf-8")
-    done = clone.materialize(code=None)
-    assert done.code in (1, 2)
+    done = clone.materialize(code=1)
     assert "Error: " in done.output
     assert "dvc.lock" in done.output
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("name", ["ABSOLUTE", "../../victim", "", "a/b"])
-def test_a_lock_can_not_name_what_is_removed(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_lock_can_not_name_what_is_removed(
+    project: Project, tmp_path: Path, in_process: Callable[..., Path]
+) -> None:
     victims = [tmp_path / "victim", project.path("victim"), project.path("data/annotated")]
     for folder in victims[:2]:
         folder.mkdir()
-    lock = project.path("dvc.lock")
-    sample = str(victims[0]) if name == "ABSOLUTE" else name
-    lock.write_text(f"{lock.read_text()}  annotate@{sample}:\n    cmd: x\n")
-    refused = project.materialize(code=2)
-    assert "is not the stage of a sample" in refused.output
-    assert "git checkout dvc.lock" in refused.output
-    assert all(folder.is_dir() for folder in victims)
+    root, lock = in_process(project), project.path("dvc.lock")
+    text = lock.read_text()
+    for sample in (str(victims[0]), "../../victim", "", "a/b"):
+        lock.write_text(f"{text}  annotate@{sample}:\n    cmd: x\n")
+        with pytest.raises(UsageError, match="is not the stage of a sample") as refused:
+            materialize(project=root)
+        assert "git checkout dvc.lock" in str(refused.value.hint)
+        assert all(folder.is_dir() for folder in victims)
 
 
-@pytest.mark.parametrize(
-    ("text", "code"), [("schema: '2.0'\nstages:\n", 0), ("x\n", 2), ("stages: [1]\n", 2), ("", 2)]
-)
-def test_what_is_no_lock_is_explained(project: Project, text: str, code: int) -> None:
-    project.path("dvc.lock").write_text(text)
-    done = project.materialize("ensembl_annotations", code=None)
-    assert "Traceback" not in done.output
-    if code:
-        assert done.code in (1, 2)
-        assert "dvc.lock" in done.output
+def test_what_is_no_lock_is_explained(project: Project) -> None:
+    for text in ("schema: '2.0'\nstages:\n", "x\n", "stages: [1]\n", ""):
+        project.path("dvc.lock").write_text(text)
+        done = project.materialize("ensembl_annotations", code=1)
+        assert "Traceback" not in done.output
+        assert "Error: 'dvc repro fetch_ensembl' failed" in done.output
+        assert "dvc.lock' validation failed" in done.output
 
 
 def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:
@@ -622,28 +617,29 @@ def test_failure_reaches_python_as_our_error(
 # Wrong parameters
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
-        ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
-        ("force_downlod", True, "force_downlod: no such parameter. Did you mean 'force_download'?"),
-        ("ensembl.source", "mimi", "Did you mean 'mini'?"),
-        ("ensembl.release", "116", "ensembl.release: "),
-        ("samples.../me", {"vcf": "me.vcf"}, "samples."),
-    ],
-)
+WRONG_PARAMETERS = [
+    ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
+    ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
+    ("force_downlod", True, "force_downlod: no such parameter. Did you mean 'force_download'?"),
+    ("ensembl.source", "mimi", "Did you mean 'mini'?"),
+    ("ensembl.release", "116", "ensembl.release: "),
+    ("samples.../me", {"vcf": "me.vcf"}, "samples."),
+]
+
+
 def test_wrong_parameter_is_explained(
-    project: Project, name: str, value: object, message: str
+    project: Project, in_process: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    content = project.params()
-    folder, _, last = name.partition(".")
-    (content[folder] if last else content)[last or folder] = value
-    project.write_params(content)
-    done = project.materialize(code=2)
-    assert message in done.output
-    assert "Traceback" not in done.output
-    assert done.ran == []
+    root, text = in_process(project), project.path("params.yaml").read_text("utf-8")
+    for name, value, message in WRONG_PARAMETERS:
+        project.path("params.yaml").write_text(text, "utf-8")
+        content = project.params()
+        folder, _, last = name.partition(".")
+        (content[folder] if last else content)[last or folder] = value
+        project.write_params(content)
+        with pytest.raises(UsageError, match=re.escape(message)):
+            materialize(project=root)
+        assert "Running stage" not in capfd.readouterr().out
 
 
 def test_renamed_parameter_is_explained(project: Project) -> None:

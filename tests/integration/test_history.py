@@ -380,7 +380,8 @@ def test_a_date_that_no_calendar_has_is_not_known(pipeline: Pipeline, seconds: s
     commit = pipeline.git("hash-object", "-t", "commit", "--literally", "-w", str(path)).strip()
     pipeline.git("update-ref", "HEAD", commit)
     (item,) = read_history(project=pipeline.project.root).materializations
-    assert item.date is None or seconds == "-5"
+    # There are versions of git that give a time before 1970.
+    assert item.date in ((None, "1969-12-31T23:59:55Z") if seconds == "-5" else (None,))
 
 
 def test_a_thousand_commits_take_seconds(pipeline: Pipeline) -> None:

@@ -153,7 +153,7 @@ def big(project: Project) -> Project:
     """A project with a sample that takes long to annotate."""
     project.path("data/vcf/big.vcf").write_bytes(records(200_000))
     project.set_param("samples", {"big": {"vcf": "data/vcf/big.vcf"}})
-    return project
+    return project.with_real_programs()
 
 
 def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

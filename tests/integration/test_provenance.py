@@ -9,7 +9,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +59,8 @@ ALL_OK = dict.fromkeys(["complete", "reference", "header", "reference files", "d
 
 
 def command(project: Project, *arguments: str | Path, **options: Any) -> Any:
-    tool = Path(sys.executable).parent / "ensembl-annotations"
     return subprocess.run(
-        [str(tool), "provenance", *map(str, arguments)],
+        ["ensembl-annotations", "provenance", *map(str, arguments)],
         cwd=project.root,
         env={**project.environment, "PYTHONPATH": str(project.root / "src")},
         capture_output=True,
@@ -414,11 +412,9 @@ def test_a_store_on_another_disk_is_compared_with_dvc_lock(
 
 @pytest.mark.parametrize("has_list", [True, False])
 def test_verify_compares_with_dvc_lock(changed: Project, has_list: bool) -> None:
-    tool = [Path(sys.executable).parent / "ensembl-annotations", "verify", STORE]
-    source = {"PYTHONPATH": str(changed.root / "src")}
     if not has_list:
         shutil.rmtree(changed.path(".dvc/cache"))
-    whole = changed.run(*tool, **source).output
+    whole = changed.tool("verify", STORE).output
     assert "50 files verified, release 116; as in datapackage.json and dvc.lock." in whole
     # A description that leaves a chromosome out, and its files gone, is consistent in itself.
     path = changed.path(f"{STORE}/datapackage.json")
@@ -431,8 +427,8 @@ def test_verify_compares_with_dvc_lock(changed: Project, has_list: bool) -> None
     for chromosome in ("7", "8"):
         for part in ("", ".details"):
             changed.path(f"{STORE}/homo_sapiens-chr{chromosome}{part}.parquet").unlink()
-    done = changed.run(*tool, code=1, **source).output
-    one = changed.run(*tool, "--chromosomes", "22", code=1 if has_list else 0, **source).output
+    done = changed.tool("verify", STORE, code=1).output
+    one = changed.tool("verify", STORE, "--chromosomes", "22", code=int(has_list)).output
     if has_list:
         assert "5 files are wrong" in done
         assert "datapackage.json: MD5 is" in done

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.integration.helpers import REPO, Done, Project
+from tests.integration.helpers import Done, Project
+from tests.support.warm import programs
 
 
 def review(project: Project, base: str, code: int = 0) -> Done:
     if not project.path(".venv").exists():
-        project.path(".venv").symlink_to(REPO / ".venv")
+        project.path(".venv").mkdir()
+        project.path(".venv/bin").symlink_to(programs())
     return project.run("sh", "scripts/review.sh", base, code=code)
 
 

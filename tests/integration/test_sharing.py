@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server
 from tests.support.sshd import sshd
-
-TOOL = Path(sys.executable).parent / "ensembl-annotations"
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +97,7 @@ def keys(name: str) -> dict[str, str]:
 
 
 def tool(project: Project, *arguments: str | Path, code: int = 0, **variables: str) -> Done:
-    return project.run(
-        TOOL, *arguments, code=code, PYTHONPATH=str(project.root / "src"), **variables
-    )
+    return project.tool(*arguments, code=code, **variables)
 
 
 @pytest.fixture
@@ -211,7 +206,7 @@ def test_two_publish_at_once(writer: Project, remote: Remote, tmp_path: Path) ->
     environment = {**writer.environment, **remote.variables}
     running = [
         subprocess.Popen(
-            [TOOL, "publish"],
+            ["ensembl-annotations", "publish"],
             cwd=item.root,
             env={**environment, "PYTHONPATH": str(item.root / "src")},
             stdout=subprocess.PIPE,
@@ -447,7 +442,7 @@ def test_a_remote_without_an_address(project: Project) -> None:
 def test_from_a_folder_inside(writer: Project, remote: Remote) -> None:
     for command in ("publish", "repair"):
         writer.run(
-            "sh", "-c", f"cd docs && exec {TOOL} {command}",
+            "sh", "-c", f"cd docs && exec ensembl-annotations {command}",
             PYTHONPATH=str(writer.root / "src"), **remote.variables,
         )  # fmt: skip
     assert object_of(writer, CHR22) in remote.objects()
@@ -618,7 +613,7 @@ def test_a_server_that_dies_meanwhile(
             "AWS_MAX_ATTEMPTS": "1",
         }  # fmt: skip
         running = subprocess.Popen(
-            [TOOL, "publish"], cwd=project.root, env=environment,
+            ["ensembl-annotations", "publish"], cwd=project.root, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         while running.poll() is None and not remote.objects():
@@ -815,15 +810,15 @@ def test_verify_finds_what_a_plain_pull_wrote_elsewhere(
     environment = {"PYTHONPATH": str(project.root / "src")}
     shown = str((clone.root / place).resolve()) if place.startswith("..") else place
     for command in (["verify", STORE], ["materialize"], ["repair"]):
-        refused = clone.run(TOOL, *command, code=1, **environment)
+        refused = clone.run("ensembl-annotations", *command, code=1, **environment)
         assert f"{shown} was put there by a list of files that is not the one of" in refused.output
         assert "look at it before you remove it" in refused.output
         assert "Traceback" not in refused.output
     clone.path(place).unlink()
-    assert "verified" in clone.run(TOOL, "verify", STORE, **environment).output
+    assert "verified" in clone.run("ensembl-annotations", "verify", STORE, **environment).output
     # What DVC remembers of the forged list is not acted by, when the right one is back.
     shutil.rmtree(clone.path(STORE))
-    clone.run(TOOL, "repair", **environment)
+    clone.run("ensembl-annotations", "repair", **environment)
     assert clone.digests(STORE) == project.digests(STORE)
     assert not clone.path(place).exists()
     assert clone.changed() == []

@@ -35,6 +35,7 @@ from tests.support.vcf import (
     check_lossless,
     command,
     decompressed,
+    forked,
     header,
     invoke,
     plain_vcf,
@@ -91,7 +92,7 @@ def annotate(vcf: object, store: Path, *options: object) -> Outcome:
 def piped(content: bytes, store: Path, *options: object) -> subprocess.CompletedProcess[bytes]:
     """Run the command on standard input."""
     return subprocess.run(
-        command("annotate", "--vcf", "-", "--reference", store, *options),
+        forked("annotate", "--vcf", "-", "--reference", store, *options),
         input=content,
         capture_output=True,
         timeout=60,
@@ -143,7 +144,7 @@ def test_a_stream_gives_what_a_file_gives(name: str, way: str, tmp_path: Path, s
         os.mkfifo(pipe)
         with subprocess.Popen(["sh", "-c", f"cat '{vcf}' > '{pipe}'"]) as feeder:
             done = subprocess.run(
-                command("annotate", "--vcf", pipe, *arguments), timeout=60, check=False
+                forked("annotate", "--vcf", pipe, *arguments), timeout=60, check=False
             )
             feeder.kill()
     elif way == "process substitution":
@@ -153,7 +154,7 @@ def test_a_stream_gives_what_a_file_gives(name: str, way: str, tmp_path: Path, s
         )
     else:
         done = subprocess.run(
-            command("annotate", "--vcf", way, *arguments), input=content, timeout=60, check=False
+            forked("annotate", "--vcf", way, *arguments), input=content, timeout=60, check=False
         )
     assert done.returncode == 0
     assert snapshot(out) == snapshot(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations.common import atomic
-from ensembl_annotations.common.atomic import Outputs, atomic_path, remove_leftovers
+from ensembl_annotations.common.atomic import (
+    Outputs,
+    atomic_path,
+    prepare_to_write,
+    remove_leftovers,
+)
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
 WRITE = """
 import sys
@@ -150,3 +157,47 @@ def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
         outputs.write_text(tmp_path / "b", "b")
         assert path.exists()
     assert {item.name for item in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_files_appear_together(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_text("old")
+    with Outputs() as outputs:
+        outputs.temporary(tmp_path / "new" / "a").write_text("a")
+        outputs.write_json(tmp_path / "b.json", {"z": 1, "a": "ü"})
+        outputs.write_text(tmp_path / "gone", "x")
+        outputs.forget(tmp_path / "gone")
+        outputs.remove_stale(old)
+        assert old.exists()
+        seen = [path for path in tmp_path.rglob("*") if not path.name.startswith(".")]
+        assert seen == [tmp_path / "new", old] or seen == [old, tmp_path / "new"]
+    assert (tmp_path / "new" / "a").read_text() == "a"
+    assert (tmp_path / "b.json").read_text() == '{\n  "z": 1,\n  "a": "ü"\n}\n'
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b.json", "new"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("old")
+    with pytest.raises(KeyError), Outputs() as outputs:
+        outputs.write_text(kept, "new")
+        outputs.remove_stale(kept)
+        raise KeyError("x")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "old")]
+
+
+def test_an_error_of_the_system_is_explained(tmp_path: Path) -> None:
+    full = pytest.raises(EnsemblAnnotationsError, match=r"a: the disk is full")
+    with full as caught, atomic_path(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.code == "disk_full"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_not_be_replaced_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path, "a folder"), (tmp_path / "pipe", "a pipe or a device")):
+        with pytest.raises(EnsemblAnnotationsError, match=f"is {kind}; expected a file"):
+            prepare_to_write(path)
+    prepare_to_write(tmp_path / "x" / "y" / "z")
+    assert (tmp_path / "x" / "y").is_dir()

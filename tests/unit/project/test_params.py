@@ -10,7 +10,7 @@ from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.params import AnnotateParams, load_params
 from ensembl_annotations.variants import schema
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
 

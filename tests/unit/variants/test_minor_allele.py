@@ -15,7 +15,7 @@ from ensembl_annotations.variants.alleles import one_minus
 from ensembl_annotations.variants.minor_allele import minor_alleles
 from tests.support.minor_allele import Published, possible_minors, publish, publish_uncut
 from tests.support.mirror import HEADER
-from tests.unit.test_convert import convert
+from tests.unit.fetch.convert.test_convert import convert
 
 NUM_VARIANTS = int(os.environ.get("ENSEMBL_ANNOTATIONS_TEST_VARIANTS", "15000"))
 """How many random variants each test takes; some have several ALTs."""

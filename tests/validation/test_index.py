@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,6 +18,10 @@ from ensembl_annotations.vcf import places as tabix
 from ensembl_annotations.vcf.order import position_runs
 from ensembl_annotations.vcf.places import TabixIndex, places_of
 from ensembl_annotations.vcf.read import CHROM, VcfReader
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("bcftools") is None, reason="bcftools is not installed (Debian package bcftools)"
+)
 
 HEADER = "\n".join(
     [

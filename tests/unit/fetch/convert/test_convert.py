@@ -16,23 +16,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensembl_annotations.common.errors import SourceError
-from ensembl_annotations.common.text import parse_digits
 from ensembl_annotations.fetch.convert import convert as fetch_convert
 from ensembl_annotations.fetch.convert import pieces
 from ensembl_annotations.fetch.convert.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.convert.info import Info, InfoParser, parse_texts, unknown_keys
-from ensembl_annotations.fetch.convert.pieces import cut_pieces
 from ensembl_annotations.store import write as store
 from ensembl_annotations.store.describe import Origin
 from ensembl_annotations.store.published import as_published
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.alleles import (
     NOT_COMPARABLE,
-    Spans,
     allele_code,
     allele_key,
 )
-from ensembl_annotations.variants.roll import compare_refs, refs_fit, roll_indels
 from ensembl_annotations.variants.schema import DETAILS_SCHEMA
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.minor_allele import allele_frequencies
@@ -171,28 +167,6 @@ def test_records_become_what_the_rules_say(
     assert done.unknown == counted
 
 
-tokens = st.one_of(
-    st.integers(0, 10**11).map(lambda number: str(number).encode()),
-    st.binary(max_size=12).filter(lambda token: b"\t" not in token),
-    st.from_regex(rb"[0-9]{1,11}", fullmatch=True),
-)
-
-
-@settings(max_examples=500)
-@given(st.lists(tokens, min_size=1, max_size=12), st.binary(max_size=9))
-def test_digits_are_read_wherever_they_stand(values: list[bytes], rest: bytes) -> None:
-    data = np.frombuffer(b"\t" * 8 + b"\t".join(values) + rest, np.uint8)
-    end = 8 + np.cumsum([len(token) + 1 for token in values]) - 1
-    begin = end - [len(token) for token in values]
-    numbers, valid = parse_digits(data, begin, end)
-    expected = [
-        int(token) if 0 < len(token) <= 10 and token.isascii() and token.isdigit() else None
-        for token in values
-    ]
-    found = zip(numbers.tolist(), valid.tolist(), strict=True)
-    assert [number if good else None for number, good in found] == expected
-
-
 @settings(max_examples=300)
 @given(st.lists(info, min_size=1, max_size=20, unique=True))
 def test_infos_are_parsed_alike_together_and_alone(texts: list[str]) -> None:
@@ -326,45 +300,7 @@ def test_a_contig_that_comes_back_is_an_error(tmp_path: Path) -> None:
         convert(tmp_path, text, "all")
 
 
-# --- Pieces --------------------------------------------------------------------------------------
-
-
-@settings(max_examples=200)
-@given(
-    st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"")), max_size=40),
-    st.booleans(),
-    st.lists(st.integers(1, 20), min_size=1, max_size=10),
-    st.integers(1, 30),
-)
-def test_pieces_are_the_lines_however_they_are_read(
-    lines: list[bytes], ended: bool, sizes: list[int], group: int
-) -> None:
-    text = b"\n".join(lines) + (b"\n" if ended else b"")
-    chunks, begin = [], 0
-    while begin < len(text):
-        size = sizes[len(chunks) % len(sizes)]
-        chunks.append(text[begin : begin + size])
-        begin += size
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "PIECE_BYTES", group)
-        cut = list(cut_pieces(b"", iter(chunks), 11, "x"))
-    whole = text if not text or text.endswith(b"\n") else text + b"\n"
-    assert b"".join(piece.data for piece in cut) == whole
-    # Up to the end of the line that holds the last of so many bytes.
-    for piece in cut[:-1]:
-        assert piece.data.rfind(b"\n", 0, -1) + 1 < group <= len(piece.data)
-    counts = [piece.data.count(b"\n") for piece in cut]
-    assert [piece.first_line for piece in cut] == [
-        11 + sum(counts[:index]) for index in range(len(cut))
-    ]
-
-
-def test_a_line_is_not_too_long_only_where_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 100)
-    good = [b"x" * 90 + b"\n"] * 5
-    assert len(list(cut_pieces(b"", iter(good), 7, "x"))) == 1
-    with pytest.raises(SourceError, match="line 12: is longer"):
-        list(cut_pieces(b"", iter([*good, b"x" * 60, b"x" * 60]), 7, "x"))
+# --- Files that are none --------------------------------------------------------------------------
 
 
 def bomb() -> bytes:
@@ -390,77 +326,6 @@ def test_what_is_no_file_of_ensembl_is_refused(
 
 
 # --- Sequences -----------------------------------------------------------------------------------
-
-
-def spans_of(texts: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Spans]:
-    lengths = np.array([len(text) for text in texts], np.int64)
-    data = np.frombuffer(("".join(texts) + "#").encode(), np.uint8)
-    return data, Spans(np.cumsum(lengths) - lengths, lengths)
-
-
-def slides(sequence: str, start: int, deleted: str, inserted: str, step: int) -> int:
-    """Count one by one how often an indel can move by a base and give the same haplotype."""
-    unit, count = deleted or inserted, 0
-    haplotype = sequence[:start] + inserted + sequence[start + len(deleted) :]
-    while True:
-        start += step
-        passed = start + len(deleted) - 1 if step > 0 else start
-        unit = unit[1:] + unit[:1] if step > 0 else unit[-1:] + unit[:-1]
-        if start < 0 or start + len(deleted) > len(sequence) or sequence[passed] not in "ACGT":
-            return count
-        moved = unit if inserted else ""
-        if deleted and sequence[start : start + len(deleted)] != unit:
-            return count
-        if sequence[:start] + moved + sequence[start + len(deleted) :] != haplotype:
-            return count
-        count += 1
-
-
-@settings(max_examples=1000)
-@given(st.text("AC", min_size=1, max_size=40), st.data())
-def test_roll_is_how_far_the_same_haplotype_can_be_written(
-    sequence: str, data: st.DataObject
-) -> None:
-    sequence = data.draw(st.sampled_from([sequence, sequence[:5] + "N" + sequence[5:]]))
-    start = data.draw(st.integers(0, len(sequence)))
-    length = data.draw(st.integers(1, 6))
-    deleted = sequence[start : start + length] if data.draw(st.booleans()) else ""
-    inserted = "" if deleted else data.draw(st.text("AC", min_size=1, max_size=6))
-    text, units = spans_of([deleted or inserted])
-    left, right = roll_indels(
-        np.frombuffer(sequence.encode(), np.uint8),
-        np.array([start]),
-        np.array([len(deleted)]),
-        text,
-        units,
-    )
-    if "N" not in deleted:
-        assert right[0] == slides(sequence, start, deleted, inserted, 1)
-        assert left[0] == slides(sequence, start, deleted, inserted, -1)
-
-
-@pytest.mark.parametrize("unit", ["A", "CA", "ACGTA" * 30, "AC" * 4000])
-@pytest.mark.parametrize("copies", [1, 3, 40, 3000])
-def test_a_long_repeat_is_followed_to_its_end(unit: str, copies: int) -> None:
-    repeat = (unit * copies)[:200_000]
-    sequence = np.frombuffer(f"G{repeat}GG".encode(), np.uint8)
-    text, units = spans_of([unit, unit])
-    ends = np.array([1, len(repeat) + 1 - len(unit)])
-    left, right = roll_indels(sequence, ends, np.array([len(unit)] * 2), text, units)
-    far = len(repeat) - len(unit)
-    assert (left.tolist(), right.tolist()) == ([0, far], [far, 0])
-
-
-def test_refs_are_compared_base_by_base() -> None:
-    sequence = np.frombuffer(b"ACGTNACGT", np.uint8)
-    refs = ["A", "ACGT", "TTA", "GT", "ACGTA", "N", "C", "RC"]
-    text, spans = spans_of(refs)
-    start = np.array([0, 0, 3, 7, 5, 0, 2, 5])
-    assert refs_fit(sequence, start, text, spans).tolist() == [
-        True, True, True, True, False, True, False, True,
-    ]  # fmt: skip
-    _, compared = compare_refs(sequence, start, text, spans)
-    assert compared.tolist() == [True, True, True, True, True, False, True, True]
 
 
 def test_roll_and_refs_of_a_file(tmp_path: Path) -> None:

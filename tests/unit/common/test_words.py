@@ -1,0 +1,28 @@
+"""Names and values in messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from ensembl_annotations.common.words import listed, one_line, printable
+
+
+@pytest.mark.parametrize(
+    ("names", "separator", "expected"),
+    [
+        ([], ", ", ""),
+        (["a"], ", ", "a"),
+        (["a", "b", "c"], ", ", "a, b, c"),
+        (["a", "b", "c", "d"], ", ", "a, b, c and 1 more"),
+        (range(9), ", ", "0, 1, 2 and 6 more"),
+        (["a", "b", "c", "d"], "; ", "a; b; c; and 1 more"),
+    ],
+)
+def test_names_are_listed(names: list[object], separator: str, expected: str) -> None:
+    assert listed(names, separator=separator) == expected
+
+
+def test_what_a_name_could_do_to_a_terminal_is_taken_out() -> None:
+    assert printable("a\x1b[2Jb\u202ec\n") == "a?[2Jb?c?"
+    assert (printable(None), printable(0)) == ("-", "0")
+    assert one_line(" two\n\tlines ") == "two lines"
