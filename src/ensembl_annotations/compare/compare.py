@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,8 @@ from ensembl_annotations.compare.entries import (
 )
 from ensembl_annotations.compare.ranges import Ids, collect_ids, ids_in, read_ranges
 from ensembl_annotations.store.describe import ReferenceStore
+
+_LOG = logging.getLogger(__name__)
 
 CHANGES_SCHEMA = pa.schema(
     [
@@ -77,7 +80,6 @@ def compare(
     sample: Path | None = None,
     out_parquet: Path | None = None,
     limit: int | None = 20,
-    log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
 
@@ -86,7 +88,7 @@ def compare(
     a, b : NamedStore
     sample : Path, optional
         An annotated table, a VCF or a BCF: only alleles that it carries are counted and listed.
-    out_parquet, limit, log
+    out_parquet, limit
         As of `compare_stores`, which says what is returned, too.
 
     Raises
@@ -135,13 +137,13 @@ def compare(
     _check_comparable(store_a, store_b)
     with ExitStack() as stack:
         common = [name for name in store_a.chromosomes if name in store_b.chromosomes]
-        carried = None if sample is None else carried_alleles(sample, store_a, log)
+        carried = None if sample is None else carried_alleles(sample, store_a)
         temporary = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
         counts = Counts()
         spill = temporary / "changes.parquet"
         with pq.ParquetWriter(spill, SPILL_SCHEMA, compression="lz4") as writer:
             for name in common:
-                log(f"Comparing chromosome {name}")
+                _LOG.info(f"Comparing chromosome {name}")
                 mine = (
                     None if carried is None else carried.by_chromosome.get(name, carried_nothing())
                 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,8 @@ from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import StoppedError
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
+
+_LOG = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "ENSEMBL_ANNOTATIONS_CACHE"
 QUARANTINE = "quarantine"
@@ -154,12 +157,7 @@ def remaining_bytes(folder: str, published: PublishedFile, *, force: bool = Fals
 
 
 @contextmanager
-def locked(
-    place: Place,
-    *,
-    stop: threading.Event | None = None,
-    say: Callable[[str], object] = lambda _: None,
-) -> Iterator[None]:
+def locked(place: Place, *, stop: threading.Event | None = None) -> Iterator[None]:
     """Make a place's folder and hold its lock; `stop` ends the waiting for another run.
 
     Raises
@@ -175,7 +173,7 @@ def locked(
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                say(f"{place.path.name}: another run is downloading it; waiting for that.")
+                _LOG.info(f"{place.path.name}: another run is downloading it; waiting for that.")
                 lock.acquire(
                     timeout=-1,
                     poll_interval=_POLL_SEC,

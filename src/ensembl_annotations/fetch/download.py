@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,6 @@ from ensembl_annotations.fetch.cache import (
 )
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import (
-    Say,
     StoppedError,
     folder_of,
     open_mirror,
@@ -37,6 +37,8 @@ from ensembl_annotations.fetch.mirrors import (
 )
 from ensembl_annotations.fetch.transfer import HttpTransfer, Part
 from ensembl_annotations.fetch.verify import find_problem
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["FetchedFile", "StoppedError", "download_cache", "fetch_file", "remaining_bytes"]
 
@@ -77,7 +79,6 @@ def fetch_file(
     force: bool = False,
     progress: Callable[[int], object] = lambda _: None,
     stop: threading.Event | None = None,
-    say: Say = lambda _: None,
 ) -> FetchedFile:
     """Return a published file from the cache, downloading it where it is not there yet.
 
@@ -96,8 +97,6 @@ def fetch_file(
         as many as `remaining_bytes` said before.
     stop : threading.Event, optional
         Set it to end the download, the pauses and the waiting for another run.
-    say : callable
-        Called with a line of text where something is waited for or tried again.
 
     Raises
     ------
@@ -118,14 +117,15 @@ def fetch_file(
     relative = f"{folder}/{published.name}"
     stop_if_asked(stop)
     if not force and (receipt := place.find_verified()):
+        _LOG.debug("%s: verified in the download cache", place.path)
         return FetchedFile(place.path, relative, *receipt, "cached")
     planned = remaining_bytes(folder, published, force=force)
     try:
-        with locked(place, stop=stop, say=say):
+        with locked(place, stop=stop):
             part = Part(place, published, progress)
             # Again, now that nobody else can be at it: another run may have just finished it.
             cached = None if force else place.find_verified()
-            receipt = cached or _Download(mirrors, relative, part, stop, say).run()
+            receipt = cached or _Download(mirrors, relative, part, stop).run()
             part.settle(planned)
     except OSError as error:
         raise _explain(error, place) from error
@@ -154,13 +154,11 @@ class _Download:
         relative: str,
         part: Part,
         stop: threading.Event | None,
-        say: Say,
     ) -> None:
         self._mirrors = mirrors
         self._relative = relative
         self._part = part
         self._stop = stop
-        self._say = say
         self._name = part.published.name
 
     def run(self) -> tuple[str, int]:
@@ -178,7 +176,7 @@ class _Download:
         if not (part.num_bytes and part.is_complete()):
             return False
         if problem := find_problem(part.place.part, part.published):
-            self._say(f"{self._name}: {problem} in what an earlier run left; starting over.")
+            _LOG.info(f"{self._name}: {problem} in what an earlier run left; starting over.")
             part.discard()
         return part.num_bytes > 0
 
@@ -197,7 +195,7 @@ class _Download:
                 problems[without_credentials(mirror)] = error
                 if len(mirrors) == 1 and not isinstance(error, ChecksumError):
                     break
-                self._say(error.message)
+                _LOG.info(error.message)
         raise _all_failed(self._name, problems)
 
     def _fill(self, mirror: str) -> None:
@@ -205,7 +203,7 @@ class _Download:
         part = self._part
         for _ in range(2):
             if folder_of(mirror) is None:
-                HttpTransfer(mirror, self._relative, part, self._stop, self._say).run()
+                HttpTransfer(mirror, self._relative, part, self._stop).run()
             else:
                 with open_mirror(mirror, self._relative) as pieces:
                     part.discard()
@@ -216,7 +214,7 @@ class _Download:
             if not part.is_pieced:
                 break
             # The fault may be the seam between two answers, so once more in one piece.
-            self._say(f"{self._name}: {problem}; fetching it again from the start.")
+            _LOG.info(f"{self._name}: {problem}; fetching it again from the start.")
             part.discard()
         raise ChecksumError(
             f"{self._name}: {problem}. Moved to {self._quarantine()}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -43,6 +44,8 @@ from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
 
+_LOG = logging.getLogger(__name__)
+
 JOBS = 4
 _PATIENCE_SEC = 2.0
 
@@ -64,7 +67,6 @@ def fetch_ensembl(
     metrics: Path | str | None = None,
     run_metrics: Path | str | None = None,
     dvc_cache: Path | str | None = None,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variation files into a reference store.
 
@@ -95,8 +97,6 @@ def fetch_ensembl(
         JSON files for the figures of the content and of this run.
     dvc_cache : Path or str, optional
         Where DVC will keep a copy of the store, for the plan of disk space.
-    progress : Progress, optional
-        What says how far it is; default: nobody.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def fetch_ensembl(
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     layout = Layout(species, assembly, release)
-    progress = progress or Progress(quiet=True)
+    progress = Progress()
     with explained_os_errors("fetching"):
         for path in (metrics, run_metrics):
             if path is not None:
@@ -144,7 +144,7 @@ def fetch_ensembl(
                 dvc_cache=dvc_cache,
             )
             for line in plan.lines():
-                progress.say(line)
+                _LOG.info(line)
             plan.check_disk()
             job = _Job(plan.manifest, plan, source, fasta, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)
@@ -298,7 +298,6 @@ class _Downloads:
                     force=self._force,
                     progress=self._progress.downloaded,
                     stop=self._stop,
-                    say=self._progress.say,
                 )
             except BaseException as error:
                 result = error
@@ -438,10 +437,10 @@ class _Job:
             self.resources.append(entry)
         self._say(fetched, f"{conversion.num_records} records")
         for text in conversion.notes():
-            self.progress.say(f"  {text}")
+            _LOG.info(f"  {text}")
 
     def _say(self, fetched: FetchedFile, what: str) -> None:
-        self.progress.say(
+        _LOG.info(
             f"{fetched.path.name}: {fetched.status}, {format_bytes(fetched.num_bytes)}, {what}"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -16,6 +17,8 @@ from ensembl_annotations.fetch.download import download_cache
 from ensembl_annotations.fetch.layouts import MirrorLayout
 from ensembl_annotations.fetch.manifest import Manifest, parse_manifest, read_manifest
 from ensembl_annotations.fetch.mirrors import folder_of
+
+_LOG = logging.getLogger(__name__)
 
 FOLDER = "manifests"
 _VERSION = 1
@@ -56,6 +59,7 @@ def cached_manifest(
     key = _key(mirrors, layout, with_fasta)
     path = download_cache() / FOLDER / f"{key[:16]}.json"
     if not force and (kept := _load(path, key, layout)):
+        _LOG.debug("%s: what the mirrors publish, as they said before", path)
         return kept
     manifest = read_manifest(mirrors, layout, with_fasta=with_fasta)
     if with_fasta and not manifest.fasta:

@@ -19,7 +19,6 @@ from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import (
     Attempts,
     MirrorSession,
-    Say,
     open_http,
     read_pieces,
     stop_if_asked,
@@ -172,8 +171,6 @@ class HttpTransfer:
         Where the bytes go; what is in it already is not asked for again.
     stop : threading.Event, optional
         Ends the transfer within one piece.
-    say : callable
-        Called with a line where something is tried again.
 
     Notes
     -----
@@ -182,13 +179,12 @@ class HttpTransfer:
     """
 
     def __init__(
-        self, mirror: str, relative: str, part: Part, stop: threading.Event | None, say: Say
+        self, mirror: str, relative: str, part: Part, stop: threading.Event | None
     ) -> None:
         self._url = url_of(mirror, relative)
         self._shown = without_credentials(self._url)
         self._part = part
         self._stop = stop
-        self._say = say
         self._is_conditional = True
 
     def run(self) -> None:
@@ -201,7 +197,7 @@ class HttpTransfer:
         StoppedError
         """
         part = self._part
-        attempts = Attempts(self._shown, stop=self._stop, say=self._say)
+        attempts = Attempts(self._shown, stop=self._stop)
         furthest = part.num_bytes
         with MirrorSession() as session:
             while not part.is_complete():
