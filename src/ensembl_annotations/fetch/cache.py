@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from ensembl_annotations.common.atomic import TEMPORARY
 from ensembl_annotations.common.errors import SourceError, explain_os_error
 from ensembl_annotations.common.hashes import sha256_of
-from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import StoppedError
@@ -42,6 +42,14 @@ def download_cache() -> Path:
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What a file was when it passed verification: its SHA-256, and its size."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Place:
     """Where one published file lies in the cache, and the files that belong to it.
 
@@ -58,7 +66,7 @@ class Place:
 
     @property
     def receipt(self) -> Path:
-        """Its SHA-256 and size, written when it passed verification."""
+        """Where its receipt is written when it passes verification."""
         return self._beside(".json")
 
     @property
@@ -75,22 +83,19 @@ class Place:
     def lock(self) -> Path:
         return self.path.with_name(f".{self.path.name}.lock")
 
-    def read_receipt(self) -> tuple[str, int] | None:
-        """Return SHA-256 and size where a receipt and a file of that size are there; no hashing."""
-        try:
-            content = read_object(self.receipt)
-            sha256, num_bytes = str(content["sha256"]), int(content["bytes"])
-            return (sha256, num_bytes) if self.path.stat().st_size == num_bytes else None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            return None
+    def read_receipt(self) -> Receipt | None:
+        """Return the receipt where it, and a file of its size, are there; nothing is hashed."""
+        receipt = read_as(Receipt, self.receipt)
+        with suppress(OSError):
+            return receipt if receipt and self.path.stat().st_size == receipt.bytes else None
+        return None
 
-    def find_verified(self) -> tuple[str, int] | None:
-        """Return SHA-256 and size where the file is there and hashes to its receipt."""
+    def find_verified(self) -> Receipt | None:
+        """Return the receipt where the file is there and hashes to it."""
         receipt = self.read_receipt()
-        try:
-            return receipt if receipt and sha256_of(self.path) == receipt[0] else None
-        except OSError:
-            return None
+        with suppress(OSError):
+            return receipt if receipt and sha256_of(self.path) == receipt.sha256 else None
+        return None
 
     def files(self) -> list[Path]:
         """Return every file that is there for it, the lock aside, temporary ones included."""

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ensembl_annotations.common.atomic import write_json
@@ -22,6 +22,7 @@ from ensembl_annotations.fetch.cache import (
     CACHE_VARIABLE,
     QUARANTINE,
     Place,
+    Receipt,
     download_cache,
     find_place,
     locked,
@@ -118,7 +119,7 @@ def fetch_file(
     stop_if_asked(stop)
     if not force and (receipt := place.find_verified()):
         _LOG.debug("%s: verified in the download cache", place.path)
-        return FetchedFile(place.path, relative, *receipt, "cached")
+        return FetchedFile(place.path, relative, receipt.sha256, receipt.bytes, "cached")
     planned = remaining_bytes(folder, published, force=force)
     try:
         with locked(place, stop=stop):
@@ -130,7 +131,9 @@ def fetch_file(
     except OSError as error:
         raise _explain(error, place) from error
     status = "cached" if cached else "resumed" if part.is_old else "downloaded"
-    return FetchedFile(place.path, relative, *receipt, status, part.received_bytes)
+    return FetchedFile(
+        place.path, relative, receipt.sha256, receipt.bytes, status, part.received_bytes
+    )
 
 
 def _explain(error: OSError, place: Place) -> EnsemblAnnotationsError:
@@ -161,8 +164,8 @@ class _Download:
         self._stop = stop
         self._name = part.published.name
 
-    def run(self) -> tuple[str, int]:
-        """Return SHA-256 and size of the file, which has its final name now."""
+    def run(self) -> Receipt:
+        """Return the receipt of the file, which has its final name now."""
         try:
             if not self._is_already_complete():
                 self._try_mirrors()
@@ -230,13 +233,13 @@ class _Download:
         self._part.discard()
         return target
 
-    def _accept(self) -> tuple[str, int]:
+    def _accept(self) -> Receipt:
         """Give the verified part its final name, in an order that a crash can't spoil."""
         part, place = self._part, self._part.place
-        receipt = sha256_of(place.part), part.num_bytes
+        receipt = Receipt(sha256_of(place.part), part.num_bytes)
         part.sync()
         # The receipt first: cut off here, the part is complete and only verified again.
-        write_json(place.receipt, {"sha256": receipt[0], "bytes": receipt[1]})
+        write_json(place.receipt, asdict(receipt))
         place.part.replace(place.path)
         place.origin.unlink(missing_ok=True)
         folder = os.open(place.path.parent, os.O_RDONLY)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import (
@@ -16,6 +17,7 @@ from ensembl_annotations.common.errors import (
     UsageError,
     WrongAssemblyError,
 )
+from ensembl_annotations.common.json_files import parse_as
 from ensembl_annotations.common.words import one_line
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
@@ -29,6 +31,22 @@ from ensembl_annotations.fetch.mirrors import read_text, without_credentials
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
 FOLDER = Path("data/manifests")
+
+
+def _checked_name(name: str) -> str:
+    if problem := find_name_problem(name):
+        raise ValueError(f"{name[:80]!r} {problem}")
+    return name
+
+
+def _checked_size(blocks: int) -> int:
+    if problem := find_size_problem(blocks):
+        raise ValueError(problem)
+    return blocks
+
+
+# In a manifest as in CHECKSUMS: they become paths.
+_Name = Annotated[str, AfterValidator(_checked_name)]
 
 
 @dataclass(frozen=True)
@@ -47,10 +65,20 @@ class PublishedFile:
         Size in 1 KiB blocks, rounded up.
     """
 
-    name: str
-    chromosome: str
-    checksum: int
-    blocks: int
+    name: _Name
+    chromosome: _Name
+    checksum: Annotated[int, Field(ge=0, le=MAX_CHECKSUM)]
+    blocks: Annotated[int, AfterValidator(_checked_size)]
+
+
+def _each_once(files: tuple[PublishedFile, ...]) -> tuple[PublishedFile, ...]:
+    for values in ({file.name for file in files}, {file.chromosome for file in files}):
+        if len(values) < len(files):
+            raise ValueError("a file or a chromosome is listed twice")
+    return files
+
+
+_Files = Annotated[tuple[PublishedFile, ...], AfterValidator(_each_once)]
 
 
 @dataclass(frozen=True)
@@ -60,8 +88,8 @@ class Manifest:
     species: str
     assembly: str
     release: int
-    vcf: tuple[PublishedFile, ...]
-    fasta: tuple[PublishedFile, ...]
+    vcf: Annotated[_Files, Field(min_length=1)]
+    fasta: _Files
 
     @property
     def layout(self) -> Layout:
@@ -280,41 +308,6 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
     write_json(path, asdict(manifest))
 
 
-def parse_manifest(content: Any) -> Manifest:
-    """Make a manifest of its JSON content.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        Where it is none.
-    """
-    species, assembly, release = content["species"], content["assembly"], content["release"]
-    if not (isinstance(species, str) and isinstance(assembly, str) and type(release) is int):
-        raise ValueError("species, assembly or release is of another type")
-    vcf = tuple(_parse_file(entry) for entry in content["vcf"])
-    fasta = tuple(_parse_file(entry) for entry in content["fasta"])
-    if not vcf:
-        raise ValueError("it lists no variation file")
-    for files in (vcf, fasta):
-        for values in ([file.name for file in files], [file.chromosome for file in files]):
-            if len(set(values)) < len(values):
-                raise ValueError("it lists a file or a chromosome twice")
-    return Manifest(species, assembly, release, vcf, fasta)
-
-
-def _parse_file(entry: Any) -> PublishedFile:
-    """Read an entry, with the same care as a line of CHECKSUMS: its name becomes a path."""
-    file = PublishedFile(**entry)
-    if not (isinstance(file.name, str) and isinstance(file.chromosome, str)):
-        raise ValueError("a name is no text")
-    if not (type(file.checksum) is int and type(file.blocks) is int):
-        raise ValueError(f"{file.name!r}: checksum and blocks have to be whole numbers")
-    problem = find_name_problem(file.name) or find_size_problem(file.blocks)
-    if problem or find_name_problem(file.chromosome) or not 0 <= file.checksum <= MAX_CHECKSUM:
-        raise ValueError(f"{file.name!r}: {problem or 'its chromosome or checksum is impossible'}")
-    return file
-
-
 def load_manifest(path: Path) -> Manifest:
     """Read a manifest.
 
@@ -324,14 +317,14 @@ def load_manifest(path: Path) -> Manifest:
         Where it is missing or is not one.
     """
     try:
-        return parse_manifest(json.loads(path.read_text("utf-8")))
+        return parse_as(Manifest, path.read_bytes())
     except FileNotFoundError as error:
         raise SourceError(
             f"{path}: no such manifest.", hint="Run 'dvc repro ensembl_manifest' to make it."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(
-            f"{path}: not a manifest ({error!r}).",
+            f"{path}: not a manifest ({error}).",
             hint="Restore it with 'git checkout', or remove it and run 'dvc repro ensembl_manifest'.",
         ) from error
 

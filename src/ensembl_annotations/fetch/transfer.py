@@ -12,7 +12,7 @@ import requests
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import SizeError
-from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.fetch.cache import Place
 from ensembl_annotations.fetch.failures import TransientError
 from ensembl_annotations.fetch.manifest import PublishedFile
@@ -77,16 +77,9 @@ class Part:
     @property
     def origin(self) -> Origin | None:
         """What is known of where the bytes come from; None where nothing is."""
-        content = read_object(self.place.origin)
-        if not content.keys() >= {"url", "validator", "total"}:
-            return None
-        url, validator, total = (content[key] for key in ("url", "validator", "total"))
-        is_valid = (
-            isinstance(url, str)
-            and (validator is None or isinstance(validator, str))
-            and (total is None or (isinstance(total, int) and self.fits(total)))
-        )
-        return Origin(url, validator, total) if is_valid else None
+        found = read_as(Origin, self.place.origin)
+        fits = found is not None and (found.total is None or self.fits(found.total))
+        return found if fits else None
 
     def fits(self, num_bytes: int) -> bool:
         """Say whether a file of this size is what CHECKSUMS says."""
