@@ -112,6 +112,9 @@ run_metrics_option = click.option(
 )
 
 
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
 class _Command(click.Command):
     """A command that reports its errors, with -v for more messages and, on request, --quiet for fewer."""
 
@@ -121,6 +124,7 @@ class _Command(click.Command):
             click.Option(
                 ["-v", "--verbose"],
                 count=True,
+                show_default=False,
                 help="Print details of what happens, such as each request; -vv: those of libraries too.",
             )
         )
@@ -146,9 +150,7 @@ quiet_option = click.option(
 )
 
 
-@click.group(
-    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=_Group, context_settings=_CONTEXT)
 @click.version_option(package_name="ensembl-annotations", prog_name="ensembl-annotations")
 def main() -> None:
     """Annotate VCFs with a verified, versioned Ensembl reference.
@@ -169,16 +171,15 @@ def main() -> None:
 @click.option(
     "--release", type=click.IntRange(min=1), required=True, help="Ensembl release, such as 116."
 )
-@click.option("--species", default="homo_sapiens", show_default=True, help="As in Ensembl's paths.")
-@click.option("--assembly", default="GRCh38", show_default=True, help="As Ensembl names it.")
-@click.option("--chromosomes", default="all", show_default=True, help=CHROMOSOMES_HELP)
+@click.option("--species", default="homo_sapiens", help="As in Ensembl's paths.")
+@click.option("--assembly", default="GRCh38", help="As Ensembl names it.")
+@click.option("--chromosomes", default="all", help=CHROMOSOMES_HELP)
 @click.option(
     "--out", type=PATH, required=True, help="Folder of the reference store; replaced whole."
 )
 @click.option(
     "--source",
     default="unnamed",
-    show_default=True,
     help="A name for where the data are from, kept in the store.",
 )
 @click.option(
@@ -190,14 +191,12 @@ def main() -> None:
     "--jobs",
     type=click.IntRange(1, 16),
     default=4,
-    show_default=True,
     help="Files downloaded at a time; be polite to the server.",
 )
 @click.option(
     "--max-bad-percent",
     type=click.FloatRange(0, 100),
     default=1.0,
-    show_default=True,
     help="Fail if more of a file's rows can't be used, or more of its REFs differ from the sequence; decided "
     "from 1,000 rows or REFs on (with 20 to 999 REFs: fail over 10 %).",
 )
@@ -256,7 +255,6 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "--index",
     type=click.Choice(INDEX_KINDS),
     default="csi",
-    show_default=True,
     help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
 )
 @click.option(
@@ -288,14 +286,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Look up only these. {CHROMOSOMES_HELP}",
 )
 @click.option(
     "--level",
     type=click.IntRange(1, 9),
     default=1,
-    show_default=True,
     help="Compression of the VCF: 1 fast, 9 small.",
 )
 @click.option("--overwrite-tags", is_flag=True, help="Replace ENS_ tags that the VCF already has.")
@@ -303,14 +299,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "--match",
     type=click.Choice(MATCH_MODES),
     default="allele",
-    show_default=True,
     help="position: write the IDs of other alleles at the same site too, as ENS_SITE_ID, also for "
     "records without an ALT.",
 )
 @click.option(
     "--tags",
     default="all",
-    show_default=True,
     metavar="NAME,...",
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
     "source, details) separated by commas. The table has all.",
@@ -320,14 +314,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "id_column",
     type=click.Choice(ID_MODES),
     default="append",
-    show_default=True,
     help="The ID column: append matched IDs; replace its IDs by matched ones if there are any; keep it.",
 )
 @click.option(
     "--memory-mb",
     type=click.IntRange(min=400),
     default=1500,
-    show_default=True,
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @quiet_option
@@ -462,7 +454,6 @@ def check_upstream(update: bool) -> None:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Verify only the files of these, if you pulled no others. {CHROMOSOMES_HELP}",
 )
 def verify(folder: Path, chromosomes: str) -> None:
@@ -514,7 +505,6 @@ def publish() -> None:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Pull only the files of these. {CHROMOSOMES_HELP}",
 )
 def pull(chromosomes: str) -> None:
@@ -596,9 +586,7 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
 
 
 @main.command("catalog")
-@click.option(
-    "--out", type=PATH, default="catalog.html", show_default=True, help="The page to write."
-)
+@click.option("--out", type=PATH, default="catalog.html", help="The page to write.")
 def catalog_command(out: Path) -> None:
     """Write a page with every asset: state, metadata, history, lineage, parameters.
 

@@ -121,8 +121,7 @@ def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
             columns = [*_COLUMNS, "alt_index", "ens_reason", *genotypes]
             contigs = Contigs(store, {})
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                frame = pl.from_arrow(pa.Table.from_batches([batch]))
-                assert isinstance(frame, pl.DataFrame)
+                frame = pl.DataFrame(pa.Table.from_batches([batch]))
                 gts = pl.lit(None, pl.List(pl.String))
                 if genotypes == ["gts"]:
                     gts = pl.col("gts")
@@ -158,8 +157,7 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
         check_build(reader, reader.parse, contigs, reference, store.assembly, _LOG.warning)
         for piece in reader.pieces():
             batch = reader.parse(piece)
-            gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
-            assert isinstance(gts, pl.Series)
+            gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             _, alleles = find_matches(split_alleles(batch, contigs), reference)
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
             yield told.select(*_COLUMNS, "alt_index", "contig", gts=gts.gather(told["row"]))

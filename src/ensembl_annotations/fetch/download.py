@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ensembl_annotations.common.atomic import write_json
+from ensembl_annotations.common.atomic import flush, write_json
 from ensembl_annotations.common.errors import (
     ChecksumError,
     EnsemblAnnotationsError,
@@ -148,21 +147,14 @@ def _explain(error: OSError, place: Place) -> EnsemblAnnotationsError:
     return explain_os_error(error, place.path.parent, "filling the download cache")
 
 
+@dataclass
 class _Download:
     """One file's way into the cache, from the first mirror that gives it as it was published."""
 
-    def __init__(
-        self,
-        mirrors: Sequence[str],
-        relative: str,
-        part: Part,
-        stop: threading.Event | None,
-    ) -> None:
-        self._mirrors = mirrors
-        self._relative = relative
-        self._part = part
-        self._stop = stop
-        self._name = part.published.name
+    mirrors: Sequence[str]
+    relative: str
+    part: Part
+    stop: threading.Event | None
 
     def run(self) -> Receipt:
         """Return the receipt of the file, which has its final name now."""
@@ -171,20 +163,22 @@ class _Download:
                 self._try_mirrors()
             return self._accept()
         finally:
-            self._part.tidy()
+            self.part.tidy()
 
     def _is_already_complete(self) -> bool:
         """Say whether an earlier run had all bytes but no time to verify them."""
-        part = self._part
+        part = self.part
         if not (part.num_bytes and part.is_complete()):
             return False
         if problem := find_problem(part.place.part, part.published):
-            _LOG.info(f"{self._name}: {problem} in what an earlier run left; starting over.")
+            _LOG.info(
+                f"{self.part.published.name}: {problem} in what an earlier run left; starting over."
+            )
             part.discard()
         return part.num_bytes > 0
 
     def _try_mirrors(self) -> None:
-        mirrors = list(self._mirrors)
+        mirrors = list(self.mirrors)
         if not mirrors:
             raise SourceError(
                 "No mirror is given.", hint="Name one under `sources`, or with --base-url."
@@ -199,54 +193,54 @@ class _Download:
                 if len(mirrors) == 1 and not isinstance(error, ChecksumError):
                     break
                 _LOG.info(error.message)
-        raise _all_failed(self._name, problems)
+        raise _all_failed(self.part.published.name, problems)
 
     def _fill(self, mirror: str) -> None:
         """Fill the part from one mirror, and verify it."""
-        part = self._part
+        part = self.part
         for _ in range(2):
             if folder_of(mirror) is None:
-                HttpTransfer(mirror, self._relative, part, self._stop).run()
+                HttpTransfer(mirror, self.relative, part, self.stop).run()
             else:
-                with open_mirror(mirror, self._relative) as pieces:
+                with open_mirror(mirror, self.relative) as pieces:
                     part.discard()
-                    part.append(pieces, self._stop)
+                    part.append(pieces, self.stop)
             problem = find_problem(part.place.part, part.published)
             if problem is None:
                 return
             if not part.is_pieced:
                 break
             # The fault may be the seam between two answers, so once more in one piece.
-            _LOG.info(f"{self._name}: {problem}; fetching it again from the start.")
+            _LOG.info(f"{self.part.published.name}: {problem}; fetching it again from the start.")
             part.discard()
         raise ChecksumError(
-            f"{self._name}: {problem}. Moved to {self._quarantine()}.",
+            f"{self.part.published.name}: {problem}. Moved to {self._quarantine()}.",
             hint="Run the command again to fetch it again; where that does not help, the mirror's "
             "file and its CHECKSUMS do not belong together: try another mirror.",
         )
 
     def _quarantine(self) -> Path:
-        place = self._part.place
-        target = download_cache() / QUARANTINE / f"{self._name}-{sha256_of(place.part)[:12]}"
+        place = self.part.place
+        target = (
+            download_cache()
+            / QUARANTINE
+            / f"{self.part.published.name}-{sha256_of(place.part)[:12]}"
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         place.part.replace(target)
-        self._part.discard()
+        self.part.discard()
         return target
 
     def _accept(self) -> Receipt:
         """Give the verified part its final name, in an order that a crash can't spoil."""
-        part, place = self._part, self._part.place
+        part, place = self.part, self.part.place
         receipt = Receipt(sha256_of(place.part), part.num_bytes)
-        part.sync()
+        flush(place.part)
         # The receipt first: cut off here, the part is complete and only verified again.
         write_json(place.receipt, asdict(receipt))
         place.part.replace(place.path)
         place.origin.unlink(missing_ok=True)
-        folder = os.open(place.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush(place.path.parent)
         return receipt
 
 

@@ -25,7 +25,7 @@ from ensembl_annotations.fetch.checksums import (
     find_size_problem,
     parse_checksums,
 )
-from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout, MirrorLayout
+from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout
 from ensembl_annotations.fetch.listing import explain_missing
 from ensembl_annotations.fetch.mirrors import read_text, without_credentials
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
@@ -149,16 +149,14 @@ Refusal = tuple[str, SourceError]
 """A mirror, and why it gave no list."""
 
 
-def read_manifest(
-    mirrors: Sequence[str], layout: MirrorLayout, *, with_fasta: bool = True
-) -> Manifest:
+def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True) -> Manifest:
     """Ask the mirrors, in order, what is published.
 
     Parameters
     ----------
     mirrors : sequence of str
         Bases of the same tree; the first that gives a usable list decides.
-    layout : MirrorLayout
+    layout : Layout
     with_fasta : bool
         Record the sequences too; it is no error where there are none.
 
@@ -201,14 +199,14 @@ def _first_answer(
     return None, problems
 
 
-def no_answer(problems: Sequence[Refusal], layout: MirrorLayout | None = None) -> SourceError:
+def no_answer(problems: Sequence[Refusal], layout: Layout | None = None) -> SourceError:
     """Return the error for mirrors that all gave no list: each one's reason, a line each.
 
     Parameters
     ----------
     problems : sequence of (str, SourceError)
         Mirrors, and why each gave none.
-    layout : MirrorLayout, optional
+    layout : Layout, optional
         Where given, and the answer is that it is not there, the mirrors are asked what is.
 
     Notes
@@ -236,7 +234,7 @@ def reason_of(mirror: str, error: SourceError) -> str:
     return text if shown.rstrip("/") in text else f"{shown}: {text}"
 
 
-def read_vcf_list(mirror: str, layout: MirrorLayout) -> tuple[PublishedFile, ...]:
+def read_vcf_list(mirror: str, layout: Layout) -> tuple[PublishedFile, ...]:
     """Return the variation files that a mirror lists, by chromosome.
 
     Raises
@@ -256,7 +254,7 @@ def read_vcf_list(mirror: str, layout: MirrorLayout) -> tuple[PublishedFile, ...
 
 
 def read_fasta_list(
-    mirror: str, layout: MirrorLayout, vcfs: Sequence[PublishedFile]
+    mirror: str, layout: Layout, vcfs: Sequence[PublishedFile]
 ) -> tuple[PublishedFile, ...]:
     """Return the sequences that a mirror lists for these variation files.
 
@@ -298,7 +296,7 @@ def _natural(chromosome: str) -> tuple[int, str]:
 # --- The file ------------------------------------------------------------------------------------
 
 
-def manifest_path(source: str, layout: MirrorLayout) -> Path:
+def manifest_path(source: str, layout: Layout) -> Path:
     """Return where the pinned manifest of a source is, below the repository's folder."""
     return FOLDER / f"{source}-{layout.species}-{layout.assembly}-{layout.release}.json"
 
@@ -343,7 +341,7 @@ def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path | str) ->
     return load_manifest_of(layout, path)
 
 
-def load_manifest_of(layout: MirrorLayout, path: Path) -> Manifest:
+def load_manifest_of(layout: Layout, path: Path) -> Manifest:
     """Read the manifest of this species, assembly and release.
 
     Raises

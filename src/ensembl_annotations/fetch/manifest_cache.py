@@ -13,7 +13,7 @@ from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.fetch.download import download_cache
-from ensembl_annotations.fetch.layouts import MirrorLayout
+from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.manifest import Manifest, read_manifest
 from ensembl_annotations.fetch.mirrors import folder_of
 
@@ -33,7 +33,7 @@ class _Answer:
 
 def cached_manifest(
     mirrors: Sequence[str],
-    layout: MirrorLayout,
+    layout: Layout,
     *,
     with_fasta: bool = False,
     force: bool = False,
@@ -44,7 +44,7 @@ def cached_manifest(
     ----------
     mirrors : sequence of str
         As for `read_manifest`. A folder is always read afresh.
-    layout : MirrorLayout
+    layout : Layout
     with_fasta : bool
         Record the sequences too.
     force : bool
@@ -79,7 +79,7 @@ def cached_manifest(
     return manifest
 
 
-def _key(mirrors: Sequence[str], layout: MirrorLayout, with_fasta: bool) -> str:
+def _key(mirrors: Sequence[str], layout: Layout, with_fasta: bool) -> str:
     """Return a SHA-256, and no address: that may hold a password."""
     bases = [mirror.rstrip("/") for mirror in mirrors]
     what = [_VERSION, bases, layout.vcf_folder, layout.fasta_folder, layout.assembly, with_fasta]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -146,11 +145,6 @@ class Part:
         if not self.place.part.exists() or not self.place.part.stat().st_size:
             self.place.part.unlink(missing_ok=True)
             self.place.origin.unlink(missing_ok=True)
-
-    def sync(self) -> None:
-        """Make sure that the bytes are on the disk."""
-        with self.place.part.open("rb") as handle:
-            os.fsync(handle.fileno())
 
 
 class HttpTransfer:

@@ -396,9 +396,7 @@ class Reference:
         tables = [] if found is None else found.rows(wanted, self._pool)
         if not tables:
             return no_published()
-        rows = pl.from_arrow(pa.concat_tables(tables).combine_chunks())
-        assert isinstance(rows, pl.DataFrame)
-        return as_published(rows)
+        return as_published(pl.DataFrame(pa.concat_tables(tables).combine_chunks()))
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None

@@ -280,9 +280,7 @@ def take_spans(text: npt.NDArray[np.uint8], spans: Spans) -> pl.Series:
     array = pa.LargeStringArray.from_buffers(
         len(spans.begin), pa.py_buffer(bounds), pa.py_buffer(text[place])
     )
-    series = pl.from_arrow(array)
-    assert isinstance(series, pl.Series)
-    return series
+    return pl.Series(array)
 
 
 def one_minus(frequency: str) -> str:
