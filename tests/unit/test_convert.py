@@ -32,11 +32,11 @@ from ensembl_annotations.variants.alleles import (
     NOT_COMPARABLE,
     Spans,
     allele_code,
-    allele_key,
 )
 from ensembl_annotations.variants.roll import compare_refs, refs_fit, roll_indels
 from ensembl_annotations.variants.schema import DETAILS_SCHEMA
 from ensembl_annotations.vcf.bgzf import compress_bgzf
+from tests.support.allele_keys import allele_key
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
 

@@ -35,34 +35,6 @@ _BASES = "ACGT"
 _NUMBER = r"(?a:\d+\.?\d*|\.\d+)(?:[eE][-+]?(?a:\d{1,3}))?"
 
 
-def allele_key(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """Return the key of one REF and ALT.
-
-    Parameters
-    ----------
-    pos : int
-        1-based POS as written.
-    ref, alt : str
-        Alleles as written, any case.
-
-    Returns
-    -------
-    tuple of (int, str, str)
-        ``start`` (0-based, inter-base), ``deleted``, ``inserted``.
-    """
-    ref, alt = ref.upper(), alt.upper()
-    shorter = min(len(ref), len(alt))
-    suffix = 0
-    while suffix < shorter and ref[-1 - suffix] == alt[-1 - suffix]:
-        suffix += 1
-    ref, alt = ref[: len(ref) - suffix], alt[: len(alt) - suffix]
-    shorter = min(len(ref), len(alt))
-    prefix = 0
-    while prefix < shorter and ref[prefix] == alt[prefix]:
-        prefix += 1
-    return pos - 1 + prefix, ref[prefix:], alt[prefix:]
-
-
 def allele_code(deleted: str, inserted: str) -> int:
     """Return the 32-bit code of a key's alleles: exact for an SNV, else a CRC-32 hash."""
     if len(deleted) == 1 and len(inserted) == 1 and deleted in _BASES and inserted in _BASES:
@@ -126,7 +98,7 @@ def equal_spans(
 
 
 def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
-    """Return the allele keys of many alleles at once; what `allele_key` does one by one.
+    """Return the allele keys of many alleles at once.
 
     Parameters
     ----------
