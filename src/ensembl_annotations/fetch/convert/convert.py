@@ -35,9 +35,11 @@ from ensembl_annotations.fetch.convert.info import InfoParser, parse_texts, unkn
 from ensembl_annotations.fetch.convert.pieces import Piece, cut_pieces, open_expanded, read_header
 from ensembl_annotations.store.write import Rows, StoreWriter
 from ensembl_annotations.variants.alleles import (
+    BASE_CODE,
     Keys,
     Spans,
     equal_spans,
+    gather_bytes,
     joined_texts,
     key_spans,
     one_minus,
@@ -58,9 +60,7 @@ MAX_BAD_PERCENT = 1.0
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
 # Keys begin behind POS by up to the length of REF; they must fit 32 bits.
 _MAX_POS = 2**31 - 2**26
-_BASE_CODE = np.full(256, 255, np.uint8)
-_BASE_CODE[list(b"ACGT")] = range(4)
-_ANY_CASE_CODE = _BASE_CODE.copy()
+_ANY_CASE_CODE = BASE_CODE.copy()
 _ANY_CASE_CODE[list(b"acgt")] = range(4)
 _COMMA, _DOT = ord(","), ord(".")
 _RS = int.from_bytes(b"rs", "little")
@@ -540,14 +540,14 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
     """Return the alleles of records that have single bases only, and which records those are."""
     data = records.data
     first, width = records.alt[0], records.alt[1] - records.alt[0]
-    ref = np.where(records.ref[1] - records.ref[0] == 1, _BASE_CODE[data[records.ref[0]]], 255)
+    ref = np.where(records.ref[1] - records.ref[0] == 1, BASE_CODE[data[records.ref[0]]], 255)
     start = records.pos - 1
     plain = np.zeros(len(ref), bool)
     parts = []
     for count in range(1, _MOST_PLAIN_ALTS + 1):
         rows = np.flatnonzero((ref < 4) & (width == 2 * count - 1))
         place = first[rows, None] + 2 * np.arange(count)
-        alts = _BASE_CODE[data[place]]
+        alts = BASE_CODE[data[place]]
         good = ((alts < 4) & (alts != ref[rows, None])).all(axis=1)
         good &= (data[place[:, 1:] - 1] == _COMMA).all(axis=1)
         rows, alts = rows[good], alts[good].astype(np.int64)
@@ -587,7 +587,7 @@ def _spelled(
     """
     begin, end = records.ref[0][rows], records.alt[1][rows]
     # REF, a tab, and the ALTs of one record after the other.
-    text = _gather_bytes(records.data, begin, end - begin)
+    text = gather_bytes(records.data, Spans(begin, end - begin))
     ends = np.cumsum(end - begin)
     first = ends - (end - begin)
     ref = Spans(first, records.ref[1][rows] - begin)
@@ -647,14 +647,6 @@ def _distinct_spellings(
         )
     )
     return number, _first_places(number, len(found))
-
-
-def _gather_bytes(
-    data: npt.NDArray[np.uint8], begin: Offsets, length: Offsets
-) -> npt.NDArray[np.uint8]:
-    ends = np.cumsum(length)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.take(data, np.repeat(begin - (ends - length), length) + np.arange(total))
 
 
 def _split_alts(text: npt.NDArray[np.uint8], begin: Offsets, end: Offsets) -> tuple[Offsets, Spans]:
@@ -742,7 +734,7 @@ def _count_differing(records: _Records, sequence: Bases) -> tuple[int, int]:
     """Count the records whose REF can be compared with the contig's sequence, and those that differ."""
     begin, end = records.ref
     length = end - begin
-    text = upper_case(_gather_bytes(records.data, begin, length))
+    text = upper_case(gather_bytes(records.data, Spans(begin, length)))
     refs = Spans(np.cumsum(length) - length, length)
     odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
     literal = np.flatnonzero((odd[refs.begin + length] == odd[refs.begin]) & (length > 0))
