@@ -7,12 +7,9 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from pydantic import Field
 
 from ensembl_annotations.common.errors import (
     ChecksumError,
@@ -22,7 +19,7 @@ from ensembl_annotations.common.errors import (
     WrongAssemblyError,
 )
 from ensembl_annotations.common.hashes import digests_of, md5_of, md5_of_bytes, sha256_of
-from ensembl_annotations.common.json_files import parse_as, parse_object, read_as, read_object
+from ensembl_annotations.common.json_files import parse_object, read_object
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.words import listed, one_line, printable
 from ensembl_annotations.fetch.download import _all_failed
@@ -140,38 +137,3 @@ def test_a_file_that_no_mirror_gives_has_the_class_of_the_reasons_where_they_are
     assert type(_all_failed("x", {"/1": a, "/2": b})) is ChecksumError
     told = _all_failed("x", {"/1": a, "/2": NotPublishedError("b")})
     assert (type(told), told.code) == (SourceError, "bad_source")
-
-
-@dataclass(frozen=True)
-class Noted:
-    name: str
-    size: Annotated[int, Field(ge=0)]
-
-
-def test_a_data_class_is_read_from_json(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text('{"name": "x", "size": 3}')
-    assert read_as(Noted, path) == Noted("x", 3)
-    assert read_as(Noted, tmp_path) is read_as(Noted, tmp_path / "none") is None
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b'{"name": "x"}', "size: "),
-        (b'{"name": "x", "size": "3"}', "size: "),
-        (b'{"name": "x", "size": true}', "size: "),
-        (b'{"name": "x", "size": -1}', "size: "),
-        (b'{"name": "x", "size": 1, "more": 1}', "more: "),
-        (b"[1]", ""),
-        (b"[" * 100_000, "Invalid JSON"),
-        (b"\xff", "Invalid JSON"),
-    ],
-)
-def test_json_that_is_no_such_data_class(content: bytes, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"^{reason}") as caught:
-        parse_as(Noted, content)
-    assert "\n" not in str(caught.value)
-    path = tmp_path / "a.json"
-    path.write_bytes(content)
-    assert read_as(Noted, path) is None
