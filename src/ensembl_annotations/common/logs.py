@@ -59,7 +59,7 @@ def printed_messages(verbosity: int = NORMAL) -> Iterator[None]:
         PACKAGE.setLevel(before[1])
 
 
-def can_draw_bars() -> bool:
+def is_watched() -> bool:
     """Tell whether what happens is printed on a terminal that can move its cursor."""
     is_printed = any(isinstance(item, _Printer) for item in logging.getLogger().handlers)
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from ensembl_annotations.common.logs import can_draw_bars
+from ensembl_annotations.common.logs import is_watched
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -99,7 +99,7 @@ class Progress:
         totals = {
             "download": download_bytes, "convert": convert_bytes, "annotate": annotate_bytes,
         }  # fmt: skip
-        has_bars = can_draw_bars()
+        has_bars = is_watched()
         with self._lock:
             self._tracks = {
                 name: _Track(name, total) for name, total in totals.items() if total > 0

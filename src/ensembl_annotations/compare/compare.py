@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.logs import is_watched
 from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.compare.entries import (
     ALLELE,
@@ -143,7 +144,9 @@ def compare(
         spill = temporary / "changes.parquet"
         with pq.ParquetWriter(spill, SPILL_SCHEMA, compression="lz4") as writer:
             for name in common:
-                _LOG.info(f"Comparing chromosome {name}")
+                # Whoever waits at a terminal wants to see it; nobody wants it in a log.
+                level = logging.INFO if is_watched() else logging.DEBUG
+                _LOG.log(level, f"Comparing chromosome {name}")
                 mine = (
                     None if carried is None else carried.by_chromosome.get(name, carried_nothing())
                 )
