@@ -444,3 +444,13 @@ def test_progress_is_of_the_whole_file(
     monkeypatch.setattr(Progress, "annotated", lambda _, num_bytes: counted.append(num_bytes))
     ensembl_annotations.annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "out.vcf.gz")
     assert sum(counted) == SAMPLE.stat().st_size
+
+
+def test_who_stops_reading_the_result_gets_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [TOOL, "cache", "list"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
