@@ -3,12 +3,10 @@
 import sys
 from pathlib import Path
 
-import click
-
 from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.cli import describe_annotated, reported_errors
+from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
-from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.paths import STORE, asset_of, paths_of
 from ensembl_annotations.project.project import Project
@@ -18,19 +16,9 @@ sample = sys.argv[1]
 project, paths = Project.open(), paths_of(asset_of(sample))
 out = paths.folder
 
-
-progress = Progress()
-
-
-def note(text: str) -> None:
-    """Print what the user should know of the sample, and log it."""
-    log.warning(text)
-    progress.say(text)
-
-
 with (
     reported_errors(),
-    logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run) as log,
+    logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run),
 ):
     project.dvc.refuse_shared_cache()
     refuse_other_reference(STORE, project)
@@ -51,9 +39,6 @@ with (
         id_column=params.annotate.id,
         genotypes=params.annotate.genotypes,
         memory_mb=params.annotate.memory_mb,
-        log=note,
-        progress=progress,
     )
     fold_details(paths)
-    log.info(describe_annotated(result))
-    click.echo(describe_annotated(result))
+    PACKAGE.info(describe_annotated(result))

@@ -2,11 +2,9 @@
 
 import os
 
-import click
-
 from ensembl_annotations.cli import describe_fetched, reported_errors
+from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
-from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.fetch import fetch_ensembl
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
@@ -17,7 +15,7 @@ project, paths = Project.open(), paths_of(REFERENCE)
 
 with (
     reported_errors(),
-    logged_run(paths.asset, paths.stage, paths.folder, paths.metrics, paths.run) as log,
+    logged_run(paths.asset, paths.stage, paths.folder, paths.metrics, paths.run),
 ):
     params = project.params
     result = fetch_ensembl(
@@ -27,8 +25,6 @@ with (
         max_bad_percent=params.ensembl.max_bad_percent,
         metrics=paths.metrics,
         run_metrics=paths.run,
-        progress=Progress(log=log.info),
     )
     fold_details(paths)
-    log.info(describe_fetched(result))
-    click.echo(describe_fetched(result))
+    PACKAGE.info(describe_fetched(result))

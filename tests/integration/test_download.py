@@ -36,6 +36,7 @@ from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import MAX_RETRY_AFTER_SEC, RETRIES, read_text
 from ensembl_annotations.fetch.verify import bsd_sum
 from tests.support.fault_server import FaultServer, Step, fault_server
+from tests.support.messages import heard
 from tests.support.nginx import free_port, nginx
 from tests.support.vcf import small_disk, snapshot
 
@@ -398,13 +399,15 @@ def test_wrong_bytes(published: PublishedFile, cache: Path) -> None:
 
 def test_retry_after_is_kept_to(published: PublishedFile, pauses: list[float]) -> None:
     date = email.utils.formatdate(time.time() + 300, usegmt=True)
-    with server(
-        Step(status=429, headers={"Retry-After": "17"}),
-        Step(status=503, headers={"Retry-After": date}),
-        Step(status=429, headers={"Retry-After": "soon"}),
-    ) as mirror:
-        said: list[str] = []
-        fetch(mirror.url, published, say=said.append)
+    with (
+        server(
+            Step(status=429, headers={"Retry-After": "17"}),
+            Step(status=503, headers={"Retry-After": date}),
+            Step(status=429, headers={"Retry-After": "soon"}),
+        ) as mirror,
+        heard() as said,
+    ):
+        fetch(mirror.url, published)
     assert pauses[0] == 17
     assert "HTTP 429" in said[0] and "in 17 s" in said[0]
     assert 200 < pauses[1] <= 300
@@ -582,13 +585,15 @@ def test_a_cached_file_that_was_spoilt(published: PublishedFile) -> None:
 
 
 CHILD = """
+import logging
 import sys
 import polars
 from ensembl_annotations.fetch.download import fetch_file
 from ensembl_annotations.fetch.manifest import PublishedFile
 url, folder, name, checksum, blocks = sys.argv[1:]
 published = PublishedFile(name, "21", int(checksum), int(blocks))
-found = fetch_file([url], folder, published, say=lambda text: print(text, flush=True))
+logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
+found = fetch_file([url], folder, published)
 print(found.status, found.downloaded_bytes, found.sha256, flush=True)
 """
 
@@ -662,7 +667,8 @@ def test_stopping_before_the_start(published: PublishedFile, cache: Path) -> Non
 def test_stopping_between_attempts(published: PublishedFile) -> None:
     stop = threading.Event()
     with server(default=Step(status=500)) as mirror:
-        error = refuse(mirror.url, published, stop=stop, say=lambda _: stop.set())
+        with heard(lambda _: stop.set()):
+            error = refuse(mirror.url, published, stop=stop)
         assert error.code == "stopped"
         assert len(mirror.requests) == 2
 
@@ -674,8 +680,8 @@ def test_stopping_while_another_run_has_the_file(published: PublishedFile) -> No
         first.start()
         while not mirror.requests:
             time.sleep(0.01)
-        with pytest.raises(StoppedError):
-            fetch_file([mirror.url], FOLDER, published, stop=stop, say=lambda _: stop.set())
+        with heard(lambda _: stop.set()), pytest.raises(StoppedError):
+            fetch_file([mirror.url], FOLDER, published, stop=stop)
         go.set()
         first.join()
         assert len(mirror.requests) == 1
@@ -717,9 +723,8 @@ def test_interrupted_in_the_main_thread(what: str, published: PublishedFile) -> 
 @pytest.mark.parametrize("name", [*STAYING, "wrong bytes"])
 def test_the_next_mirror_is_tried(name: str, published: PublishedFile) -> None:
     step = Step(content=spoil(CONTENT)) if name == "wrong bytes" else STAYING[name][0]
-    said: list[str] = []
-    with server(default=step) as bad, server() as good:
-        fetch([bad.url, good.url], published, say=said.append)
+    with server(default=step) as bad, server() as good, heard() as said:
+        fetch([bad.url, good.url], published)
         assert len(good.requests) == 1
     assert said
 
@@ -746,8 +751,8 @@ def test_no_mirror(published: PublishedFile) -> None:
 def test_a_password_is_not_shown_or_stored(published: PublishedFile, cache: Path) -> None:
     with server(default=Step(stop_after=HALF, ranges=False)) as mirror:
         url = mirror.url.replace("://", "://me:secret@")
-        said: list[str] = []
-        error = refuse(url, published, say=said.append)
+        with heard() as said:
+            error = refuse(url, published)
         assert "Authorization" in mirror.requests[0].headers
     stored = b"".join(snapshot(cache).values())
     assert b"secret" not in stored.replace(CONTENT[:HALF], b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,8 @@ from ensembl_annotations.vcf.order import Run, SortOrder, position_runs
 from ensembl_annotations.vcf.places import Places, places_of
 from ensembl_annotations.vcf.read import CHROM, REF, Batch, Piece, VcfReader
 from ensembl_annotations.versions import ENGINE_VERSION
+
+_LOG = logging.getLogger(__name__)
 
 Log = Callable[[str], object]
 
@@ -181,8 +184,6 @@ def annotate_vcf(
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
-    log: Log = lambda _: None,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
 
@@ -227,10 +228,6 @@ def annotate_vcf(
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
     tally : Path or str, optional
         A JSON file with all that a report of the run needs; `write_report` makes one of it.
-    log : callable
-        Called with what the user should know, a line each.
-    progress : Progress, optional
-        Is told how far it is; nothing is shown where not given, or for a pipe.
 
     Returns
     -------
@@ -271,9 +268,10 @@ def annotate_vcf(
 
         def noted(text: str) -> None:
             notes.append(text)
-            log(text)
+            _LOG.warning(text)
 
         plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
+        _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             if chromosomes is not None:
@@ -288,7 +286,7 @@ def annotate_vcf(
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, tally_path is not None
                 provenance = _provenance(store, chromosomes, additions, match)
-                progress = progress or Progress(quiet=True)
+                progress = Progress()
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
                     with progress.running(annotate_bytes=num_bytes):

@@ -119,12 +119,12 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
 
 
 @contextmanager
-def explained_os_errors(doing: str) -> Iterator[None]:
-    """Turn an operating-system error that nothing else explains into ours."""
+def explained_os_errors(doing: str, path: Path | str = "") -> Iterator[None]:
+    """Turn an operating-system error that nothing else explains into ours; see `explain_os_error`."""
     try:
         yield
     except OSError as error:
-        raise explain_os_error(error, "", doing) from error
+        raise explain_os_error(error, path, doing) from error
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

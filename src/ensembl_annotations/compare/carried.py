@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, wit
 from ensembl_annotations.variants.contigs import canonical_assembly
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
+
+_LOG = logging.getLogger(__name__)
 
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")
@@ -47,11 +50,7 @@ class Carried:
     num_alleles: int
 
 
-def carried_alleles(
-    path: Path,
-    store: ReferenceStore,
-    log: Callable[[str], object] = lambda _: None,
-) -> Carried:
+def carried_alleles(path: Path, store: ReferenceStore) -> Carried:
     """Return the alleles that a sample carries.
 
     Parameters
@@ -60,8 +59,6 @@ def carried_alleles(
         An annotated table, a VCF or a BCF.
     store : ReferenceStore
         Whose species and assembly the sample must have.
-    log : callable
-        Called with what the user should know of a VCF.
 
     Raises
     ------
@@ -77,7 +74,7 @@ def carried_alleles(
     with path.open("rb") as handle:
         is_table = handle.read(4) == b"PAR1"
     parts: dict[str, list[pl.DataFrame]] = {}
-    for rows in _table_rows(path, store) if is_table else _vcf_rows(path, store, log):
+    for rows in _table_rows(path, store) if is_table else _vcf_rows(path, store):
         for (chromosome,), part in _keys(rows, store).group_by("lookup"):
             parts.setdefault(str(chromosome), []).append(part.drop("lookup"))
     found = {name: pl.concat(part).unique().sort("start", "code") for name, part in parts.items()}
@@ -124,8 +121,7 @@ def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
             columns = [*_COLUMNS, "alt_index", "ens_reason", *genotypes]
             contigs = Contigs(store, {})
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                frame = pl.from_arrow(pa.Table.from_batches([batch]))
-                assert isinstance(frame, pl.DataFrame)
+                frame = pl.DataFrame(pa.Table.from_batches([batch]))
                 gts = pl.lit(None, pl.List(pl.String))
                 if genotypes == ["gts"]:
                     gts = pl.col("gts")
@@ -155,16 +151,13 @@ def _check_table(path: Path, schema: pa.Schema, store: ReferenceStore) -> None:
         )
 
 
-def _vcf_rows(
-    path: Path, store: ReferenceStore, log: Callable[[str], object]
-) -> Iterator[pl.DataFrame]:
+def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
     with VcfReader(path) as reader:
         contigs, reference = Contigs(store, reader.header.contigs()), Reference(store)
-        check_build(reader, reader.parse, contigs, reference, store.assembly, log)
+        check_build(reader, reader.parse, contigs, reference, store.assembly, _LOG.warning)
         for piece in reader.pieces():
             batch = reader.parse(piece)
-            gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
-            assert isinstance(gts, pl.Series)
+            gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             _, alleles = find_matches(split_alleles(batch, contigs), reference)
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
             yield told.select(*_COLUMNS, "alt_index", "contig", gts=gts.gather(told["row"]))

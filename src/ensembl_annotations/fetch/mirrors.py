@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -30,6 +31,8 @@ from ensembl_annotations.fetch.failures import (
     explain_failure,
 )
 
+_LOG = logging.getLogger(__name__)
+
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SEC = (15.0, 60.0)
 """For connecting, and for the next bytes to arrive."""
@@ -41,8 +44,6 @@ MAX_RETRY_AFTER_SEC = 600
 _MAX_TEXT_BYTES = 16 << 20
 _USER_AGENT = f"ensembl-annotations {requests.utils.default_user_agent()}"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-Say = Callable[[str], object]
 
 
 class StoppedError(EnsemblAnnotationsError):
@@ -130,8 +131,6 @@ class Attempts:
         Further attempts after a failure, with growing pauses.
     stop : threading.Event, optional
         Ends a pause.
-    say : callable
-        Called with a line before a pause, from the second one in a row on.
 
     Notes
     -----
@@ -145,11 +144,9 @@ class Attempts:
         *,
         retries: int = RETRIES,
         stop: threading.Event | None = None,
-        say: Say = lambda _: None,
     ) -> None:
         self._url = url
         self._stop = stop
-        self._say = say
         self._policy = Retry(
             total=retries,
             backoff_factor=0.5,
@@ -191,8 +188,9 @@ class Attempts:
             # Some jitter even at the first: downloads that broke together come back apart.
             seconds = self._retry.get_backoff_time() or random.uniform(0.1, 1.0)
         # A connection that breaks now and then is no news; one that stays broken is.
-        if len(self._retry.history) > 1 or error.retry_after:
-            self._say(f"{self._url}: {error.reason}; trying again in {seconds:.0f} s.")
+        is_news = len(self._retry.history) > 1 or error.retry_after
+        text = f"{self._url}: {error.reason}; trying again in {seconds:.0f} s."
+        _LOG.log(logging.INFO if is_news else logging.DEBUG, text)
         pause(seconds, self._stop)
 
     def _requested(self, error: TransientError) -> float | None:
@@ -278,6 +276,7 @@ def open_http(
     except (OSError, HTTPError, ValueError) as error:
         raise explain_failure(error, shown) from error
     with answer:
+        _LOG.debug("%s %s: HTTP %s", shown, dict(headers), answer.status_code)
         check_status(answer, shown)
         yield answer
 

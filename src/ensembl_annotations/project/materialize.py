@@ -22,7 +22,8 @@ from ensembl_annotations.common.errors import (
     nearest,
 )
 from ensembl_annotations.common.json_files import read_object
-from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
+from ensembl_annotations.common.logs import now_utc
+from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError

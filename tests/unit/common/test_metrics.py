@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import (
     ResourceMeter,
-    StageLog,
     log_run,
     logged_run,
     recorded_run,
@@ -80,15 +80,12 @@ def test_a_line_that_was_cut_does_not_take_the_next_one_along(tmp_path: Path) ->
 def test_no_run_fails_for_its_log(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     log_run(tmp_path / "file" / "runs.jsonl", "x", {}, {}, tmp_path)
-    StageLog(tmp_path / "file" / "stage.jsonl").info("x")
 
 
 def test_a_stage_logs_what_it_says_and_what_ended_it(tmp_path: Path) -> None:
     def run(error: BaseException | None) -> None:
-        with logged_run(
-            "a", "s", tmp_path / "out", tmp_path / "m", tmp_path / "r", tmp_path
-        ) as log:
-            log.warning(" careful \n")
+        with logged_run("a", "s", tmp_path / "out", tmp_path / "m", tmp_path / "r", tmp_path):
+            PACKAGE.warning(" careful \n")
             if error is not None:
                 raise error
 

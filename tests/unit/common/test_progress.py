@@ -2,16 +2,26 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 
 import pytest
 
 from ensembl_annotations.common import progress as progress_module
+from ensembl_annotations.common.logs import NORMAL, PACKAGE, QUIET, printed_messages
 from ensembl_annotations.common.progress import Progress, format_bytes, format_duration
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@contextmanager
+def printed(stream: io.StringIO, verbosity: int = NORMAL) -> Iterator[None]:
+    """Have messages printed to a stream in place of stderr."""
+    with redirect_stderr(stream), printed_messages(verbosity):
+        yield
 
 
 @pytest.fixture
@@ -46,8 +56,8 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_a_line_says_how_far_it_is(clock: list[float]) -> None:
     stream = io.StringIO()
-    progress = Progress(stream=stream, interval_sec=1000)
-    with progress.running(4_000_000_000, 2_000_000):
+    progress = Progress(interval_sec=1000)
+    with printed(stream), progress.running(4_000_000_000, 2_000_000):
         progress.downloaded(1_000_000_000)
         clock[0] = 10.0
         progress.report()
@@ -66,8 +76,8 @@ def test_a_line_says_how_far_it_is(clock: list[float]) -> None:
 def test_the_rate_is_that_of_late(clock: list[float]) -> None:
     """After a fast beginning and a long silence, the line does not promise the early rate."""
     stream = io.StringIO()
-    progress = Progress(stream=stream, interval_sec=1000)
-    with progress.running(1_000_000_000, 0):
+    progress = Progress(interval_sec=1000)
+    with printed(stream), progress.running(1_000_000_000, 0):
         progress.downloaded(500_000_000)
         for second in range(1, 20):
             clock[0] = float(second)
@@ -85,29 +95,30 @@ def test_lines_come_by_themselves() -> None:
         return write(text)
 
     stream.write = note  # type: ignore[method-assign]
-    with Progress(stream=stream, interval_sec=0.01).running(10, 10):
+    with printed(stream), Progress(interval_sec=0.01).running(10, 10):
         assert written.wait(20)
     assert "download" in stream.getvalue()
 
 
 def test_nothing_is_said_where_there_is_nothing_to_do() -> None:
     stream = io.StringIO()
-    progress = Progress(stream=stream, interval_sec=0.001)
-    progress.downloaded(5)
-    progress.report()
-    with progress.running(0, 0):
+    progress = Progress(interval_sec=0.001)
+    with printed(stream):
         progress.downloaded(5)
-        progress.converted(5)
         progress.report()
-    progress.say("done")
+        with progress.running(0, 0):
+            progress.downloaded(5)
+            progress.converted(5)
+            progress.report()
+        PACKAGE.info("done")
     assert stream.getvalue() == "done\n"
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_quiet(stream: io.StringIO) -> None:
-    progress = Progress(quiet=True, stream=stream, interval_sec=0.001)
-    with progress.running(10, 10):
-        progress.say("something")
+    progress = Progress(interval_sec=0.001)
+    with printed(stream, QUIET), progress.running(10, 10):
+        PACKAGE.info("something")
         progress.downloaded(5)
         progress.report()
     assert stream.getvalue() == ""
@@ -116,26 +127,27 @@ def test_quiet(stream: io.StringIO) -> None:
 def test_bars_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    progress = Progress(stream=stream, interval_sec=0.001)
-    with progress.running(4_000_000_000, 2_000_000):
+    progress = Progress(interval_sec=0.001)
+    with printed(stream), progress.running(4_000_000_000, 2_000_000):
         progress.downloaded(3_000_000_000)
         progress.downloaded(-1_000_000_000)
-        progress.say("a line of its own")
+        PACKAGE.info("a line of its own")
         progress.converted(2_000_000)
     text = stream.getvalue()
     assert "download" in text
     assert "convert" in text
     assert "2.00G/4.00G" in text
     assert "a line of its own\n" in text
-    progress.say("afterwards")
+    with printed(stream):
+        PACKAGE.info("afterwards")
     assert stream.getvalue().endswith("afterwards\n")
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()
-    progress = Progress(stream=stream, interval_sec=1000)
-    with progress.running(4_000_000_000, 0):
+    progress = Progress(interval_sec=1000)
+    with printed(stream), progress.running(4_000_000_000, 0):
         progress.report()
     assert "\r" not in stream.getvalue()
     assert stream.getvalue().startswith("download 0.0 kB of 4.00 GB")
@@ -143,14 +155,14 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_many_threads(stream: io.StringIO, clock: list[float]) -> None:
-    progress = Progress(stream=stream, interval_sec=1000)
-    with progress.running(8 * 3000, 8 * 3000):
+    progress = Progress(interval_sec=1000)
+    with printed(stream), progress.running(8 * 3000, 8 * 3000):
 
         def work() -> None:
             for _ in range(1000):
                 progress.downloaded(3)
                 progress.converted(3)
-            progress.say("done")
+            PACKAGE.info("done")
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -164,8 +176,9 @@ def test_many_threads(stream: io.StringIO, clock: list[float]) -> None:
 
 def test_an_error_ends_the_bars() -> None:
     stream = Terminal()
-    progress = Progress(stream=stream)
-    with pytest.raises(KeyError), progress.running(10, 0):
+    progress = Progress()
+    with printed(stream), pytest.raises(KeyError), progress.running(10, 0):
         raise KeyError
-    progress.say("still there")
+    with printed(stream):
+        PACKAGE.info("still there")
     assert stream.getvalue().endswith("still there\n")

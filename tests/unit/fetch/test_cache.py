@@ -16,6 +16,7 @@ from ensembl_annotations.fetch.cache import CacheEntry, find_place, list_cache, 
 from ensembl_annotations.fetch.download import FetchedFile, fetch_file, remaining_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.verify import bsd_sum
+from tests.support.messages import heard
 from tests.support.vcf import invoke, small_disk, snapshot
 
 CONTENT = gzip.compress(b"x" * 5000)
@@ -194,13 +195,8 @@ def test_pruning_while_another_waits_for_the_lock(tmp_path: Path) -> None:
                 lock.close()
             return False
 
-    again = fetch_file(
-        [str(tmp_path / "mirror")],
-        FOLDER.format(116),
-        published,
-        stop=Stop(),
-        say=said.append,
-    )
+    with heard(said.append):
+        again = fetch_file([str(tmp_path / "mirror")], FOLDER.format(116), published, stop=Stop())
     assert lock.closed
     assert again.path.read_bytes() == CONTENT
 

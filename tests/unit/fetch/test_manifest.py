@@ -204,6 +204,17 @@ def test_a_file_that_is_no_manifest(name: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_what_is_wrong_with_a_manifest_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    files = [FILE, FILE | {"name": "other.vcf.gz", "chromosome": "../x"}]
+    path.write_text(json.dumps(GOOD | {"vcf": files}))
+    with pytest.raises(SourceError, match=r"\(vcf\.1\.chromosome: '\.\./x' holds a path\)"):
+        load_manifest(path)
+    path.write_text(json.dumps(GOOD | {"vcf": [FILE, FILE]}))
+    with pytest.raises(SourceError, match=r"\(vcf: a file or a chromosome is listed twice\)"):
+        load_manifest(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000], ids=range(4))
 def test_a_file_that_is_no_json(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"

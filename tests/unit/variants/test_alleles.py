@@ -8,10 +8,10 @@ from ensembl_annotations.variants.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
     allele_code,
-    allele_key,
     one_minus,
     with_allele_keys,
 )
+from tests.support.allele_keys import allele_key
 
 bases = st.text("ACGT", min_size=1, max_size=8)
 few = st.text("AC", min_size=1, max_size=6)

@@ -27,10 +27,10 @@ from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.alleles import (
     NOT_COMPARABLE,
     allele_code,
-    allele_key,
 )
 from ensembl_annotations.variants.schema import DETAILS_SCHEMA
 from ensembl_annotations.vcf.bgzf import compress_bgzf
+from tests.support.allele_keys import allele_key
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
 
