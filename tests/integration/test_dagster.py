@@ -28,9 +28,9 @@ PROMISED = (
     "cache_path", "num_files", "total_size_gb", "download_duration_sec", "download_cpu_percent",
     "status",
 )  # fmt: skip
-_START_SEC = 90
-_RUN_SEC = 120
-_SHOWN_MS = 30_000
+_START_SEC = 240
+_RUN_SEC = 400
+_SHOWN_MS = 60_000
 
 
 def environment(project: Project) -> dict[str, str]:
@@ -61,7 +61,7 @@ def asset_ui(project: Project, *before: str, **variables: str) -> Iterator[str]:
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + _START_SEC * (5 if before else 1)
+        until = time.monotonic() + _START_SEC * (2 if before else 1)
         while process.poll() is None and time.monotonic() < until:
             try:
                 requests.get(f"{url}/server_info", timeout=5)
@@ -230,8 +230,9 @@ def test_the_job_is_launched_and_the_ui_follows_dvc(pair: Project) -> None:
             if run["asset"] == f"{SAMPLES}@other"
         )
         page.goto(f"{url}/assets/{SAMPLES}?view=partitions&partition=other")
-        expect(status_in(page)).to_have_text("cached")
-        expect(value_in(page, "duration_sec")).to_have_text(str(ran["duration_sec"]))
+        for name, value in (("status", "cached"), ("duration_sec", str(ran["duration_sec"]))):
+            row = page.locator("tr", has=page.get_by_text(name, exact=True))
+            expect(row).to_contain_text(value)
         assert set(stale(url).values()) == {"FRESH"}
         # A sample more, a sample less, and another parameter.
         vcf = pair.path("data/vcf/third.vcf.gz")
