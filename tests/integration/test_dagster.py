@@ -320,6 +320,36 @@ def test_assets_are_made_from_python(pair: Project) -> None:
     assert "Could not find a partition with key `third`" in failed.output
 
 
+LOOKS = """
+from pathlib import Path
+params = Path("params.yaml")
+text = params.read_text()
+with dg.DagsterInstance.ephemeral() as instance:
+    cursor, seen = None, []
+    for content in (text, text, text.replace("other:", "third:"), text.replace("level: 1 ", "level: 2 ")):
+        params.write_text(content) if content != params.read_text() else None
+        look = follow_dvc(dg.build_sensor_context(instance=instance, cursor=cursor))
+        events = [] if isinstance(look, dg.SkipReason) else look.asset_events
+        for event in events: instance.report_runless_asset_event(event)
+        cursor = getattr(look, "cursor", cursor)
+        told = [[event.asset_key.path[0], event.partition] for event in events]
+        seen.append([told, instance.get_dynamic_partitions("samples")])
+
+seen
+"""
+
+
+def test_the_sensor_tells_of_what_others_change(pair: Project) -> None:
+    made = [[REFERENCE, None], [SAMPLES, "sample"], [SAMPLES, "other"]]
+    parameters = [["ensembl_parameters", None], ["annotate_parameters", None]]
+    assert run(pair, LOOKS) == [
+        [[*parameters, *made], ["sample", "other"]],
+        [[], ["sample", "other"]],
+        [[], ["sample", "third"]],
+        [[["annotate_parameters", None]], ["sample", "other"]],
+    ]
+
+
 def test_a_stage_that_fails_fails_the_run(project: Project) -> None:
     vcf = project.path("data/vcf/sample.vcf.gz")
     changed = vcf.read_bytes()
