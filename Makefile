@@ -119,11 +119,10 @@ bench: $(DEV) tools ## Measure speed and memory of fetching, annotating (against
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force
 
-# Its history is in .dagster; it listens on this machine only.
 PORT ?= 3000
 
 ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
-	@DAGSTER_HOME='$(CURDIR)/.dagster' $(BIN)/dagster dev -m ensembl_annotations.assets -h 127.0.0.1 -p $(PORT)
+	@$(BIN)/dagster-ui --port $(PORT)
 
 review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
 	@sh scripts/review.sh "$$BASE"

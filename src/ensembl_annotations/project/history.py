@@ -168,6 +168,56 @@ def read_history(
     return history
 
 
+def current_figures(asset: str, project: Project | Path | str = Path()) -> dict[str, Any]:
+    """Return the figures of an asset that is here as ``dvc.lock`` names it, and of the run that made it.
+
+    Parameters
+    ----------
+    asset : str
+        ``ensembl_annotations`` or ``annotated_vcf@SAMPLE``.
+    project : Project, Path or str
+        The repository; default the current folder.
+
+    Returns
+    -------
+    dict
+        Empty where it is not here: by the MD5 of its figures, the number of its files and their bytes.
+        Without figures of a run where no run on this machine made it.
+    """
+    project, paths = Project.open(project), paths_of(asset)
+    outs = project.lock.outs(paths.stage)
+    out = outs.get(paths.folder.as_posix(), {})
+    try:
+        content = (project.root / paths.metrics).read_bytes()
+        files = [path for path in (project.root / paths.folder).rglob("*") if path.is_file()]
+        found = (len(files), sum(path.stat().st_size for path in files))
+    except OSError:
+        return {}
+    noted = outs.get(paths.metrics.as_posix(), {}).get("md5")
+    if md5_of_bytes(content) != noted or found != (out.get("nfiles"), out.get("size")):
+        return {}
+    figures = parse_object(content)
+    made = [
+        run
+        for run in _read_runs(project.root / RUN_LOG).get(asset, ())
+        if run["duration_sec"] > 0 and _has_made(run, figures, *found)
+    ]
+    return figures | _of_run(max(made, key=lambda run: str(run["finished_at"]), default={}))
+
+
+def _has_made(
+    run: Mapping[str, Any], figures: Mapping[str, Any], num_files: int | None, size: int | None
+) -> bool:
+    """Say whether a line of the log is of a run that ended with this content."""
+    return bool(figures) and (run.get("content"), run.get("num_files"), run.get("size_bytes")) == (
+        figures, num_files, size,
+    )  # fmt: skip
+
+
+def _of_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in _OF_CONTENT}
+
+
 @dataclass
 class _Followed:
     """An asset on its way through the versions, from the oldest; `materializations` newest first."""
@@ -246,10 +296,7 @@ def _materialization(
     same = [
         run
         for run in runs.get(asset, ())
-        if since < run["finished_at"]
-        and figures
-        and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
-        == (figures, num_files, size)
+        if since < run["finished_at"] and _has_made(run, figures, num_files, size)
     ]
     # What found nothing to do took no time: it did not make it, if anything else did.
     made = [run for run in same if run["finished_at"] <= (version.date or "9")]
@@ -270,7 +317,7 @@ def _materialization(
         num_rows=_number(figures.get("num_alleles" if asset == REFERENCE else "num_records")),
         status=run.get("status"),
         duration_sec=run.get("duration_sec"),
-        run={name: value for name, value in (run or again).items() if name not in _OF_CONTENT},
+        run=_of_run(run or again),
         inputs={
             path: dep["md5"]
             for path, dep in lock.deps(stage).items()
