@@ -146,9 +146,10 @@ def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
 
 
 def test_how_files_are_obtained_reruns_nothing(project: Project, tmp_path: Path) -> None:
-    project.set_param("force_download", True)
-    project.set_param("sources.mini", {"elsewhere": str(tmp_path / "missing")})
-    project.set_param("sources.another", {"main": "https://example.org/pub"})
+    project.set_param("run.force_download", True)
+    project.set_param("run.sources.mini", {"elsewhere": str(tmp_path / "missing")})
+    project.set_param("run.sources.another", {"main": "https://example.org/pub"})
+    project.set_param("run.memory_mb", 400)
     assert project.repro() == []
 
 
@@ -627,7 +628,7 @@ def test_failure_reaches_python_as_our_error(
     [
         ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
         ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
-        ("force_downlod", True, "force_downlod: no such parameter. Did you mean 'force_download'?"),
+        ("memory_mb", 1, "memory_mb: no such parameter."),
         ("ensembl.source", "mimi", "Did you mean 'mini'?"),
         ("ensembl.release", "116", "ensembl.release: "),
         ("samples.../me", {"vcf": "me.vcf"}, "samples."),
@@ -743,7 +744,7 @@ def test_other_mirror_gives_the_same_bytes(project: Project, tmp_path: Path) -> 
     before = project.digests("data/ensembl_annotations")
     mirror = tmp_path / "a mirror"
     shutil.move(project.path(MIRROR), mirror)
-    project.set_param("sources.mini", {"copy": str(mirror)})
+    project.set_param("run.sources.mini", {"copy": str(mirror)})
     downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "downloads")}
     ran = project.repro("--force", "--single-item", FETCH, **downloads)
     assert ran == [FETCH]
