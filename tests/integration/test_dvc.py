@@ -465,6 +465,11 @@ def test_a_sample_may_be_made_by_a_stage_but_be_no_pipe(project: Project) -> Non
     )
     project.path("dvc.yaml").write_text(stages.replace("stages:\n", f"stages:\n{copied}", 1))
     assert "made" in project.materialize().ran
+    # Nor is it somebody else's where it is missing.
+    project.path("data/made.vcf").unlink()
+    again = project.materialize()
+    assert "VCF not here" not in again.output
+    assert "annotated_vcf@me: cached" in again.output
     project.path("dvc.yaml").write_text(stages)
     project.path("data/made.vcf").unlink()
     os.mkfifo(project.path("data/made.vcf"))

@@ -93,8 +93,9 @@ def materialize(
     Returns
     -------
     dict of str to dict
-        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``; not of samples that
-        `Project.samples_elsewhere` names, unless asked for): its folder, the figures of the content, then those of the run, `status` among them: ``downloaded``, ``annotated``, or
+        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``; samples whose VCF is
+        somebody else's are left out): its folder, the figures of the content, then those of the run,
+        `status` among them: ``downloaded``, ``annotated``, or
         ``cached`` where nothing was downloaded, or DVC had nothing to run.
 
     Raises

@@ -64,15 +64,19 @@ class Project:
         return DvcLock({})
 
     def samples_elsewhere(self) -> list[str]:
-        """Return the samples that are somebody else's: ``dvc.lock`` has their VCF, which is not here."""
-        lock, found = self.lock, []
+        """Return the samples that are somebody else's: ``dvc.lock`` has their VCF, which is not here.
+
+        A VCF that a stage makes is nobody's.
+        """
+        root, lock, absent = self.root.resolve(), self.lock, {}
         for sample, about in self.params.samples.items():
-            vcf = self.root / about.vcf
-            read = [self.root / path for path in lock.deps(stage_of(asset_of(sample)))]
+            vcf = os.path.normpath(root / about.vcf)
+            read = [root / path for path in lock.deps(stage_of(asset_of(sample)))]
             # A folder of theirs may be closed to this user, who then can't see the file.
-            if not os.access(vcf, os.F_OK) and os.path.normpath(vcf) in map(os.path.normpath, read):
-                found.append(sample)
-        return found
+            if not os.access(vcf, os.F_OK) and vcf in map(os.path.normpath, read):
+                absent[sample] = Path(vcf)
+        made = self.dvc.outputs() if absent else set()
+        return [sample for sample, vcf in absent.items() if vcf not in made]
 
     @cached_property
     def git(self) -> Repository:

@@ -54,7 +54,8 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
         paths = paths_of(asset_of(sample))
         for folder in (paths.folder, REPORTS / sample):
             shutil.rmtree(project.root / folder, ignore_errors=True)
-        (project.root / paths.metrics).unlink(missing_ok=True)
+        for file in (paths.metrics, paths.run, paths.log):
+            (project.root / file).unlink(missing_ok=True)
         log(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
         )
