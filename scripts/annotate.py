@@ -38,7 +38,7 @@ with (
         tags=params.annotate.tags,
         id_column=params.annotate.id,
         genotypes=params.annotate.genotypes,
-        memory_mb=params.annotate.memory_mb,
+        memory_mb=params.run.memory_mb,
     )
     fold_details(paths)
     PACKAGE.info(describe_annotated(result))

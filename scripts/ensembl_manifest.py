@@ -1,4 +1,7 @@
-"""Stage `ensembl_manifest`: note what the source has published, where that is not noted yet."""
+"""Stage `ensembl_manifest`: note what the source has published, and check what is wanted of it.
+
+Checked here, since DVC removes the reference before it runs the stage that makes it.
+"""
 
 import time
 
@@ -6,6 +9,7 @@ from ensembl_annotations.cli import reported_errors
 from ensembl_annotations.common.logs import PACKAGE, logged_stage, now_utc
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
+from ensembl_annotations.project.materialize import check_published
 from ensembl_annotations.project.paths import REFERENCE, STORE
 from ensembl_annotations.project.project import Project
 
@@ -14,11 +18,13 @@ began = time.perf_counter()
 with reported_errors():
     try:
         with logged_stage(LOGS / "ensembl_manifest.jsonl"):
-            params = Project.open().params
+            project = Project.open()
+            params = project.params
             wanted = params.ensembl
             layout = Layout(wanted.species, wanted.assembly, wanted.release)
             path = manifest_path(wanted.source, layout)
             manifest = ensure_manifest(params.mirrors, layout, path)
+            check_published(project)
             PACKAGE.info(f"{path}: {len(manifest.vcf)} variation files published")
     except BaseException:
         # Without it the reference is not made.

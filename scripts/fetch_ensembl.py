@@ -20,7 +20,7 @@ with (
     params = project.params
     result = fetch_ensembl(
         **fetch_options(project),
-        force=params.force_download or os.environ.get(FORCE_VARIABLE) == "1",
+        force=params.run.force_download or os.environ.get(FORCE_VARIABLE) == "1",
         source=params.ensembl.source,
         max_bad_percent=params.ensembl.max_bad_percent,
         metrics=paths.metrics,

@@ -33,7 +33,6 @@ DEMO = {
         "fasta": False,
         "max_bad_percent": 1,
     },
-    "force_download": False,
     "annotate": {
         "level": 1,
         "overwrite_tags": False,
@@ -42,7 +41,6 @@ DEMO = {
         "tags": "all",
         "id": "append",
         "genotypes": False,
-        "memory_mb": 1500,
     },
     "samples": {"sample": {"vcf": SAMPLE_VCF}},
 }
