@@ -101,7 +101,7 @@ def stripped(text: bytes, end: bytes) -> bytes:
 
 
 @settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -17,7 +17,7 @@ from tests.support.minor_allele import Published, possible_minors, publish, publ
 from tests.support.mirror import HEADER
 from tests.unit.fetch.convert.test_convert import convert
 
-NUM_VARIANTS = int(os.environ.get("ENSEMBL_ANNOTATIONS_TEST_VARIANTS", "15000"))
+NUM_VARIANTS = int(os.environ.get("ENSEMBL_ANNOTATIONS_TEST_VARIANTS", "5000"))
 """How many random variants each test takes; some have several ALTs."""
 
 _GAP = 40

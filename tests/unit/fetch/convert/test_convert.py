@@ -140,7 +140,7 @@ def convert(
     return pl.concat(frames), done, bad
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records, st.integers(1, 500), st.integers(1, 12), st.sampled_from([1, 100, 2**63]))
 def test_records_become_what_the_rules_say(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Record], piece: int, group: int, most: int
