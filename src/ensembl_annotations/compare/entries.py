@@ -8,7 +8,6 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations.compare.ranges import Range
-from ensembl_annotations.store.published import base_of
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
 
 ALLELE = ("start", "code", "allele")
@@ -295,4 +294,5 @@ def _one_sided(
 def _base(name: str, divisor: int) -> pl.Expr:
     """Fill in the base of an SNV, which its code has; what was not given is empty."""
     number = pl.when(pl.col("code") < NOT_COMPARABLE).then(pl.col("code") // divisor % 4)
-    return pl.coalesce(name, base_of(number), pl.lit(""))
+    bases = number.replace_strict(range(4), list("ACGT"), default=None, return_dtype=pl.String)
+    return pl.coalesce(name, bases, pl.lit(""))

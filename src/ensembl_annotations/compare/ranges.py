@@ -47,11 +47,7 @@ class _Side:
         paths = [store.resource(chromosome, role) for role in ("alleles", "details")]
         self._alleles, self._details = (_open(item.path) for item in paths if item is not None)
         self._next = 0
-        self._kept = Range(
-            pl.DataFrame(ALLELES_SCHEMA.empty_table()),
-            pl.DataFrame(DETAILS_SCHEMA.empty_table().select(_DETAILS)),
-            0,
-        )
+        self._kept = Range(_frame(ALLELES_SCHEMA.empty_table()), _no_details(), 0)
 
     @property
     def has_more(self) -> bool:
@@ -198,4 +194,14 @@ def _open(path: Path) -> _File:
 
 def _read(file: _File, group: int, columns: list[str]) -> pl.DataFrame:
     with _explained(file.path):
-        return pl.DataFrame(file.read_row_group(group, columns=columns, use_threads=False))
+        return _frame(file.read_row_group(group, columns=columns, use_threads=False))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _no_details() -> pl.DataFrame:
+    return _frame(DETAILS_SCHEMA.empty_table().select(_DETAILS))

@@ -18,8 +18,7 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 _BASES = ["A", "C", "G", "T"]
 
 
-def base_of(number: pl.Expr) -> pl.Expr:
-    """Return the base that stands for a number from 0 to 3; null for any other."""
+def _base(number: pl.Expr) -> pl.Expr:
     return number.replace_strict(range(4), _BASES, default=None, return_dtype=pl.String)
 
 
@@ -40,17 +39,17 @@ def as_published(joined: Frame) -> Frame:
     return joined.with_columns(
         pl.col("start").cast(pl.Int64),
         pos=pl.col("start").cast(pl.Int64) + 1 - pl.col("offset"),
-        ref=pl.col("ref").fill_null(base_of(code // 4)),
-        alt=pl.col("alt").fill_null(base_of(code % 4)),
+        ref=pl.col("ref").fill_null(_base(code // 4)),
+        alt=pl.col("alt").fill_null(_base(code % 4)),
     ).select(PUBLISHED)
 
 
 def no_published() -> pl.DataFrame:
     """Return an empty frame with the columns `PUBLISHED`."""
-    alleles, details = (
-        pl.DataFrame(schema.empty_table()) for schema in (ALLELES_SCHEMA, DETAILS_SCHEMA)
-    )
-    return as_published(alleles.hstack(details))
+    alleles = pl.from_arrow(ALLELES_SCHEMA.empty_table())
+    details = pl.from_arrow(DETAILS_SCHEMA.empty_table())
+    assert isinstance(alleles, pl.DataFrame) and isinstance(details, pl.DataFrame)
+    return as_published(pl.concat([alleles, details], how="horizontal"))
 
 
 def scan_reference(

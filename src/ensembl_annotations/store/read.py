@@ -27,7 +27,6 @@ from ensembl_annotations.store.describe import (
     footer_sha256_of,
 )
 from ensembl_annotations.store.published import as_published, no_published
-from ensembl_annotations.variants.roll import IS_BASE
 from ensembl_annotations.variants.schema import DETAILS_SCHEMA, ROLES
 
 Integers = npt.NDArray[np.integer[Any]]
@@ -306,7 +305,7 @@ class _Sequence(_Groups):
             place = np.arange(len(owner)) - np.searchsorted(owner, owner)
             found = bases[(begin - self.low[group])[owner] + place]
             asked = text[bounds[:-1][owner] + place]
-            differs = (found != asked) & IS_BASE[found] & IS_BASE[asked]
+            differs = (found != asked) & _IS_BASE[found] & _IS_BASE[asked]
             answers[chosen] = True
             answers[owner[differs]] = False
         return answers
@@ -336,6 +335,8 @@ class _Sequence(_Groups):
 
 
 _BASES = {ord(base): base for base in "ACGT"}
+_IS_BASE = np.zeros(256, bool)
+_IS_BASE[list(_BASES)] = True
 
 
 class Reference:
@@ -395,7 +396,9 @@ class Reference:
         tables = [] if found is None else found.rows(wanted, self._pool)
         if not tables:
             return no_published()
-        return as_published(pl.DataFrame(pa.concat_tables(tables).combine_chunks()))
+        rows = pl.from_arrow(pa.concat_tables(tables).combine_chunks())
+        assert isinstance(rows, pl.DataFrame)
+        return as_published(rows)
 
     def has_sequence(self, chromosome: str) -> bool:
         return self._sequence(chromosome) is not None
