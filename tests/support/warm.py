@@ -151,7 +151,9 @@ def _run(request: dict[str, Any]) -> None:
         arguments = ["-m", "dvc", *arguments]
     elif name == "ensembl-annotations":
         arguments = [str(REAL_PROGRAMS / name), *arguments]
-    first, *rest = arguments
+    # With -P the folder of what is run is not looked into for modules.
+    is_safe = arguments[0] == "-P"
+    first, *rest = arguments = arguments[is_safe:]
     if first == "-m":
         sys.argv = rest
         sys.path.insert(0, request["folder"])
@@ -162,7 +164,8 @@ def _run(request: dict[str, Any]) -> None:
         exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv = arguments
-        sys.path.insert(0, str(Path(first).resolve().parent))
+        if not is_safe:
+            sys.path.insert(0, str(Path(first).resolve().parent))
         runpy.run_path(first, run_name="__main__")
 
 

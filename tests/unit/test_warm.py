@@ -52,10 +52,15 @@ def both(folder: Path, *arguments: str, **variables: str) -> list[tuple[int, Any
     return found
 
 
-@pytest.mark.parametrize("way", ["script", "module", "text"])
+@pytest.mark.parametrize("way", ["script", "safe script", "module", "text"])
 def test_a_program_is_run_as_python_runs_it(way: str, tmp_path: Path) -> None:
     (tmp_path / "tell.py").write_text(TELL)
-    arguments = {"script": ["tell.py"], "module": ["-m", "tell"], "text": ["-c", TELL]}[way]
+    arguments = {
+        "script": ["tell.py"],
+        "safe script": ["-P", "tell.py"],
+        "module": ["-m", "tell"],
+        "text": ["-c", TELL],
+    }[way]
     forked, real = both(tmp_path, *arguments, "a b", "", PYTHONPATH=str(tmp_path / "first"))
     assert forked == real
     assert (forked[0], forked[1]["input"], forked[2]) == (3, "given", "said\n")
