@@ -59,19 +59,14 @@ echo
     printf '%s\n\n' 'Changes that are not committed are not in here.'
 # Of the commit, whatever data of another one lie in this folder.
 git clone --quiet --shared --no-tags -c core.autocrlf=false "$(git rev-parse --show-toplevel)" "$clone"
-if why=$(sh scripts/python -c '
+if lock=$(sh scripts/python -c '
 import sys
-from ensembl_annotations.project.overview import stale_reasons
+from ensembl_annotations.project.overview import review_lock
 from ensembl_annotations.project.project import Project
-print(*stale_reasons(Project.open(sys.argv[1])), sep="\n")
+print(review_lock(Project.open(sys.argv[1]), Project.open()))
 ' "$clone/$(git rev-parse --show-prefix)" 2>"$log"); then
-    if [ -z "$why" ]; then
-        echo '`dvc.lock` is current.'
-    else
-        status=1
-        echo '**`dvc.lock` is not current**: run `make` and commit it.'
-        echo "$why" | sed 's/^/- /'
-    fi
+    echo "$lock"
+    case $lock in '**'*) status=1 ;; esac
 else
     status=1
     echo '**Whether `dvc.lock` is current could not be told:**'

@@ -389,13 +389,15 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
 
+    Samples that dvc.lock has, but whose VCF is not on this machine, are left as they are, unless named.
+
     Also removes what samples left behind that are no longer in params.yaml.
 
     \b
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.project.materialize import NOTHING_RAN, report_page
+    from ensembl_annotations.project.materialize import NOTHING_RAN, record_command, report_page
 
     with reported_errors():
         if dry_run:
@@ -413,6 +415,8 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
             is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
             if key != "status" and not is_nothing:
                 click.echo(f"  {key}: {value}")
+    if command := record_command():
+        click.echo(f"\nTo keep in git how this was made:\n  {command}")
 
 
 @main.command("merge")

@@ -506,7 +506,7 @@ def test_a_new_clone_pulls_before_it_would_download(
     changed.set_param("ensembl.chromosomes", 21)
     done = tool(changed, "materialize", "ensembl_annotations", **remote.variables)
     assert "dvc pull" not in done.output
-    assert done.ran == ["fetch_ensembl"]
+    assert done.ran == ["ensembl_manifest", "fetch_ensembl"]
     for path in remote.objects():
         remote.remove(path)
     alone = reader(writer, tmp_path, "alone")

@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import psutil
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import listed, one_line
 from ensembl_annotations.project.paths import LOCK
 
 if TYPE_CHECKING:
@@ -57,6 +57,48 @@ class Dvc:
             return process.wait()
         except BaseException:
             _stop(process.pid)
+            raise
+
+    @contextmanager
+    def kept_outputs(self, log: Callable[[str], object]) -> Iterator[None]:
+        """Put back what DVC removes for a stage that then fails.
+
+        Parameters
+        ----------
+        log : callable
+            Called with a line of text where something is put back.
+
+        Notes
+        -----
+        DVC removes a stage's outputs before it runs the stage. Files that its cache does not have, such
+        as figures, are small: they are kept here. Data are checked out of the cache, but not where the
+        user interrupts the run: that has to end at once.
+        """
+        from dvc.exceptions import DvcException
+
+        before: dict[Path, set[str]] = {}
+        small: dict[Path, bytes] = {}
+        # What is wrong with its files DVC says itself when it runs.
+        with suppress(DvcException), self.opened() as repo:
+            for out in repo.index.outs:
+                path = Path(out.fs_path)
+                if out.use_cache:
+                    before[path] = _names(path)
+                elif path.is_file() and not out.persist:
+                    small[path] = path.read_bytes()
+        try:
+            yield
+        except BaseException as error:
+            for path, content in small.items():
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with atomic_path(path) as temporary:
+                        temporary.write_bytes(content)
+            lost = [str(path) for path, names in before.items() if names - _names(path)]
+            if lost and isinstance(error, EnsemblAnnotationsError):
+                shown = listed(os.path.relpath(path, self._root) for path in lost)
+                code = self.run("checkout", "--quiet", "--force", *lost)
+                log(f"{'Could not put back' if code else 'Put back'} as it was before: {shown}")
             raise
 
     def status(self) -> dict[str, Any]:
@@ -159,8 +201,16 @@ class Dvc:
                     content["stages"].pop(name, None)
 
 
+def _names(path: Path) -> set[str]:
+    """Return the files of an output, by their paths; of a file its own."""
+    if path.is_file():
+        return {str(path)}
+    return {str(Path(parent, name)) for parent, _, names in os.walk(path) for name in names}
+
+
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dvc", *arguments]
+    # -P: a module beside that program is called dvc, too.
+    return [sys.executable, "-P", str(Path(__file__).with_name("dvc_program.py")), *arguments]
 
 
 def _stop(dvc: int) -> None:

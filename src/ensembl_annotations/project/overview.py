@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,24 +93,25 @@ def read_states(project: Project) -> dict[str, State]:
     return {**reports, **found}
 
 
-def stale_reasons(project: Project) -> list[str]:
-    """Say, a line each, why ``dvc.lock`` is not what a commit would make; nothing where it is.
+def stale_stages(project: Project) -> dict[str, list[str]]:
+    """Return the stages whose entry in ``dvc.lock`` is not what would be made now, each with the reasons.
 
     Parameters
     ----------
     project : Project
-        A clone of the commit without data. That these are not there is no reason.
+        A clone without data may be given. That data, or somebody's VCF, are not there is no reason.
 
     Raises
     ------
     EnsemblAnnotationsError
         Where DVC can't tell, with what it says.
     """
-    lines = []
+    vcfs = {sample.vcf for sample in project.params.samples.values()}
+    found: dict[str, list[str]] = {}
     for stage, changes in project.dvc.status().items():
         kept = [
             {
-                kind: {path: how for path, how in items.items() if not _is_data(path, how)}
+                kind: {path: how for path, how in items.items() if not _is_data(path, how, vcfs)}
                 if isinstance(items, Mapping)
                 else items
                 for kind, items in change.items()
@@ -122,23 +123,52 @@ def stale_reasons(project: Project) -> list[str]:
         reasons = _state(
             [change for change in kept if not isinstance(change, Mapping) or any(change.values())]
         ).reasons
-        lines += [f"`{stage}`: {reason}" for reason in reasons[:_MOST_REASONS]]
+        if reasons:
+            found[stage] = reasons[:_MOST_REASONS]
     with project.dvc.opened() as repo:
         stages = {getattr(stage, "name", None) for stage in repo.index.stages}
     lock = project.lock
-    lines += [f"`{name}`: in {LOCK} only" for name in sorted(set(lock) - stages)]
     made = {path: out["md5"] for stage in lock for path, out in lock.outs(stage).items()}
-    lines += [
-        f"`{stage}`: made from another {path} than {LOCK} has"
-        for stage in lock
-        for path, dep in lock.deps(stage).items()
-        if made.get(path, dep["md5"]) != dep["md5"]
-    ]
-    return lines
+    for stage in lock:
+        if stage not in stages:
+            found.setdefault(stage, []).append(f"in {LOCK} only")
+        for path, dep in lock.deps(stage).items():
+            if made.get(path, dep["md5"]) != dep["md5"]:
+                found.setdefault(stage, []).append(f"made from another {path} than {LOCK} has")
+    return found
 
 
-def _is_data(path: str, how: object) -> bool:
-    return path.startswith("data/") and how in ("deleted", "not in cache")
+def stale_samples(project: Project, samples: Iterable[str]) -> list[str]:
+    """Return which of the samples have an entry in ``dvc.lock`` that is not what would be made now."""
+    stale = set(map(sample_of, stale_stages(project)))
+    return [sample for sample in samples if sample in stale]
+
+
+def review_lock(commit: Project, here: Project) -> str:
+    """Say in Markdown whether the ``dvc.lock`` of a commit is current; if not, in bold, and why.
+
+    Parameters
+    ----------
+    commit : Project
+        A clone of the commit without data.
+    here : Project
+        The repository on this machine: samples whose VCFs are not here are somebody else's to make.
+    """
+    stale, others = stale_stages(commit), set(here.samples_elsewhere())
+    wrong = {stage: reasons for stage, reasons in stale.items() if sample_of(stage) not in others}
+    lines = ["`dvc.lock` is current."]
+    if wrong:
+        lines = ["**`dvc.lock` is not current**: run `make` and commit it."]
+        lines += [
+            f"- `{stage}`: {reason}" for stage, reasons in wrong.items() for reason in reasons
+        ]
+    if left := sorted(others & set(map(sample_of, stale))):
+        lines += ["", f"Note: stale, VCF not here: {', '.join(left)}. `make` of those who have it."]
+    return "\n".join(lines)
+
+
+def _is_data(path: str, how: object, vcfs: Collection[str]) -> bool:
+    return how in ("deleted", "not in cache") and (path.startswith("data/") or path in vcfs)
 
 
 def _state(changes: Sequence[Any]) -> State:

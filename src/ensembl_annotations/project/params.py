@@ -178,7 +178,7 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     if not sources.get(source):
         known = ", ".join(sources) or "none"
         raise UsageError(
-            f"{_Places(path, text).of('ensembl', 'source')}: {source!r} has no mirror under "
+            f"{place_of(path, 'ensembl', 'source')}: {source!r} has no mirror under "
             f"`run.sources` (there: {known})." + nearest(source, list(sources))
         )
     return params
@@ -216,6 +216,11 @@ def _not_yaml(path: Path, error: YAMLError) -> UsageError:
         hint="Look at this line and the one before: each parameter is named once, as `name: value`, "
         "and indented with blanks like those beside it.",
     )
+
+
+def place_of(path: Path, *place: str) -> str:
+    """Return file, line and name of a parameter, for a message: ``params.yaml: line 8: ensembl.fasta``."""
+    return _Places(path, path.read_text("utf-8")).of(*place)
 
 
 class _Places:

@@ -21,11 +21,15 @@ REPORTS = Path("data/reports")
 METRICS = Path("metrics")
 WRITTEN = (Path("data"), METRICS)
 """What the pipeline writes to."""
+RECORDS = (PARAMS_FILE, "dvc.yaml", LOCK.as_posix(), "data/manifests", METRICS.as_posix())
+"""What says in git how the results were made."""
 
 ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 REFERENCE, SAMPLES = ASSETS
 FETCH, ANNOTATE = ASSETS.values()
+MANIFEST = "ensembl_manifest"
+"""The stage before `fetch_ensembl`: notes what is published, and checks what is wanted."""
 REPORT = "report"
 """The stage that makes the report of a sample, from what `annotate` made."""
 
