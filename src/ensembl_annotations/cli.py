@@ -432,12 +432,13 @@ def merge_command() -> None:
       git merge origin/main
       ensembl-annotations merge
     """  # noqa: D301
+    from ensembl_annotations.common.words import printable
     from ensembl_annotations.project.merge import merge_conflicts
 
     with reported_errors():
         lines = merge_conflicts()
     for line in lines:
-        click.echo(line)
+        click.echo(printable(line))
 
 
 @main.command("check-upstream")

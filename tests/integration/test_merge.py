@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.hashes import md5_of_bytes
 from ensembl_annotations.project.lock import DvcLock, read_lock
 from ensembl_annotations.project.merge import ConflictError, merge_conflicts
-from tests.integration.helpers import REPO, SAMPLE_VCF, Project, isolated_environment
+from tests.integration.helpers import REPO, SAMPLE_VCF, Done, Project, isolated_environment
 
 KEPT = (
     ".gitattributes",
@@ -244,13 +246,25 @@ def test_a_clone_without_the_driver_has_a_normal_conflict(plain: Small) -> None:
     assert "<<<<<<< HEAD\n" in plain.text(PARAMS)
 
 
-def test_what_is_checked_out_is_not_run(driven: Small) -> None:
-    driven.both(new_sample("a"), new_sample("b"))
-    driven.git("rm", "--quiet", "-r", "scripts", "src/ensembl_annotations/project")
-    driven.path("yaml.py").write_text("raise SystemExit('theirs')\n", "utf-8")
-    driven.commit()
-    driven.git("rebase", "--quiet", "theirs")
-    assert set(driven.params()["samples"]) == {"sample", "a", "b"}
+def test_what_is_checked_out_is_not_run(plain: Small) -> None:
+    plain.path(".venv").unlink()
+    plain.run(sys.executable, "-m", "venv", "--without-pip", ".venv")
+    packages = next(plain.path(".venv").glob("lib/*/site-packages"))
+    (packages / "yaml").symlink_to(Path(yaml.__file__).parent)
+    # As `pip install -e .` has it.
+    (packages / "editable.pth").write_text(str(plain.path("src")), "utf-8")
+    plain.run("sh", "scripts/merge-driver")
+    code = f"open({str(plain.root.with_name('ran'))!r}, 'w')\n"
+    modules = ("yaml", "sitecustomize", "src/yaml", "src/sitecustomize")
+    plain.both(new_sample("a"), {**new_sample("b"), **{f"{name}.py": code for name in modules}})
+    plain.git("checkout", "--quiet", "theirs")
+    plain.git("rm", "--quiet", "-r", "scripts", "src/ensembl_annotations/project")
+    plain.commit()
+    plain.git("checkout", "--quiet", "ours")
+    plain.git("rebase", "--quiet", "theirs")
+    assert plain.path("src/sitecustomize.py").exists()
+    assert not plain.root.with_name("ran").exists()
+    assert set(plain.params()["samples"]) == {"sample", "a", "b"}
 
 
 def test_a_folder_of_any_name_has_the_driver(tmp_path: Path) -> None:
@@ -458,3 +472,82 @@ def test_other_files_stay_in_conflict(plain: Small) -> None:
 
 def test_without_a_conflict_there_is_nothing_to_do(plain: Small) -> None:
     assert merge_conflicts(plain.root) == ["No conflict in params.yaml, dvc.lock or metrics/."]
+
+
+# As CONTRIBUTING says
+
+
+def recipe(heading: str, way: str) -> list[str]:
+    """Return the commands below a heading of CONTRIBUTING; at a rebase the alternatives, `# or: …`."""
+    section = (REPO / "CONTRIBUTING.md").read_text("utf-8").partition(f"### {heading}\n")[2]
+    lines = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    commands = [line.partition("#")[::2] for line in lines]
+    return [
+        other.removeprefix(" or: ")
+        if way == "rebase" and other.startswith(" or: ")
+        else command.strip()
+        for command, other in commands
+        if command.strip()
+    ]
+
+
+def follow(project: Project, command: str, code: int | None = 0) -> Done:
+    """Run a line of a recipe, `make` with the environment that the tests run in."""
+    command = re.sub("^make$", "make --old-file=.venv/.ready", command)
+    return project.run("sh", "-c", command, code=code, GIT_EDITOR="true")
+
+
+def contribute(project: Project, sample: str) -> None:
+    """Add a sample, as a person does, and commit what `make` says."""
+    shutil.copy2(project.path(SAMPLE_VCF), project.path(f"data/vcf/{sample}.vcf.gz"))
+    params = project.path(PARAMS)
+    params.write_text(add(sample)(params.read_text("utf-8")), "utf-8")
+    follow(project, "make")
+    project.commit()
+
+
+@pytest.fixture(scope="session")
+def two_people(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clones, `first` and `second`, each with a sample of its own and a VCF that the other has not; only to be copied."""
+    folder = tmp_path_factory.mktemp("people")
+    for name, sample in (("first", "a"), ("second", "b")):
+        project = reproduced.copy(folder / name)
+        project.path(".venv").symlink_to(REPO / ".venv")
+        contribute(project, sample)
+    return folder
+
+
+@pytest.mark.parametrize("way", ["merge", "rebase"])
+@pytest.mark.parametrize("has_driver", [True, False])
+def test_two_people_each_add_a_sample(
+    two_people: Path, reproduced: Project, tmp_path: Path, way: str, has_driver: bool
+) -> None:
+    shutil.copytree(two_people, tmp_path / "people", symlinks=True)
+    first, second = (
+        Project(tmp_path / "people" / name, reproduced.environment) for name in ("first", "second")
+    )
+    first.git("clone", "--quiet", "--bare", first.root, tmp_path / "shared.git")
+    second.git("remote", "set-url", "origin", tmp_path / "shared.git")
+    second.git("fetch", "--quiet", "origin")
+    second.git("branch", "--quiet", "--set-upstream-to=origin/main")
+    assert not second.path("data/vcf/a.vcf.gz").exists()
+    pull, *rest = recipe("Two people each add a sample", way)
+    assert rest == ["make", "git push"]
+    if has_driver:
+        follow(second, pull)
+        assert follow(second, "make").ran == []
+    else:
+        second.git("config", "--local", "--unset", "merge.ensembl-annotations.driver")
+        follow(second, pull, code=1)
+        resolve = recipe("When `params.yaml` or `dvc.lock` conflicts", way)
+        assert [done.ran for done in (follow(second, command) for command in resolve)] == [[]] * 4
+    assert second.changed() == []
+    follow(second, rest[-1])
+    assert set(second.params()["samples"]) == {"sample", "a", "b"}
+    # Everybody who clones it now has both, and nothing to make that can be made there.
+    clone = second.clone(tmp_path / "clone")
+    assert clone.dvc("repro", "--dry", "--allow-missing").ran == []
+    assert [clone.metrics(f"annotate/{name}") for name in ("a", "b")] == [
+        first.metrics("annotate/a"),
+        second.metrics("annotate/b"),
+    ]

@@ -17,6 +17,7 @@ from ensembl_annotations.project.merge_keys import (
     NotByKeyError,
     main,
     merge_keys,
+    named,
     read_keys,
 )
 
@@ -176,6 +177,11 @@ def test_the_driver_leaves_to_git_only_what_both_changed(tmp_path: Path) -> None
             marked.append(line.split("#")[0].strip())
     assert marked == ["release: 117", "release: 115"]
     assert done.stdout.endswith(A + B)
+
+
+def test_names_in_a_message_are_few_and_printable() -> None:
+    assert named([("s", "\x1b[2Jx")]) == "s.?[2Jx"
+    assert named([("s", str(number)) for number in range(12)]).endswith(", s.9 and 2 more")
 
 
 def test_the_driver_changes_nothing_of_what_it_can_not_read(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 # What YAML counts as the end of a line besides a line feed.
 _OTHER_LINE_ENDS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _NOTHING = ("", "~", "null")
+# Keys in a message.
+_MOST = 10
 
 
 class NotByKeyError(ValueError):
@@ -263,8 +265,13 @@ def main(base: str, ours: str, theirs: str, name: str) -> int:
 
 
 def named(keys: list[tuple[str, ...]]) -> str:
-    """Return keys for a message, such as ``ensembl.release, samples.p01``."""
-    return ", ".join(".".join(key).rstrip(".") or "its last lines" for key in keys)
+    """Return the first keys for a message, such as ``ensembl.release, samples.p01``."""
+    names = [".".join(key).rstrip(".") or "its last lines" for key in keys[:_MOST]]
+    more = f" and {len(keys) - _MOST} more" if keys[_MOST:] else ""
+    # Somebody else wrote them, and a terminal may obey what is in them.
+    return "".join(
+        letter if letter.isprintable() else "?" for letter in f"{', '.join(names)}{more}"
+    )
 
 
 def _replace(path: Path, text: str) -> None:
