@@ -546,7 +546,6 @@ def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) 
     assert done.code in (1, 2)
     assert "Error: " in done.output
     assert "dvc.lock" in done.output
-    assert "run 'ensembl-annotations merge'" in done.output
     assert "Traceback" not in done.output
 
 

@@ -83,7 +83,8 @@ def read_lock(content: bytes, name: Path | str = "dvc.lock") -> DvcLock:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BrokenLockError(
             f"{name}: not valid YAML: {one_line(error)}",
-            hint="After a merge conflict run 'ensembl-annotations merge', then this again.",
+            hint="After a merge conflict run 'ensembl-annotations merge'; otherwise take it as it was: "
+            "'git checkout dvc.lock'.",
         ) from error
     stages = (found.get("stages") or {}) if isinstance(found, dict) else None
     if not isinstance(stages, dict):
