@@ -35,6 +35,7 @@ REMAKE := $(if $(USABLE),,remake)
 .PHONY: all help env check test lint bench force ui review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
+	@sh scripts/merge-driver || true
 	@$(BIN)/ensembl-annotations materialize
 
 help: ## List the targets

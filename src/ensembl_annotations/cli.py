@@ -435,6 +435,28 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         click.echo(f"\nTo keep in git how this was made:\n  {command}")
 
 
+@main.command("merge")
+def merge_command() -> None:
+    """Merge what git left in conflict: params.yaml by key, dvc.lock by stage, figures of metrics/.
+
+    Run it in the repository's folder, during a git merge or rebase; it stages what it resolves. A
+    parameter that both sides changed stays a conflict. A result that both sides made is kept if it is the
+    only one made with the merged parameters; else it is left out, so that 'make' makes it again.
+
+    \b
+    Example:
+      git merge origin/main
+      ensembl-annotations merge
+    """  # noqa: D301
+    from ensembl_annotations.common.words import printable
+    from ensembl_annotations.project.merge import merge_conflicts
+
+    with reported_errors():
+        lines = merge_conflicts()
+    for line in lines:
+        click.echo(printable(line))
+
+
 @main.command("check-upstream")
 @click.option(
     "--update", is_flag=True, help="Write what is published now to the manifest; see 'git diff'."

@@ -148,6 +148,24 @@ def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
     assert project.repro() == []
 
 
+def test_an_experiment_in_a_folder_of_its_own_gets_vcfs_that_git_ignores(pair: Project) -> None:
+    pair.path(".venv").symlink_to(REPO / ".venv")
+    # As in a shell in which no environment is active.
+    outside = {"PATH": os.defpath}
+    experiment = [".venv/bin/dvc", "exp", "run", "--temp", "--set-param", "annotate.level=6"]
+    lacking = pair.run(*experiment, code=None, **outside)
+    assert lacking.code != 0
+    assert re.search(f"No such file or directory: '.*/{OTHER_VCF}'", lacking.output)
+    done = pair.run(*experiment, "--copy-paths", OTHER_VCF, **outside)
+    assert done.ran == [OTHER]
+    assert "Stage 'annotate@sample' is cached" in done.output
+    refs = pair.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+    assert len(refs) == 1
+    assert OTHER_VCF not in pair.git("ls-tree", "-r", "--name-only", refs[0]).splitlines()
+    assert not [*pair.path(".dvc/tmp").rglob("*.vcf*")]
+    assert pair.changed() == []
+
+
 def test_how_files_are_obtained_reruns_nothing(project: Project, tmp_path: Path) -> None:
     project.set_param("run.force_download", True)
     project.set_param("run.sources.mini", {"elsewhere": str(tmp_path / "missing")})
