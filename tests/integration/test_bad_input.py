@@ -958,6 +958,14 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, ...]]] = {
     ),
     "a hash that is no text": (set_of_first("hash", 5), ("datapackage.json",)),
     "a hash of another kind": (set_of_first("hash", "md5:00"), ("datapackage.json", "md5")),
+    "a source of two lines": (
+        edit_package(lambda package: package.update(source="x\n##FILTER=<ID=q>")),
+        ("source", "control character", "##FILTER"),
+    ),
+    "a species that leads elsewhere": (
+        edit_package(lambda package: package.update(species="../homo_sapiens")),
+        ("species", "'../homo_sapiens'", "path"),
+    ),
     "a path that leaves the folder": (
         set_of_first("path", "../own/x.parquet"),
         ("datapackage.json", "../own/x.parquet"),

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""A source or an assembly: it becomes part of file names and of header lines."""
+
+
+def find_name_problem(name: str) -> str | None:
+    """Say why a name can't be a file's, or None where it can."""
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        return "holds a path"
+    return None if name.isprintable() else "holds a control character"
+
+
 def listed(names: Iterable[object], most: int = 3, separator: str = ", ") -> str:
     """Return the first names, and how many more there are: ``a, b, c and 2 more``."""
     texts = [str(name) for name in names]

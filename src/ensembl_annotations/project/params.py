@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import NAME, one_line
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
@@ -32,11 +32,11 @@ class _Strict(BaseModel):
 class EnsemblParams(_Strict):
     """Which reference: the inputs of the asset `ensembl_annotations`."""
 
-    source: str = Field(description="Name of a source under `sources`")
+    source: str = Field(pattern=f"^{NAME}$", description="Name of a source under `sources`")
     release: int = Field(ge=1, description="Ensembl release, such as 116")
     species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
     assembly: str = Field(
-        pattern=r"^[A-Za-z0-9._-]+$",
+        pattern=f"^{NAME}$",
         description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
     )
     chromosomes: str | int = Field(
