@@ -11,6 +11,7 @@ import os
 import random
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -1130,6 +1131,61 @@ def test_old_tags_are_replaced(info: str, kept: bytes, tmp_path: Path, store: Pa
     [line] = split(gzip.decompress(out.read_bytes()))[1]
     assert line.split(b"\t")[7].startswith(kept + b";")
     assert line.count(b"ENS_ID=") == 1
+
+
+# --- Names and standard streams ------------------------------------------------------------------
+
+CLOSED = {
+    "standard output": ("--out-vcf - >&-", 2, "standard output is closed; expected a pipe or file"),
+    "standard input": ("--out-vcf out.vcf --vcf - <&-", 1, "standard input: is closed"),
+    "output and input": ("--out-vcf out.vcf.gz --out-parquet out.parquet >&- <&-", 0, ""),
+    "all": ("--out-vcf out.vcf.gz --out-parquet out.parquet >&- 2>&- <&-", 0, ""),
+    "all, for a BCF": ("--out-vcf out.bcf >&- 2>&- <&-", 0, ""),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_standard_streams_that_are_closed(name: str, tmp_path: Path, store: Path) -> None:
+    options, code, word = CLOSED[name]
+    vcf = written(tmp_path, sample_text())
+    start = shlex.join(command("annotate", "--vcf", vcf, "--reference", store))
+    shell = ["sh", "-c", f"{start} {options}"]
+    done = subprocess.run(shell, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 0:
+        [path] = [*tmp_path.glob("out.bcf"), *tmp_path.glob("out.vcf.gz")]
+        with pysam.VariantFile(str(path)) as file:
+            assert len(list(file)) == len(split(sample_text())[1])
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path, store: Path) -> None:
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    vcf, out = written(folder, plain_vcf(KNOWN)), folder / "out.vcf.gz"
+    arguments: list[object] = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out]
+    figures = [*("--tally", folder / "tally.json", "--metrics", folder / "m.json")]
+    invoke(*arguments, *figures, "--summary", folder / "page.html").succeeded()
+    assert gzip.decompress(out.read_bytes()).count(b"ENS_ID=") == 1
+    outcome = invoke(*arguments, "--out-parquet", folder / "out.parquet")
+    outcome.failed(r"\udcff/out.parquet: the name is not UTF-8", "Rename", code=2)
+    shutil.copytree(store, folder / "store")
+    usage(invoke(*arguments, "--reference", folder / "store"), "not UTF-8")
+
+
+@pytest.mark.parametrize("name", ["esc\x1b[2J.vcf", "csi\x9b2J.vcf", "turned\u202e.vcf"])
+def test_what_a_terminal_heeds_is_never_printed(name: str, tmp_path: Path, store: Path) -> None:
+    line = record("9\x1b[31m\x9b", 5, "A", "C")
+    vcf = written(tmp_path, plain_vcf(line, lines=["##reference=hg19\x1b[2J"]), name)
+    for options in (["--out-vcf", tmp_path / "o.vcf"], ["--out-vcf", tmp_path / f"{name}.bcf"]):
+        outcome = invoke("annotate", "--vcf", vcf, "--reference", store, *options)
+        printed = outcome.stdout + outcome.stderr
+        assert "\\u" in printed
+        assert printed.replace("\n", "").isprintable()
+    outcome = invoke(*("annotate", "--vcf", vcf, "--reference", store, "--out-vcf", "-", name))
+    usage(outcome, "\\u")
+    assert outcome.stderr.replace("\n", "").isprintable()
 
 
 # --- Outputs -------------------------------------------------------------------------------------

@@ -1191,3 +1191,47 @@ def test_an_odd_name_is_data(tmp_path: Path) -> None:
         found = fetch_file([mirror.url], "x", odd)
         assert found.path.name == name
         assert found.path.read_bytes() == CONTENT
+
+
+# --- Answers without end -------------------------------------------------------------------------
+
+LENGTH = f"Content-Length: {SIZE}\r\n\r\n".encode()
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKS = HEAD + f"Transfer-Encoding: chunked\r\n\r\n{SIZE:x}\r\n".encode() + CONTENT + b"\r\n0\r\n"
+ENDLESS = {
+    "100 Continue": Step(raw=b"", again=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a dripped head": Step(raw=HEAD + b"X: ", again=b"x", trickle=0.01),
+    "a dripped trailer": Step(raw=CHUNKS + b"X: ", again=b"x", trickle=0.01),
+    "trailers": Step(raw=CHUNKS, again=b"X: y\r\n"),
+    "a redirect with a body": Step(
+        raw=b"HTTP/1.1 302 Found\r\nLocation: " + PATH.encode() + b"\r\n\r\n", again=b"x" * 65536
+    ),
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_SEC", "SLOW_SEC", "TEXT_SEC"):
+        monkeypatch.setattr(mirrors_module, name, 0.5)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(ENDLESS[name]) as mirror:
+        fetch(mirror.url, published)
+
+
+@pytest.mark.parametrize("name", [name for name in ENDLESS if "redirect" not in name])
+@pytest.mark.usefixtures("impatient")
+def test_a_list_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(default=ENDLESS[name]) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_list_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors_module, "SLOW_BYTES", 0)
+    drip = Step(raw=HEAD + LENGTH, again=b"1", trickle=0.01)
+    with server(default=drip) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])

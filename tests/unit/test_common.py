@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from ensembl_annotations.common.errors import (
 from ensembl_annotations.common.hashes import digests_of, md5_of, md5_of_bytes, sha256_of
 from ensembl_annotations.common.json_files import parse_as, parse_object, read_as, read_object
 from ensembl_annotations.common.pool import in_order
-from ensembl_annotations.common.words import listed, one_line, printable
+from ensembl_annotations.common.words import listed, one_line, printable, printable_lines
 from ensembl_annotations.fetch.download import _all_failed
 from ensembl_annotations.fetch.manifest import no_answer
 
@@ -44,8 +45,11 @@ def test_names_are_listed(names: list[object], separator: str, expected: str) ->
     assert listed(names, separator=separator) == expected
 
 
-def test_what_a_name_could_do_to_a_terminal_is_taken_out() -> None:
-    assert printable("a\x1b[2Jb\u202ec\n") == "a?[2Jb?c?"
+def test_what_a_name_could_do_to_a_terminal_is_escaped() -> None:
+    odd = "a\x1b[2Jb\x9b\u202ec\n\udcff\U000e0001é"
+    assert printable(odd) == r"a\u001b[2Jb\u009b\u202ec\n\udcff\udb40\udc01é"
+    assert json.loads(printable(json.dumps([odd], ensure_ascii=False))) == [odd]
+    assert printable_lines("a\x1b\nb") == "a\\u001b\nb"
     assert (printable(None), printable(0)) == ("-", "0")
     assert one_line(" two\n\tlines ") == "two lines"
 

@@ -18,6 +18,7 @@ from ensembl_annotations.common.errors import (
     NotPublishedError,
     SizeError,
     UsageError,
+    check_name,
     explained_os_errors,
 )
 from ensembl_annotations.common.metrics import recorded_run
@@ -119,6 +120,7 @@ def fetch_ensembl(
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     check_source(source)
+    check_name(out.resolve())
     layout = Layout(species, assembly, release)
     progress = Progress()
     with explained_os_errors("fetching"):

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import find_name_problem, listed
@@ -141,6 +141,7 @@ class ReferenceStore:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = folder = Path(folder)
+        check_name(folder)
         path = folder / FILE_NAME
         if not folder.is_dir():
             raise ReferenceStoreError(
