@@ -7,8 +7,11 @@ error, nothing under a final name, and what has arrived is kept for the next run
 from __future__ import annotations
 
 import email.utils
+import errno
+import fcntl
 import gzip
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -25,7 +28,7 @@ import pytest
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, SourceError
 from ensembl_annotations.fetch import mirrors as mirrors_module
-from ensembl_annotations.fetch.cache import find_place
+from ensembl_annotations.fetch.cache import find_place, prune_cache
 from ensembl_annotations.fetch.download import (
     FetchedFile,
     StoppedError,
@@ -1235,3 +1238,24 @@ def test_a_list_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> Non
     drip = Step(raw=HEAD + LENGTH, again=b"1", trickle=0.01)
     with server(default=drip) as mirror, pytest.raises(SourceError, match="did not end"):
         read_text(mirror.url, PATH[1:])
+
+
+# --- File systems without locks ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_no_locks_name_the_setting(
+    number: int, published: PublishedFile, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with server() as mirror:
+        part = leave_part(published, mirror, HALF)
+        find_place(FOLDER, published).lock.touch()
+        monkeypatch.setattr(fcntl, "flock", flock)
+        error = refuse(mirror.url, published, str(cache), "no locks", os.strerror(number))
+        assert "$ENSEMBL_ANNOTATIONS_CACHE" in str(error.hint)
+        with pytest.raises(EnsemblAnnotationsError, match="no locks"):
+            prune_cache()
+        assert part.stat().st_size == HALF
