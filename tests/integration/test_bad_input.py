@@ -6,6 +6,7 @@ Every error is one clear message, exit code 1 or 2, and no file that was not the
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import random
@@ -1131,6 +1132,78 @@ def test_old_tags_are_replaced(info: str, kept: bytes, tmp_path: Path, store: Pa
     [line] = split(gzip.decompress(out.read_bytes()))[1]
     assert line.split(b"\t")[7].startswith(kept + b";")
     assert line.count(b"ENS_ID=") == 1
+
+
+# --- Limits --------------------------------------------------------------------------------------
+
+
+def many(count: int, make: Callable[[int], str]) -> str:
+    return "".join(map(make, range(count)))
+
+
+LONG = "A" * 6_000_000
+# Each is more than 400 MB of memory have room for, as text or as a few kB of gzip.
+TOO_LARGE: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
+    "INFO": (
+        lambda: plain_vcf(KNOWN, record("22", 100, "A", "C", info=f"X={LONG}")),
+        ("bytes of the line",),
+    ),
+    "gzip bomb": (
+        lambda: gzip.compress(plain_vcf(KNOWN, record("22", 100, "A", "C", info=f"X={LONG * 20}"))),
+        ("bytes of the line",),
+    ),
+    "INFO keys": (
+        lambda: plain_vcf(
+            KNOWN, record("22", 100, "A", "C", info=many(800_000, lambda at: f"K{at};") + "Z")
+        ),
+        ("bytes of the line",),
+    ),
+    "REF": (lambda: plain_vcf(KNOWN, record("22", 100, LONG[:2_100_000], "C")), ("REF and ALT",)),
+    "ALTs": (
+        lambda: plain_vcf(KNOWN, record("22", 100, "A", ",".join(["C"] * 65_535))),
+        ("ALTs", "65,534", "65,535"),
+    ),
+    "header line": (lambda: plain_vcf(KNOWN, lines=[f"##x={LONG * 3}"]), ("bytes of the header",)),
+    "header lines": (
+        lambda: plain_vcf(KNOWN, lines=[f"##contig=<ID=c{at}>" for at in range(250_000)]),
+        ("bytes of the header", "50 per line"),
+    ),
+    "contigs": (
+        lambda: plain_vcf(*(record(f"c{at}", 1, "A", "C") for at in range(100_000))),
+        ("contigs that are not in the reference", "37,500"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_what_takes_more_memory_than_it_may(name: str, tmp_path: Path, store: Path) -> None:
+    make, words = TOO_LARGE[name]
+    vcf = written(tmp_path, make())
+    options = ("--memory-mb", "400")
+    outcome = refused(tmp_path, vcf, store, "line ", "at most", *words, options=options)
+    if "ALTs" not in name:
+        assert "--memory-mb" in outcome.stderr
+
+
+def test_a_great_many_alts_are_annotated_a_part_at_a_time(tmp_path: Path, store: Path) -> None:
+    bases = ["".join(bases) for bases in itertools.product("ACGT", repeat=8)][:65_534]
+    lines = [record(pos=10000402 + at, ref="A", alt=",".join(bases)) for at in range(4)]
+    text = plain_vcf(KNOWN, *lines, SECOND)
+    done = accepted(tmp_path, written(tmp_path, text), store, options=("--memory-mb", "400"))
+    check_lossless(text, done.text)
+    assert done.metrics["num_records"] == 6
+    assert done.metrics["num_alleles"] == 2 + 4 * len(bases)
+    assert json.loads((tmp_path / "run.json").read_bytes())["peak_memory_mb"] > 0
+    with VcfReader(tmp_path / "in.vcf") as reader:
+        pieces = list(reader.pieces())
+        batches = [batch for piece in pieces for batch in reader.batches(piece)]
+        assert any(map(reader.is_large, pieces))
+    assert len(batches) > len(pieces)
+    assert (
+        b"".join(batch.lines.data for batch in batches) == "".join([KNOWN, *lines, SECOND]).encode()
+    )
+    ends = list(itertools.accumulate(len(batch.lines) for batch in batches))
+    assert [batch.first_record for batch in batches] == [0, *ends[:-1]]
 
 
 # --- Names and standard streams ------------------------------------------------------------------
