@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
+from ensembl_annotations.common.words import printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
@@ -41,15 +43,21 @@ _FATAL = (signal.SIGTERM, signal.SIGHUP)
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 
+def show(text: str, *, err: bool = False) -> None:
+    """Print lines of the result; what names and values of others could do to a terminal is escaped."""
+    click.echo(printable_lines(text), err=err)
+
+
 def say(text: str) -> None:
     """Print a line for the user; results go to stdout, this goes to stderr."""
-    click.echo(text, err=True)
+    show(text, err=True)
 
 
 @contextmanager
 def reported_errors(verbosity: int = NORMAL) -> Iterator[None]:
     """Print messages on stderr; turn our errors into one of them and their exit code."""
     _catch_signals()
+    _replace_closed_streams()
     remove_leftovers(output_folders(Path()))
     try:
         with printed_messages(verbosity):
@@ -65,9 +73,25 @@ def reported_errors(verbosity: int = NORMAL) -> Iterator[None]:
     except OSError as error:
         say(f"Error: {explain_os_error(error, '', 'working').message}")
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        part = error.object[max(error.start - 60, 0) : error.end + 60]
+        say(f"Error: expected text that {error.encoding} has, found {part!r}.")
+        say("Rename the file or folder, or run this where the language is of UTF-8 (LANG=C.UTF-8).")
+        sys.exit(1)
     except KeyboardInterrupt:
         say("Interrupted. Nothing incomplete was left; run the same command to go on.")
         sys.exit(130)
+
+
+def _replace_closed_streams() -> None:
+    """Take the numbers of standard streams that are closed, so that no file gets them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # It gets the lowest number that is free.
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _catch_signals() -> None:
@@ -128,6 +152,13 @@ class _Command(click.Command):
                 help="Print details of what happens, such as each request; -vv: those of libraries too.",
             )
         )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            told = printable_lines(error.format_message().expandtabs(2))
+            raise click.UsageError(told, error.ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         verbosity = min(ctx.params.pop("verbose"), LIBRARIES)
@@ -221,10 +252,10 @@ def fetch(dry_run: bool, **options: Any) -> None:
     if dry_run:
         decided = {name: options[name] for name in PLANNED}
         for line in ensembl_annotations.plan_fetch(**decided):
-            click.echo(line)
+            show(line)
         return
     result = ensembl_annotations.fetch_ensembl(**options)
-    click.echo(describe_fetched(result))
+    show(describe_fetched(result))
 
 
 def describe_fetched(result: dict[str, Any]) -> str:
@@ -358,7 +389,7 @@ def annotate(summary: Path | None, **options: Any) -> None:
         if summary is not None:
             write_page(options["tally"], summary)
     # Not into the VCF.
-    click.echo(describe_annotated(result), err=options["out_vcf"] == Path("-"))
+    show(describe_annotated(result), err=options["out_vcf"] == Path("-"))
 
 
 def describe_annotated(result: dict[str, Any]) -> str:
@@ -416,23 +447,23 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     if dry_run:
         for line in ensembl_annotations.plan_materialize(force=force):
-            click.echo(line)
+            show(line)
         return
     results = ensembl_annotations.materialize(list(assets) or None, force=force, log=_LOG.info)
     for name, result in results.items():
-        click.echo(f"\n{name}: {result['status']}")
+        show(f"\n{name}: {result['status']}")
         page = report_page(name)
         if page is not None and page.exists():
-            click.echo(f"  page: {page}")
+            show(f"  page: {page}")
         for key, value in result.items():
             # What did not happen is no news.
             is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
             if key != "status" and not is_nothing:
-                click.echo(f"  {key}: {value}")
+                show(f"  {key}: {value}")
     if CATALOG.exists():
-        click.echo(f"\nall assets, and the samples side by side: {CATALOG}")
+        show(f"\nall assets, and the samples side by side: {CATALOG}")
     if command := record_command():
-        click.echo(f"\nTo keep in git how this was made:\n  {command}")
+        show(f"\nTo keep in git how this was made:\n  {command}")
 
 
 @main.command("merge")
@@ -448,13 +479,12 @@ def merge_command() -> None:
       git merge origin/main
       ensembl-annotations merge
     """  # noqa: D301
-    from ensembl_annotations.common.words import printable
     from ensembl_annotations.project.merge import merge_conflicts
 
     with reported_errors():
         lines = merge_conflicts()
     for line in lines:
-        click.echo(printable(line))
+        show(line)
 
 
 @main.command("check-upstream")
@@ -475,7 +505,7 @@ def check_upstream(update: bool) -> None:
 
     report = upstream.check_upstream(Project.open(), update=update)
     for line in upstream.describe_upstream(report):
-        click.echo(line)
+        show(line)
 
 
 @main.command()
@@ -505,7 +535,7 @@ def verify(folder: Path, chromosomes: str) -> None:
         lines, hint = describe_problems(problems)
         told = "\n".join(f"  {line}" for line in lines)
         raise ReferenceStoreError(f"{folder}: {len(problems)} files are wrong:\n{told}", hint=hint)
-    click.echo(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
+    show(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
 
 
 @main.command()
@@ -524,7 +554,7 @@ def publish() -> None:
     from ensembl_annotations.project.project import Project
 
     done = sharing.publish(Project.open())
-    click.echo(
+    show(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
@@ -550,7 +580,7 @@ def pull(chromosomes: str) -> None:
     from ensembl_annotations.project.project import Project
 
     done = sharing.pull(Project.open(), parse_chromosomes(chromosomes))
-    click.echo(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
+    show(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
 
 
 @main.command()
@@ -572,11 +602,9 @@ def repair(content: bool) -> None:
 
     done = sharing.repair(Project.open(), content=content)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
-    click.echo(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
+    show(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
     if done["restored"]:
-        click.echo(
-            f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files."
-        )
+        show(f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files.")
     if not done["published"]:
         say(
             f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "
@@ -606,10 +634,10 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
 
     history = ensembl_annotations.read_history(asset, limit=limit)
     if as_json:
-        click.echo(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
+        show(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
         return
     for line in describe_history(history):
-        click.echo(line)
+        show(line)
     for note in history.notes:
         say(f"Note: {note}")
 
@@ -627,7 +655,7 @@ def catalog_command(out: Path) -> None:
       ensembl-annotations catalog --out catalog.html
     """  # noqa: D301
     ensembl_annotations.write_catalog(out)
-    click.echo(f"Wrote {out}.")
+    show(f"Wrote {out}.")
 
 
 @main.command("provenance")
@@ -652,10 +680,10 @@ def provenance_command(file: Path, verify: bool, as_json: bool) -> None:
 
     found = ensembl_annotations.trace_provenance(file, verify=verify)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        show(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:
         for line in describe_provenance(found):
-            click.echo(line)
+            show(line)
     sys.exit(1 if found.differs else 0)
 
 
@@ -684,8 +712,8 @@ def list_cache_command() -> None:
 
     entries = list_cache()
     for line in describe_entries(entries):
-        click.echo(line)
-    click.echo(f"in {download_cache()}")
+        show(line)
+    show(f"in {download_cache()}")
 
 
 @cache.command("prune")
@@ -710,11 +738,11 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
     from ensembl_annotations.fetch.cache import describe_entries, prune_cache
 
     pruned = prune_cache(releases=releases, everything=everything, dry_run=dry_run)
-    click.echo("Would be removed:" if dry_run else "Removed:")
+    show("Would be removed:" if dry_run else "Removed:")
     for line in describe_entries(pruned.removed):
-        click.echo(line)
+        show(line)
     for entry in pruned.in_use:
-        click.echo(f"Kept, in use by another process: {entry.path}")
+        show(f"Kept, in use by another process: {entry.path}")
 
 
 @main.command("compare")
@@ -768,7 +796,7 @@ def compare_command(
     )
     form = "json" if as_json else "markdown" if markdown else "table"
     for line in describe_comparison(result, form):
-        click.echo(line)
+        show(line)
 
 
 if __name__ == "__main__":

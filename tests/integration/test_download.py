@@ -7,8 +7,11 @@ error, nothing under a final name, and what has arrived is kept for the next run
 from __future__ import annotations
 
 import email.utils
+import errno
+import fcntl
 import gzip
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -25,7 +28,7 @@ import pytest
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, SourceError
 from ensembl_annotations.fetch import mirrors as mirrors_module
-from ensembl_annotations.fetch.cache import find_place
+from ensembl_annotations.fetch.cache import find_place, prune_cache
 from ensembl_annotations.fetch.download import (
     FetchedFile,
     StoppedError,
@@ -1191,3 +1194,68 @@ def test_an_odd_name_is_data(tmp_path: Path) -> None:
         found = fetch_file([mirror.url], "x", odd)
         assert found.path.name == name
         assert found.path.read_bytes() == CONTENT
+
+
+# --- Answers without end -------------------------------------------------------------------------
+
+LENGTH = f"Content-Length: {SIZE}\r\n\r\n".encode()
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKS = HEAD + f"Transfer-Encoding: chunked\r\n\r\n{SIZE:x}\r\n".encode() + CONTENT + b"\r\n0\r\n"
+ENDLESS = {
+    "100 Continue": Step(raw=b"", again=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a dripped head": Step(raw=HEAD + b"X: ", again=b"x", trickle=0.01),
+    "a dripped trailer": Step(raw=CHUNKS + b"X: ", again=b"x", trickle=0.01),
+    "trailers": Step(raw=CHUNKS, again=b"X: y\r\n"),
+    "a redirect with a body": Step(
+        raw=b"HTTP/1.1 302 Found\r\nLocation: " + PATH.encode() + b"\r\n\r\n", again=b"x" * 65536
+    ),
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_SEC", "SLOW_SEC", "TEXT_SEC"):
+        monkeypatch.setattr(mirrors_module, name, 0.5)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(ENDLESS[name]) as mirror:
+        fetch(mirror.url, published)
+
+
+@pytest.mark.parametrize("name", [name for name in ENDLESS if "redirect" not in name])
+@pytest.mark.usefixtures("impatient")
+def test_a_list_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(default=ENDLESS[name]) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_list_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors_module, "SLOW_BYTES", 0)
+    drip = Step(raw=HEAD + LENGTH, again=b"1", trickle=0.01)
+    with server(default=drip) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])
+
+
+# --- File systems without locks ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_no_locks_name_the_setting(
+    number: int, published: PublishedFile, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with server() as mirror:
+        part = leave_part(published, mirror, HALF)
+        find_place(FOLDER, published).lock.touch()
+        monkeypatch.setattr(fcntl, "flock", flock)
+        error = refuse(mirror.url, published, str(cache), "no locks", os.strerror(number))
+        assert "$ENSEMBL_ANNOTATIONS_CACHE" in str(error.hint)
+        with pytest.raises(EnsemblAnnotationsError, match="no locks"):
+            prune_cache()
+        assert part.stat().st_size == HALF

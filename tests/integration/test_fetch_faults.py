@@ -271,6 +271,12 @@ def test_chromosomes_that_are_no_names(names: str, mirror: Path, tmp_path: Path)
     refused(mirror, tmp_path, "chromosomes", options=("--chromosomes", names), code=2)
 
 
+@pytest.mark.parametrize("source", ["", "a\nb", "../x", "-x", "a b", "a\x1b[2J", "é"])
+def test_a_source_that_is_no_name(source: str, mirror: Path, tmp_path: Path) -> None:
+    words = ("source: expected letters, digits", repr(source))
+    refused(mirror, tmp_path, *words, options=("--source", source), code=2)
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "http://", "ftp://host/pub", "https://a b/"])
 def test_an_address_that_is_none(url: str, tmp_path: Path) -> None:
     refused(url, tmp_path, url.removeprefix("ftp://")[:5])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from ensembl_annotations.annotate.text import (
 )
 from ensembl_annotations.annotate.values import per_id, record_tags
 from ensembl_annotations.common.atomic import Outputs, path_of
-from ensembl_annotations.common.errors import UsageError, explained_os_errors
+from ensembl_annotations.common.errors import InputError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.progress import Progress
@@ -98,24 +99,41 @@ class _Job:
     additions: Additions
     with_sites: bool = False
     workers: int = 1
+    max_absent: int = sys.maxsize
     index: str | None = None
     summarise: bool = False
 
-    def batch(self, piece: Piece) -> Batch:
-        """Return the records of a piece; the chosen tags are taken out, or are an error."""
-        batch, tags = self.reader.parse(piece), self.additions.tags
-        check_text(batch, len(self.reader.header.samples))
-        if self.additions.overwrite:
-            return without_tags(batch, tags)
-        check_record_tags(batch, self.reader.path, tags)
-        return batch
+    def batches(self, piece: Piece) -> Iterator[Batch]:
+        """Yield the records of a piece; the chosen tags are taken out, or are an error."""
+        tags = self.additions.tags
+        for batch in self.reader.batches(piece):
+            check_text(batch, len(self.reader.header.samples))
+            self._check_contigs(batch)
+            if self.additions.overwrite:
+                yield without_tags(batch, tags)
+            else:
+                check_record_tags(batch, self.reader.path, tags)
+                yield batch
+
+    def _check_contigs(self, batch: Batch) -> None:
+        """Refuse a VCF of a great many contigs: what is known of each is kept to the end."""
+        if (found := len(self.contigs.unresolved)) > self.max_absent:
+            raise InputError(
+                f"{self.reader.path}: line {batch.first_line}: contigs that are not in the reference: "
+                f"expected at most {self.max_absent:,}, found {found:,} before this line.",
+                hint="Give more memory with --memory-mb (memory_mb in params.yaml), or a VCF of the "
+                "reference's contigs only.",
+                code="too_large",
+            )
 
     def alleles(self, batch: Batch) -> pl.DataFrame:
         return split_alleles(batch, self.contigs)
 
-    def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
-        """Annotate a piece, independently of all others; a table only for a schema."""
-        batch = self.batch(piece)
+    def annotate(self, piece: Piece, schema: pa.Schema | None) -> Iterator[_Annotated]:
+        """Annotate a piece, independently of all others, batch by batch; a table only for a schema."""
+        return (self._annotate(batch, schema) for batch in self.batches(piece))
+
+    def _annotate(self, batch: Batch, schema: pa.Schema | None) -> _Annotated:
         records = typed_records(batch, len(self.reader.header.samples))
         hits, alleles = find_matches(
             self.alleles(batch), self.reference, with_sites=self.with_sites
@@ -141,9 +159,18 @@ class _Job:
 
     def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
-        annotate = partial(self.annotate, schema=schema)
+
+        def annotate(piece: Piece) -> list[_Annotated]:
+            return list(self.annotate(piece, schema))
+
         with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
-            yield from in_order(pool, annotate, self.reader.pieces(), self.workers)
+            for is_large, pieces in groupby(self.reader.pieces(), self.reader.is_large):
+                if is_large:
+                    for piece in pieces:
+                        yield from self.annotate(piece, schema)
+                else:
+                    for done in in_order(pool, annotate, pieces, self.workers):
+                        yield from done
 
 
 def _last_base(batch: Batch) -> int:
@@ -279,10 +306,10 @@ def annotate_vcf(
                     chromosomes, store.chromosomes, store.species, store.assembly
                 )
             store.check(_needed(store, chromosomes))
-            with VcfReader(vcf, plan.max_batch_bytes) as reader:
+            with VcfReader(vcf, plan.max_batch_bytes, plan.limits) as reader:
                 for warning in reader.header.warnings():
                     noted(f"{reader.path}: {warning}")
-                job = _job(reader, store, assembly, chromosomes, additions, noted)
+                job = _job(reader, store, assembly, chromosomes, additions, plan.max_absent, noted)
                 job.with_sites, job.workers = match == "position", plan.workers
                 job.index, job.summarise = targets.tabix_kind, tally_path is not None
                 provenance = _provenance(store, chromosomes, additions, match)
@@ -350,6 +377,7 @@ def _job(
     assembly: str | None,
     chromosomes: Sequence[str] | None,
     additions: Additions,
+    max_absent: int,
     log: Log,
 ) -> _Job:
     if not additions.overwrite:
@@ -357,8 +385,8 @@ def _job(
     reference = Reference(store)
     requested = frozenset(chromosomes) if chromosomes is not None else None
     contigs = Contigs(store, reader.header.contigs(), requested)
-    job = _Job(reader, reference, contigs, additions)
-    check_build(reader, job.batch, contigs, reference, assembly, log)
+    job = _Job(reader, reference, contigs, additions, max_absent=max_absent)
+    check_build(reader, job.batches, contigs, reference, assembly, log)
     return job
 
 

@@ -158,7 +158,7 @@ def check_header(
 
 def check_build(
     reader: VcfReader,
-    parse: Callable[[Piece], Batch],
+    parse: Callable[[Piece], Iterable[Batch]],
     contigs: Contigs,
     reference: Reference,
     claimed: str | None,
@@ -190,7 +190,8 @@ def check_build(
     compared = (
         counts
         for piece in reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
-        for counts in compare_bases(split_alleles(parse(piece), contigs), reference)
+        for batch in parse(piece)
+        for counts in compare_bases(split_alleles(batch, contigs), reference)
     )
     check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
 

@@ -30,6 +30,9 @@ from ensembl_annotations.common.errors import (
 TEMPORARY = r"\.(?P<final>.+)\.(?P<machine>[0-9a-f]{8})(?P<random>[0-9a-f]{8})\.tmp"
 """What the name of a file that is being written looks like."""
 
+_ESCAPED = "backslashreplace"
+"""For names of files that are no UTF-8; what it gives is an escape in JSON, too."""
+
 _MACHINE_FILES = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
 
 
@@ -70,11 +73,11 @@ class Outputs:
 
     def write_json(self, final: Path, content: Any) -> None:
         """Write `content` as JSON, to appear with the other files."""
-        self.temporary(final).write_text(_json_text(content), "utf-8")
+        self.temporary(final).write_text(_json_text(content), "utf-8", _ESCAPED)
 
     def write_text(self, final: Path, content: str) -> None:
         """Write text, to appear with the other files."""
-        self.temporary(final).write_text(content, "utf-8")
+        self.temporary(final).write_text(content, "utf-8", _ESCAPED)
 
     def forget(self, final: Path) -> None:
         """Give up a file after all."""
@@ -230,7 +233,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON, keys in the given order, one per line, newline at the end."""
     with atomic_path(path) as temporary:
-        temporary.write_text(_json_text(content), "utf-8")
+        temporary.write_text(_json_text(content), "utf-8", _ESCAPED)
 
 
 def _json_text(content: Any) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.words import printable, printable_lines
 
 PACKAGE = logging.getLogger("ensembl_annotations")
 QUIET, NORMAL, VERBOSE, LIBRARIES = -1, 0, 1, 2
@@ -31,7 +32,7 @@ class _Printer(logging.Handler):
     """Prints messages on stderr, above the bars that are there; details with time and module."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = printable_lines(record.getMessage())
         if record.levelno < logging.INFO:
             moment = time.strftime("%H:%M:%S", time.localtime(record.created))
             text = f"{moment} {record.name.removeprefix(f'{PACKAGE.name}.')}: {text}"
@@ -73,7 +74,7 @@ def now_utc() -> str:
 
 def append_line(path: Path, line: Mapping[str, Any]) -> None:
     """Append a line of JSON to a log; it is one write, so runs at the same time do not mix theirs."""
-    text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    text = printable(json.dumps(line, ensure_ascii=False)).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:

@@ -154,9 +154,8 @@ def _check_table(path: Path, schema: pa.Schema, store: ReferenceStore) -> None:
 def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
     with VcfReader(path) as reader:
         contigs, reference = Contigs(store, reader.header.contigs()), Reference(store)
-        check_build(reader, reader.parse, contigs, reference, store.assembly, _LOG.warning)
-        for piece in reader.pieces():
-            batch = reader.parse(piece)
+        check_build(reader, reader.batches, contigs, reference, store.assembly, _LOG.warning)
+        for batch in (batch for piece in reader.pieces() for batch in reader.batches(piece)):
             gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             _, alleles = find_matches(split_alleles(batch, contigs), reference)
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -10,12 +11,17 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import platformdirs
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from ensembl_annotations.common.atomic import TEMPORARY
-from ensembl_annotations.common.errors import SourceError, explain_os_error
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    SourceError,
+    explain_os_error,
+)
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.common.progress import format_bytes
@@ -161,6 +167,21 @@ def remaining_bytes(folder: str, published: PublishedFile, *, force: bool = Fals
         return limit
 
 
+def _acquire(lock: BaseFileLock, **options: Any) -> None:
+    """Take a lock; see `BaseFileLock.acquire`."""
+    try:
+        lock.acquire(**options)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        raise EnsemblAnnotationsError(
+            f"{lock.lock_file}: the file system has no locks ({error.strerror}), which the download "
+            "cache needs: two runs could write one file.",
+            hint=f"Set ${CACHE_VARIABLE} to a folder on another file system, such as a local disk.",
+            code="no_locks",
+        ) from error
+
+
 @contextmanager
 def locked(place: Place, *, stop: threading.Event | None = None) -> Iterator[None]:
     """Make a place's folder and hold its lock; `stop` ends the waiting for another run.
@@ -176,10 +197,11 @@ def locked(place: Place, *, stop: threading.Event | None = None) -> Iterator[Non
         place.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             try:
-                lock.acquire(timeout=0)
+                _acquire(lock, timeout=0)
             except Timeout:
                 _LOG.info(f"{place.path.name}: another run is downloading it; waiting for that.")
-                lock.acquire(
+                _acquire(
+                    lock,
                     timeout=-1,
                     poll_interval=_POLL_SEC,
                     cancel_check=lambda: stop is not None and stop.is_set(),
@@ -356,7 +378,7 @@ def _try_lock(place: Place, *, dry_run: bool) -> Iterator[bool]:
     # Whoever downloads has made the file, so none need be made to find out.
     if place.lock.exists():
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, timeout=0)
         except Timeout:
             is_free = False
         except OSError:

@@ -18,6 +18,7 @@ from ensembl_annotations.common.errors import (
     NotPublishedError,
     SizeError,
     UsageError,
+    check_name,
     explained_os_errors,
 )
 from ensembl_annotations.common.metrics import recorded_run
@@ -26,7 +27,7 @@ from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversio
 from ensembl_annotations.fetch.convert.fasta import convert_fasta
 from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
 from ensembl_annotations.fetch.layouts import Layout
-from ensembl_annotations.fetch.manifest import Manifest, load_manifest_of
+from ensembl_annotations.fetch.manifest import Manifest, check_source, load_manifest_of
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
 from ensembl_annotations.fetch.package import DataFile, DataPackage, Quarantine, Source
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
@@ -118,6 +119,8 @@ def fetch_ensembl(
     """
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
+    check_source(source)
+    check_name(out.resolve())
     layout = Layout(species, assembly, release)
     progress = Progress()
     with explained_os_errors("fetching"):

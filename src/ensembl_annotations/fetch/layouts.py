@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ensembl_annotations.common.errors import UsageError, WrongAssemblyError
+from ensembl_annotations.common.words import NAME
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, canonical_assembly
 
 CHECKSUMS = "CHECKSUMS"
@@ -76,7 +77,7 @@ class Layout:
                 "case and underscores, such as homo_sapiens.",
                 hint=f"Did you mean {close!r}?" if re.fullmatch(r"[a-z0-9_]+", close) else None,
             )
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.assembly):
+        if not re.fullmatch(NAME, self.assembly):
             raise UsageError(f"assembly: {self.assembly!r} is not an assembly's name.")
         if self.species == HUMAN:
             self._check_human()

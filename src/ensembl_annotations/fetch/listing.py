@@ -11,8 +11,7 @@ from itertools import pairwise
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
-from ensembl_annotations.common.words import listed
-from ensembl_annotations.fetch.checksums import find_name_problem
+from ensembl_annotations.common.words import find_name_problem, listed
 from ensembl_annotations.fetch.layouts import CHECKSUMS, Layout
 from ensembl_annotations.fetch.mirrors import (
     folder_of,

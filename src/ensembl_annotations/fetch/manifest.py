@@ -18,10 +18,9 @@ from ensembl_annotations.common.errors import (
     WrongAssemblyError,
 )
 from ensembl_annotations.common.json_files import parse_as
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import NAME, find_name_problem, one_line
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
-    find_name_problem,
     find_size_problem,
     parse_checksums,
 )
@@ -296,8 +295,18 @@ def _natural(chromosome: str) -> tuple[int, str]:
 # --- The file ------------------------------------------------------------------------------------
 
 
+def check_source(source: str) -> None:
+    """Raise UsageError where a text is no name of a source."""
+    if not re.fullmatch(NAME, source):
+        raise UsageError(
+            f"source: expected letters, digits, '.', '_' and '-', found {source[:80]!r}.",
+            hint="It becomes part of a file's name and of a header line: choose another name.",
+        )
+
+
 def manifest_path(source: str, layout: Layout) -> Path:
     """Return where the pinned manifest of a source is, below the repository's folder."""
+    check_source(source)
     return FOLDER / f"{source}-{layout.species}-{layout.assembly}-{layout.release}.json"
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import math
 import random
 import re
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
@@ -25,6 +30,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.fetch.failures import (
+    LateError,
     TransientError,
     check_status,
     describe_failure,
@@ -36,7 +42,11 @@ _LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SEC = (15.0, 60.0)
 """For connecting, and for the next bytes to arrive."""
+HEAD_SEC = 60.0
+"""For the whole head of an answer."""
 SLOW_SEC, SLOW_BYTES = 120.0, 120 * 1024
+TEXT_SEC = 120.0
+"""For the whole of a list or a page."""
 RETRIES = 8
 TEXT_RETRIES = 3
 DNS_RETRIES = 2
@@ -214,6 +224,63 @@ class Attempts:
 # --- Reading -------------------------------------------------------------------------------------
 
 
+class _Timed(io.RawIOBase):
+    """The bytes of a connection, up to a deadline (of `time.monotonic`)."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self.deadline = time.monotonic() + HEAD_SEC
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self.deadline:
+            raise LateError
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedAnswer(HTTPResponse):
+    """An answer of which the head, and then each piece of the body, has to be here in time.
+
+    Attributes
+    ----------
+    end : float
+        The deadline for all of it.
+
+    Notes
+    -----
+    The timeout of a connection begins anew with each byte. A head, what comes before it (``100
+    Continue``) and what comes after the body may be sent byte by byte, or have no end.
+    """
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.end = math.inf
+        self._timed = _Timed(self.fp.detach())
+        self.fp = io.BufferedReader(self._timed)
+
+    def read1(self, n: int = -1) -> bytes:
+        self._timed.deadline = min(time.monotonic() + SLOW_SEC, self.end)
+        return super().read1(n)
+
+
+class _TimedAdapter(HTTPAdapter):
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        kind = pool.ConnectionCls
+        if kind.response_class is not _TimedAnswer:
+            pool.ConnectionCls = type(kind.__name__, (kind,), {"response_class": _TimedAnswer})
+        return pool
+
+
 class MirrorSession(requests.Session):
     """Connections to a mirror: redirects are followed where that is safe.
 
@@ -227,12 +294,16 @@ class MirrorSession(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _TimedAdapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
         if target is None:
             return None
+        # Its body may have no end, and requests would read it.
+        resp.raw.close()
         old, new = urlsplit(resp.url).scheme, urlsplit(urljoin(resp.url, target)).scheme
         if new == "https" or new == old == "http":
             return target
@@ -355,6 +426,8 @@ def _open(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
         MirrorSession() as session,
         open_http(session, url_of(mirror, relative)) as answer,
     ):
+        whole: Any = answer.raw._original_response
+        whole.end = time.monotonic() + TEXT_SEC
         yield read_pieces(answer, decode=True)
 
 

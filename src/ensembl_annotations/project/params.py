@@ -20,7 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import NAME, one_line
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
@@ -35,7 +35,11 @@ class _Strict(BaseModel):
 class EnsemblParams(_Strict):
     """Which reference: the inputs of the asset `ensembl_annotations`."""
 
-    source: str = Field(examples=["ensembl"], description="Name of a source under `run.sources`")
+    source: str = Field(
+        pattern=f"^{NAME}$",
+        examples=["ensembl"],
+        description="Name of a source under `run.sources`",
+    )
     release: int = Field(ge=1, examples=[116], description="Ensembl release, such as 116")
     species: str = Field(
         pattern=r"^[a-z0-9_]+$",
@@ -43,7 +47,7 @@ class EnsemblParams(_Strict):
         description="Species as in Ensembl's paths",
     )
     assembly: str = Field(
-        pattern=r"^[A-Za-z0-9._-]+$",
+        pattern=f"^{NAME}$",
         examples=["GRCh38"],
         description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
     )

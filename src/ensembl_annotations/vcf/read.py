@@ -6,6 +6,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,45 @@ MAX_BATCH_RECORDS = 2 * BATCH_RECORDS
 AHEAD_BYTES = 64 << 20
 """How much text may be looked at before it is annotated, and kept meanwhile."""
 
+MAX_ALTS = 65_534
+"""htslib counts the alleles of a record, REF among them, in 16 bits."""
+
+_PART_BYTES = 100_000_000
+_PER_ALT, PER_ALLELE_BYTE = 1200, 30
+"""Memory that an ALT, and a byte of REF or ALT, take while they are matched; and how much of that
+is in work at a time. Measured with a million ALTs, and with alleles of 40 MB."""
+
 MAX_POS = 2**31 - 1
 CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
 INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
-_MAX_HEADER_BYTES = 256 << 20
 _MAX_FIRST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a VCF may have, so that no file takes all memory.
+
+    Attributes
+    ----------
+    line_bytes : int
+        A record's line.
+    allele_bytes : int
+        REF and ALT of a record, with the tab between them.
+    header_bytes : int
+        The header; each line counts `HEADER_LINE_BYTES` more than it has.
+    hint : str
+        What to do where there is more.
+    """
+
+    line_bytes: int = 128 << 20
+    allele_bytes: int = 32 << 20
+    header_bytes: int = 256 << 20
+    hint: str = "Remove the line."
+
+
+HEADER_LINE_BYTES = 50
+_LIMITS = Limits()
 
 
 @dataclass
@@ -176,6 +210,8 @@ class VcfReader:
     max_batch_bytes : int
         Pieces of long lines may become so large, to have `BATCH_RECORDS` records; less than
         `BATCH_BYTES` makes all pieces smaller.
+    limits : Limits
+        What is refused.
 
     Attributes
     ----------
@@ -194,7 +230,10 @@ class VcfReader:
 
     batch_bytes = BATCH_BYTES
 
-    def __init__(self, path: Path, max_batch_bytes: int = BATCH_BYTES) -> None:
+    def __init__(
+        self, path: Path, max_batch_bytes: int = BATCH_BYTES, limits: Limits = _LIMITS
+    ) -> None:
+        self._limits = limits
         self._source = Source(path)
         self.path = self._source.name
         self.ends_without_newline = False
@@ -224,6 +263,13 @@ class VcfReader:
     def _fail(self, message: str, hint: str | None = None) -> InputError:
         return InputError(f"{self.path}: {message}", hint=hint)
 
+    def _refuse(self, line: int, what: str, limit: int, found: object) -> InputError:
+        return InputError(
+            f"{self.path}: line {line}: {what}: expected at most {limit:,}, found {found}.",
+            hint=self._limits.hint,
+            code="too_large",
+        )
+
     def _read_header(self) -> Header:
         first = self._source.readline(_MAX_FIRST_BYTES)
         if not first.startswith(b"##fileformat=VCF"):
@@ -235,11 +281,14 @@ class VcfReader:
             raise self._fail(
                 f"line 1: is longer than {_MAX_FIRST_BYTES} bytes.", "Correct the line."
             )
-        lines, size = [first], len(first)
+        lines, size, most = [first], len(first), self._limits.header_bytes
         while not lines[-1].startswith(b"#CHROM"):
-            line = self._source.readline()
-            size += len(line)
-            if not line.startswith(b"#") or size > _MAX_HEADER_BYTES:
+            line = self._source.readline(most)
+            size += len(line) + HEADER_LINE_BYTES
+            if size > most:
+                what = f"bytes of the header (and {HEADER_LINE_BYTES} per line)"
+                raise self._refuse(len(lines) + 1, what, most, f"{size:,}, and it goes on")
+            if not line.startswith(b"#"):
                 found = repr(line[:40]) if line else "the end of the file"
                 raise self._fail(
                     f"line {len(lines) + 1}: expected a header line or '#CHROM', found {found}.",
@@ -288,7 +337,11 @@ class VcfReader:
         size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
         while data := self._source.read(size):
             if not data.endswith(b"\n"):
-                data += self._source.readline()
+                most = self._limits.line_bytes
+                data += self._source.readline(most)
+                if len(data) > most and (found := len(data) - data.rfind(b"\n", 0, -1) - 1) > most:
+                    number = line + data.count(b"\n", 0, -1)
+                    raise self._refuse(number, "bytes of the line", most, f"{found:,} or more")
             if not data.endswith(b"\n"):
                 self.ends_without_newline = True
                 data += b"\n"
@@ -304,6 +357,37 @@ class VcfReader:
         limit = self.batch_bytes * self._growth
         return max(1, int(min(wanted * min(self._growth, 1), limit)))
 
+    def batches(self, piece: Piece) -> Iterator[Batch]:
+        """Yield the records of a piece; more than one batch where it has a great many ALTs.
+
+        Raises
+        ------
+        InputError
+            As `parse`.
+        """
+        batch = self.parse(piece)
+        data, begin, end = batch.lines.data, batch.lines.begin, batch.lines.end
+        part = np.cumsum(_work_bytes(batch.lines)) // _PART_BYTES
+        cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
+        if len(cuts) == 2:
+            yield batch
+            return
+        for low, high in pairwise(cuts):
+            text = data[begin[low] : end[high - 1] + 1]
+            yield self.parse(Piece(text, piece.first_record + low, piece.first_line + low))
+
+    def is_large(self, piece: Piece) -> bool:
+        """Tell whether a piece takes so much memory that it is to be worked on alone, batch by batch."""
+        num_bytes, num_commas = len(piece.data), piece.data.count(b",")
+        if num_bytes > self.batch_bytes * (max(self._growth, 1) + 1):
+            return True
+        if num_bytes <= BATCH_BYTES and num_commas * _PER_ALT <= _PART_BYTES:
+            return False
+        try:
+            return bool(_work_bytes(self.parse(piece).lines).sum() > _PART_BYTES)
+        except InputError:
+            return True  # The error is told when its turn has come.
+
     def parse(self, piece: Piece) -> Batch:
         """Find and check the fields of a piece.
 
@@ -314,6 +398,7 @@ class VcfReader:
         """
         lines = scan_heads(piece.data, SAMPLE)
         self._check_columns(lines, piece.first_line)
+        self._check_alleles(lines, piece.first_line)
         return Batch(
             self.path,
             lines,
@@ -333,6 +418,15 @@ class VcfReader:
                 "Correct or remove the line; columns are separated by tabs.",
             )
 
+    def _check_alleles(self, lines: Lines, first_line: int) -> None:
+        begin, end = _alleles(lines)
+        most = self._limits.allele_bytes
+        for row in np.flatnonzero(end - begin > min(most, MAX_ALTS)).tolist():
+            if (found := end[row] - begin[row]) > most:
+                raise self._refuse(first_line + row, "bytes of REF and ALT", most, f"{found:,}")
+            if (found := lines.data.count(b",", begin[row], end[row]) + 1) > MAX_ALTS:
+                raise self._refuse(first_line + row, "ALTs", MAX_ALTS, f"{found:,}")
+
     def _positions(self, lines: Lines, first_line: int) -> Offsets:
         data = np.frombuffer(lines.data, np.uint8)
         positions, valid = parse_digits(data, *lines.bounds(POS))
@@ -348,6 +442,21 @@ class VcfReader:
             f"line {first_line + row}: POS: expected a whole number up to {MAX_POS}, found {found!r}.",
             "Correct the line.",
         )
+
+
+def _alleles(lines: Lines) -> tuple[Offsets, Offsets]:
+    """Return where REF begins and where ALT ends."""
+    return lines.bounds(REF)[0], lines.bounds(ALT)[1]
+
+
+def _work_bytes(lines: Lines) -> Offsets:
+    """Return about how much memory it takes to match each record."""
+    begin, end = _alleles(lines)
+    counts = (end - begin) // 2
+    for row in np.flatnonzero(counts > 20).tolist():
+        counts[row] = lines.data.count(b",", begin[row], end[row]) + 1
+    work: Offsets = counts * _PER_ALT + (end - begin) * PER_ALLELE_BYTE
+    return work
 
 
 def is_utf8(value: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def test_what_is_no_list_is_refused(text: str, words: tuple[str, ...]) -> None:
         parse_checksums(text, "some/CHECKSUMS")
     for word in ("some/CHECKSUMS", *words):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["{}x", "1{}x", "1 2{}\x1b", "1 2 a{}b\x1b", "1 2 a{}\x1b{}"])
+def test_many_blanks_take_no_time(line: str) -> None:
+    began = time.process_time()
+    with pytest.raises(SourceError):
+        parse_checksums(line.replace("{}", " " * 100_000) + "\n", "some/CHECKSUMS")
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(("blocks", "word"), [(0, "empty"), (MAX_BLOCKS + 1, "1 TiB")])
