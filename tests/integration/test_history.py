@@ -424,7 +424,7 @@ def test_the_table_is_for_people(pipeline: Pipeline, monkeypatch: pytest.MonkeyP
     assert head[:6] == ["asset", "date", "commit", "author", "release", "digest"]
     assert newest[1:4] == ["-", "workspace", "-"]
     assert oldest == [
-        *(REFERENCE, "2026-01-02T02:01:00Z", commit, "An?[31mother", "116", digest("one")[:12]),
+        *(REFERENCE, "2026-01-02T02:01:00Z", commit, r"An\u001b[31mother", "116", digest("one")[:12]),
         *(("one" * 8)[:12], "3", "3", "3", "downloaded", "12.25"),
     ]
     assert run(pipeline, monkeypatch=monkeypatch).stdout == done.stdout

@@ -181,7 +181,7 @@ class _Download:
         mirrors = list(self.mirrors)
         if not mirrors:
             raise SourceError(
-                "No mirror is given.", hint="Name one under `sources`, or with --base-url."
+                "No mirror is given.", hint="Name one under `run.sources`, or with --base-url."
             )
         problems: dict[str, SourceError] = {}
         # Wrong content gets another chance: at the next mirror, or at the only one.

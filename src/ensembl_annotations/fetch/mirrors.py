@@ -95,11 +95,11 @@ def folder_of(mirror: str) -> Path | None:
         parts = urlsplit(mirror)
     except ValueError as error:
         raise SourceError(
-            f"{shown}: not an address ({error}).", hint="Check `sources`, or --base-url."
+            f"{shown}: not an address ({error}).", hint="Check `run.sources`, or --base-url."
         ) from error
     if not mirror.strip():
         raise SourceError(
-            "The address of a mirror is empty.", hint="Check `sources`, or --base-url."
+            "The address of a mirror is empty.", hint="Check `run.sources`, or --base-url."
         )
     if parts.scheme in ("http", "https"):
         return None
@@ -108,7 +108,7 @@ def folder_of(mirror: str) -> Path | None:
     if "://" in mirror:
         raise SourceError(
             f"{shown}: {parts.scheme} is not understood; expected https, http, file or a folder.",
-            hint="Check `sources`, or --base-url.",
+            hint="Check `run.sources`, or --base-url.",
         )
     return Path(mirror)
 
@@ -390,7 +390,7 @@ def _open_path(base: Path, relative: str) -> Iterator[Iterator[bytes]]:
     if not base.is_dir():
         raise SourceError(
             f"{base}: no such folder; expected a mirror of Ensembl's tree.",
-            hint="Check `sources` in params.yaml, or --base-url.",
+            hint="Check `run.sources` in params.yaml, or --base-url.",
         )
     if not path.is_file():
         raise NotPublishedError(
