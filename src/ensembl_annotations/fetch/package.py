@@ -127,6 +127,10 @@ def describe_store(
         "store_version": STORE_VERSION,
         "source": source,
         "release": release,
+        # The youngest file's: they are made one after the other.
+        "release_date": max(
+            (item.date for item in conversions.values() if item.date), default=None
+        ),
         "assembly": assembly,
         "species": species,
         "licenses": [
