@@ -561,8 +561,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 @click.argument("asset", required=False, shell_complete=complete_asset)
 @json_option
 @click.option("--limit", type=click.IntRange(min=1), help="Print only this many, the newest.")
-def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:
-    """Print every materialization of an asset in git, newest first; of all assets by default.
+@click.option(
+    "--all",
+    "with_all",
+    is_flag=True,
+    help="Print also those of the demonstration (source mini) that others made and committed.",
+)
+def history_command(asset: str | None, as_json: bool, limit: int | None, with_all: bool) -> None:
+    """Print the materializations of an asset in git, newest first; of all assets by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE. Dates are of
     commits, in UTC; "workspace" means not committed yet. Status and seconds are of runs on this machine;
@@ -575,7 +581,7 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
     from ensembl_annotations.project.history import describe_history
 
     with reported_errors():
-        history = ensembl_annotations.read_history(asset, limit=limit)
+        history = ensembl_annotations.read_history(asset, limit=limit, demonstration=with_all)
     if as_json:
         click.echo(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
         return

@@ -42,6 +42,13 @@ class DvcLock:
         """Return what a stage read, by path: ``md5``."""
         return self._entries(stage, "deps")
 
+    def params(self, stage: str) -> dict[str, Any]:
+        """Return the parameters of ``params.yaml`` that a stage read, by name."""
+        content = self._stages.get(stage)
+        files = content.get("params") if isinstance(content, dict) else None
+        found = files.get("params.yaml") if isinstance(files, dict) else None
+        return found if isinstance(found, dict) else {}
+
     def digest_of(self, path: Path) -> str | None:
         """Return the MD5 of what a stage wrote; None where no stage wrote it."""
         name = path.as_posix()
