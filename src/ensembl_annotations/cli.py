@@ -599,7 +599,7 @@ def catalog_command(out: Path) -> None:
     """Write a page with all samples side by side, and every asset: state, history, lineage, parameters.
 
     The page is one file, for a browser, offline. States are those of the data on this machine; a clone
-    without data has the same history. 'make' writes it to catalog.html.
+    without data has the same history, less the demonstration of others. 'make' writes it to catalog.html.
 
     \b
     Example:
