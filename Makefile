@@ -125,8 +125,8 @@ PORT ?= 3000
 ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
 	@$(BIN)/dagster-ui --port $(PORT)
 
-review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
-	@sh scripts/review.sh "$$BASE"
+review: $(READY) ## Print what this branch changes, as Markdown; BASE=main WHOLE=FILE
+	@sh scripts/review.sh "$$BASE" $${WHOLE:+"$$WHOLE"}
 
 hooks: $(READY) ## Install the git hooks that stop genomes and secrets from being committed
 	@sh scripts/pre-commit scripts/install_hooks.py

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Print, as Markdown, what a branch does to the pipeline: parameters, metrics, lineage, reference.
-# Usage: scripts/review.sh [BASE]. What is committed since the branch left BASE. Needs no data, only
+# Usage: scripts/review.sh [BASE [FILE]]. What is committed since the branch left BASE. Needs no data, only
 # git; the reference is compared where it can be reached. Ends with 1 where dvc.lock is not current
-# or a part that needs no data could not be made.
+# or a part that needs no data could not be made. What fits into a comment is printed; FILE has all.
 set -eu
 
 name=${1:-main}
@@ -18,7 +18,9 @@ base=$(git merge-base "$name" HEAD) && base=$(git rev-parse --short "$base") || 
 status=0
 log=$(mktemp)
 clone=$(mktemp -d)
-trap 'rm -rf "$log" "$clone"' EXIT
+all=$(mktemp)
+trap 'rm -rf "$log" "$clone" "$all"' EXIT
+whole=${2:-$all}
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
@@ -35,7 +37,12 @@ section() {
         # A table without rows is a head and a rule. Rows come in any order.
         if [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ]; then
             # Digests in full are in the files.
-            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g; /^\|/s/ {2,}/ /g; /^\|[-:| ]*$/s/-+/---/g' | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
+            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g; /^\|/s/ {2,}/ /g; /^\|[-:| ]*$/s/-+/---/g' | awk '
+                BEGIN { sort = "LC_ALL=C sort" }
+                !/^\|/ { close(sort); row = 0 }
+                !/^\|/ || ++row <= 2 { print; fflush(); next }
+                { print | sort }
+            '
         else
             echo 'No change.'
         fi
@@ -53,6 +60,7 @@ locked() {
         LC_ALL=C sort -u
 }
 
+exec 3>&1 >"$whole"
 echo "## Pipeline: $(git rev-parse --short HEAD) against $name (at $base)"
 echo
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
@@ -73,7 +81,7 @@ else
     cause 1
 fi
 section Parameters "$bin/dvc" params diff "$base" HEAD --md
-# All figures: DVC shows the headline only.
+# All figures: DVC shows the headline only. First a line for each file: all may be too long to be printed.
 section Metrics sh scripts/python -c '
 import sys
 from ensembl_annotations.project.figures import changed_figures
@@ -103,4 +111,12 @@ printf '\n### Reference\n\n'
     esac
     cause 2
 }
+exec >&3
+sh scripts/python -c '
+import sys
+from pathlib import Path
+from ensembl_annotations.project.review import shorten_review
+text = Path(sys.argv[1]).read_text("utf-8", "replace")
+sys.stdout.buffer.write(shorten_review(text).encode())
+' "$whole"
 exit "$status"

@@ -619,8 +619,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 @click.argument("asset", required=False, shell_complete=complete_asset)
 @json_option
 @click.option("--limit", type=click.IntRange(min=1), help="Print only this many, the newest.")
-def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:
-    """Print every materialization of an asset in git, newest first; of all assets by default.
+@click.option(
+    "--all",
+    "with_all",
+    is_flag=True,
+    help="Print also those of the demonstration (source mini) that others made and committed.",
+)
+def history_command(asset: str | None, as_json: bool, limit: int | None, with_all: bool) -> None:
+    """Print the materializations of an asset in git, newest first; of all assets by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE. Dates are of
     commits, in UTC; "workspace" means not committed yet. Status and seconds are of runs on this machine;
@@ -632,7 +638,7 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
     """  # noqa: D301
     from ensembl_annotations.project.history import describe_history
 
-    history = ensembl_annotations.read_history(asset, limit=limit)
+    history = ensembl_annotations.read_history(asset, limit=limit, demonstration=with_all)
     if as_json:
         show(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
         return
@@ -648,7 +654,7 @@ def catalog_command(out: Path) -> None:
     """Write a page with all samples side by side, and every asset: state, history, lineage, parameters.
 
     The page is one file, for a browser, offline. States are those of the data on this machine; a clone
-    without data has the same history. 'make' writes it to catalog.html.
+    without data has the same history, less the demonstration of others. 'make' writes it to catalog.html.
 
     \b
     Example:

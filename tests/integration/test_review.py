@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
+
+import yaml
 
 from tests.integration.helpers import Done, Project
 from tests.support.warm import programs
 
 
-def review(project: Project, base: str, code: int = 0) -> Done:
+def review(project: Project, base: str, code: int = 0, whole: Path | None = None) -> Done:
     if not project.path(".venv").exists():
         project.path(".venv").mkdir()
         project.path(".venv/bin").symlink_to(programs())
-    return project.run("sh", "scripts/review.sh", base, code=code)
+    return project.run("sh", "scripts/review.sh", base, *([whole] if whole else []), code=code)
 
 
 def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
@@ -150,6 +154,53 @@ def test_data_of_another_commit_do_not_matter(
 def test_nothing_changed(project: Project) -> None:
     done = review(project, "HEAD")
     assert done.output.count("No change.") == 3
+
+
+def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path: Path) -> None:
+    """Two hundred samples that somebody else annotated, first with one release, then with another."""
+    names = [f"p{number:03}" for number in range(200)]
+    project.set_param("samples", {name: {"vcf": f"data/vcf/{name}.vcf.gz"} for name in names})
+    lock = yaml.safe_load(project.path("dvc.lock").read_text())
+    text = project.path("metrics/annotate/sample.json").read_text()
+    stages = {
+        kind: json.dumps(lock["stages"].pop(f"{kind}@sample")) for kind in ("annotate", "report")
+    }
+    for percent in (10, 20):
+        for name in names:
+            figures = text.replace('"annotated_percent": ', f'"annotated_percent": {percent}')
+            path = project.path(f"metrics/annotate/{name}.json")
+            path.write_text(figures)
+            for kind, stage in stages.items():
+                entry = json.loads(re.sub(r"\bsample\b", name, stage))
+                for out in entry["outs"]:
+                    if out["path"] == f"metrics/annotate/{name}.json":
+                        out |= {
+                            "md5": hashlib.md5(figures.encode()).hexdigest(),
+                            "size": len(figures),
+                        }
+                    elif out["path"] == f"data/annotated/{name}":
+                        out["md5"] = f"{percent:032}.dir"
+                for dep in entry["deps"]:
+                    if dep["path"].startswith(f"data/annotated/{name}/"):
+                        dep["md5"] = f"{percent:032}"
+                lock["stages"][f"{kind}@{name}"] = entry
+        project.path("dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        project.commit()
+    whole = tmp_path / "whole.md"
+    done = review(project, "HEAD~1", whole=whole)
+    assert len(done.output) < 60_000 < len(whole.read_text("utf-8"))
+    assert "`dvc.lock` is current" in done.output
+    metrics = done.output.partition("### Metrics")[2].partition("###")[0]
+    assert metrics.count("1 figures; annotated_percent 10") > 50
+    assert "lines more are in the whole review" in metrics
+    # Not half a picture, and the parts after it.
+    assert done.output.count("```") == 0
+    assert "### Reference" in done.output
+    # Each is in the whole review.
+    for name in names:
+        assert (
+            f"- metrics/annotate/{name}.json: 1 figures; annotated_percent 10" in whole.read_text()
+        )
 
 
 def test_an_unknown_base(project: Project) -> None:

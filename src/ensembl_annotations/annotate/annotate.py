@@ -332,7 +332,15 @@ def annotate_vcf(
                         name = Path(reader.path).name
                         outputs.write_text(
                             tally_path,
-                            tally_text(name, reader.header, content, provenance, notes, findings),
+                            tally_text(
+                                name,
+                                reader.header,
+                                content,
+                                store.release_date,
+                                provenance,
+                                notes,
+                                findings,
+                            ),
                         )
             run["status"] = "annotated"
     return {**content, "run": run}

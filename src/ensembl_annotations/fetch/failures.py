@@ -102,7 +102,9 @@ def explain_failure(error: Exception, url: str) -> SourceError | TransientError:
     if isinstance(error, passing):
         dns = any(isinstance(item, NameResolutionError | socket.gaierror) for item in causes)
         return TransientError(reason, is_dns=dns)
-    return SourceError(f"{url}: can't be asked ({reason}).", hint="Check `run.sources`, or --base-url.")
+    return SourceError(
+        f"{url}: can't be asked ({reason}).", hint="Check `run.sources`, or --base-url."
+    )
 
 
 def check_status(answer: requests.Response, url: str) -> None:

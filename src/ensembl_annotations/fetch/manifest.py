@@ -213,7 +213,9 @@ def no_answer(problems: Sequence[Refusal], layout: Layout | None = None) -> Sour
     A clear no goes before a fault: class and code are those of the clearest answer.
     """
     if not problems:
-        return SourceError("No mirror is given.", hint="Name one under `run.sources`, or --base-url.")
+        return SourceError(
+            "No mirror is given.", hint="Name one under `run.sources`, or --base-url."
+        )
     kinds = (WrongAssemblyError, NotPublishedError, SourceError)
     clearest = next(error for kind in kinds for _, error in problems if isinstance(error, kind))
     message, hint = clearest.message, clearest.hint

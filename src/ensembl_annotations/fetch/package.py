@@ -141,7 +141,11 @@ class License(BaseModel):
 
 
 class DataPackage(BaseModel):
-    """``datapackage.json``, as it is written; `num_ref_differs` only where the sequence was fetched."""
+    """``datapackage.json``, as it is written.
+
+    `num_ref_differs` is there only where the sequence was fetched, `release_date` only where Ensembl's files
+    have one.
+    """
 
     profile: str = "data-package"
     name: str
@@ -149,6 +153,7 @@ class DataPackage(BaseModel):
     store_version: int = STORE_VERSION
     source: str
     release: int
+    release_date: str | None
     assembly: str
     species: str
     licenses: list[License] = [License()]
@@ -186,6 +191,8 @@ class DataPackage(BaseModel):
             title=f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
             source=source,
             release=release,
+            # The youngest file's: they are made one after the other.
+            release_date=max((item.date for item in conversions if item.date), default=None),
             assembly=assembly,
             species=species,
             source_versions=dict(sorted(versions.items())),

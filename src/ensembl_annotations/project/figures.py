@@ -48,14 +48,24 @@ def all_figures(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_figures(project: Project, old: str, new: str) -> list[str]:
-    """Return as a table in Markdown which figures differ between two commits: all, not only the headline."""
+    """Return in Markdown which figures differ between two commits: a line for each file, then a table of all.
+
+    The line has how many differ, and what became of the headline.
+    """
     before, after = (_figures_at(project, commit) for commit in (old, new))
-    rows: list[tuple[str, ...]] = [("path", "figure", old, new), ("---",) * 4]
+    changed: dict[str, list[tuple[str, str, str]]] = {}
     for path, name in sorted(before.keys() | after.keys()):
-        cells = [str(side.get((path, name), "-")) for side in (before, after)]
-        if cells[0] != cells[1]:
-            rows.append((path, name, *cells))
-    return [f"| {' | '.join(row)} |" for row in rows]
+        one, other = (str(side.get((path, name), "-")) for side in (before, after))
+        if one != other:
+            changed.setdefault(path, []).append((name, one, other))
+    headline = {name for names in HEADLINES.values() for name in names}
+    lines = []
+    for path, figures in changed.items():
+        told = [f"{name} {one} → {other}" for name, one, other in figures if name in headline]
+        lines.append(f"- {path}: {'; '.join([f'{len(figures)} figures', *told])}")
+    rows = [("path", "figure", old, new), ("---",) * 4]
+    rows += [(path, *figure) for path, figures in changed.items() for figure in figures]
+    return [*lines, *([""] if lines else []), *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _figures_at(project: Project, commit: str) -> dict[tuple[str, str], Any]:

@@ -19,23 +19,28 @@ from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
     ASSETS,
+    FETCH,
     LOCK,
+    PARAMS_FILE,
     REFERENCE,
     SAMPLE_NAME,
     SAMPLES,
+    STORE,
     AssetPaths,
     asset_of,
     paths_of,
 )
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.store.describe import DEMONSTRATION
 
 _SAMPLE_STAGE = re.compile(rf"{ANNOTATE}@({SAMPLE_NAME.pattern})")
 _COLUMNS = [
-    "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
-    "status", "seconds",
+    "asset", "date", "commit", "author", "source", "release", "assembly", "chromosomes", "digest", "reference",
+    "files", "bytes", "rows", "status", "seconds",
 ]  # fmt: skip
 # What a line of the log has beside the figures of the run.
 _OF_CONTENT = ("asset", "content", "num_files", "size_bytes")
+_MOST_CHROMOSOMES = 16
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -53,6 +58,8 @@ class Materialization:
         When it was committed (ISO 8601, UTC), and who wrote the commit.
     release : int, optional
         Ensembl release.
+    source, assembly, chromosomes : str, optional
+        As ``params.yaml`` had them for the reference, of a sample for the one that it was annotated with.
     digest : str
         MD5 by which DVC knows the folder.
     reference_sha256 : str, optional
@@ -74,6 +81,9 @@ class Materialization:
     date: str | None
     author: str | None
     release: int | None
+    source: str | None
+    assembly: str | None
+    chromosomes: str | None
     digest: str
     reference_sha256: str | None
     num_files: int | None
@@ -98,7 +108,11 @@ class History:
 
 
 def read_history(
-    asset: str | None = None, *, limit: int | None = None, project: Project | Path | str = Path()
+    asset: str | None = None,
+    *,
+    limit: int | None = None,
+    demonstration: bool = True,
+    project: Project | Path | str = Path(),
 ) -> History:
     """Return every materialization of an asset that git knows, newest first.
 
@@ -109,6 +123,9 @@ def read_history(
         default all.
     limit : int, optional
         Only so many, the newest.
+    demonstration : bool
+        Also those of the demonstration (source ``mini``) that are committed and whose run was not on this
+        machine: a new clone comes with those of its maintainers.
     project : Project, Path or str
         The repository; default the current folder.
 
@@ -155,7 +172,13 @@ def read_history(
         last = max(runs.get(item, ()), key=lambda run: str(run["finished_at"]), default=None)
         if last and last["status"] == "failed":
             history.notes.append(f"{item}: its last run here failed, at {last['finished_at']}.")
-    # By place in history: dates are what clocks said. Of one commit, in the order of the lineage.
+    if not demonstration:
+        history.materializations = _without_demonstration(history)
+    # By place in history: dates of commits are what clocks said. Of one commit, the newest run on top, else
+    # in the order of the lineage.
+    history.materializations.sort(
+        key=lambda item: str(item.run.get("finished_at", "")), reverse=True
+    )
     ranks = {version.commit: rank for rank, version in enumerate(versions)}
     history.materializations.sort(key=lambda item: ranks[item.commit])
     history.materializations = history.materializations[:limit]
@@ -218,6 +241,21 @@ def _of_run(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in run.items() if name not in _OF_CONTENT}
 
 
+def _without_demonstration(history: History) -> list[Materialization]:
+    """Return the others, and note how many were left out."""
+    kept = [
+        item
+        for item in history.materializations
+        if item.source != DEMONSTRATION or item.run or item.commit == WORKSPACE
+    ]
+    if left := len(history.materializations) - len(kept):
+        history.notes.append(
+            f"{left} of the demonstration that were not made on this machine are left out; "
+            "'ensembl-annotations history --all' has them."
+        )
+    return kept
+
+
 @dataclass
 class _Followed:
     """An asset on its way through the versions, from the oldest; `materializations` newest first."""
@@ -251,6 +289,8 @@ def _follow(
 ) -> dict[str, _Followed]:
     found: dict[str, _Followed] = {REFERENCE: _Followed(paths_of(REFERENCE))}
     is_there = False
+    # By the digest of the reference, the parameters it was made with.
+    origins: dict[str, dict[str, Any]] = {}
     for version in reversed(versions):
         content = repository.read(version, LOCK)
         if content is None:
@@ -265,6 +305,9 @@ def _follow(
         for sample in filter(None, map(_SAMPLE_STAGE.fullmatch, lock)):
             asset = asset_of(sample[1])
             found.setdefault(asset, _Followed(paths_of(asset)))
+        if reference := lock.outs(FETCH).get(STORE.as_posix()):
+            wanted = lock.params(FETCH).get(PARAMS_FILE, {}).get("ensembl")
+            origins[reference["md5"]] = wanted if isinstance(wanted, dict) else {}
         for item in found.values():
             out = lock.outs(item.paths.stage).get(str(item.paths.folder))
             past = item.materializations
@@ -272,7 +315,7 @@ def _follow(
                 item.without += [version.commit] if past else []
             elif not past or past[0].digest != out["md5"]:
                 figures = _figures(repository, version, item.paths, lock)
-                past.insert(0, _materialization(item, version, lock, figures, runs))
+                past.insert(0, _materialization(item, version, lock, figures, runs, origins))
     if not is_there:
         raise UsageError(
             f"{repository.project.resolve()}: no {LOCK}, now or in the history of this branch.",
@@ -287,9 +330,12 @@ def _materialization(
     lock: DvcLock,
     figures: dict[str, Any],
     runs: Mapping[str, list[dict[str, Any]]],
+    origins: Mapping[str, dict[str, Any]],
 ) -> Materialization:
     asset, stage = item.paths.asset, item.paths.stage
     out = lock.outs(stage)[str(item.paths.folder)]
+    reference = out if asset == REFERENCE else lock.deps(stage).get(STORE.as_posix(), {})
+    origin = origins.get(reference.get("md5", ""), {})
     num_files, size = _number(out.get("nfiles")), _number(out.get("size"))
     sha256 = figures.get("reference_sha256")
     since = (item.materializations[0].date if item.materializations else None) or ""
@@ -310,6 +356,9 @@ def _materialization(
         date=version.date,
         author=version.author,
         release=_number(figures.get("release")),
+        source=_text(origin.get("source")),
+        assembly=_text(origin.get("assembly")),
+        chromosomes=_text(origin.get("chromosomes")),
         digest=out["md5"],
         reference_sha256=sha256 if isinstance(sha256, str) else None,
         num_files=num_files,
@@ -341,6 +390,10 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the lines of the log of runs that say all that is needed, by asset."""
     try:
@@ -362,16 +415,31 @@ def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
     return runs
 
 
+def _cut(chromosomes: str | None) -> str | None:
+    """Return them as a column of the table has room for them."""
+    if chromosomes is None or len(chromosomes) <= _MOST_CHROMOSOMES:
+        return chromosomes
+    return f"{chromosomes[: _MOST_CHROMOSOMES - 1]}…"
+
+
 def describe_history(history: History) -> list[str]:
     """Return a table of the materializations as lines of text; digests are cut to 12 digits."""
     if not history.materializations:
-        return ["Nothing was materialized yet."]
+        return ["There is no materialization to show."]
     table = [_COLUMNS]
     for item in history.materializations:
         values = (
-            *(item.asset, item.date, item.commit, item.author, item.release, item.digest[:12]),
-            *((item.reference_sha256 or "-")[:12], item.num_files, item.size_bytes, item.num_rows),
-            *(item.status, item.duration_sec),
+            *(
+                item.asset,
+                item.date,
+                item.commit,
+                item.author,
+                item.source,
+                item.release,
+                item.assembly,
+            ),
+            *(_cut(item.chromosomes), item.digest[:12], (item.reference_sha256 or "-")[:12]),
+            *(item.num_files, item.size_bytes, item.num_rows, item.status, item.duration_sec),
         )
         table.append([printable(value) for value in values])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -255,7 +255,7 @@ def catalog_page(project: Project, folder: Path, states: Mapping[str, State] | N
         Where DVC can't tell what is up to date.
     """
     params = project.params
-    history = read_history(project=project)
+    history = read_history(demonstration=False, project=project)
     if states is None:
         states = read_states(project)
     assets = []
@@ -352,7 +352,7 @@ def _metadata(
     names = [*first, *(name for name in both if name not in first)]
     rows = [(name, str(both.get(name, _NOT_KNOWN))) for name in names]
     if last and last.get("finished_at") != made.get("finished_at"):
-        rows.append(("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
+        rows.insert(0, ("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
     return rows
 
 

@@ -26,6 +26,9 @@ from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.schema import ROLES
 from ensembl_annotations.versions import STORE_VERSION
 
+DEMONSTRATION = "mini"
+"""The source whose values are incomplete and in places invented."""
+
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"
 RESTORE_HINT = (
@@ -153,6 +156,7 @@ class ReferenceStore:
             self.digest = sha256_of(path)
             _check_version(path, self.package["store_version"])
             self.release = str(int(self.package["release"]))
+            self.release_date: str | None = self.package.get("release_date")
             self.assembly = _checked_name(self.package, "assembly")
             self.species = _checked_name(self.package, "species")
             self.source = _checked_name(self.package, "source")

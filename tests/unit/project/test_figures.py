@@ -70,7 +70,9 @@ def test_figures_that_differ_between_commits(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     commit({"release": 115, "num_files": 50, "num_variants": 9})
     commit({"release": 116, "details": [{"num_files": 50, "num_quarantined": 1}]})
-    assert changed_figures(Project(tmp_path), "HEAD~1", "HEAD")[2:] == [
+    first, _, *table = changed_figures(Project(tmp_path), "HEAD~1", "HEAD")
+    assert first == "- metrics/fetch_ensembl.json: 3 figures; num_variants 9 → -; release 115 → 116"
+    assert table[2:] == [
         "| metrics/fetch_ensembl.json | num_quarantined | - | 1 |",
         "| metrics/fetch_ensembl.json | num_variants | 9 | - |",
         "| metrics/fetch_ensembl.json | release | 115 | 116 |",

@@ -180,7 +180,7 @@ def test_the_driver_leaves_to_git_only_what_both_changed(tmp_path: Path) -> None
 
 
 def test_names_in_a_message_are_few_and_printable() -> None:
-    assert named([("s", "\x1b[2Jx")]) == r"s.\u001b[2Jx"
+    assert named([("s", "\x1b[2Jx")]) == "s.?[2Jx"
     assert named([("s", str(number)) for number in range(12)]).endswith(", s.9 and 2 more")
 
 

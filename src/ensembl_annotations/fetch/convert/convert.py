@@ -105,6 +105,8 @@ class Conversion:
         ``undecided``, ``decided``, ``decided_by_sequence``.
     source_versions : dict
         Database to version.
+    date : str or None
+        When Ensembl made the file (ISO 8601), where its header says so.
     """
 
     num_records: int = 0
@@ -116,6 +118,7 @@ class Conversion:
     first_bad: BadRow | None = None
     frequencies: dict[str, Counter[str]] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
+    date: str | None = None
 
     @property
     def num_quarantined(self) -> int:
@@ -233,7 +236,7 @@ def convert_vcf(
                 store.add(contig, rows)
     _refuse_bad(result, name, max_bad_percent)
     _refuse_differing(result, name, max_bad_percent)
-    result.source_versions = parser.source_versions
+    result.source_versions, result.date = parser.source_versions, parser.date
     return result
 
 
