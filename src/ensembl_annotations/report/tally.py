@@ -105,7 +105,7 @@ class Tally(BaseModel):
     @classmethod
     def _is_table(cls, cube: dict[str, list[Any]]) -> dict[str, list[Any]]:
         try:
-            pl.DataFrame(cube, schema=_CUBE)
+            pl.DataFrame(_with_all(set(_CUBE), cube), schema=_CUBE)
         except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
             raise ValueError(f"no table of counts: {error}") from error
         return cube
