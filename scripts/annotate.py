@@ -9,6 +9,7 @@ from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.paths import STORE, asset_of, paths_of, running_sample
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.turns import one_at_a_time
 from ensembl_annotations.project.verification import refuse_other_reference
 
 project = Project.open()
@@ -20,6 +21,7 @@ with reported_errors():
 
 with (
     reported_errors(),
+    one_at_a_time(project.root, paths.asset),
     logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run),
 ):
     project.dvc.refuse_shared_cache()
