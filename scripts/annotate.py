@@ -1,6 +1,5 @@
 """Stage `annotate`: make the asset `annotated_vcf` of one sample."""
 
-import sys
 from pathlib import Path
 
 from ensembl_annotations.annotate import annotate_vcf
@@ -8,16 +7,21 @@ from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.project.figures import fold_details
-from ensembl_annotations.project.paths import STORE, asset_of, paths_of
+from ensembl_annotations.project.paths import STORE, asset_of, paths_of, running_sample
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.turns import one_at_a_time
 from ensembl_annotations.project.verification import refuse_other_reference
 
-sample = sys.argv[1]
-project, paths = Project.open(), paths_of(asset_of(sample))
-out = paths.folder
+project = Project.open()
+
+with reported_errors():
+    sample = running_sample()
+    paths = paths_of(asset_of(sample))
+    out = paths.folder
 
 with (
     reported_errors(),
+    one_at_a_time(project.root, paths.asset),
     logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run),
 ):
     project.dvc.refuse_shared_cache()

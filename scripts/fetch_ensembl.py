@@ -10,11 +10,13 @@ from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
 from ensembl_annotations.project.paths import REFERENCE, paths_of
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.turns import one_at_a_time
 
 project, paths = Project.open(), paths_of(REFERENCE)
 
 with (
     reported_errors(),
+    one_at_a_time(project.root, paths.asset),
     logged_run(paths.asset, paths.stage, paths.folder, paths.metrics, paths.run),
 ):
     params = project.params

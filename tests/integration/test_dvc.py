@@ -511,6 +511,23 @@ def test_a_sample_s_name_is_explained(project: Project) -> None:
     assert "expected a name of letters, digits, - and _" in project.materialize(code=2).output
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a;touch OWNED", "$(touch OWNED)", "`touch OWNED`", "a|touch OWNED", "a&touch OWNED", "a>OWNED",
+     "a\ntouch OWNED", "'a';touch OWNED;'", '"a";touch OWNED;"', "../../src", "../../../outside"],
+)  # fmt: skip
+def test_a_sample_s_name_is_no_shell_text_for_dvc_either(project: Project, name: str) -> None:
+    outside = project.root.parent / "outside" / "mine"
+    outside.parent.mkdir()
+    outside.touch()
+    project.set_param("samples", {name: {"vcf": "data/vcf/sample.vcf.gz"}})
+    done = project.dvc("repro", code=255)
+    assert "expected a name of letters, digits, - and _" in done.output or "overlap" in done.output
+    assert not project.path("OWNED").exists()
+    assert outside.exists()
+    assert project.path("src/ensembl_annotations").is_dir()
+
+
 def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
         materialize(project=tmp_path)

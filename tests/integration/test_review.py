@@ -93,6 +93,14 @@ def test_why_the_lock_is_not_current(project: Project) -> None:
     assert "made from another data/ensembl_annotations than dvc.lock has" in told()
 
 
+def test_a_branch_with_shell_text_for_a_name_is_refused(project: Project) -> None:
+    project.set_param("samples", {"a;touch OWNED": {"vcf": "data/vcf/sample.vcf.gz"}})
+    project.commit()
+    said = review(project, "HEAD~1", code=1)
+    assert "expected a name of letters, digits, - and _" in said.output
+    assert not project.path("OWNED").exists()
+
+
 def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) -> None:
     code = project.path("src/ensembl_annotations/annotate/match.py")
     code.write_text(code.read_text("utf-8") + "\n# More\n")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -721,6 +723,46 @@ def test_a_cache_that_a_group_shares_gets_no_genome(project: Project) -> None:
     assert failed.code != 0
     assert "annotated genomes would be in it" in failed.output
     assert "Traceback" not in failed.output
+
+
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o755, "everybody"), (0o711, "everybody"), (0o700, None)]
+)
+def test_a_cache_that_others_can_read_gets_no_genome(
+    project: Project, mode: int, who: str | None
+) -> None:
+    # Nobody else gets into the folders of tests.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        cache = Path(folder) / "cache"
+        cache.mkdir(mode)
+        cache.chmod(mode)
+        project.dvc("cache", "dir", "--local", cache)
+        before = project.digests(ANNOTATED)
+        project.set_param("annotate.level", 2)
+        done = project.with_real_programs().materialize(code=2 if who else 0)
+        assert (f"can be read by {who}; annotated genomes would be in it" in done.output) == bool(
+            who
+        )
+        assert (project.digests(ANNOTATED) == before) == bool(who)
+        assert any(cache.rglob("*")) != bool(who)
+
+
+@pytest.mark.parametrize("what", ["list", "file"])
+def test_a_pipe_in_a_remote_is_not_waited_for(project: Project, tmp_path: Path, what: str) -> None:
+    url = tmp_path / "remote"
+    project.dvc("remote", "modify", "refcache", "url", url)
+    tool(project, "publish")
+    project.commit()
+    clone = project.clone(tmp_path / "clone").with_real_programs()
+    digest = project.digests(STORE)[CHR22]
+    (path,) = [url / list_of(project)] if what == "list" else url.rglob(digest[2:])
+    path.unlink()
+    os.mkfifo(path)
+    for command in (["pull"], ["materialize", "ensembl_annotations"], ["repair", "--content"]):
+        failed = tool(clone, *command, code=1)
+        assert "is no file" in failed.output
+        assert str(path) in failed.output
 
 
 # --- A forged list of files

@@ -52,6 +52,7 @@ from ensembl_annotations.project.paths import (
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
 from ensembl_annotations.project.remote import SharedReference
+from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
 from ensembl_annotations.report.report import PAGE
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ def materialize(
     116
     """
     project = Project.open(project).resolved()
+    with one_at_a_time(project.root, "materialize"):
+        wait_for_dvc(project.root)
+        return _materialize(project, assets, force, log)
+
+
+def _materialize(
+    project: Project, assets: Sequence[str] | str | None, force: bool, log: Log
+) -> dict[str, dict[str, Any]]:
     request = _plan(project, assets, force)
     _restore(project, request, log)
     try:
@@ -172,6 +181,8 @@ def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> 
     samples = [name for name in project.params.samples if {SAMPLES, asset_of(name)} & set(names)]
     if fetch_options(project)["manifest"].exists():
         check_published(project)
+    if samples:
+        project.dvc.refuse_shared_cache()
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
     for paths in told:
