@@ -219,7 +219,7 @@ def current_figures(asset: str, project: Project | Path | str = Path()) -> dict[
     noted = outs.get(paths.metrics.as_posix(), {}).get("md5")
     if md5_of_bytes(content) != noted or found != (out.get("nfiles"), out.get("size")):
         return {}
-    figures = parse_object(content)
+    figures = all_figures(parse_object(content))
     made = [
         run
         for run in _read_runs(project.root / RUN_LOG).get(asset, ())
