@@ -112,6 +112,10 @@ def test_clinical_terms_and_frequency_may_both_change() -> None:
     )
     assert [change[0] for change in listed(found)] == ["frequency", "reclassified"]
     assert (counts.num_both, counts.num_other) == (1, 0)
+    for name in ("clin", "af"):
+        # What is listed is not counted as other again.
+        _, counts = changes([snv(5, "A>C", 1, ma="A")], [snv(5, "A>C", 1, ma="C", **{name: "0.2"})])
+        assert (counts.num_both, counts.num_other) == (0, 0)
 
 
 def test_other_values_are_counted_not_listed() -> None:
