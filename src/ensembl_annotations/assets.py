@@ -182,12 +182,12 @@ def _observe(instance: dg.DagsterInstance, sample: str, version: str) -> str:
     return str(last[0].storage_id)
 
 
-def _last_version(instance: dg.DagsterInstance, asset: str) -> str | None:
-    """Return the data version of an asset's last materialization that Dagster knows."""
+def _last_tags(instance: dg.DagsterInstance, asset: str) -> Mapping[str, str]:
+    """Return the tags of an asset's last materialization that Dagster knows."""
     name, _, sample = asset.partition("@")
     wanted = dg.AssetRecordsFilter(dg.AssetKey(name), asset_partitions=[sample] if sample else None)
     last = instance.fetch_materializations(wanted, limit=1).records
-    return (last[0].event_log_entry.tags or {}).get(_DATA_VERSION) if last else None
+    return (last[0].event_log_entry.tags or {}) if last else {}
 
 
 # --- The assets
@@ -303,7 +303,7 @@ def follow_dvc(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     events = [
         dg.AssetMaterialization(name, tags={_DATA_VERSION: version})
         for asset, name in zip(assets, _PARAMETERS.values(), strict=False)
-        if (version := _parameters_now(asset)) != _last_version(instance, name)
+        if (version := _parameters_now(asset)) != _last_tags(instance, name).get(_DATA_VERSION)
     ]
     if samples:
         instance.add_dynamic_partitions(_PARTITIONS, list(samples))
@@ -322,14 +322,17 @@ def follow_dvc(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
 
 
 def _is_new(instance: dg.DagsterInstance, project: Project, asset: str) -> bool:
-    """Say whether ``dvc.lock`` has another asset than Dagster, and something of it is here."""
+    """Say whether ``dvc.lock`` has another asset than Dagster, and something of it is here.
+
+    The same content is another asset if it was made from other inputs: else it would stay stale.
+    """
     paths = paths_of(asset)
     out = project.lock.outs(paths.stage).get(paths.folder.as_posix())
-    return bool(
-        out
-        and (project.root / paths.folder).exists()
-        and out["md5"] != _last_version(instance, asset)
-    )
+    if not out or not (project.root / paths.folder).exists():
+        return False
+    made_from = {f"{_INPUT_VERSION}/{name}": now for name, now in _made_from(asset).items()}
+    wanted = {_DATA_VERSION: out["md5"], **made_from}
+    return not wanted.items() <= _last_tags(instance, asset).items()
 
 
 def _stamp(project: Project, assets: Sequence[str]) -> str:

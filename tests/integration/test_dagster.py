@@ -239,7 +239,7 @@ def test_the_job_is_launched_and_the_ui_follows_dvc(pair: Project) -> None:
         vcf.write_bytes(pair.path("data/vcf/other.vcf.gz").read_bytes())
         pair.set_param("samples", {"third": {"vcf": "data/vcf/third.vcf.gz"}})
         wait_until(lambda: partitions(url) == (["third"], 0))
-        pair.set_param("ensembl.fasta", True)
+        pair.set_param("ensembl.max_bad_percent", 2)
         wait_until(lambda: stale(url)[REFERENCE] == "STALE")
         pair.materialize()
         wait_until(lambda: partitions(url) == (["third"], 1))
