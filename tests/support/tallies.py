@@ -32,6 +32,7 @@ def tally_of(*cells: Cell, **parts: Any) -> dict[str, Any]:
         "vcf": "me.vcf.gz",
         "samples": ["me"],
         "contig_lengths": {},
+        "release_date": "2026-04-04",
         "notes": [],
         "cube": {name: [cell[place] for cell in cells] for place, name in enumerate(_CUBE)},
         "frequencies": {},

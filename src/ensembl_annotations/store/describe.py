@@ -291,7 +291,10 @@ def _check_version(path: Path, version: object) -> None:
 
 def _checked_name(content: Mapping[str, Any], key: str) -> str:
     """Return a name that may come from others, and becomes part of file names and header lines."""
-    if problem := find_name_problem(name := str(content[key])):
+    name = content[key]
+    if not isinstance(name, str):
+        raise ValueError(f"{key} is {name!r}, expected a name")
+    if problem := find_name_problem(name):
         raise ValueError(f"{key} {name[:80]!r} {problem}")
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from email.utils import formatdate
 from pathlib import Path
@@ -171,6 +172,7 @@ def redirect(old: str, new: str) -> requests.Response:
     answer = requests.Response()
     answer.status_code, answer.url = 302, old
     answer.headers["Location"] = new
+    answer.raw = io.BytesIO()
     return answer
 
 
