@@ -18,7 +18,6 @@ from ensembl_annotations.annotate.tally import (
     Pathogenic,
     Tally,
     _short,
-    _state,
     part_of,
 )
 from ensembl_annotations.vcf.fields import Untyped
@@ -168,7 +167,7 @@ def test_a_term_counts_once_for_an_alt_and_is_certain_or_not() -> None:
     ],
 )
 def test_a_call_that_is_missing_may_be_the_allele(call: list[str], allele: str, state: str) -> None:
-    assert _state(call, allele) == state
+    assert tally._STATE_OF[tally._place(call, allele)] == state
 
 
 def test_long_bases_are_cut_with_their_length() -> None:
@@ -180,7 +179,7 @@ def test_long_bases_are_cut_with_their_length() -> None:
 
 
 def variant(place: str) -> Listed:
-    return Listed(place, "A > G", ("rs1",), "pathogenic", "0.1", "PASS", "0/1")
+    return Listed((0, False), place, "A > G", ("rs1",), "pathogenic", "0.1", "PASS", "0/1")
 
 
 def test_the_first_variants_are_listed_and_all_are_counted(
