@@ -213,15 +213,7 @@ def test_a_terminal_that_closes(name: str, big: Project) -> None:
 
 
 def test_materialize_that_is_ended_ends_its_stage(big: Project) -> None:
-    process = subprocess.Popen(
-        COMMANDS["materialize"],
-        cwd=big.root,
-        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(lambda: unfinished(big.path("data/annotated")))
+    process = begun(big, COMMANDS["materialize"])
     started = family(process)
     process.terminate()
     assert process.wait(PATIENCE_SEC) == 143
@@ -324,15 +316,7 @@ def test_a_stage_waits_for_one_whose_dvc_was_killed(big: Project) -> None:
 
 
 def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
-    process = subprocess.Popen(
-        COMMANDS["dvc repro"],
-        cwd=big.root,
-        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(lambda: unfinished(big.path("data/annotated")))
+    process = begun(big, COMMANDS["dvc repro"])
     for item in family(process):
         item.kill()
     process.wait(PATIENCE_SEC)
