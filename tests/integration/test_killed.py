@@ -292,7 +292,8 @@ def test_make_waits_for_what_is_at_work(
 ) -> None:
     """Of make and materialize as many are killed; the next one names the process that is left."""
     process = begun(big, with_make)
-    chain = family(process)
+    # DVC starts a stage by a shell, which stays between the two where it is dash, not bash.
+    chain = [item for item in family(process) if item.name() not in {"sh", "dash", "bash"}]
     assert len(chain) == 4
     chain[-1].suspend()
     for item in chain[:num_killed]:
