@@ -34,9 +34,10 @@ USABLE := $(shell test -f $(READY) && grep -qxF "$(CURDIR)" $(READY) && \
 	$(BIN)/python -c 'import pip' >/dev/null 2>&1 && echo yes)
 REMAKE := $(if $(USABLE),,remake)
 
-.PHONY: all help env test lint bench fuzz force ui review hooks tools lock clean remake
+.PHONY: all help env check test lint bench fuzz force ui review hooks tools lock clean remake
 
 all: $(READY) ## Set up, run what is out of date, print where the results are (the default)
+	@sh scripts/merge-driver || true
 	@$(BIN)/ensembl-annotations materialize
 
 help: ## List the targets
@@ -101,10 +102,15 @@ export BASE
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
+# Two processes; one that has nothing left to do takes tests of the other.
+PYTEST = seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make $@ SEED=$$seed' repeats it)"; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-seed=$$seed
 
-test: $(DEV) tools lint ## Run the linters and all tests (two processes)
-	@seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make test SEED=$$seed' repeats it)"; \
-	$(BIN)/python -m pytest -n 2 --hypothesis-seed=$$seed $(ARGS)
+check: $(DEV) lint ## Run the linters, the unit tests and the rules of matching: after every edit
+	@$(PYTEST) tests/unit tests/conformance $(ARGS)
+
+test: $(DEV) tools lint ## Run the linters and all tests
+	@$(PYTEST) $(ARGS)
 
 lint: $(DEV) ## Check style, types and the import rules between the sub-packages
 	@$(BIN)/ruff check .
@@ -126,14 +132,13 @@ fuzz: $(DEV) ## Feed the compiled part mutated pieces, pages and sequences, unde
 force: $(READY) ## Fetch the Ensembl annotations again, even if nothing changed
 	@ENSEMBL_ANNOTATIONS_FORCE=1 $(BIN)/ensembl-annotations materialize ensembl_annotations --force
 
-# Its history is in .dagster; it listens on this machine only.
 PORT ?= 3000
 
 ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
-	@DAGSTER_HOME='$(CURDIR)/.dagster' $(BIN)/dagster dev -m ensembl_annotations.assets -h 127.0.0.1 -p $(PORT)
+	@$(BIN)/dagster-ui --port $(PORT)
 
-review: $(READY) ## Print what this branch changes, as Markdown; BASE=main
-	@sh scripts/review.sh "$$BASE"
+review: $(READY) ## Print what this branch changes, as Markdown; BASE=main WHOLE=FILE
+	@sh scripts/review.sh "$$BASE" $${WHOLE:+"$$WHOLE"}
 
 hooks: $(READY) ## Install the git hooks that stop genomes and secrets from being committed
 	@sh scripts/pre-commit scripts/install_hooks.py

@@ -1,35 +1,28 @@
 """Stage `annotate`: make the asset `annotated_vcf` of one sample."""
 
-import sys
 from pathlib import Path
-
-import click
 
 from ensembl_annotations.annotate import annotate_vcf
 from ensembl_annotations.cli import describe_annotated, reported_errors
+from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
-from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.project.paths import STORE, asset_of, paths_of
+from ensembl_annotations.project.figures import fold_details
+from ensembl_annotations.project.paths import STORE, asset_of, paths_of, running_sample
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.turns import one_at_a_time
 from ensembl_annotations.project.verification import refuse_other_reference
 
-sample = sys.argv[1]
-project, paths = Project.open(), paths_of(asset_of(sample))
-out = paths.folder
+project = Project.open()
 
-
-progress = Progress()
-
-
-def note(text: str) -> None:
-    """Print what the user should know of the sample, and log it."""
-    log.warning(text)
-    progress.say(text)
-
+with reported_errors():
+    sample = running_sample()
+    paths = paths_of(asset_of(sample))
+    out = paths.folder
 
 with (
     reported_errors(),
-    logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run) as log,
+    one_at_a_time(project.root, paths.asset),
+    logged_run(paths.asset, paths.stage, out, paths.metrics, paths.run),
 ):
     project.dvc.refuse_shared_cache()
     refuse_other_reference(STORE, project)
@@ -49,9 +42,7 @@ with (
         tags=params.annotate.tags,
         id_column=params.annotate.id,
         genotypes=params.annotate.genotypes,
-        memory_mb=params.annotate.memory_mb,
-        log=note,
-        progress=progress,
+        memory_mb=params.run.memory_mb,
     )
-    log.info(describe_annotated(result))
-    click.echo(describe_annotated(result))
+    fold_details(paths)
+    PACKAGE.info(describe_annotated(result))

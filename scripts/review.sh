@@ -1,8 +1,8 @@
 #!/bin/sh
 # Print, as Markdown, what a branch does to the pipeline: parameters, metrics, lineage, reference.
-# Usage: scripts/review.sh [BASE]. What is committed since the branch left BASE. Needs no data, only
+# Usage: scripts/review.sh [BASE [FILE]]. What is committed since the branch left BASE. Needs no data, only
 # git; the reference is compared where it can be reached. Ends with 1 where dvc.lock is not current
-# or a part that needs no data could not be made.
+# or a part that needs no data could not be made. What fits into a comment is printed; FILE has all.
 set -eu
 
 name=${1:-main}
@@ -18,7 +18,9 @@ base=$(git merge-base "$name" HEAD) && base=$(git rev-parse --short "$base") || 
 status=0
 log=$(mktemp)
 clone=$(mktemp -d)
-trap 'rm -rf "$log" "$clone"' EXIT
+all=$(mktemp)
+trap 'rm -rf "$log" "$clone" "$all"' EXIT
+whole=${2:-$all}
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
@@ -35,7 +37,12 @@ section() {
         # A table without rows is a head and a rule. Rows come in any order.
         if [ "$(printf '%s\n' "$found" | wc -l)" -gt 2 ]; then
             # Digests in full are in the files.
-            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g; /^\|/s/ {2,}/ /g; /^\|[-:| ]*$/s/-+/---/g' | awk 'NR <= 2 || !/^\|/ { print; fflush(); next } { print | "LC_ALL=C sort" }'
+            printf '%s\n' "$found" | sed -E 's/\b([0-9a-f]{12})[0-9a-f]{52}\b/\1…/g; /^\|/s/ {2,}/ /g; /^\|[-:| ]*$/s/-+/---/g' | awk '
+                BEGIN { sort = "LC_ALL=C sort" }
+                !/^\|/ { close(sort); row = 0 }
+                !/^\|/ || ++row <= 2 { print; fflush(); next }
+                { print | sort }
+            '
         else
             echo 'No change.'
         fi
@@ -53,33 +60,34 @@ locked() {
         LC_ALL=C sort -u
 }
 
+exec 3>&1 >"$whole"
 echo "## Pipeline: $(git rev-parse --short HEAD) against $name (at $base)"
 echo
 [ -z "$(git status --porcelain --untracked-files=no)" ] ||
     printf '%s\n\n' 'Changes that are not committed are not in here.'
 # Of the commit, whatever data of another one lie in this folder.
 git clone --quiet --shared --no-tags -c core.autocrlf=false "$(git rev-parse --show-toplevel)" "$clone"
-if why=$(sh scripts/python -c '
+if lock=$(sh scripts/python -c '
 import sys
-from ensembl_annotations.project.overview import stale_reasons
+from ensembl_annotations.project.overview import review_lock
 from ensembl_annotations.project.project import Project
-print(*stale_reasons(Project.open(sys.argv[1])), sep="\n")
+print(review_lock(Project.open(sys.argv[1]), Project.open()))
 ' "$clone/$(git rev-parse --show-prefix)" 2>"$log"); then
-    if [ -z "$why" ]; then
-        echo '`dvc.lock` is current.'
-    else
-        status=1
-        echo '**`dvc.lock` is not current**: run `make` and commit it.'
-        echo "$why" | sed 's/^/- /'
-    fi
+    echo "$lock"
+    case $lock in '**'*) status=1 ;; esac
 else
     status=1
     echo '**Whether `dvc.lock` is current could not be told:**'
     cause 1
 fi
 section Parameters "$bin/dvc" params diff "$base" HEAD --md
-# Not metrics/run: what a run did here is in no commit.
-section Metrics "$bin/dvc" metrics diff "$base" HEAD --md --targets metrics/fetch_ensembl.json metrics/annotate
+# All figures: DVC shows the headline only. First a line for each file: all may be too long to be printed.
+section Metrics sh scripts/python -c '
+import sys
+from ensembl_annotations.project.figures import changed_figures
+from ensembl_annotations.project.project import Project
+print(*changed_figures(Project.open(), *sys.argv[1:]), sep="\n")
+' "$base" HEAD
 printf '\n### Data\n\n'
 # From dvc.lock alone: what changed is seen even where nobody has the data.
 changed=$({ locked "$base" | sed 's/^/a /'; locked HEAD | sed 's/^/b /'; } | awk '
@@ -103,4 +111,12 @@ printf '\n### Reference\n\n'
     esac
     cause 2
 }
+exec >&3
+sh scripts/python -c '
+import sys
+from pathlib import Path
+from ensembl_annotations.project.review import shorten_review
+text = Path(sys.argv[1]).read_text("utf-8", "replace")
+sys.stdout.buffer.write(shorten_review(text).encode())
+' "$whole"
 exit "$status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,10 @@ _MODULES = {
     "write_catalog": "ensembl_annotations.project.overview",
     "write_report": "ensembl_annotations.report.report",
 }
+
+
+# Who uses the library decides whether its messages are printed.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,9 +23,13 @@ from ensembl_annotations.common.errors import (
     UsageError,
     explain_os_error,
 )
+from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
+from ensembl_annotations.common.words import printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
+
+_LOG = logging.getLogger(__name__)
 
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
@@ -37,24 +43,28 @@ _FATAL = (signal.SIGTERM, signal.SIGHUP)
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 
+def show(text: str, *, err: bool = False) -> None:
+    """Print lines of the result; what names and values of others could do to a terminal is escaped."""
+    click.echo(printable_lines(text), err=err)
+
+
 def say(text: str) -> None:
     """Print a line for the user; results go to stdout, this goes to stderr."""
-    click.echo(text, err=True)
-
-
-def say_to_a_terminal(text: str) -> None:
-    """Print a line that only someone who waits wants to see."""
-    if sys.stderr.isatty():
-        say(text)
+    show(text, err=True)
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
-    """Turn our errors into one message on stderr and their exit code."""
+def reported_errors(verbosity: int = NORMAL) -> Iterator[None]:
+    """Print messages on stderr; turn our errors into one of them and their exit code."""
     _catch_signals()
+    _replace_closed_streams()
     remove_leftovers(output_folders(Path()))
     try:
-        yield
+        with printed_messages(verbosity):
+            yield
+    except BrokenPipeError:
+        # Nobody reads the result any more, such as after 'head': no error of ours.
+        raise
     except EnsemblAnnotationsError as error:
         say(f"Error: {error.message}")
         if error.hint:
@@ -63,9 +73,25 @@ def reported_errors() -> Iterator[None]:
     except OSError as error:
         say(f"Error: {explain_os_error(error, '', 'working').message}")
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        part = error.object[max(error.start - 60, 0) : error.end + 60]
+        say(f"Error: expected text that {error.encoding} has, found {part!r}.")
+        say("Rename the file or folder, or run this where the language is of UTF-8 (LANG=C.UTF-8).")
+        sys.exit(1)
     except KeyboardInterrupt:
         say("Interrupted. Nothing incomplete was left; run the same command to go on.")
         sys.exit(130)
+
+
+def _replace_closed_streams() -> None:
+    """Take the numbers of standard streams that are closed, so that no file gets them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # It gets the lowest number that is free.
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _catch_signals() -> None:
@@ -109,6 +135,45 @@ run_metrics_option = click.option(
     help="Write seconds, processor and memory of this run to this file (JSON).",
 )
 
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
+class _Command(click.Command):
+    """A command that reports its errors, with -v for more messages and, on request, --quiet for fewer."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(
+            click.Option(
+                ["-v", "--verbose"],
+                count=True,
+                show_default=False,
+                help="Print details of what happens, such as each request; -vv: those of libraries too.",
+            )
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            told = printable_lines(error.format_message().expandtabs(2))
+            raise click.UsageError(told, error.ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        verbosity = min(ctx.params.pop("verbose"), LIBRARIES)
+        is_quiet = ctx.params.pop("quiet", False)
+        if is_quiet and verbosity:
+            raise click.UsageError("--quiet and --verbose: expected one of them.", ctx)
+        with reported_errors(QUIET if is_quiet else verbosity):
+            return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    command_class = _Command
+    group_class = type
+
+
 quiet_option = click.option(
     "--quiet",
     is_flag=True,
@@ -116,7 +181,7 @@ quiet_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Group, context_settings=_CONTEXT)
 @click.version_option(package_name="ensembl-annotations", prog_name="ensembl-annotations")
 def main() -> None:
     """Annotate VCFs with a verified, versioned Ensembl reference.
@@ -137,16 +202,15 @@ def main() -> None:
 @click.option(
     "--release", type=click.IntRange(min=1), required=True, help="Ensembl release, such as 116."
 )
-@click.option("--species", default="homo_sapiens", show_default=True, help="As in Ensembl's paths.")
-@click.option("--assembly", default="GRCh38", show_default=True, help="As Ensembl names it.")
-@click.option("--chromosomes", default="all", show_default=True, help=CHROMOSOMES_HELP)
+@click.option("--species", default="homo_sapiens", help="As in Ensembl's paths.")
+@click.option("--assembly", default="GRCh38", help="As Ensembl names it.")
+@click.option("--chromosomes", default="all", help=CHROMOSOMES_HELP)
 @click.option(
     "--out", type=PATH, required=True, help="Folder of the reference store; replaced whole."
 )
 @click.option(
     "--source",
     default="unnamed",
-    show_default=True,
     help="A name for where the data are from, kept in the store.",
 )
 @click.option(
@@ -158,14 +222,12 @@ def main() -> None:
     "--jobs",
     type=click.IntRange(1, 16),
     default=4,
-    show_default=True,
     help="Files downloaded at a time; be polite to the server.",
 )
 @click.option(
     "--max-bad-percent",
     type=click.FloatRange(0, 100),
     default=1.0,
-    show_default=True,
     help="Fail if more of a file's rows can't be used, or more of its REFs differ from the sequence; decided "
     "from 1,000 rows or REFs on (with 20 to 999 REFs: fail over 10 %).",
 )
@@ -176,7 +238,7 @@ def main() -> None:
     "--dry-run", is_flag=True, help="Only print what would be downloaded, and the disk it needs."
 )
 @quiet_option
-def fetch(dry_run: bool, quiet: bool, **options: Any) -> None:
+def fetch(dry_run: bool, **options: Any) -> None:
     """Download a release's variation files, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
@@ -187,16 +249,13 @@ def fetch(dry_run: bool, quiet: bool, **options: Any) -> None:
       ensembl-annotations fetch --base-url https://ftp.ensembl.org/pub --release 116 \\
           --assembly GRCh38 --chromosomes 21,22 --out reference
     """  # noqa: D301
-    from ensembl_annotations.common.progress import Progress
-
-    with reported_errors():
-        if dry_run:
-            decided = {name: options[name] for name in PLANNED}
-            for line in ensembl_annotations.plan_fetch(**decided):
-                click.echo(line)
-            return
-        result = ensembl_annotations.fetch_ensembl(progress=Progress(quiet), **options)
-    click.echo(describe_fetched(result))
+    if dry_run:
+        decided = {name: options[name] for name in PLANNED}
+        for line in ensembl_annotations.plan_fetch(**decided):
+            show(line)
+        return
+    result = ensembl_annotations.fetch_ensembl(**options)
+    show(describe_fetched(result))
 
 
 def describe_fetched(result: dict[str, Any]) -> str:
@@ -227,7 +286,6 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "--index",
     type=click.Choice(INDEX_KINDS),
     default="csi",
-    show_default=True,
     help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
 )
 @click.option(
@@ -259,14 +317,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Look up only these. {CHROMOSOMES_HELP}",
 )
 @click.option(
     "--level",
     type=click.IntRange(1, 9),
     default=1,
-    show_default=True,
     help="Compression of the VCF: 1 fast, 9 small.",
 )
 @click.option("--overwrite-tags", is_flag=True, help="Replace ENS_ tags that the VCF already has.")
@@ -274,14 +330,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "--match",
     type=click.Choice(MATCH_MODES),
     default="allele",
-    show_default=True,
     help="position: write the IDs of other alleles at the same site too, as ENS_SITE_ID, also for "
     "records without an ALT.",
 )
 @click.option(
     "--tags",
     default="all",
-    show_default=True,
     metavar="NAME,...",
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
     "source, details) separated by commas. The table has all.",
@@ -291,18 +345,16 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "id_column",
     type=click.Choice(ID_MODES),
     default="append",
-    show_default=True,
     help="The ID column: append matched IDs; replace its IDs by matched ones if there are any; keep it.",
 )
 @click.option(
     "--memory-mb",
     type=click.IntRange(min=400),
     default=1500,
-    show_default=True,
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @quiet_option
-def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
+def annotate(summary: Path | None, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
@@ -320,12 +372,10 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
     from ensembl_annotations.annotate.targets import Targets
-    from ensembl_annotations.common.progress import Progress
     from ensembl_annotations.project.project import Project
     from ensembl_annotations.project.verification import refuse_other_reference
 
-    progress = Progress(quiet)
-    with reported_errors(), TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
+    with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         refuse_other_reference(options["reference"], Project.open())
         if summary is not None:
             # The page is written when all else is: that nothing is overwritten by it is seen to before.
@@ -334,17 +384,13 @@ def annotate(quiet: bool, summary: Path | None, **options: Any) -> None:
             targets = Targets(*(options[name] for name in about))
             targets.check(options["vcf"], options["reference"], *others, summary)
             options["tally"] = options["tally"] or Path(temporary) / "tally.json"
-        result = ensembl_annotations.annotate_vcf(
-            log=say if quiet else progress.say,
-            progress=progress,
-            **options,
-        )
+        result = ensembl_annotations.annotate_vcf(**options)
         if summary is not None:
             from ensembl_annotations.report.report import write_page
 
             write_page(options["tally"], summary)
     # Not into the VCF.
-    click.echo(describe_annotated(result), err=options["out_vcf"] == Path("-"))
+    show(describe_annotated(result), err=options["out_vcf"] == Path("-"))
 
 
 def describe_annotated(result: dict[str, Any]) -> str:
@@ -371,8 +417,7 @@ def report(tally: Path, out: Path, name: str) -> None:
     Example:
       ensembl-annotations report tally.json --out report --name p01
     """  # noqa: D301
-    with reported_errors():
-        ensembl_annotations.write_report(tally, out, name)
+    ensembl_annotations.write_report(tally, out, name)
 
 
 @main.command("materialize")
@@ -390,30 +435,57 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
 
-    Also removes what samples left behind that are no longer in params.yaml.
+    Samples that dvc.lock has, but whose VCF is not on this machine, are left as they are, unless named.
+
+    Also removes what samples left behind that are no longer in params.yaml, and renews catalog.html.
 
     \b
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.project.materialize import NOTHING_RAN, report_page
+    from ensembl_annotations.project.materialize import NOTHING_RAN, record_command, report_page
+    from ensembl_annotations.project.paths import CATALOG
 
-    with reported_errors():
-        if dry_run:
-            for line in ensembl_annotations.plan_materialize(force=force):
-                click.echo(line)
-            return
-        results = ensembl_annotations.materialize(list(assets) or None, force=force, log=say)
+    if dry_run:
+        for line in ensembl_annotations.plan_materialize(force=force):
+            show(line)
+        return
+    results = ensembl_annotations.materialize(list(assets) or None, force=force, log=_LOG.info)
     for name, result in results.items():
-        click.echo(f"\n{name}: {result['status']}")
+        show(f"\n{name}: {result['status']}")
         page = report_page(name)
         if page is not None and page.exists():
-            click.echo(f"  page: {page}")
+            show(f"  page: {page}")
         for key, value in result.items():
             # What did not happen is no news.
             is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
             if key != "status" and not is_nothing:
-                click.echo(f"  {key}: {value}")
+                show(f"  {key}: {value}")
+    if CATALOG.exists():
+        show(f"\nall assets, and the samples side by side: {CATALOG}")
+    if command := record_command():
+        show(f"\nTo keep in git how this was made:\n  {command}")
+
+
+@main.command("merge")
+def merge_command() -> None:
+    """Merge what git left in conflict: params.yaml by key, dvc.lock by stage, figures of metrics/.
+
+    Run it in the repository's folder, during a git merge or rebase; it stages what it resolves. A
+    parameter that both sides changed stays a conflict. A result that both sides made is kept if it is the
+    only one made with the merged parameters; else it is left out, so that 'make' makes it again.
+
+    \b
+    Example:
+      git merge origin/main
+      ensembl-annotations merge
+    """  # noqa: D301
+    from ensembl_annotations.project.merge import merge_conflicts
+
+    with reported_errors():
+        lines = merge_conflicts()
+    for line in lines:
+        show(line)
 
 
 @main.command("check-upstream")
@@ -432,10 +504,9 @@ def check_upstream(update: bool) -> None:
     from ensembl_annotations.project import upstream
     from ensembl_annotations.project.project import Project
 
-    with reported_errors():
-        report = upstream.check_upstream(Project.open(), update=update)
+    report = upstream.check_upstream(Project.open(), update=update)
     for line in upstream.describe_upstream(report):
-        click.echo(line)
+        show(line)
 
 
 @main.command()
@@ -443,7 +514,6 @@ def check_upstream(update: bool) -> None:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Verify only the files of these, if you pulled no others. {CHROMOSOMES_HELP}",
 )
 def verify(folder: Path, chromosomes: str) -> None:
@@ -456,20 +526,17 @@ def verify(folder: Path, chromosomes: str) -> None:
     from ensembl_annotations.project.verification import describe_problems, verify_reference
     from ensembl_annotations.store.describe import ReferenceStore
 
-    with reported_errors():
-        store = ReferenceStore(folder)
-        wanted = parse_chromosomes(chromosomes)
-        if wanted is not None:
-            wanted = resolve_chromosomes(wanted, store.chromosomes, store.species, store.assembly)
-        num_files = len(store.resources_of(wanted))
-        problems, compared = verify_reference(store, wanted)
-        if problems:
-            lines, hint = describe_problems(problems)
-            told = "\n".join(f"  {line}" for line in lines)
-            raise ReferenceStoreError(
-                f"{folder}: {len(problems)} files are wrong:\n{told}", hint=hint
-            )
-    click.echo(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
+    store = ReferenceStore(folder)
+    wanted = parse_chromosomes(chromosomes)
+    if wanted is not None:
+        wanted = resolve_chromosomes(wanted, store.chromosomes, store.species, store.assembly)
+    num_files = len(store.resources_of(wanted))
+    problems, compared = verify_reference(store, wanted)
+    if problems:
+        lines, hint = describe_problems(problems)
+        told = "\n".join(f"  {line}" for line in lines)
+        raise ReferenceStoreError(f"{folder}: {len(problems)} files are wrong:\n{told}", hint=hint)
+    show(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
 
 
 @main.command()
@@ -487,9 +554,8 @@ def publish() -> None:
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    with reported_errors():
-        done = sharing.publish(Project.open(), log=say)
-    click.echo(
+    done = sharing.publish(Project.open())
+    show(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
@@ -499,7 +565,6 @@ def publish() -> None:
 @click.option(
     "--chromosomes",
     default="all",
-    show_default=True,
     help=f"Pull only the files of these. {CHROMOSOMES_HELP}",
 )
 def pull(chromosomes: str) -> None:
@@ -515,9 +580,8 @@ def pull(chromosomes: str) -> None:
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    with reported_errors():
-        done = sharing.pull(Project.open(), parse_chromosomes(chromosomes), log=say)
-    click.echo(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
+    done = sharing.pull(Project.open(), parse_chromosomes(chromosomes))
+    show(f"here: {done['num_files']} files, from {done['remote']} ({done['url']})")
 
 
 @main.command()
@@ -537,14 +601,11 @@ def repair(content: bool) -> None:
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    with reported_errors():
-        done = sharing.repair(Project.open(), content=content, log=say)
+    done = sharing.repair(Project.open(), content=content)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
-    click.echo(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
+    show(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
     if done["restored"]:
-        click.echo(
-            f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files."
-        )
+        show(f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files.")
     if not done["published"]:
         say(
             f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "
@@ -559,8 +620,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 @click.argument("asset", required=False, shell_complete=complete_asset)
 @json_option
 @click.option("--limit", type=click.IntRange(min=1), help="Print only this many, the newest.")
-def history_command(asset: str | None, as_json: bool, limit: int | None) -> None:
-    """Print every materialization of an asset in git, newest first; of all assets by default.
+@click.option(
+    "--all",
+    "with_all",
+    is_flag=True,
+    help="Print also those of the demonstration (source mini) that others made and committed.",
+)
+def history_command(asset: str | None, as_json: bool, limit: int | None, with_all: bool) -> None:
+    """Print the materializations of an asset in git, newest first; of all assets by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE. Dates are of
     commits, in UTC; "workspace" means not committed yet. Status and seconds are of runs on this machine;
@@ -572,34 +639,30 @@ def history_command(asset: str | None, as_json: bool, limit: int | None) -> None
     """  # noqa: D301
     from ensembl_annotations.project.history import describe_history
 
-    with reported_errors():
-        history = ensembl_annotations.read_history(asset, limit=limit)
+    history = ensembl_annotations.read_history(asset, limit=limit, demonstration=with_all)
     if as_json:
-        click.echo(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
+        show(json.dumps(history.as_json(), indent=2, ensure_ascii=False))
         return
     for line in describe_history(history):
-        click.echo(line)
+        show(line)
     for note in history.notes:
         say(f"Note: {note}")
 
 
 @main.command("catalog")
-@click.option(
-    "--out", type=PATH, default="catalog.html", show_default=True, help="The page to write."
-)
+@click.option("--out", type=PATH, default="catalog.html", help="The page to write.")
 def catalog_command(out: Path) -> None:
-    """Write a page with every asset: state, metadata, history, lineage, parameters.
+    """Write a page with all samples side by side, and every asset: state, history, lineage, parameters.
 
     The page is one file, for a browser, offline. States are those of the data on this machine; a clone
-    without data has the same history.
+    without data has the same history, less the demonstration of others. 'make' writes it to catalog.html.
 
     \b
     Example:
       ensembl-annotations catalog --out catalog.html
     """  # noqa: D301
-    with reported_errors():
-        ensembl_annotations.write_catalog(out)
-    click.echo(f"Wrote {out}.")
+    ensembl_annotations.write_catalog(out)
+    show(f"Wrote {out}.")
 
 
 @main.command("provenance")
@@ -622,13 +685,12 @@ def provenance_command(file: Path, verify: bool, as_json: bool) -> None:
     """  # noqa: D301
     from ensembl_annotations.project.provenance import describe_provenance
 
-    with reported_errors():
-        found = ensembl_annotations.trace_provenance(file, verify=verify)
+    found = ensembl_annotations.trace_provenance(file, verify=verify)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        show(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:
         for line in describe_provenance(found):
-            click.echo(line)
+            show(line)
     sys.exit(1 if found.differs else 0)
 
 
@@ -655,11 +717,10 @@ def list_cache_command() -> None:
     """  # noqa: D301
     from ensembl_annotations.fetch.cache import describe_entries, download_cache, list_cache
 
-    with reported_errors():
-        entries = list_cache()
+    entries = list_cache()
     for line in describe_entries(entries):
-        click.echo(line)
-    click.echo(f"in {download_cache()}")
+        show(line)
+    show(f"in {download_cache()}")
 
 
 @cache.command("prune")
@@ -683,13 +744,12 @@ def prune_cache_command(releases: tuple[int, ...], everything: bool, dry_run: bo
     """  # noqa: D301
     from ensembl_annotations.fetch.cache import describe_entries, prune_cache
 
-    with reported_errors():
-        pruned = prune_cache(releases=releases, everything=everything, dry_run=dry_run)
-    click.echo("Would be removed:" if dry_run else "Removed:")
+    pruned = prune_cache(releases=releases, everything=everything, dry_run=dry_run)
+    show("Would be removed:" if dry_run else "Removed:")
     for line in describe_entries(pruned.removed):
-        click.echo(line)
+        show(line)
     for entry in pruned.in_use:
-        click.echo(f"Kept, in use by another process: {entry.path}")
+        show(f"Kept, in use by another process: {entry.path}")
 
 
 @main.command("compare")
@@ -736,15 +796,14 @@ def compare_command(
 
     if limit is None and not (as_json and sample is not None):
         limit = 20
-    with reported_errors():
-        if as_json and markdown:
-            raise UsageError("--json and --markdown: expected one of them.", hint="Leave one out.")
-        result = ensembl_annotations.compare_stores(
-            before, after, sample=sample, limit=limit, log=say_to_a_terminal, **options
-        )
+    if as_json and markdown:
+        raise UsageError("--json and --markdown: expected one of them.", hint="Leave one out.")
+    result = ensembl_annotations.compare_stores(
+        before, after, sample=sample, limit=limit, **options
+    )
     form = "json" if as_json else "markdown" if markdown else "table"
     for line in describe_comparison(result, form):
-        click.echo(line)
+        show(line)
 
 
 if __name__ == "__main__":

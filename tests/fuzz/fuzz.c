@@ -93,7 +93,7 @@ static void call(Bytes table, Bytes sequence, Bytes text, int head) {
     Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x7FFF, .id_mode = (int32_t)(next_random() % 3),
                        .overwrite = next_random() & 1, .check_records = next_random() & 1, .with_sites = next_random() & 1,
                        .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .with_rows = next_random() & 1, .num_regions = 1,
-                       .num_contigs = 1, .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
+                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
     options.num_runs = kernel_runs(text.p, text.n, &runs);
     int32_t *places = calloc((size_t)options.num_runs + 1, 4);
     Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1)};
@@ -103,6 +103,10 @@ static void call(Bytes table, Bytes sequence, Bytes text, int head) {
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
     kernel_free_runs(runs);
+    Part *parts;
+    Work work = {1200, 30, (int64_t)(next_random() % 100000)};
+    kernel_parts(text.p, text.n, &work, &parts);
+    kernel_free_parts(parts);
     free(places);
     kernel_close_table(opened);
     kernel_close_sequence(bases);

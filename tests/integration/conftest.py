@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.integration.helpers import (
     DEMO,
@@ -15,11 +17,30 @@ from tests.integration.helpers import (
 )
 
 
+def made_once(root: Path, make: Callable[[], Done]) -> Done:
+    """Return what `make` returns, who makes `root`: called in the first of the test processes."""
+    said = root.with_name(f"{root.name}.txt")
+    with FileLock(f"{root}.lock"):
+        if not said.exists():
+            said.write_text(make().output, "utf-8")
+    return Done(0, said.read_text("utf-8"))
+
+
 @pytest.fixture(scope="session")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def projects(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of the projects that only are read: one for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "projects"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seed(projects: Path) -> Project:
     """The checkout that is tested, committed as it is."""
-    folder = tmp_path_factory.mktemp("dvc")
-    return commit_working_tree(folder / "seed", isolated_environment(folder))
+    project = Project(projects / "seed", isolated_environment(projects))
+    made_once(project.root, lambda: commit_working_tree(project))
+    return project
 
 
 @pytest.fixture(scope="session")
@@ -28,48 +49,63 @@ def demo(seed: Project) -> Project:
     params = seed.params()
     if all(params[name] == value for name, value in DEMO.items()):
         return seed
-    project = seed.clone(seed.root.with_name("demo"))
-    project.write_params({**params, **DEMO})
-    project.commit()
+    project = Project(seed.root.with_name("demo"), seed.environment)
+
+    def make() -> Done:
+        seed.clone(project.root)
+        project.write_params({**params, **DEMO})
+        return project.commit()
+
+    made_once(project.root, make)
     return project
 
 
 @pytest.fixture(scope="session")
 def first_run(demo: Project) -> tuple[Project, Done]:
     """A fresh clone in which `dvc repro` ran once, and what that printed. Only to be read."""
-    project = demo.clone(demo.root.with_name("first"))
-    return project, project.dvc("repro")
+    project = Project(demo.root.with_name("first"), demo.environment)
+    return project, made_once(project.root, lambda: demo.clone(project.root).dvc("repro"))
 
 
 @pytest.fixture(scope="session")
 def reproduced(first_run: tuple[Project, Done]) -> Project:
     """A clone with data, its state committed. Only to be read; tests take `project`."""
-    project = first_run[0].copy(first_run[0].root.with_name("reproduced"))
-    project.commit()
+    project = Project(first_run[0].root.with_name("reproduced"), first_run[0].environment)
+    made_once(project.root, lambda: first_run[0].copy(project.root).commit())
     return project
 
 
 @pytest.fixture(scope="session")
 def reproduced_pair(reproduced: Project) -> Project:
     """The same with a second sample, `other`. Only to be read; tests take `pair`."""
-    project = reproduced.copy(reproduced.root.with_name("pair"))
-    text = gzip.decompress(project.path(SAMPLE_VCF).read_bytes())
-    lines = [line for line in text.splitlines(keepends=True) if not line.startswith(b"chr2\t")]
-    project.path("data/vcf/other.vcf.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
-    project.set_param("samples.other", {"vcf": "data/vcf/other.vcf.gz"})
-    assert project.repro() == ["annotate@other", "report@other"]
-    project.commit()
+    project = Project(reproduced.root.with_name("pair"), reproduced.environment)
+
+    def make() -> Done:
+        reproduced.copy(project.root)
+        text = gzip.decompress(project.path(SAMPLE_VCF).read_bytes())
+        lines = [line for line in text.splitlines(keepends=True) if not line.startswith(b"chr2\t")]
+        project.path("data/vcf/other.vcf.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
+        project.set_param("samples.other", {"vcf": "data/vcf/other.vcf.gz"})
+        assert project.repro() == ["annotate@other", "report@other"]
+        return project.commit()
+
+    made_once(project.root, make)
     return project
 
 
 @pytest.fixture(scope="session")
 def earlier_pair(reproduced_pair: Project) -> tuple[Project, Done]:
     """The same at release 115, and what `dvc repro` printed for it. Only to be read."""
-    project = reproduced_pair.copy(reproduced_pair.root.with_name("earlier"))
-    project.set_param("ensembl.release", 115)
-    done = project.dvc("repro")
-    project.commit()
-    return project, done
+    project = Project(reproduced_pair.root.with_name("earlier"), reproduced_pair.environment)
+
+    def make() -> Done:
+        reproduced_pair.copy(project.root)
+        project.set_param("ensembl.release", 115)
+        done = project.dvc("repro")
+        project.commit()
+        return done
+
+    return project, made_once(project.root, make)
 
 
 @pytest.fixture

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import compileall
 import hashlib
 import json
 import os
+import py_compile
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from ensembl_annotations.common.atomic import atomic_path
+from tests.support.warm import REAL_PROGRAMS, programs
 
 REPO = Path(__file__).resolve().parents[2]
 STORE = "data/ensembl_annotations"
@@ -29,7 +33,6 @@ DEMO = {
         "fasta": False,
         "max_bad_percent": 1,
     },
-    "force_download": False,
     "annotate": {
         "level": 1,
         "overwrite_tags": False,
@@ -38,7 +41,6 @@ DEMO = {
         "tags": "all",
         "id": "append",
         "genotypes": False,
-        "memory_mb": 1500,
     },
     "samples": {"sample": {"vcf": SAMPLE_VCF}},
 }
@@ -88,20 +90,25 @@ class Project:
         return self.run("git", *arguments).output
 
     def dvc(self, *arguments: str | Path, code: int | None = 0, **variables: str) -> Done:
-        return self.run(sys.executable, "-m", "dvc", *arguments, code=code, **variables)
+        return self.run("dvc", *arguments, code=code, **variables)
+
+    def tool(self, *arguments: str | Path, code: int | None = 0, **variables: str) -> Done:
+        """Run our command, of the source in this project."""
+        source = str(self.root / "src")
+        return self.run(
+            "ensembl-annotations", *arguments, code=code, PYTHONPATH=source, **variables
+        )
 
     def repro(self, *arguments: str, **variables: str) -> list[str]:
         """Run `dvc repro` and return the stages that it ran, not those that it restored."""
         return self.dvc("repro", *arguments, code=0, **variables).ran
 
     def materialize(self, *arguments: str, code: int = 0, **variables: str) -> Done:
-        source = str(self.root / "src")
-        tool = Path(sys.executable).parent / "ensembl-annotations"
-        return self.run(tool, "materialize", *arguments, code=code, PYTHONPATH=source, **variables)
+        return self.tool("materialize", *arguments, code=code, **variables)
 
-    def commit(self) -> None:
+    def commit(self) -> Done:
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "A change")
+        return self.run("git", "commit", "--quiet", "--allow-empty", "--message", "A change")
 
     def changed(self) -> list[str]:
         """Return what git sees as changed or new."""
@@ -129,9 +136,12 @@ class Project:
         return digests(self.path(relative))
 
     def metrics(self, name: str) -> dict[str, Any]:
+        """Return the figures of a file: the headline, and the details behind it."""
         content = json.loads(self.path(f"metrics/{name}.json").read_bytes())
         assert isinstance(content, dict)
-        return content
+        (details,) = content.pop("details", [{}])
+        assert not details.keys() & content.keys()
+        return content | details
 
     def run_records(self) -> dict[str, int]:
         """Return when each file of figures of a run was written: a script that ran wrote one."""
@@ -143,14 +153,25 @@ class Project:
 
     def copy(self, root: Path) -> Project:
         """Copy everything, DVC's cache too; nothing is shared with this project, not even inodes."""
-        shutil.copytree(self.root, root, symlinks=True)
+        command = ["cp", "-a", "--no-preserve=links", self.root, root]
+        subprocess.run(command, check=True)
         return Project(root, self.environment)
 
     def clone(self, root: Path) -> Project:
         """Clone what is committed: no data, no cache, no configuration of this machine."""
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
         self.git("clone", "--quiet", *identity, self.root, root)
+        # Python looks at their hash of the source: they save the compiling only.
+        for compiled in self.path("src").rglob("__pycache__"):
+            target = root / compiled.relative_to(self.root)
+            if target.parent.is_dir():
+                shutil.copytree(compiled, target)
         return Project(root, self.environment)
+
+    def with_real_programs(self) -> Project:
+        """Return the same, where every process is started by Python itself: see `warm`."""
+        path = os.pathsep.join([str(REAL_PROGRAMS), self.environment["PATH"]])
+        return Project(self.root, {**self.environment, "PATH": path})
 
 
 def install_hooks(project: Project, code: int = 0) -> Done:
@@ -177,11 +198,12 @@ def isolated_environment(folder: Path) -> dict[str, str]:
     }
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
-    (home / ".gitconfig").write_text(
-        "[user]\n\tname = Tester\n\temail = tester@example.org\n"
-        "[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n",
-        "utf-8",
-    )
+    with atomic_path(home / ".gitconfig") as temporary:
+        temporary.write_text(
+            "[user]\n\tname = Tester\n\temail = tester@example.org\n"
+            "[init]\n\tdefaultBranch = main\n[safe]\n\tdirectory = *\n",
+            "utf-8",
+        )
     return {
         **kept,
         "DVC_NO_ANALYTICS": "1",
@@ -189,24 +211,25 @@ def isolated_environment(folder: Path) -> dict[str, str]:
         "ENSEMBL_ANNOTATIONS_CACHE": str(folder / "downloads"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(programs()), str(REAL_PROGRAMS), os.environ["PATH"]]),
     }
 
 
-def commit_working_tree(root: Path, environment: Mapping[str, str]) -> Project:
-    """Commit the checkout that is tested, its uncommitted edits too, to a repository of its own."""
-    root.mkdir(parents=True)
-    project = Project(root, environment)
+def commit_working_tree(project: Project) -> Done:
+    """Make the project of the checkout that is tested, its uncommitted edits too, committed."""
+    project.root.mkdir(parents=True)
     listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in Project(REPO, environment).git(*listed).split("\0"):
+    for name in Project(REPO, project.environment).git(*listed).split("\0"):
         source = REPO / name
         if name and source.is_file():
-            target = root / name
+            target = project.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     project.git("init", "--quiet")
     project.git("config", "user.name", "Tester")
     project.git("config", "user.email", "tester@example.org")
     project.git("add", "--all", "--force")
-    project.commit()
-    return project
+    done = project.commit()
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(project.path("src"), quiet=1, invalidation_mode=mode)
+    return done

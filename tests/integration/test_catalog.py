@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Browser
 
 from ensembl_annotations.project.overview import catalog_page
 from ensembl_annotations.project.project import Project as Opened
-from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
+from tests.integration.helpers import ANNOTATED, REPORTED, SAMPLE_VCF, STORE, Done, Project
 from tests.support.browser import browser, check_page, opened
 
 REFERENCE, SAMPLE = "ensembl_annotations", "annotated_vcf@sample"
+VCF_HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +36,7 @@ def page(earlier_pair: tuple[Project, Done], tmp_path_factory: pytest.TempPathFa
 
 
 def write(project: Project, out: Path, code: int = 0) -> Done:
-    tool = Path(sys.executable).parent / "ensembl-annotations"
-    source = str(project.root / "src")
-    return project.run(tool, "catalog", "--out", out, code=code, PYTHONPATH=source)
+    return project.tool("catalog", "--out", out, code=code)
 
 
 def states(text: str) -> dict[str, str]:
@@ -73,6 +73,82 @@ def test_it_has_what_git_and_the_metrics_have(
         # From the picture to the asset.
         shown.page.locator(f"#lineage a[href='#{REFERENCE}']").first.click()
         assert shown.page.url.endswith(f"#{REFERENCE}")
+
+
+def test_samples_stand_side_by_side_with_links_to_their_pages(
+    page: Path, chromium: Browser, earlier_pair: tuple[Project, Done]
+) -> None:
+    project = earlier_pair[0]
+    with opened(chromium, page) as shown:
+        rows = shown.page.locator("#samples tbody tr")
+        assert rows.count() == 2
+        for place, name in enumerate(("sample", "other")):
+            cells = rows.nth(place).locator("td").all_inner_texts()
+            assert cells[:4] == [name, "up to date", "115", "GRCh38"]
+            lines = gzip.decompress(
+                project.path(f"data/annotated/{name}/annotated.vcf.gz").read_bytes()
+            ).splitlines()
+            assert f"ReferenceSHA256={cells[4]}".encode() in b"".join(lines)
+            records = [line.split(b"\t") for line in lines if not line.startswith(b"#")]
+            alts = sum(len(record[4].split(b",")) for record in records if record[4] != b".")
+            assert cells[5:7] == [str(len(records)), str(alts)]
+            link = rows.nth(place).locator("a").first.get_attribute("href")
+            assert link is not None
+            report = project.path(f"data/reports/{name}/summary.html")
+            assert (page.parent / unquote(link)).resolve() == report.resolve()
+        assert shown.page.locator("#samples .warn").count() == 0
+
+
+def test_samples_without_counts_are_named(project: Project, tmp_path: Path) -> None:
+    project.set_param("samples.p02", {"vcf": SAMPLE_VCF})
+    tally = project.path(f"{ANNOTATED}/tally.json")
+    tally.unlink()
+    tally.write_text("{}")
+    out = tmp_path / "catalog.html"
+    write(project, out)
+    named = dict(
+        re.findall(r'<li><strong class="warn">(.*?)</strong>: (.*?)</li>', out.read_text())
+    )
+    assert set(named) == {"sample", "p02"}
+    assert "data/annotated/p02/tally.json is not on this machine" in named["p02"]
+    assert "ensembl-annotations materialize annotated_vcf@p02" in named["p02"]
+    assert f"{ANNOTATED}/tally.json: not a tally" in named["sample"]
+    # The page of one is there all the same; of the other there is none to lead to.
+    assert ">sample</a></td>" in out.read_text()
+    assert ">p02</td>" in out.read_text()
+
+
+def test_make_renews_it(project: Project, tmp_path: Path) -> None:
+    made, asked = project.path("catalog.html"), tmp_path / "catalog.html"
+
+    def check() -> dict[str, str]:
+        """Hold what `make` wrote to what the command writes when it asks DVC."""
+        write(project, project.path("asked.html"))
+        project.path("asked.html").rename(asked)
+        assert made.read_bytes() == asked.read_bytes()
+        return states(made.read_text())
+
+    done = project.materialize()
+    assert done.output.endswith("side by side: catalog.html\n")
+    assert check() == {REFERENCE: "up to date", SAMPLE: "up to date"}
+    assert project.changed() == []
+    # Where not all was asked for, the rest may be stale.
+    project.set_param("annotate.level", 6)
+    project.materialize(REFERENCE)
+    assert check() == {REFERENCE: "up to date", SAMPLE: "stale"}
+    # After a failure it has what was made before that.
+    project.path("data/vcf/p02.vcf").write_text(f"{VCF_HEAD}chr1\tx\t.\tA\tC\t.\t.\t.\n")
+    project.set_param("samples.p02", {"vcf": "data/vcf/p02.vcf"})
+    project.materialize(code=1)
+    assert "data/annotated/p02/tally.json is not on this machine" in made.read_text()
+    assert check() == {REFERENCE: "up to date", SAMPLE: "up to date"}
+
+
+def test_a_page_that_can_not_be_written_fails_no_run(project: Project) -> None:
+    project.path("catalog.html").mkdir()
+    done = project.materialize()
+    assert "Note: catalog.html is not renewed: " in done.output
+    assert "\nannotated_vcf@sample: cached\n" in done.output
 
 
 def test_it_is_the_same_every_time_and_elsewhere(
@@ -144,7 +220,7 @@ def test_names_can_not_become_markup(project: Project) -> None:
     project.repro()
     project.git("add", "--all")
     project.run("git", "commit", "--quiet", "-m", "A change", GIT_AUTHOR_NAME="R&D me")
-    assert "<td>R&amp;D me</td>" in catalog_page(Opened(project.root))
+    assert "<td>R&amp;D me</td>" in catalog_page(Opened(project.root), project.root)
 
 
 def test_errors_leave_no_page(project: Project, tmp_path: Path) -> None:

@@ -437,15 +437,20 @@ def test_a_terminal_gets_a_bar_and_no_colour(quiet: bool, tmp_path: Path, store:
     assert re.search(rb"\x1b\[[0-9;]*m", shown) is None
 
 
-def test_progress_is_of_the_whole_file(tmp_path: Path, store: Path) -> None:
-    class Counted(Progress):
-        num_bytes = 0
+def test_progress_is_of_the_whole_file(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(Progress, "annotated", lambda _, num_bytes: counted.append(num_bytes))
+    ensembl_annotations.annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "out.vcf.gz")
+    assert sum(counted) == SAMPLE.stat().st_size
 
-        def annotated(self, num_bytes: int) -> None:
-            self.num_bytes += num_bytes
 
-    progress = Counted(quiet=True)
-    ensembl_annotations.annotate_vcf(
-        SAMPLE, store, out_vcf=tmp_path / "out.vcf.gz", progress=progress
+def test_who_stops_reading_the_result_gets_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [TOOL, "cache", "list"], stdout=write, stderr=subprocess.PIPE, check=False
     )
-    assert progress.num_bytes == SAMPLE.stat().st_size
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")

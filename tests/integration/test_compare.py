@@ -23,8 +23,9 @@ from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl, sca
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
 from ensembl_annotations.compare.compare import CHANGES_SCHEMA, LISTED, describe_comparison
 from ensembl_annotations.fetch.convert import pieces
-from ensembl_annotations.variants.alleles import allele_code, allele_key
+from ensembl_annotations.variants.alleles import allele_code
 from tests.integration.helpers import STORE, Done, Project
+from tests.support.allele_keys import allele_key
 from tests.support.mirror import Row, write_mirror
 from tests.support.vcf import header, invoke
 
@@ -456,7 +457,7 @@ tables = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

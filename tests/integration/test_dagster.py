@@ -10,21 +10,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Project
+from tests.integration.helpers import REPORTED, STORE, Project
 from tests.support.browser import browser
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
-_START_SEC = 90
-_RUN_SEC = 120
-_SHOWN_MS = 30_000
+JOB = "annotate_vcf_with_ensembl_job"
+PROMISED = (
+    "cache_path", "num_files", "total_size_gb", "download_duration_sec", "download_cpu_percent",
+    "status",
+)  # fmt: skip
+_START_SEC = 240
+_RUN_SEC = 400
+_SHOWN_MS = 60_000
 
 
 def environment(project: Project) -> dict[str, str]:
@@ -37,29 +43,30 @@ def environment(project: Project) -> dict[str, str]:
 
 
 @contextmanager
-def asset_ui(project: Project) -> Iterator[str]:
-    """Start what `make ui` starts, and stop it with all it has started."""
+def asset_ui(project: Project, *before: str, **variables: str) -> Iterator[str]:
+    """Start what `make ui` starts, or the same after words of another command; stop all it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     makefile = project.path("Makefile").read_text()
-    (recipe,) = re.findall(r"^\t@(DAGSTER_HOME=.*)$", makefile, re.MULTILINE)
-    words = recipe.partition("$(BIN)/")[2].replace("$(PORT)", str(port)).split()
+    (recipe,) = re.findall(r"^\t@\$\(BIN\)/(dagster-ui .*)$", makefile, re.MULTILINE)
+    program, *options = recipe.replace("$(PORT)", str(port)).split()
+    command = [*before, program] if before else [str(Path(sys.executable).parent / program)]
     log = project.root.with_name("dagster.log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(Path(sys.executable).parent / words[0]), *words[1:]],
-            cwd=project.root, env=environment(project), stdout=output, stderr=output,
+            [*command, *options],
+            cwd=project.root, env=variables or environment(project), stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + _START_SEC
+        until = time.monotonic() + _START_SEC * (2 if before else 1)
         while process.poll() is None and time.monotonic() < until:
             try:
                 requests.get(f"{url}/server_info", timeout=5)
                 break
-            except requests.ConnectionError:
+            except requests.RequestException:
                 time.sleep(0.2)
         else:
             raise RuntimeError(f"no asset UI:\n{log.read_text()[-3000:]}")
@@ -100,9 +107,39 @@ def wait_for_runs(url: str, count: int) -> None:
     raise AssertionError(f"no {count} runs after {_RUN_SEC} s")
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what the sensor brings."""
+    until = time.monotonic() + _RUN_SEC
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def partitions(url: str) -> tuple[list[str], int]:
+    """Return the samples that the UI has, and how many of them are materialized."""
+    query = f"""{{ assetNodeOrError(assetKey: {{path: ["{SAMPLES}"]}}) {{ ... on AssetNode {{
+        partitionKeys partitionStats {{ numMaterialized }} }} }} }}"""
+    node = ask(url, query)["assetNodeOrError"]
+    return node["partitionKeys"], node["partitionStats"]["numMaterialized"]
+
+
+def events(url: str, asset: str) -> list[dict[str, Any]]:
+    """Return the materializations of an asset, newest first."""
+    query = f"""{{ assetNodeOrError(assetKey: {{path: ["{asset}"]}}) {{ ... on AssetNode {{
+        assetMaterializations {{ runId partition tags {{ key value }} }} }} }} }}"""
+    found = ask(url, query)["assetNodeOrError"]["assetMaterializations"]
+    return [
+        event | {"tags": {tag["key"]: tag["value"] for tag in event["tags"]}} for event in found
+    ]
+
+
+def value_in(page: Page, name: str) -> Any:
+    """Return the value beside a name in the table of metadata."""
+    return page.locator("tr", has=page.get_by_text(name, exact=True)).locator("td").last
+
+
 def status_in(page: Page) -> Any:
-    """Return the value beside `status` in the table of metadata."""
-    return page.locator("tr", has=page.get_by_text("status", exact=True)).locator("td").last
+    return value_in(page, "status")
 
 
 def test_materialize_is_clicked_and_then_it_is_cached(demo: Project, tmp_path: Path) -> None:
@@ -129,15 +166,16 @@ def test_materialize_is_clicked_and_then_it_is_cached(demo: Project, tmp_path: P
         ):  # fmt: skip
             assert name in text
         assert str(project.path(STORE)) in text
-        # Its lineage, and the job.
-        for name in (SAMPLES, "annotate_vcf_with_ensembl_job"):
-            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+        # Its lineage.
+        expect(page.get_by_text(SAMPLES, exact=True).first).to_be_visible()
         assert stale(url)[REFERENCE] == "FRESH"
         # Once more: there is nothing to do.
         page.get_by_role("button", name="Materialize").first.click()
         wait_for_runs(url, 2)
         page.reload()
         expect(status_in(page)).to_have_text("cached")
+        # With the figures of the run that made it.
+        expect(value_in(page, "duration_sec")).to_have_text(str(first["duration_sec"]))
         second = json.loads(figures.read_text())
         assert (second["status"], second["duration_sec"]) == ("cached", 0)
         # A sample.
@@ -158,12 +196,55 @@ def test_materialize_is_clicked_and_then_it_is_cached(demo: Project, tmp_path: P
         ] == []
         # Another parameter, and the UI says so.
         project.set_param("ensembl.release", 115)
-        reload = """mutation ($name: String!) {
-          reloadRepositoryLocation(repositoryLocationName: $name) { __typename }
-        }"""
-        ask(url, reload, name="ensembl_annotations.assets")
-        assert stale(url)[REFERENCE] == "STALE"
+        wait_until(lambda: stale(url)[REFERENCE] == "STALE")
     assert project.changed() == [" M params.yaml"]
+
+
+def test_the_job_is_launched_and_the_ui_follows_dvc(pair: Project) -> None:
+    """Of a project in which all is made: no reload, and no click but those of Launchpad."""
+    with browser() as chromium, asset_ui(pair) as url:
+        wait_until(lambda: partitions(url) == (["sample", "other"], 2))
+        for name, folder in ((REFERENCE, STORE), (SAMPLES, "data/annotated/other")):
+            event = events(url, name)[0]
+            assert event["tags"]["dagster/data_version"] == digest_of(pair, folder)
+            assert event["runId"] == ""
+        assert set(stale(url).values()) == {"FRESH"}
+        # The job, without a partition.
+        page = chromium.new_page(viewport={"width": 1300, "height": 900})
+        page.set_default_timeout(_SHOWN_MS)
+        expect.set_options(timeout=_SHOWN_MS)
+        page.goto(f"{url}/jobs")
+        page.get_by_text(JOB, exact=True).first.click()
+        page.get_by_text("Launchpad", exact=True).first.click()
+        page.get_by_role("button", name="Launch Run").click()
+        wait_for_runs(url, 1)
+        page.goto(f"{url}/runs")
+        expect(page.get_by_text("Success").first).to_be_visible()
+        assert [event["partition"] for event in events(url, SAMPLES)[:2]] == ["other", "sample"]
+        assert all(event["runId"] for event in events(url, SAMPLES)[:2])
+        assert len(events(url, SAMPLES)) == 4
+        # Nothing ran: the page has the figures of the run that made it.
+        ran = next(
+            run
+            for run in map(json.loads, pair.path("logs/runs.jsonl").read_text().splitlines())
+            if run["asset"] == f"{SAMPLES}@other"
+        )
+        page.goto(f"{url}/assets/{SAMPLES}?view=partitions&partition=other")
+        for name, value in (("status", "cached"), ("duration_sec", str(ran["duration_sec"]))):
+            row = page.locator("tr", has=page.get_by_text(name, exact=True))
+            expect(row).to_contain_text(value)
+        assert set(stale(url).values()) == {"FRESH"}
+        # A sample more, a sample less, and another parameter.
+        vcf = pair.path("data/vcf/third.vcf.gz")
+        vcf.write_bytes(pair.path("data/vcf/other.vcf.gz").read_bytes())
+        pair.set_param("samples", {"third": {"vcf": "data/vcf/third.vcf.gz"}})
+        wait_until(lambda: partitions(url) == (["third"], 0))
+        pair.set_param("ensembl.max_bad_percent", 2)
+        wait_until(lambda: stale(url)[REFERENCE] == "STALE")
+        pair.materialize()
+        wait_until(lambda: partitions(url) == (["third"], 1))
+        assert stale(url)[REFERENCE] == "FRESH"
+        assert events(url, REFERENCE)[0]["tags"]["dagster/data_version"] == digest_of(pair, STORE)
 
 
 SCRIPT = """
@@ -172,11 +253,12 @@ from ensembl_annotations.assets import *
 from ensembl_annotations import assets
 
 def told(result):
-    found = {}
+    found = []
     for event in result.get_asset_materialization_events():
         made = event.materialization
+        metadata = {name: value.value for name, value in made.metadata.items()}
         version = made.tags["dagster/data_version"]
-        found[event.asset_key.path[0]] = [made.metadata["status"].value, version]
+        found.append([event.asset_key.path[0], event.partition, version, metadata])
     return found
 """
 
@@ -195,26 +277,80 @@ def digest_of(project: Project, path: str) -> str:
     return re.findall(r"md5: (\S+)", text)[0]
 
 
-def test_assets_are_made_from_python(project: Project) -> None:
-    versions = {
-        REFERENCE: digest_of(project, STORE),
-        SAMPLES: digest_of(project, ANNOTATED),
-    }
-    one = run(project, "told(dg.materialize([ensembl_annotations]))")
-    assert one == {REFERENCE: ["cached", versions[REFERENCE]]}
+def short(told: list[Any]) -> list[Any]:
+    """Return asset, partition, version and status."""
+    return [(*event[:3], event[3]["status"]) for event in told]
+
+
+def test_assets_are_made_from_python(pair: Project) -> None:
+    reference = (REFERENCE, None, digest_of(pair, STORE))
+    samples = [
+        (SAMPLES, name, digest_of(pair, f"data/annotated/{name}")) for name in ("sample", "other")
+    ]
     forced = run(
-        project,
+        pair,
         "config = dg.RunConfig(ops={'ensembl_annotations': {'config': {'force_download': True}}})\n"
         "told(dg.materialize([ensembl_annotations], run_config=config))",
     )
-    assert forced == {REFERENCE: ["downloaded", versions[REFERENCE]]}
-    job = run(
-        project,
-        "job = assets.defs.resolve_job_def('annotate_vcf_with_ensembl_job')\n"
-        "told(job.execute_in_process(partition_key='sample'))",
-    )
-    assert job == {name: ["cached", version] for name, version in versions.items()}
-    # A sample whose VCF has changed is annotated again.
+    assert short(forced) == [(*reference, "downloaded")]
+    # Without a partition all samples, as in the job; with one, that sample.
+    cached = [(*event, "cached") for event in (reference, *samples)]
+    both = "[ensembl_annotations, annotated_vcf]"
+    made = run(pair, f"told(dg.materialize({both}))")
+    assert short(made) == cached
+    job = f"assets.defs.resolve_job_def({JOB!r})"
+    assert short(run(pair, f"told({job}.execute_in_process())")) == cached
+    one = run(pair, f"told(dg.materialize({both}, partition_key='other'))")
+    assert short(one) == [cached[0], cached[2]]
+    # Nothing ran: these are the figures of the run that made it.
+    figures = made[0][3]
+    for name in PROMISED:
+        assert figures[name] == forced[0][3][name] or name == "status"
+    assert figures["duration_sec"] == forced[0][3]["duration_sec"] > 0
+    assert figures["num_downloaded"] == forced[0][3]["num_downloaded"] > 0
+    for event in made[1:]:
+        log = pair.path("logs/runs.jsonl").read_text().splitlines()
+        (ran, *_) = (
+            item for item in map(json.loads, log) if item["asset"].endswith(f"@{event[1]}")
+        )
+        assert event[3]["duration_sec"] == ran["duration_sec"] > 0
+        assert event[3]["finished_at"] == ran["finished_at"]
+    unknown = f"{SCRIPT}\ndg.materialize([annotated_vcf], partition_key='third')"
+    failed = pair.run(sys.executable, "-c", unknown, code=1, **environment(pair))
+    assert "Could not find a partition with key `third`" in failed.output
+
+
+LOOKS = """
+from pathlib import Path
+params = Path("params.yaml")
+text = params.read_text()
+with dg.DagsterInstance.ephemeral() as instance:
+    cursor, seen = None, []
+    for content in (text, text, text.replace("other:", "third:"), text.replace("level: 1 ", "level: 2 ")):
+        params.write_text(content) if content != params.read_text() else None
+        look = follow_dvc(dg.build_sensor_context(instance=instance, cursor=cursor))
+        events = [] if isinstance(look, dg.SkipReason) else look.asset_events
+        for event in events: instance.report_runless_asset_event(event)
+        cursor = getattr(look, "cursor", cursor)
+        told = [[event.asset_key.path[0], event.partition] for event in events]
+        seen.append([told, instance.get_dynamic_partitions("samples")])
+
+seen
+"""
+
+
+def test_the_sensor_tells_of_what_others_change(pair: Project) -> None:
+    made = [[REFERENCE, None], [SAMPLES, "sample"], [SAMPLES, "other"]]
+    parameters = [["ensembl_parameters", None], ["annotate_parameters", None]]
+    assert run(pair, LOOKS) == [
+        [[*parameters, *made], ["sample", "other"]],
+        [[], ["sample", "other"]],
+        [[], ["sample", "third"]],
+        [[["annotate_parameters", None]], ["sample", "other"]],
+    ]
+
+
+def test_a_stage_that_fails_fails_the_run(project: Project) -> None:
     vcf = project.path("data/vcf/sample.vcf.gz")
     changed = vcf.read_bytes()
     vcf.unlink()
@@ -230,22 +366,24 @@ def test_assets_are_made_from_python(project: Project) -> None:
 def test_versions_and_parameters_make_an_asset_stale_and_code_does_not(project: Project) -> None:
     """As `dvc status` has it. A sample's report is made with it."""
 
-    def code_versions() -> list[str]:
-        return run(
-            project, "[assets._code_version(name) for name in (assets.REFERENCE, assets.SAMPLES)]"
-        )
+    def now() -> list[str]:
+        names = [REFERENCE, f"{SAMPLES}@sample"]
+        return run(project, f"[assets._parameters_now(name) for name in {names}]")
 
     def changed(name: str, old: str, new: str) -> list[bool]:
-        """Say of which asset a change, which is then taken back, makes another code version."""
+        """Say of which asset a change, which is then taken back, makes another version."""
         path = project.path(name)
         text = path.read_text("utf-8")
         assert text.count(old) == 1, name
         path.write_text(text.replace(old, new), "utf-8")
-        after = code_versions()
+        after = now()
         path.write_text(text, "utf-8")
         return [one != other for one, other in zip(before, after, strict=True)]
 
-    before = code_versions()
+    before = now()
+    names = [(REFERENCE, "ensembl_parameters"), (f"{SAMPLES}@sample", "annotate_parameters")]
+    locked = run(project, f"[assets._made_from(asset)[name] for asset, name in {names}]")
+    assert before == locked
     module = "src/ensembl_annotations/versions.py"
     assert changed(module, "\nSTORE_VERSION = ", "\nSTORE_VERSION = 1") == [True, False]
     assert changed(module, "\nENGINE_VERSION = ", "\nENGINE_VERSION = 1") == [False, True]
@@ -269,3 +407,43 @@ def test_the_check_finds_an_altered_file(project: Project) -> None:
     path.unlink()
     path.write_bytes(content[:-9] + b"x" + content[-8:])
     assert run(project, direct) is False
+
+
+# The settings of pip that name package servers, and uv's variables for them.
+_OF_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def test_uv_starts_the_ui_in_a_new_clone(demo: Project, tmp_path: Path) -> None:
+    """From the package servers that pip uses here; with a Python that is here."""
+    pip = [sys.executable, "-m", "pip"]
+    tools = tmp_path / "tools"
+    install = [*pip, "install", "-q", "--target", str(tools), "uv"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"pip can't install uv: {done.stderr.strip()[-300:]}")
+    listed = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True)
+    settings = dict(re.findall(r"^\S*\.([a-z-]+)='(.*)'$", listed.stdout, re.MULTILINE))
+    project = demo.clone(tmp_path / "clone")
+    variables = {
+        **project.environment,
+        **{_OF_UV[name]: value for name, value in settings.items() if name in _OF_UV},
+        # As pip does: from any of the servers.
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+    }
+    uv = str(tools / "bin" / "uv")
+    locked = project.run(uv, "lock", code=None, **variables)
+    if re.search("Failed to fetch|error sending request", locked.output):
+        pytest.skip(f"uv can't reach the package servers: {locked.output.strip()[-300:]}")
+    with asset_ui(project, uv, "run", **variables) as url:
+        assert stale(url)[REFERENCE] == "MISSING"
+    assert project.path("uv.lock").is_file()
+    assert project.path(".venv/bin/dagster-ui").is_file()
+    assert project.changed() == []

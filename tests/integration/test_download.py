@@ -7,8 +7,11 @@ error, nothing under a final name, and what has arrived is kept for the next run
 from __future__ import annotations
 
 import email.utils
+import errno
+import fcntl
 import gzip
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -25,7 +28,7 @@ import pytest
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, SourceError
 from ensembl_annotations.fetch import mirrors as mirrors_module
-from ensembl_annotations.fetch.cache import find_place
+from ensembl_annotations.fetch.cache import find_place, prune_cache
 from ensembl_annotations.fetch.download import (
     FetchedFile,
     StoppedError,
@@ -36,6 +39,7 @@ from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import MAX_RETRY_AFTER_SEC, RETRIES, read_text
 from ensembl_annotations.fetch.verify import bsd_sum
 from tests.support.fault_server import FaultServer, Step, fault_server
+from tests.support.messages import heard
 from tests.support.nginx import free_port, nginx
 from tests.support.vcf import small_disk, snapshot
 
@@ -398,13 +402,15 @@ def test_wrong_bytes(published: PublishedFile, cache: Path) -> None:
 
 def test_retry_after_is_kept_to(published: PublishedFile, pauses: list[float]) -> None:
     date = email.utils.formatdate(time.time() + 300, usegmt=True)
-    with server(
-        Step(status=429, headers={"Retry-After": "17"}),
-        Step(status=503, headers={"Retry-After": date}),
-        Step(status=429, headers={"Retry-After": "soon"}),
-    ) as mirror:
-        said: list[str] = []
-        fetch(mirror.url, published, say=said.append)
+    with (
+        server(
+            Step(status=429, headers={"Retry-After": "17"}),
+            Step(status=503, headers={"Retry-After": date}),
+            Step(status=429, headers={"Retry-After": "soon"}),
+        ) as mirror,
+        heard() as said,
+    ):
+        fetch(mirror.url, published)
     assert pauses[0] == 17
     assert "HTTP 429" in said[0] and "in 17 s" in said[0]
     assert 200 < pauses[1] <= 300
@@ -582,13 +588,15 @@ def test_a_cached_file_that_was_spoilt(published: PublishedFile) -> None:
 
 
 CHILD = """
+import logging
 import sys
 import polars
 from ensembl_annotations.fetch.download import fetch_file
 from ensembl_annotations.fetch.manifest import PublishedFile
 url, folder, name, checksum, blocks = sys.argv[1:]
 published = PublishedFile(name, "21", int(checksum), int(blocks))
-found = fetch_file([url], folder, published, say=lambda text: print(text, flush=True))
+logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
+found = fetch_file([url], folder, published)
 print(found.status, found.downloaded_bytes, found.sha256, flush=True)
 """
 
@@ -662,7 +670,8 @@ def test_stopping_before_the_start(published: PublishedFile, cache: Path) -> Non
 def test_stopping_between_attempts(published: PublishedFile) -> None:
     stop = threading.Event()
     with server(default=Step(status=500)) as mirror:
-        error = refuse(mirror.url, published, stop=stop, say=lambda _: stop.set())
+        with heard(lambda _: stop.set()):
+            error = refuse(mirror.url, published, stop=stop)
         assert error.code == "stopped"
         assert len(mirror.requests) == 2
 
@@ -674,8 +683,8 @@ def test_stopping_while_another_run_has_the_file(published: PublishedFile) -> No
         first.start()
         while not mirror.requests:
             time.sleep(0.01)
-        with pytest.raises(StoppedError):
-            fetch_file([mirror.url], FOLDER, published, stop=stop, say=lambda _: stop.set())
+        with heard(lambda _: stop.set()), pytest.raises(StoppedError):
+            fetch_file([mirror.url], FOLDER, published, stop=stop)
         go.set()
         first.join()
         assert len(mirror.requests) == 1
@@ -717,9 +726,8 @@ def test_interrupted_in_the_main_thread(what: str, published: PublishedFile) -> 
 @pytest.mark.parametrize("name", [*STAYING, "wrong bytes"])
 def test_the_next_mirror_is_tried(name: str, published: PublishedFile) -> None:
     step = Step(content=spoil(CONTENT)) if name == "wrong bytes" else STAYING[name][0]
-    said: list[str] = []
-    with server(default=step) as bad, server() as good:
-        fetch([bad.url, good.url], published, say=said.append)
+    with server(default=step) as bad, server() as good, heard() as said:
+        fetch([bad.url, good.url], published)
         assert len(good.requests) == 1
     assert said
 
@@ -746,8 +754,8 @@ def test_no_mirror(published: PublishedFile) -> None:
 def test_a_password_is_not_shown_or_stored(published: PublishedFile, cache: Path) -> None:
     with server(default=Step(stop_after=HALF, ranges=False)) as mirror:
         url = mirror.url.replace("://", "://me:secret@")
-        said: list[str] = []
-        error = refuse(url, published, say=said.append)
+        with heard() as said:
+            error = refuse(url, published)
         assert "Authorization" in mirror.requests[0].headers
     stored = b"".join(snapshot(cache).values())
     assert b"secret" not in stored.replace(CONTENT[:HALF], b"")
@@ -1186,3 +1194,68 @@ def test_an_odd_name_is_data(tmp_path: Path) -> None:
         found = fetch_file([mirror.url], "x", odd)
         assert found.path.name == name
         assert found.path.read_bytes() == CONTENT
+
+
+# --- Answers without end -------------------------------------------------------------------------
+
+LENGTH = f"Content-Length: {SIZE}\r\n\r\n".encode()
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKS = HEAD + f"Transfer-Encoding: chunked\r\n\r\n{SIZE:x}\r\n".encode() + CONTENT + b"\r\n0\r\n"
+ENDLESS = {
+    "100 Continue": Step(raw=b"", again=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a dripped head": Step(raw=HEAD + b"X: ", again=b"x", trickle=0.01),
+    "a dripped trailer": Step(raw=CHUNKS + b"X: ", again=b"x", trickle=0.01),
+    "trailers": Step(raw=CHUNKS, again=b"X: y\r\n"),
+    "a redirect with a body": Step(
+        raw=b"HTTP/1.1 302 Found\r\nLocation: " + PATH.encode() + b"\r\n\r\n", again=b"x" * 65536
+    ),
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_SEC", "SLOW_SEC", "TEXT_SEC"):
+        monkeypatch.setattr(mirrors_module, name, 0.5)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(ENDLESS[name]) as mirror:
+        fetch(mirror.url, published)
+
+
+@pytest.mark.parametrize("name", [name for name in ENDLESS if "redirect" not in name])
+@pytest.mark.usefixtures("impatient")
+def test_a_list_without_end_is_broken_off(name: str, published: PublishedFile) -> None:
+    with server(default=ENDLESS[name]) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_list_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors_module, "SLOW_BYTES", 0)
+    drip = Step(raw=HEAD + LENGTH, again=b"1", trickle=0.01)
+    with server(default=drip) as mirror, pytest.raises(SourceError, match="did not end"):
+        read_text(mirror.url, PATH[1:])
+
+
+# --- File systems without locks ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_no_locks_name_the_setting(
+    number: int, published: PublishedFile, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with server() as mirror:
+        part = leave_part(published, mirror, HALF)
+        find_place(FOLDER, published).lock.touch()
+        monkeypatch.setattr(fcntl, "flock", flock)
+        error = refuse(mirror.url, published, str(cache), "no locks", os.strerror(number))
+        assert "$ENSEMBL_ANNOTATIONS_CACHE" in str(error.hint)
+        with pytest.raises(EnsemblAnnotationsError, match="no locks"):
+            prune_cache()
+        assert part.stat().st_size == HALF

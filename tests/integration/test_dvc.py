@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.integration.helpers import (
     Project,
     digests,
 )
+from tests.support.warm import programs
 
 MANIFEST, FETCH, ANNOTATE, REPORT = (
     "ensembl_manifest",
@@ -64,6 +66,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 
     def enter(project: Project, **variables: str) -> Path:
         wanted = {**project.environment, **variables}
+        monkeypatch.setattr(sys, "executable", str(programs() / "python3"))
         for name in set(os.environ) - set(wanted):
             if not name.startswith("PYTEST_"):
                 monkeypatch.delenv(name)
@@ -145,10 +148,29 @@ def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
     assert project.repro() == []
 
 
+def test_an_experiment_in_a_folder_of_its_own_gets_vcfs_that_git_ignores(pair: Project) -> None:
+    pair.path(".venv").symlink_to(REPO / ".venv")
+    # As in a shell in which no environment is active.
+    outside = {"PATH": os.defpath}
+    experiment = [".venv/bin/dvc", "exp", "run", "--temp", "--set-param", "annotate.level=6"]
+    lacking = pair.run(*experiment, code=None, **outside)
+    assert lacking.code != 0
+    assert re.search(f"No such file or directory: '.*/{OTHER_VCF}'", lacking.output)
+    done = pair.run(*experiment, "--copy-paths", OTHER_VCF, **outside)
+    assert done.ran == [OTHER]
+    assert "Stage 'annotate@sample' is cached" in done.output
+    refs = pair.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+    assert len(refs) == 1
+    assert OTHER_VCF not in pair.git("ls-tree", "-r", "--name-only", refs[0]).splitlines()
+    assert not [*pair.path(".dvc/tmp").rglob("*.vcf*")]
+    assert pair.changed() == []
+
+
 def test_how_files_are_obtained_reruns_nothing(project: Project, tmp_path: Path) -> None:
-    project.set_param("force_download", True)
-    project.set_param("sources.mini", {"elsewhere": str(tmp_path / "missing")})
-    project.set_param("sources.another", {"main": "https://example.org/pub"})
+    project.set_param("run.force_download", True)
+    project.set_param("run.sources.mini", {"elsewhere": str(tmp_path / "missing")})
+    project.set_param("run.sources.another", {"main": "https://example.org/pub"})
+    project.set_param("run.memory_mb", 400)
     assert project.repro() == []
 
 
@@ -225,16 +247,14 @@ def test_former_release_is_restored_without_running_anything(
     assert project.path("dvc.lock").read_bytes() == reproduced_pair.path("dvc.lock").read_bytes()
 
 
-@pytest.mark.parametrize("command", ["repro", "checkout"])
-@pytest.mark.parametrize("folder", [STORE, ANNOTATED, REPORTED])
-def test_removed_results_come_back_from_the_cache(
-    project: Project, folder: str, command: str
-) -> None:
-    before, records = project.digests(folder), project.run_records()
-    shutil.rmtree(project.path(folder))
-    assert project.dvc(command).ran == []
-    assert project.digests(folder) == before
-    assert project.run_records() == records
+def test_removed_results_come_back_from_the_cache(project: Project) -> None:
+    before, records = project.digests("data"), project.run_records()
+    for folder in (STORE, ANNOTATED, REPORTED):
+        for command in ("repro", "checkout"):
+            shutil.rmtree(project.path(folder))
+            assert project.dvc(command).ran == []
+            assert project.digests("data") == before
+            assert project.run_records() == records
 
 
 def test_the_cache_takes_no_disk_of_its_own(first_run: tuple[Project, Done]) -> None:
@@ -426,9 +446,12 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
+    project: Project,
+) -> None:
+    project.set_param("ensembl.release", 115)
+    project.set_param("samples.me", {"vcf": "data/vcf/me.vcf"})
+    for content, message in (
         (None, "no such file; expected a VCF"),
         (b"##fileformat=VCFv4.2\n", "#CHROM"),
         (
@@ -436,22 +459,16 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
             b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
             "the reference is GRCh38, the VCF's header says GRCh37",
         ),
-    ],
-)
-def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
-    content: bytes | None, message: str, project: Project
-) -> None:
-    project.set_param("ensembl.release", 115)
-    project.set_param("samples.me", {"vcf": "data/vcf/me.vcf"})
-    if content is not None:
-        project.path("data/vcf/me.vcf").write_bytes(content)
-    done = project.materialize(code=1)
-    assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
-        f"{project.root}/", ""
-    )
-    assert message in done.output
-    assert "$ dvc" not in done.output
-    assert project.metrics("fetch_ensembl")["release"] == 116
+    ):
+        if content is not None:
+            project.path("data/vcf/me.vcf").write_bytes(content)
+        done = project.materialize(code=1)
+        assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
+            f"{project.root}/", ""
+        )
+        assert message in done.output
+        assert "$ dvc" not in done.output
+        assert project.metrics("fetch_ensembl")["release"] == 116
     # Its own business only.
     assert project.materialize("ensembl_annotations").ran[-1] == FETCH
 
@@ -464,6 +481,11 @@ def test_a_sample_may_be_made_by_a_stage_but_be_no_pipe(project: Project) -> Non
     )
     project.path("dvc.yaml").write_text(stages.replace("stages:\n", f"stages:\n{copied}", 1))
     assert "made" in project.materialize().ran
+    # Nor is it somebody else's where it is missing.
+    project.path("data/made.vcf").unlink()
+    again = project.materialize()
+    assert "VCF not here" not in again.output
+    assert "annotated_vcf@me: cached" in again.output
     project.path("dvc.yaml").write_text(stages)
     project.path("data/made.vcf").unlink()
     os.mkfifo(project.path("data/made.vcf"))
@@ -489,6 +511,23 @@ def test_a_sample_s_name_is_explained(project: Project) -> None:
     assert "expected a name of letters, digits, - and _" in project.materialize(code=2).output
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a;touch OWNED", "$(touch OWNED)", "`touch OWNED`", "a|touch OWNED", "a&touch OWNED", "a>OWNED",
+     "a\ntouch OWNED", "'a';touch OWNED;'", '"a";touch OWNED;"', "../../src", "../../../outside"],
+)  # fmt: skip
+def test_a_sample_s_name_is_no_shell_text_for_dvc_either(project: Project, name: str) -> None:
+    outside = project.root.parent / "outside" / "mine"
+    outside.parent.mkdir()
+    outside.touch()
+    project.set_param("samples", {name: {"vcf": "data/vcf/sample.vcf.gz"}})
+    done = project.dvc("repro", code=255)
+    assert "expected a name of letters, digits, - and _" in done.output or "overlap" in done.output
+    assert not project.path("OWNED").exists()
+    assert outside.exists()
+    assert project.path("src/ensembl_annotations").is_dir()
+
+
 def test_materialize_outside_a_project_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"params\.yaml: no such file"):
         materialize(project=tmp_path)
@@ -504,51 +543,48 @@ def test_materialize_works_without_samples(project: Project) -> None:
     assert "annotate@" not in project.path("dvc.lock").read_text("utf-8")
 
 
-@pytest.mark.parametrize("assets", [[], ["annotated_vcf"]])
-def test_fresh_clone_without_samples_gets_the_reference(
-    demo: Project, tmp_path: Path, assets: list[str]
-) -> None:
+def test_fresh_clone_without_samples_gets_the_reference(demo: Project, tmp_path: Path) -> None:
     clone = demo.clone(tmp_path / "clone")
     clone.set_param("samples", {})
-    assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-    assert len(clone.digests(STORE)) == 52
+    for assets in ([], ["annotated_vcf"]):
+        assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
+        assert len(clone.digests(STORE)) == 52
+        shutil.rmtree(clone.path(STORE))
 
 
 def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) -> None:
     clone = reproduced.clone(tmp_path / "clone")
     lock = clone.path("dvc.lock")
     lock.write_text(f"<<<<<<< HEAD\n{lock.read_text('utf-8')}", "utf-8")
-    done = clone.materialize(code=None)
-    assert done.code in (1, 2)
+    done = clone.materialize(code=1)
     assert "Error: " in done.output
     assert "dvc.lock" in done.output
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("name", ["ABSOLUTE", "../../victim", "", "a/b"])
-def test_a_lock_can_not_name_what_is_removed(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_lock_can_not_name_what_is_removed(
+    project: Project, tmp_path: Path, in_process: Callable[..., Path]
+) -> None:
     victims = [tmp_path / "victim", project.path("victim"), project.path("data/annotated")]
     for folder in victims[:2]:
         folder.mkdir()
-    lock = project.path("dvc.lock")
-    sample = str(victims[0]) if name == "ABSOLUTE" else name
-    lock.write_text(f"{lock.read_text()}  annotate@{sample}:\n    cmd: x\n")
-    refused = project.materialize(code=2)
-    assert "is not the stage of a sample" in refused.output
-    assert "git checkout dvc.lock" in refused.output
-    assert all(folder.is_dir() for folder in victims)
+    root, lock = in_process(project), project.path("dvc.lock")
+    text = lock.read_text()
+    for sample in (str(victims[0]), "../../victim", "", "a/b"):
+        lock.write_text(f"{text}  annotate@{sample}:\n    cmd: x\n")
+        with pytest.raises(UsageError, match="is not the stage of a sample") as refused:
+            materialize(project=root)
+        assert "git checkout dvc.lock" in str(refused.value.hint)
+        assert all(folder.is_dir() for folder in victims)
 
 
-@pytest.mark.parametrize(
-    ("text", "code"), [("schema: '2.0'\nstages:\n", 0), ("x\n", 2), ("stages: [1]\n", 2), ("", 2)]
-)
-def test_what_is_no_lock_is_explained(project: Project, text: str, code: int) -> None:
-    project.path("dvc.lock").write_text(text)
-    done = project.materialize("ensembl_annotations", code=None)
-    assert "Traceback" not in done.output
-    if code:
-        assert done.code in (1, 2)
-        assert "dvc.lock" in done.output
+def test_what_is_no_lock_is_explained(project: Project) -> None:
+    for text in ("schema: '2.0'\nstages:\n", "x\n", "stages: [1]\n", ""):
+        project.path("dvc.lock").write_text(text)
+        done = project.materialize("ensembl_annotations", code=1)
+        assert "Traceback" not in done.output
+        assert "Error: 'dvc repro fetch_ensembl' failed" in done.output
+        assert "dvc.lock' validation failed" in done.output
 
 
 def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:
@@ -563,7 +599,6 @@ def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> Non
     assert run["status"] == "failed"
     assert run["duration_sec"] > 0
     assert not list(project.path("data").glob(".ensembl_annotations*"))
-    project.dvc("checkout")
     assert project.digests(STORE) == before
     project.path(CORRUPTED).write_bytes(intact)
     done = project.materialize(ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
@@ -622,28 +657,29 @@ def test_failure_reaches_python_as_our_error(
 # Wrong parameters
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
-        ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
-        ("force_downlod", True, "force_downlod: no such parameter. Did you mean 'force_download'?"),
-        ("ensembl.source", "mimi", "Did you mean 'mini'?"),
-        ("ensembl.release", "116", "ensembl.release: "),
-        ("samples.../me", {"vcf": "me.vcf"}, "samples."),
-    ],
-)
+WRONG_PARAMETERS = [
+    ("ensembl.relese", 116, "ensembl.relese: no such parameter. Did you mean 'release'?"),
+    ("annotate.levels", 1, "annotate.levels: no such parameter. Did you mean 'level'?"),
+    ("memory_mb", 1, "memory_mb: no such parameter."),
+    ("ensembl.source", "mimi", "Did you mean 'mini'?"),
+    ("ensembl.release", "116", "ensembl.release: "),
+    ("samples.../me", {"vcf": "me.vcf"}, "samples."),
+]
+
+
 def test_wrong_parameter_is_explained(
-    project: Project, name: str, value: object, message: str
+    project: Project, in_process: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    content = project.params()
-    folder, _, last = name.partition(".")
-    (content[folder] if last else content)[last or folder] = value
-    project.write_params(content)
-    done = project.materialize(code=2)
-    assert message in done.output
-    assert "Traceback" not in done.output
-    assert done.ran == []
+    root, text = in_process(project), project.path("params.yaml").read_text("utf-8")
+    for name, value, message in WRONG_PARAMETERS:
+        project.path("params.yaml").write_text(text, "utf-8")
+        content = project.params()
+        folder, _, last = name.partition(".")
+        (content[folder] if last else content)[last or folder] = value
+        project.write_params(content)
+        with pytest.raises(UsageError, match=re.escape(message)):
+            materialize(project=root)
+        assert "Running stage" not in capfd.readouterr().out
 
 
 def test_renamed_parameter_is_explained(project: Project) -> None:
@@ -664,7 +700,7 @@ def test_stage_explains_a_wrong_parameter(project: Project) -> None:
     before = project.digests("data")
     project.set_param("ensembl.relese", 116)
     done = project.dvc("repro", code=255)
-    assert done.ran == [FETCH]
+    assert done.ran == [MANIFEST]
     assert "ensembl.relese: no such parameter. Did you mean 'release'?" in done.output
     assert "exited with 2" in done.output
     assert "Traceback" not in done.output
@@ -676,17 +712,49 @@ def test_stage_explains_a_wrong_parameter(project: Project) -> None:
 # DVC's own views
 
 
-def test_metrics_show_has_content_and_run(reproduced: Project) -> None:
+def test_metrics_show_has_the_headline_only(reproduced: Project) -> None:
     shown = reproduced.dvc("metrics", "show", "--json").json()[""]["data"]
-    assert set(shown) == {
-        "metrics/fetch_ensembl.json",
-        "metrics/annotate/sample.json",
-        "metrics/run/fetch_ensembl.json",
-        "metrics/run/annotate/sample.json",
-    }
+    assert set(shown) == {"metrics/fetch_ensembl.json", "metrics/annotate/sample.json"}
     assert shown["metrics/annotate/sample.json"]["data"]["num_records"] == 153
-    assert "peak_memory_mb" in shown["metrics/run/fetch_ensembl.json"]["data"]
-    assert "annotated_percent" in reproduced.dvc("metrics", "show").output
+    assert shown["metrics/fetch_ensembl.json"]["data"]["num_variants"] == 405
+    for path, about in shown.items():
+        figures = reproduced.metrics(path.removeprefix("metrics/").removesuffix(".json"))
+        assert about["data"].items() < figures.items()
+    # With one sample, the name of a figure is the name of its column.
+    columns = reproduced.dvc("exp", "show", "--csv").output.partition("\n")[0].split(",")
+    assert {"num_variants", "annotated_percent"} < set(columns)
+    assert not [name for name in columns if name.startswith("metrics/")]
+
+
+def test_metrics_show_fits_140_columns(project: Project) -> None:
+    """Three samples, and counts as large as those of all published variants."""
+    for name in ("p02", "person-2026-000123-tumor"):
+        project.set_param(f"samples.{name}", {"vcf": "data/vcf/none.vcf.gz"})
+        shutil.copy(
+            project.path("metrics/annotate/sample.json"),
+            project.path(f"metrics/annotate/{name}.json"),
+        )
+    for path in project.path("metrics").glob("**/*.json"):
+        content = json.loads(path.read_text())
+        counts = {name: 1_234_567_890 for name in content if name.startswith("num_")}
+        path.write_text(json.dumps(content | counts))
+    lines = project.dvc("metrics", "show").output.splitlines()
+    assert len(lines) == 1 + 1 + 3
+    assert max(map(len, lines)) <= 140
+
+
+def test_metrics_diff_shows_changes_only(earlier_pair: tuple[Project, Done]) -> None:
+    project = earlier_pair[0]
+    assert project.dvc("metrics", "diff").output == ""
+    changes = project.dvc("metrics", "diff", "HEAD~1", "HEAD").output.splitlines()[1:]
+    rows = [line.split() for line in changes]
+    names = ("other", "sample")
+    assert {path for path, *_ in rows} == {
+        "metrics/fetch_ensembl.json",
+        *(f"metrics/annotate/{name}.json" for name in names),
+    }
+    assert all(before != after for *_, before, after, _ in rows)
+    assert ["metrics/fetch_ensembl.json", "release", "116", "115", "-1"] in rows
 
 
 def test_metrics_show_works_in_a_fresh_clone(demo: Project, tmp_path: Path) -> None:
@@ -743,7 +811,7 @@ def test_other_mirror_gives_the_same_bytes(project: Project, tmp_path: Path) -> 
     before = project.digests("data/ensembl_annotations")
     mirror = tmp_path / "a mirror"
     shutil.move(project.path(MIRROR), mirror)
-    project.set_param("sources.mini", {"copy": str(mirror)})
+    project.set_param("run.sources.mini", {"copy": str(mirror)})
     downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "downloads")}
     ran = project.repro("--force", "--single-item", FETCH, **downloads)
     assert ran == [FETCH]

@@ -9,6 +9,7 @@ import pytest
 
 import ensembl_annotations
 from tests.integration.helpers import Project
+from tests.support.warm import programs
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def test_the_example_of_a_public_function(
     name: str, clone: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(clone.root)
+    monkeypatch.setattr(sys, "executable", str(programs() / "python3"))
     for key, value in clone.environment.items():
         monkeypatch.setenv(key, value)
     function = getattr(ensembl_annotations, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,21 @@ def test_the_plan_is_said_before_the_download(server: Nginx, tmp_path: Path) -> 
     quiet = invoke(*fetch(server.url, tmp_path / "store", "--quiet")).succeeded()
     assert quiet.stderr == ""
     assert quiet.stdout.startswith("cached: ")
+
+
+def test_details_are_printed_on_request(server: Nginx, tmp_path: Path) -> None:
+    base = server.url.replace("://", "://me:secret@")
+    details = invoke(*fetch(base, tmp_path / "store", "-v")).succeeded().stderr
+    assert re.search(r"^\d\d:\d\d:\d\d fetch\.mirrors: \S+/CHECKSUMS .*HTTP 200$", details, re.M)
+    assert "urllib3" not in details
+    all_of_them = invoke(*fetch(base, tmp_path / "store", "--force", "-vv")).succeeded().stderr
+    assert "urllib3.connectionpool: " in all_of_them
+    assert "secret" not in details + all_of_them
+    again = invoke(*fetch(server.url, tmp_path / "store", "-v")).succeeded().stderr
+    assert "verified in the download cache" in again
+    both = invoke(*fetch(server.url, tmp_path / "store", "-v", "--quiet"))
+    assert both.code == 2
+    both.failed("--quiet and --verbose", code=2)
 
 
 @pytest.mark.parametrize("place", ["download", "store", "DVC's cache"])

@@ -32,6 +32,20 @@ VCF = (
 HOOK = ".git/hooks/pre-commit"
 
 
+@pytest.fixture(scope="module")
+def hooked(seed: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone with the hooks. Only to be read; tests take `clone`."""
+    project = seed.clone(tmp_path_factory.mktemp("hooked") / "clone")
+    install_hooks(project)
+    return project
+
+
+@pytest.fixture
+def clone(hooked: Project, tmp_path: Path) -> Project:
+    """A clone with the hooks, of one's own."""
+    return hooked.copy(tmp_path / "clone")
+
+
 def write_hook(project: Project, text: str, mode: int = 0o755) -> None:
     hook = project.path(HOOK)
     hook.parent.mkdir(exist_ok=True)
@@ -59,9 +73,7 @@ def test_the_hook_of_dvc_is_kept_and_runs_first(seed: Project, tmp_path: Path) -
     assert said.index("fetch_ensembl") < said.index("Not committed")
 
 
-def test_dvc_does_not_replace_the_hook(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_dvc_does_not_replace_the_hook(clone: Project) -> None:
     assert "already exists" in clone.dvc("install", code=None).output
     commit_a_genome(clone)
 
@@ -96,11 +108,7 @@ def test_a_hook_of_an_earlier_version_still_stops(seed: Project, tmp_path: Path)
 
 
 @pytest.mark.parametrize("lacking", ["everything", "pre-commit"])
-def test_without_an_environment_one_line_says_what_to_run(
-    lacking: str, seed: Project, tmp_path: Path
-) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_without_an_environment_one_line_says_what_to_run(lacking: str, clone: Project) -> None:
     clone.path(".venv").unlink()
     if lacking == "pre-commit":
         clone.path(".venv/bin").mkdir(parents=True)
@@ -110,11 +118,9 @@ def test_without_an_environment_one_line_says_what_to_run(
     assert re.fullmatch(r"Not committed: .+ needs .+\. Run 'make hooks' in .+\.\n", done.output)
 
 
-def test_each_worktree_has_its_own_environment(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_each_worktree_has_its_own_environment(clone: Project, tmp_path: Path) -> None:
     clone.git("worktree", "add", "--quiet", "../tree")
-    tree = Project(tmp_path / "tree", seed.environment)
+    tree = Project(tmp_path / "tree", clone.environment)
     stage(tree, {"mine.txt": b"mine\n"})
     done = tree.run("git", "commit", "--message", "Mine", code=1)
     assert f"Run 'make hooks' in {tree.root}.\n" in done.output
@@ -307,7 +313,7 @@ HARMLESS = {
 def stage(project: Project, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         project.path(name).write_bytes(content)
-        project.git("add", "--force", "--", name)
+    project.git("add", "--force", "--", *files)
 
 
 def refused(output: str) -> set[str]:
@@ -316,11 +322,7 @@ def refused(output: str) -> set[str]:
 
 
 @pytest.mark.parametrize("files", [GENOMES, SECRETS], ids=["genomes", "secrets"])
-def test_genomes_and_secrets_are_not_committed(
-    files: dict[str, bytes], seed: Project, tmp_path: Path
-) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_genomes_and_secrets_are_not_committed(files: dict[str, bytes], clone: Project) -> None:
     stage(clone, HARMLESS)
     clone.git("commit", "--quiet", "--message", "Harmless")
     before = clone.git("rev-parse", "HEAD")
@@ -330,9 +332,7 @@ def test_genomes_and_secrets_are_not_committed(
     assert clone.git("rev-parse", "HEAD") == before
 
 
-def test_what_is_known_to_be_harmless_is_let_through(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_what_is_known_to_be_harmless_is_let_through(clone: Project) -> None:
     stage(
         clone,
         {"example.vcf": VCF, "other.vcf": VCF, ".gitattributes": b"example.vcf not-private\n"},
@@ -342,9 +342,7 @@ def test_what_is_known_to_be_harmless_is_let_through(seed: Project, tmp_path: Pa
     assert "not-private' in .gitattributes" in done.output
 
 
-def test_a_link_is_known_by_what_it_leads_to(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_a_link_is_known_by_what_it_leads_to(clone: Project) -> None:
     clone.path("link").symlink_to("/secure/me.vcf.gz")
     clone.git("add", "link")
     assert refused(clone.run("git", "commit", "--message", "A link", code=1).output) == {"link"}
@@ -368,7 +366,6 @@ def test_a_project_in_a_larger_repository(seed: Project, tmp_path: Path) -> None
 def test_a_merge_and_what_replaces_a_link(seed: Project, tmp_path: Path) -> None:
     clone = seed.clone(tmp_path / "clone")
     clone.path("notes.txt").symlink_to("README.md")
-    stage(clone, {})
     clone.git("add", "notes.txt")
     clone.git("commit", "--quiet", "--message", "A link")
     clone.git("checkout", "--quiet", "-b", "theirs")
@@ -399,9 +396,7 @@ def test_the_end_of_a_merge_is_checked_whole(seed: Project, tmp_path: Path) -> N
     assert refused(done.output) == {"run.sh"}
 
 
-def test_a_value_that_is_no_secret_is_let_through(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_a_value_that_is_no_secret_is_let_through(clone: Project) -> None:
     mark = b"  # pragma: allowlist secret"
     stage(clone, {"code.py": SECRETS["code.py"], "marked.py": SECRETS["code.py"].strip() + mark})
     done = clone.run("git", "commit", "--message", "An example", code=1)
@@ -417,9 +412,7 @@ def test_a_value_that_is_no_secret_is_let_through(seed: Project, tmp_path: Path)
     assert refused(done.output) == {"code.py", "other.py"}
 
 
-def test_a_baseline_that_cannot_be_read(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_a_baseline_that_cannot_be_read(clone: Project) -> None:
     stage(clone, {".secrets.baseline": b"{"})
     done = clone.run("git", "commit", "--message", "Broken", code=1)
     assert "Not committed: .secrets.baseline can't be read" in done.output
@@ -443,8 +436,6 @@ def test_no_key_is_sent_to_a_service(seed: Project, tmp_path: Path) -> None:
     assert path not in done.output
 
 
-def test_the_repository_itself_passes_the_hook(seed: Project, tmp_path: Path) -> None:
-    clone = seed.clone(tmp_path / "clone")
-    install_hooks(clone)
+def test_the_repository_itself_passes_the_hook(clone: Project) -> None:
     clone.git("checkout", "--quiet", "--orphan", "whole")
     clone.git("commit", "--quiet", "--message", "Everything")

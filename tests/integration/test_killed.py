@@ -5,18 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ensembl_annotations.project.turns import one_at_a_time
 from tests.integration.helpers import SAMPLE_VCF, Project, install_hooks
 from tests.support.vcf import CALL, build_store, command, plain_vcf, record
 
@@ -153,7 +155,7 @@ def big(project: Project) -> Project:
     """A project with a sample that takes long to annotate."""
     project.path("data/vcf/big.vcf").write_bytes(records(200_000))
     project.set_param("samples", {"big": {"vcf": "data/vcf/big.vcf"}})
-    return project
+    return project.with_real_programs()
 
 
 def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -211,15 +213,7 @@ def test_a_terminal_that_closes(name: str, big: Project) -> None:
 
 
 def test_materialize_that_is_ended_ends_its_stage(big: Project) -> None:
-    process = subprocess.Popen(
-        COMMANDS["materialize"],
-        cwd=big.root,
-        env={**big.environment, "PYTHONPATH": str(big.path("src"))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(lambda: unfinished(big.path("data/annotated")))
+    process = begun(big, COMMANDS["materialize"])
     started = family(process)
     process.terminate()
     assert process.wait(PATIENCE_SEC) == 143
@@ -229,9 +223,10 @@ def test_materialize_that_is_ended_ends_its_stage(big: Project) -> None:
     big.materialize()
 
 
-def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
+def begun(big: Project, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Return a run whose stage has begun to write."""
     process = subprocess.Popen(
-        COMMANDS["dvc repro"],
+        arguments,
         cwd=big.root,
         env={**big.environment, "PYTHONPATH": str(big.path("src"))},
         stdin=subprocess.DEVNULL,
@@ -239,6 +234,90 @@ def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
         stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: unfinished(big.path("data/annotated")))
+    return process
+
+
+@pytest.fixture
+def with_make(big: Project) -> list[str]:
+    (big.path(".venv/bin")).mkdir(parents=True)
+    big.path(".venv/bin/ensembl-annotations").write_text(
+        f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n', "utf-8"
+    )
+    big.path(".venv/bin/ensembl-annotations").chmod(0o755)
+    return ["make", "--old-file=.venv/.ready", "all"]
+
+
+def test_make_that_is_ended_ends_all_that_it_started(big: Project, with_make: list[str]) -> None:
+    process = begun(big, with_make)
+    started = family(process)
+    process.terminate()
+    process.wait(PATIENCE_SEC)
+    check_gone(started, big)
+
+
+def seen_waiting(
+    big: Project, arguments: list[str], text: str, resume: Callable[[], object]
+) -> str:
+    """Run a command, let others go on once it says that it waits, and return what it printed."""
+    log = big.root.with_name("log")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            arguments,
+            cwd=big.root,
+            env={**big.environment, "PYTHONPATH": str(big.path("src"))},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        wait_for(lambda: text in log.read_text("utf-8") or process.poll() is not None)
+        assert text in log.read_text("utf-8")
+        assert process.poll() is None
+    finally:
+        resume()
+    assert process.wait(3 * PATIENCE_SEC) == 0
+    return log.read_text("utf-8")
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize("num_killed", range(3))
+def test_make_waits_for_what_is_at_work(
+    big: Project, with_make: list[str], num_killed: int
+) -> None:
+    """Of make and materialize as many are killed; the next one names the process that is left."""
+    process = begun(big, with_make)
+    # DVC starts a stage by a shell, which stays between the two where it is dash, not bash.
+    chain = [item for item in family(process) if item.name() not in {"sh", "dash", "bash"}]
+    assert len(chain) == 4
+    chain[-1].suspend()
+    for item in chain[:num_killed]:
+        item.kill()
+    holder = chain[max(num_killed, 1)]
+    text = f"Process {holder.pid} is at work here"
+    said = seen_waiting(big, with_make, text, chain[-1].resume)
+    process.wait(PATIENCE_SEC)
+    # Where nothing waits for orphans, a process that has ended stays as a zombie.
+    wait_for(lambda: all(has_ended(item) for item in chain))
+    assert big.path(f"{BIG}/annotated.vcf.gz").exists(), said
+
+
+def test_a_stage_waits_for_one_whose_dvc_was_killed(big: Project) -> None:
+    big.path("data/vcf/big.vcf").write_bytes(records(10))
+    with ExitStack() as stack:
+        stack.enter_context(one_at_a_time(big.root, "annotated_vcf@big"))
+        text = f"Process {os.getpid()} is at work here (annotated_vcf@big)"
+        seen_waiting(big, COMMANDS["dvc repro"], text, stack.close)
+    assert big.path(f"{BIG}/annotated.vcf.gz").exists()
+
+
+def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
+    process = begun(big, COMMANDS["dvc repro"])
     for item in family(process):
         item.kill()
     process.wait(PATIENCE_SEC)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from ensembl_annotations.store.describe import ReferenceStore
 from tests.integration.helpers import SAMPLE_VCF, STORE, Project
 from tests.support.vcf import build_store, plain_vcf, refused, written
 
-TOOL = Path(sys.executable).parent / "ensembl-annotations"
 FILE = re.compile(r"([a-z_]+)-chr([^.]+)(?:\.([a-z]+))?\.parquet")
 Package = dict[str, Any]
 
@@ -171,14 +169,14 @@ def test_a_project_annotates_with_the_reference_of_its_lock_only(
 ) -> None:
     source = {"PYTHONPATH": str(project.root / "src")}
     arguments = ["--vcf", SAMPLE_VCF, "--out-vcf", str(tmp_path / "out.vcf.gz")]
-    project.run(TOOL, "annotate", "--reference", STORE, *arguments, **source)
+    project.tool("annotate", "--reference", STORE, *arguments)
     forge_release(project.path(STORE))
     stage = ["repro", "--force", "--single-item", "annotate@sample"]
     for done in (
         project.dvc(*stage, code=None),
-        project.run(TOOL, "annotate", "--reference", STORE, *arguments, code=1, **source),
+        project.tool("annotate", "--reference", STORE, *arguments, code=1),
         project.run(
-            "sh", "-c", f"cd docs && exec {TOOL} annotate --reference ../{STORE} --vcf "
+            "sh", "-c", f"cd docs && exec ensembl-annotations annotate --reference ../{STORE} --vcf "
             f"../{SAMPLE_VCF} --out-vcf x.vcf.gz", code=1, **source,
         ),
     ):  # fmt: skip
@@ -188,10 +186,10 @@ def test_a_project_annotates_with_the_reference_of_its_lock_only(
     # With the figures altered to fit, too: dvc.lock has their MD5.
     figures = project.path("metrics/fetch_ensembl.json")
     content = json.loads(figures.read_bytes())
-    content["reference_sha256"] = ReferenceStore(project.path(STORE)).digest
+    content["details"][0]["reference_sha256"] = ReferenceStore(project.path(STORE)).digest
     figures.write_text(json.dumps(content))
     done = project.dvc(*stage, code=None)
     assert "metrics/fetch_ensembl.json: is not as dvc.lock has it" in done.output
     # Elsewhere it is the user's own affair.
     shutil.copytree(project.path(STORE), tmp_path / "mine")
-    project.run(TOOL, "annotate", "--reference", tmp_path / "mine", *arguments, **source)
+    project.tool("annotate", "--reference", tmp_path / "mine", *arguments)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 
-from tests.integration.helpers import REPO, Done, Project
+import yaml
+
+from tests.integration.helpers import Done, Project
+from tests.support.warm import programs
 
 
-def review(project: Project, base: str, code: int = 0) -> Done:
+def review(project: Project, base: str, code: int = 0, whole: Path | None = None) -> Done:
     if not project.path(".venv").exists():
-        project.path(".venv").symlink_to(REPO / ".venv")
-    return project.run("sh", "scripts/review.sh", base, code=code)
+        project.path(".venv").mkdir()
+        project.path(".venv/bin").symlink_to(programs())
+    return project.run("sh", "scripts/review.sh", base, *([whole] if whole else []), code=code)
 
 
 def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
@@ -26,7 +32,11 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     assert "`dvc.lock` is current" in done.output
     assert "ensembl.release" in done.output
     assert "| 115 " in done.output
-    assert "num_exact" in done.output
+    rows = re.findall(
+        r"(?m)^\| metrics/annotate/sample.json \| (\w+) \| (\S+) \| (\S+) \|$", done.output
+    )
+    assert "num_exact" in {name for name, *_ in rows}
+    assert all(before != after for _, before, after in rows)
     assert "flowchart" in done.output
     reference = done.output.partition("### Reference")[2]
     assert "retired" in reference
@@ -83,6 +93,14 @@ def test_why_the_lock_is_not_current(project: Project) -> None:
     assert "made from another data/ensembl_annotations than dvc.lock has" in told()
 
 
+def test_a_branch_with_shell_text_for_a_name_is_refused(project: Project) -> None:
+    project.set_param("samples", {"a;touch OWNED": {"vcf": "data/vcf/sample.vcf.gz"}})
+    project.commit()
+    said = review(project, "HEAD~1", code=1)
+    assert "expected a name of letters, digits, - and _" in said.output
+    assert not project.path("OWNED").exists()
+
+
 def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) -> None:
     code = project.path("src/ensembl_annotations/annotate/match.py")
     code.write_text(code.read_text("utf-8") + "\n# More\n")
@@ -99,7 +117,7 @@ def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) ->
     done = review(project, "HEAD~1").output
     assert "`dvc.lock` is current" in done
     assert re.search(
-        r"\| src/ensembl_annotations/versions.py \| REPORT_VERSION \| 1 \| 11 \|", done
+        r"\| src/ensembl_annotations/versions.py \| REPORT_VERSION \| (\d+) \| 1\1 \|", done
     )
 
 
@@ -144,6 +162,52 @@ def test_data_of_another_commit_do_not_matter(
 def test_nothing_changed(project: Project) -> None:
     done = review(project, "HEAD")
     assert done.output.count("No change.") == 3
+
+
+def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path: Path) -> None:
+    """Two hundred samples that somebody else annotated, first with one release, then with another."""
+    names = [f"p{number:03}" for number in range(200)]
+    project.set_param("samples", {name: {"vcf": f"data/vcf/{name}.vcf.gz"} for name in names})
+    lock = yaml.safe_load(project.path("dvc.lock").read_text())
+    text = project.path("metrics/annotate/sample.json").read_text()
+    stages = {
+        kind: json.dumps(lock["stages"].pop(f"{kind}@sample")) for kind in ("annotate", "report")
+    }
+    for percent in (10, 20):
+        for name in names:
+            figures = re.sub(r'("(?:num_\w+|annotated_percent)": )', rf"\g<1>{percent}", text)
+            path = project.path(f"metrics/annotate/{name}.json")
+            path.write_text(figures)
+            for kind, stage in stages.items():
+                entry = json.loads(re.sub(r"\bsample\b", name, stage))
+                for out in entry["outs"]:
+                    if out["path"] == f"metrics/annotate/{name}.json":
+                        out |= {
+                            "md5": hashlib.md5(figures.encode()).hexdigest(),
+                            "size": len(figures),
+                        }
+                    elif out["path"] == f"data/annotated/{name}":
+                        out["md5"] = f"{percent:032}.dir"
+                for dep in entry["deps"]:
+                    if dep["path"].startswith(f"data/annotated/{name}/"):
+                        dep["md5"] = f"{percent:032}"
+                lock["stages"][f"{kind}@{name}"] = entry
+        project.path("dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        project.commit()
+    num_figures = len(re.findall(r'"(?:num_\w+|annotated_percent)": ', text))
+    whole = tmp_path / "whole.md"
+    done = review(project, "HEAD~1", whole=whole)
+    assert len(done.output) < 60_000 < len(whole.read_text("utf-8"))
+    assert "`dvc.lock` is current" in done.output
+    metrics = done.output.partition("### Metrics")[2].partition("###")[0]
+    assert metrics.count(told := f"{num_figures} figures; annotated_percent 10") > 30
+    assert "lines more are in the whole review" in metrics
+    # Not half a picture, and the parts after it.
+    assert done.output.count("```") == 0
+    assert "### Reference" in done.output
+    # Each is in the whole review.
+    for name in names:
+        assert f"- metrics/annotate/{name}.json: {told}" in whole.read_text("utf-8")
 
 
 def test_an_unknown_base(project: Project) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,8 +24,6 @@ from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.nginx import nginx
 from tests.support.seaweed import S3Server, find_weed, s3_server
 from tests.support.sshd import sshd
-
-TOOL = Path(sys.executable).parent / "ensembl-annotations"
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +99,7 @@ def keys(name: str) -> dict[str, str]:
 
 
 def tool(project: Project, *arguments: str | Path, code: int = 0, **variables: str) -> Done:
-    return project.run(
-        TOOL, *arguments, code=code, PYTHONPATH=str(project.root / "src"), **variables
-    )
+    return project.tool(*arguments, code=code, **variables)
 
 
 @pytest.fixture
@@ -211,7 +208,7 @@ def test_two_publish_at_once(writer: Project, remote: Remote, tmp_path: Path) ->
     environment = {**writer.environment, **remote.variables}
     running = [
         subprocess.Popen(
-            [TOOL, "publish"],
+            ["ensembl-annotations", "publish"],
             cwd=item.root,
             env={**environment, "PYTHONPATH": str(item.root / "src")},
             stdout=subprocess.PIPE,
@@ -447,7 +444,7 @@ def test_a_remote_without_an_address(project: Project) -> None:
 def test_from_a_folder_inside(writer: Project, remote: Remote) -> None:
     for command in ("publish", "repair"):
         writer.run(
-            "sh", "-c", f"cd docs && exec {TOOL} {command}",
+            "sh", "-c", f"cd docs && exec ensembl-annotations {command}",
             PYTHONPATH=str(writer.root / "src"), **remote.variables,
         )  # fmt: skip
     assert object_of(writer, CHR22) in remote.objects()
@@ -506,7 +503,7 @@ def test_a_new_clone_pulls_before_it_would_download(
     changed.set_param("ensembl.chromosomes", 21)
     done = tool(changed, "materialize", "ensembl_annotations", **remote.variables)
     assert "dvc pull" not in done.output
-    assert done.ran == ["fetch_ensembl"]
+    assert done.ran == ["ensembl_manifest", "fetch_ensembl"]
     for path in remote.objects():
         remote.remove(path)
     alone = reader(writer, tmp_path, "alone")
@@ -618,7 +615,7 @@ def test_a_server_that_dies_meanwhile(
             "AWS_MAX_ATTEMPTS": "1",
         }  # fmt: skip
         running = subprocess.Popen(
-            [TOOL, "publish"], cwd=project.root, env=environment,
+            ["ensembl-annotations", "publish"], cwd=project.root, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         while running.poll() is None and not remote.objects():
@@ -728,6 +725,46 @@ def test_a_cache_that_a_group_shares_gets_no_genome(project: Project) -> None:
     assert "Traceback" not in failed.output
 
 
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o755, "everybody"), (0o711, "everybody"), (0o700, None)]
+)
+def test_a_cache_that_others_can_read_gets_no_genome(
+    project: Project, mode: int, who: str | None
+) -> None:
+    # Nobody else gets into the folders of tests.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        cache = Path(folder) / "cache"
+        cache.mkdir(mode)
+        cache.chmod(mode)
+        project.dvc("cache", "dir", "--local", cache)
+        before = project.digests(ANNOTATED)
+        project.set_param("annotate.level", 2)
+        done = project.with_real_programs().materialize(code=2 if who else 0)
+        assert (f"can be read by {who}; annotated genomes would be in it" in done.output) == bool(
+            who
+        )
+        assert (project.digests(ANNOTATED) == before) == bool(who)
+        assert any(cache.rglob("*")) != bool(who)
+
+
+@pytest.mark.parametrize("what", ["list", "file"])
+def test_a_pipe_in_a_remote_is_not_waited_for(project: Project, tmp_path: Path, what: str) -> None:
+    url = tmp_path / "remote"
+    project.dvc("remote", "modify", "refcache", "url", url)
+    tool(project, "publish")
+    project.commit()
+    clone = project.clone(tmp_path / "clone").with_real_programs()
+    digest = project.digests(STORE)[CHR22]
+    (path,) = [url / list_of(project)] if what == "list" else url.rglob(digest[2:])
+    path.unlink()
+    os.mkfifo(path)
+    for command in (["pull"], ["materialize", "ensembl_annotations"], ["repair", "--content"]):
+        failed = tool(clone, *command, code=1)
+        assert "is no file" in failed.output
+        assert str(path) in failed.output
+
+
 # --- A forged list of files
 
 PAYLOAD = b"import pathlib, sys\npathlib.Path(sys.prefix, 'was_run').touch()\n"
@@ -815,15 +852,15 @@ def test_verify_finds_what_a_plain_pull_wrote_elsewhere(
     environment = {"PYTHONPATH": str(project.root / "src")}
     shown = str((clone.root / place).resolve()) if place.startswith("..") else place
     for command in (["verify", STORE], ["materialize"], ["repair"]):
-        refused = clone.run(TOOL, *command, code=1, **environment)
+        refused = clone.run("ensembl-annotations", *command, code=1, **environment)
         assert f"{shown} was put there by a list of files that is not the one of" in refused.output
         assert "look at it before you remove it" in refused.output
         assert "Traceback" not in refused.output
     clone.path(place).unlink()
-    assert "verified" in clone.run(TOOL, "verify", STORE, **environment).output
+    assert "verified" in clone.run("ensembl-annotations", "verify", STORE, **environment).output
     # What DVC remembers of the forged list is not acted by, when the right one is back.
     shutil.rmtree(clone.path(STORE))
-    clone.run(TOOL, "repair", **environment)
+    clone.run("ensembl-annotations", "repair", **environment)
     assert clone.digests(STORE) == project.digests(STORE)
     assert not clone.path(place).exists()
     assert clone.changed() == []

@@ -222,7 +222,7 @@ def test_an_unknown_way_with_ids_is_refused(tmp_path: Path, store: Path) -> None
     with pytest.raises(UsageError, match="--id: expected append, replace, keep; found 'drop'"):
         annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "o.vcf.gz", id_column="drop")
     path = written(tmp_path, PARAMS.replace("id: append", "id: drop").encode(), "params.yaml")
-    with pytest.raises(UsageError, match=r"annotate\.id: Input should be"):
+    with pytest.raises(UsageError, match=r"annotate\.id: expected 'append', 'replace' or 'keep'"):
         load_params(path)
 
 

@@ -64,7 +64,7 @@ def set_up(folder: Path, *mirrors: object) -> Path:
     content = YAML().load(REPO / "params.yaml")
     content["ensembl"] |= {"source": "ensembl", "release": 116, "assembly": "GRCh38"}
     content["ensembl"]["species"] = "homo_sapiens"
-    content["sources"]["ensembl"] = {f"m{n}": str(item) for n, item in enumerate(mirrors)}
+    content["run"]["sources"]["ensembl"] = {f"m{n}": str(item) for n, item in enumerate(mirrors)}
     YAML().dump(content, folder / "params.yaml")
     return folder
 

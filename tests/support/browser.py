@@ -93,6 +93,14 @@ _CONTRAST = """() => {
 }"""
 
 
+# Size on the screen of the smallest text of a picture, whatever the picture is scaled by.
+_SMALLEST_TEXT = """() => Math.min(...[...document.querySelectorAll('svg text')].map(
+  text => parseFloat(getComputedStyle(text).fontSize) * Math.min(text.getScreenCTM().a, text.getScreenCTM().d)
+))"""
+# A4 with the browser's margins, at 96 pixels an inch.
+PRINTED_WIDTH = 718
+
+
 def check_page(chromium: Browser, path: Path) -> None:
     """Assert that a page stands alone, is legible and can be used without seeing or a mouse."""
     for width, scheme in ((1100, "light"), (400, "light"), (400, "dark")):
@@ -104,6 +112,7 @@ def check_page(chromium: Browser, path: Path) -> None:
             page.evaluate("document.querySelectorAll('details').forEach(x => x.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate(_CONTRAST) == []
+            assert page.evaluate(_SMALLEST_TEXT) >= 11
             pictures = page.locator("svg[role=img]")
             assert pictures.count() >= 1
             for index in range(pictures.count()):

@@ -54,6 +54,8 @@ class Step:
         Send the body in chunks, which need no length.
     raw : bytes
         Sent instead of an HTTP answer.
+    again : bytes
+        Sent after `raw` again and again, `trickle` seconds apart.
     compress : bool
         Compress the body, and say so.
     stop_after : int
@@ -80,6 +82,7 @@ class Step:
     promised: int = 0
     chunked: bool = False
     raw: bytes | None = None
+    again: bytes = b""
     compress: bool = False
     stop_after: int | None = None
     how: str = "close"
@@ -212,6 +215,9 @@ class _Handler(BaseHTTPRequestHandler):
             step.wait_for.wait(60)
         if step.raw is not None:
             self.wfile.write(step.raw)
+            while step.again:
+                self.wfile.write(step.again)
+                time.sleep(step.trickle)
             return
         if path not in state.files or step.status:
             self._send_head(step.status or 404, {"Content-Length": "0"}, step)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +43,9 @@ http {{
 """
 
 
+_MARK = re.compile(" /[0-9a-f]{16} ")
+
+
 @dataclass(frozen=True)
 class Nginx:
     """A running server: its address, and what it was asked for."""
@@ -47,12 +54,20 @@ class Nginx:
     base: Path
 
     def requests(self) -> list[tuple[int, int, str, str, str]]:
-        """Return (status, body bytes sent, method, path, Range header or ``-``) per request."""
-        rows = []
-        for line in (self.base / "access.log").read_text().splitlines():
-            status, sent, method, path, wanted = line.split(" ", 4)
-            rows.append((int(status), int(sent), method, path, wanted))
-        return rows
+        """Return (status, body bytes sent, method, path, Range header or ``-``) per request.
+
+        A request is logged after its answer was sent. The only worker logs in order, so what was
+        answered before stands in the log once a request of our own does.
+        """
+        mark = f"/{secrets.token_hex(8)}"
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(self.url + mark)
+        limit = time.monotonic() + 20
+        while mark not in (text := (self.base / "access.log").read_text()):
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        rows = [line.split(" ", 4) for line in text.splitlines() if _MARK.search(line) is None]
+        return [(int(row[0]), int(row[1]), row[2], row[3], row[4]) for row in rows]
 
     def bytes_sent(self, name: str) -> int:
         """Return how many bytes of files whose path ends with `name` went out."""

@@ -13,6 +13,7 @@ import polars as pl
 
 from ensembl_annotations import annotate_vcf
 from ensembl_annotations.variants.outcomes import TAG_IDS
+from tests.support.messages import heard
 
 GRCH38 = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=248956422>"]
 GRCH37 = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=249250621>"]
@@ -68,15 +69,14 @@ def annotate_text(
         columns = "\t".join([COLUMNS, "FORMAT", *names])
     source = folder / "in.vcf"
     source.write_text("\n".join([*header, columns, *rows, ""]))
-    messages: list[str] = []
-    metrics = annotate_vcf(
-        source,
-        store,
-        out_vcf=folder / "out.vcf.gz",
-        out_parquet=folder / "out.parquet",
-        log=messages.append,
-        **options,
-    )
+    with heard() as messages:
+        metrics = annotate_vcf(
+            source,
+            store,
+            out_vcf=folder / "out.vcf.gz",
+            out_parquet=folder / "out.parquet",
+            **options,
+        )
     lines = gzip.decompress((folder / "out.vcf.gz").read_bytes()).decode().splitlines()
     head = [line for line in lines if line.startswith("#")]
     body = [line.split("\t") for line in lines if not line.startswith("#")]

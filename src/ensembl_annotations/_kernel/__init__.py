@@ -17,7 +17,7 @@ from typing import Any
 
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY
 
-ABI = 1
+ABI = 2
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -26,7 +26,7 @@ NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
 MATCHED = -1
 """Stands for no reason."""
 
-BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG = range(5)
+BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS = range(7)
 """What can be wrong with a line."""
 
 NUM_TAGS = 15
@@ -129,7 +129,17 @@ class _Options(c.Structure):
         ("contig", c.POINTER(Contig)),
         ("contig_of_run", c.POINTER(c.c_int32)),
         ("num_runs", c.c_int64),
+        ("most_allele_bytes", c.c_int64),
+        ("most_alts", c.c_int64),
     ]
+
+
+class _Work(c.Structure):
+    _fields_ = [(name, c.c_int64) for name in ("per_alt", "per_byte", "most")]
+
+
+class _Part(c.Structure):
+    _fields_ = [(name, c.c_int64) for name in ("end", "num_lines", "work")]
 
 
 class _Run(c.Structure):
@@ -246,6 +256,8 @@ def _library() -> Any:
         "kernel_bases": (c.c_int, c.c_void_p, c.c_int64, c.c_int64, c.c_char_p, problem),
         "kernel_runs": (c.c_int64, *text, c.POINTER(c.POINTER(_Run))),
         "kernel_free_runs": (None, c.POINTER(_Run)),
+        "kernel_parts": (c.c_int64, *text, c.POINTER(_Work), c.POINTER(c.POINTER(_Part))),
+        "kernel_free_parts": (None, c.POINTER(_Part)),
         "kernel_annotate": (c.c_int, *text, options, c.POINTER(Result), problem),
         "kernel_free": (None, c.POINTER(Result)),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
@@ -325,6 +337,8 @@ class Settings:
     index_depth : int
         Of the index that is made; 0 for none.
     regions : sequence of Region
+    most_allele_bytes, most_alts : int
+        Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
     """
 
     num_columns: int
@@ -336,6 +350,8 @@ class Settings:
     with_rows: bool = False
     index_depth: int = 0
     regions: Sequence[Region] = ()
+    most_allele_bytes: int = 1 << 62
+    most_alts: int = 1 << 62
 
 
 def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
@@ -346,6 +362,33 @@ def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
         return [(text[run.begin : run.begin + run.length], run.num_records) for run in runs[:count]]
     finally:
         _library().kernel_free_runs(runs)
+
+
+def line_parts(
+    text: bytes, *, per_alt: int, per_byte: int, most: int
+) -> list[tuple[int, int, int]]:
+    """Part whole lines so that none takes more memory than it may, unless it is a single line.
+
+    Parameters
+    ----------
+    text : bytes
+    per_alt, per_byte : int
+        Memory that an ALT, and a byte of REF or ALT, take.
+    most : int
+        How much of that a part may take.
+
+    Returns
+    -------
+    list of tuple of (int, int, int)
+        Of each part: where it ends in the text, how many lines it has, the memory it takes.
+    """
+    parts = c.POINTER(_Part)()
+    work = _Work(per_alt, per_byte, most)
+    count = _library().kernel_parts(text, len(text), work, parts)
+    try:
+        return [(part.end, part.num_lines, part.work) for part in parts[:count]]
+    finally:
+        _library().kernel_free_parts(parts)
 
 
 def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int]) -> _Options:
@@ -364,6 +407,8 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         (Contig * len(contigs))(*contigs),
         (c.c_int32 * len(places))(*places),
         len(places),
+        settings.most_allele_bytes,
+        settings.most_alts,
     )
 
 

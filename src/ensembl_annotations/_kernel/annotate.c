@@ -311,6 +311,8 @@ int64_t kernel_size(int which) {
 uint32_t kernel_crc32(const uint8_t *p, int64_t n) { return crc32_of(p, (size_t)n); }
 int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs) { return find_runs(text, size, runs); }
 void kernel_free_runs(ContigRun *runs) { free(runs); }
+int64_t kernel_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts) { return find_parts(text, size, work, parts); }
+void kernel_free_parts(Part *parts) { free(parts); }
 
 Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem) {
     *problem = (Problem){0};

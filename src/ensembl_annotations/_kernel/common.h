@@ -13,7 +13,7 @@ typedef struct {
 
 /* Why a call failed. Of an input, Python makes the sentence from the line; of a store, `text` is it. */
 enum { ALL_GOOD, BAD_INPUT, BAD_STORE };
-enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG };
+enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS };
 typedef struct {
     int32_t kind;
     int32_t what;    /* of an input, which check */

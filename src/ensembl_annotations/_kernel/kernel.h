@@ -5,7 +5,7 @@
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 1 };
+enum { ABI = 2 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */
@@ -69,6 +69,8 @@ PUBLIC int64_t kernel_num_bases(const Sequence *sequence);
 PUBLIC int kernel_bases(const Sequence *sequence, int64_t begin, int64_t count, uint8_t *bases, Problem *problem);
 PUBLIC int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 PUBLIC void kernel_free_runs(ContigRun *runs);
+PUBLIC int64_t kernel_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
+PUBLIC void kernel_free_parts(Part *parts);
 PUBLIC int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
 PUBLIC void kernel_free(Result *result);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);

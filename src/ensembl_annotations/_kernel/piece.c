@@ -11,9 +11,9 @@ static const int64_t most_lookup_pos = 2147483648 - 256;
 
 /* ---- lines ---- */
 
-static int64_t count_lines(const uint8_t *text, int64_t size) {
+static int64_t count_bytes(uint8_t wanted, const uint8_t *p, const uint8_t *end) {
     int64_t count = 0;
-    for (const uint8_t *p = text, *end = text + size; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) count++;
+    for (; p < end && (p = memchr(p, wanted, (size_t)(end - p))); p++) count++;
     return count;
 }
 
@@ -37,15 +37,37 @@ int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs) {
     return count;
 }
 
+static int64_t work_of(const uint8_t *p, const uint8_t *end, const Work *work) {
+    const uint8_t *tab[ALT + 1];
+    for (int i = 0; i <= ALT; i++, p = tab[i - 1] + 1)
+        if (!(tab[i] = memchr(p, '\t', (size_t)(end - p)))) return 0;
+    const uint8_t *ref = tab[REF - 1] + 1, *alt = tab[ALT - 1] + 1;
+    return (count_bytes(',', alt, tab[ALT]) + 1) * work->per_alt + (tab[ALT] - ref) * work->per_byte;
+}
+
+/* Part whole lines so that a part takes no more memory than it may, unless it is a single line. */
+int64_t find_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts) {
+    int64_t count = 0, room = 0;
+    Part *part = NULL;
+    for (const uint8_t *p = text, *end = text + size; p < end;) {
+        const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        int64_t more = work_of(p, stop, work);
+        if (!count || part[count - 1].work + more > work->most) {
+            part = grown(part, count, &room, sizeof(Part));
+            part[count++] = (Part){0};
+        }
+        part[count - 1].work += more, part[count - 1].num_lines++;
+        p = stop + 1;
+        part[count - 1].end = least(p - text, size);
+    }
+    *parts = part;
+    return count;
+}
+
 static int fail(Problem *problem, int what, int64_t line, int detail) {
     problem->kind = BAD_INPUT, problem->what = what, problem->line = line, problem->detail = detail;
     return -1;
-}
-
-static int64_t count_tabs(const uint8_t *p, const uint8_t *end) {
-    int64_t count = 0;
-    for (; (p = memchr(p, '\t', (size_t)(end - p))); p++) count++;
-    return count;
 }
 
 /* A whole number of 1 to 10 digits, up to the largest POS. */
@@ -63,7 +85,7 @@ static int cut_line(Record *r, int num_columns) {
     const uint8_t *p = r->line;
     int most_tabs = num_columns < 9 ? num_columns - 1 : 9, count = 0;
     while (count < most_tabs && (p = memchr(p, '\t', (size_t)(r->end - p)))) r->tab[count++] = p++;
-    int64_t behind = count == most_tabs ? count_tabs(p, r->end) : 0;
+    int64_t behind = count == most_tabs ? count_bytes('\t', p, r->end) : 0;
     if (count + behind != num_columns - 1) return -1;
     /* A carriage return belongs to the line's end. */
     const uint8_t *end = r->end > r->line && r->end[-1] == '\r' ? r->end - 1 : r->end;
@@ -240,6 +262,15 @@ static int check_record(Piece *piece, Record *r, int64_t line, const Options *op
     return 0;
 }
 
+/* htslib counts ALTs in 16 bits; and no file is to take all memory. */
+static int check_alleles(const Record *r, int64_t line, const Options *options, Problem *problem) {
+    const uint8_t *alt = r->tab[REF] + 1;
+    int64_t size = r->tab[ALT] - r->tab[ID] - 1;
+    if (size > options->most_allele_bytes) return fail(problem, LONG_ALLELES, line, REF);
+    if (size <= options->most_alts) return 0;
+    return count_bytes(',', alt, r->tab[ALT]) < options->most_alts ? 0 : fail(problem, MANY_ALTS, line, ALT);
+}
+
 static int place_runs(Piece *piece, const Options *options, Problem *problem) {
     piece->num_runs = find_runs(piece->text, piece->size, &piece->run);
     int64_t record = 0;
@@ -261,12 +292,13 @@ int cut_piece(Piece *piece, const Options *options, Problem *problem) {
     const uint8_t *p = piece->text, *stop = piece->text + piece->size;
     if (!piece->size || stop[-1] != '\n') return fail(problem, BAD_COLUMNS, 0, 0);
     int is_ascii = !has_high_bit(p, piece->size), has_ours = has_mark((Text){p, piece->size});
-    piece->num_records = count_lines(p, piece->size);
+    piece->num_records = count_bytes('\n', p, stop);
     piece->record = need_memory(NULL, (size_t)piece->num_records * sizeof(Record));
     for (int64_t i = 0; p < stop; i++) {
         Record *r = piece->record + i;
         *r = (Record){.line = p, .end = memchr(p, '\n', (size_t)(stop - p))};
         if (cut_line(r, options->num_columns)) return fail(problem, BAD_COLUMNS, i, 0);
+        if (check_alleles(r, i, options, problem)) return -1;
         if (read_pos(field_of(r, POS), &r->pos)) return fail(problem, BAD_POS, i, POS);
         r->info = field_of(r, INFO);
         if (check_record(piece, r, i, options, is_ascii, has_ours, problem)) return -1;

@@ -30,7 +30,19 @@ typedef struct {
     const Contig *contig;
     const int32_t *contig_of_run;
     int64_t num_runs;
+    int64_t most_allele_bytes;       /* of REF and ALT of a record, with the tab between them */
+    int64_t most_alts;
 } Options;
+
+/* How much memory the ALTs of records take while they are matched, and how much of that may be in work at a time. */
+typedef struct {
+    int64_t per_alt, per_byte, most;
+} Work;
+
+/* Lines that follow one another: where they end in the text, how many they are, and the memory they take. */
+typedef struct {
+    int64_t end, num_lines, work;
+} Part;
 
 /* Records that follow one another on a contig. */
 typedef struct {
@@ -74,6 +86,7 @@ typedef struct {
 } Piece;
 
 int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs);
+int64_t find_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
 int cut_piece(Piece *piece, const Options *options, Problem *problem);
 void split_alleles(Piece *piece, const Options *options);
 void drop_piece(Piece *piece);

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
     from ensembl_annotations.annotate.table import TableWriter
     from ensembl_annotations.annotate.tally import Findings, Part
+
+_LOG = logging.getLogger(__name__)
 
 Log = Callable[[str], object]
 
@@ -119,7 +123,13 @@ class _Job:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
         annotate = partial(self.annotate, schema=schema)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
-            yield from in_order(pool, annotate, self.reader.pieces(), self.workers)
+            for is_large, pieces in groupby(self.reader.pieces(), self.reader.is_large):
+                if is_large:
+                    yield from (
+                        annotate(part) for piece in pieces for part in self.reader.parts(piece)
+                    )
+                else:
+                    yield from in_order(pool, annotate, pieces, self.workers)
 
 
 def _runs(result: Result, piece: Piece) -> list[Run]:
@@ -183,8 +193,6 @@ def annotate_vcf(
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
-    log: Log = lambda _: None,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
 
@@ -229,10 +237,6 @@ def annotate_vcf(
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
     tally : Path or str, optional
         A JSON file with all that a report of the run needs; `write_report` makes one of it.
-    log : callable
-        Called with what the user should know, a line each.
-    progress : Progress, optional
-        Is told how far it is; nothing is shown where not given, or for a pipe.
 
     Returns
     -------
@@ -273,9 +277,10 @@ def annotate_vcf(
 
         def noted(text: str) -> None:
             notes.append(text)
-            log(text)
+            _LOG.warning(text)
 
         plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
+        _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             if chromosomes is not None:
@@ -283,7 +288,10 @@ def annotate_vcf(
                     chromosomes, store.chromosomes, store.species, store.assembly
                 )
             store.check(_needed(store, chromosomes))
-            with VcfReader(vcf, plan.max_batch_bytes) as reader, Reference(store) as looked_up:
+            with (
+                VcfReader(vcf, plan.max_batch_bytes, plan.limits) as reader,
+                Reference(store) as looked_up,
+            ):
                 for warning in reader.header.warnings():
                     noted(f"{reader.path}: {warning}")
                 if not additions.overwrite:
@@ -291,14 +299,19 @@ def annotate_vcf(
                 requested = frozenset(chromosomes) if chromosomes is not None else None
                 contigs = Contigs(store, reader.header.contigs(), requested)
                 engine = Engine(
-                    reader, looked_up, contigs, additions, with_sites=match == "position"
+                    reader,
+                    looked_up,
+                    contigs,
+                    additions,
+                    with_sites=match == "position",
+                    max_absent=plan.max_absent,
                 )
                 check_build(engine, assembly, noted)
                 job = _Job(
                     engine, additions, plan.workers, targets.tabix_kind, tally_path is not None
                 )
                 provenance = _provenance(store, chromosomes, additions, match)
-                progress = progress or Progress(quiet=True)
+                progress = Progress()
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
                     with progress.running(annotate_bytes=num_bytes):
@@ -319,7 +332,15 @@ def annotate_vcf(
                         name = Path(reader.path).name
                         outputs.write_text(
                             tally_path,
-                            tally_text(name, reader.header, content, provenance, notes, findings),
+                            tally_text(
+                                name,
+                                reader.header,
+                                content,
+                                store.release_date,
+                                provenance,
+                                notes,
+                                findings,
+                            ),
                         )
             run["status"] = "annotated"
     return {**content, "run": run}

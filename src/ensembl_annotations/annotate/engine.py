@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import BadLine, Result, Settings, contig_runs
+from ensembl_annotations._kernel import BadLine, Contig, Result, Settings, contig_runs
 from ensembl_annotations.annotate.lookup import Contigs, Places
 from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.outcomes import TAG_IDS
-from ensembl_annotations.vcf.read import MAX_POS, NAMES, POS, QUAL, SAMPLE, Piece, VcfReader
+from ensembl_annotations.vcf.read import (
+    ALT,
+    MAX_ALTS,
+    MAX_POS,
+    NAMES,
+    POS,
+    QUAL,
+    REF,
+    SAMPLE,
+    Piece,
+    VcfReader,
+)
 
 _ENCODING_HINT = "Correct the file's encoding."
 
@@ -33,6 +45,8 @@ class Engine:
         Find what else is published at a record's site.
     check_records : bool
         Refuse lines that have the chosen tags already, or a QUAL that is no number.
+    max_absent : int
+        Refuse a VCF with more contigs that are not in the reference: what is known of each is kept to the end.
     """
 
     def __init__(
@@ -44,9 +58,10 @@ class Engine:
         *,
         with_sites: bool = False,
         check_records: bool = True,
+        max_absent: int = sys.maxsize,
     ) -> None:
         self.reader, self.reference, self.contigs = reader, reference, contigs
-        self._places = Places(contigs, reference)
+        self._places, self._max_absent = Places(contigs, reference), max_absent
         additions = additions or Additions()
         self._settings = Settings(
             len(reader.header.columns),
@@ -56,6 +71,8 @@ class Engine:
             check_records=check_records,
             with_sites=with_sites,
             regions=self._places.regions,
+            most_allele_bytes=reader.limits.allele_bytes,
+            most_alts=MAX_ALTS,
         )
 
     @contextmanager
@@ -72,7 +89,7 @@ class Engine:
             Where a file of the reference is altered.
         """
         settings = replace(self._settings, with_rows=with_rows, index_depth=index_depth)
-        contigs, places = self._places.of([name for name, _ in contig_runs(piece.data)])
+        contigs, places = self._contigs_of(piece)
         with (
             self._explained(piece),
             _kernel.annotated(piece.data, settings, contigs, places) as result,
@@ -88,9 +105,20 @@ class Engine:
             Records with an SNV whose base in the reference is known; those whose REF is that base; those
             whose REF is another, and an ALT is that base; SNVs whose base was asked for.
         """
-        contigs, places = self._places.of([name for name, _ in contig_runs(piece.data)])
+        contigs, places = self._contigs_of(piece)
         with self._explained(piece):
             return _kernel.compared(piece.data, self._settings, contigs, places, enough)
+
+    def _contigs_of(self, piece: Piece) -> tuple[list[Contig], list[int]]:
+        if (found := len(self.contigs.unresolved)) > self._max_absent:
+            raise InputError(
+                f"{self.reader.path}: line {piece.first_line}: contigs that are not in the reference: "
+                f"expected at most {self._max_absent:,}, found {found:,} before this line.",
+                hint="Give more memory with --memory-mb (memory_mb in params.yaml), or a VCF of the "
+                "reference's contigs only.",
+                code="too_large",
+            )
+        return self._places.of([name for name, _ in contig_runs(piece.data)])
 
     @contextmanager
     def _explained(self, piece: Piece) -> Iterator[None]:
@@ -102,7 +130,8 @@ class Engine:
 
     def _refused(self, piece: Piece, error: BadLine) -> InputError:
         """Say what is wrong with a line."""
-        where = f"{self.reader.path}: line {piece.first_line + error.line}"
+        number = piece.first_line + error.line
+        where = f"{self.reader.path}: line {number}"
         line = piece.data.split(b"\n", error.line + 1)[error.line]
         fields = line.split(b"\t")
         if error.what == _kernel.BAD_COLUMNS:
@@ -111,6 +140,12 @@ class Engine:
                 f"found {len(fields)}.",
                 hint="Correct or remove the line; columns are separated by tabs.",
             )
+        if error.what == _kernel.LONG_ALLELES:
+            size, most = len(fields[REF]) + 1 + len(fields[ALT]), self.reader.limits.allele_bytes
+            return self.reader.refuse(number, "bytes of REF and ALT", most, f"{size:,}")
+        if error.what == _kernel.MANY_ALTS:
+            found = fields[ALT].count(b",") + 1
+            return self.reader.refuse(number, "ALTs", MAX_ALTS, f"{found:,}")
         if error.what == _kernel.HAS_TAG:
             return InputError(
                 f"{where}: INFO already has {TAG_IDS[error.detail]}.",
@@ -120,13 +155,13 @@ class Engine:
             )
         if error.what == _kernel.NOT_UTF8 and error.detail == SAMPLE:
             return InputError(f"{where}: GT is not UTF-8: {line[-40:]!r}.", hint=_ENCODING_HINT)
-        found = fields[error.detail].rstrip(b"\r")[:40]
+        value = fields[error.detail].rstrip(b"\r")[:40]
         if error.what == _kernel.NOT_UTF8:
             name = NAMES[error.detail]
-            return InputError(f"{where}: {name} is not UTF-8: {found!r}.", hint=_ENCODING_HINT)
+            return InputError(f"{where}: {name} is not UTF-8: {value!r}.", hint=_ENCODING_HINT)
         expected = {
             POS: f"POS: expected a whole number up to {MAX_POS}",
             QUAL: "QUAL: expected a number or '.'",
         }[error.detail]
-        shown = found.decode("utf-8", "replace")
+        shown = value.decode("utf-8", "replace")
         return InputError(f"{where}: {expected}, found {shown!r}.", hint="Correct the line.")

@@ -200,7 +200,11 @@ def check_build(engine: Engine, claimed: str | None, log: Log) -> None:
     store, reader = engine.reference.store, engine.reader
     verdict = check_header(reader.header, store.species, store.assembly, claimed, reader.path)
     pieces = reader.look_ahead(AGREED_AHEAD_BYTES if verdict.agrees else None)
-    compared = (Compared(*engine.compared(piece, ENOUGH_COMPARED)) for piece in pieces)
+    compared = (
+        Compared(*engine.compared(part, ENOUGH_COMPARED))
+        for piece in pieces
+        for part in reader.parts(piece)
+    )
     check_bases(compared, verdict, store.assembly, claimed, reader.path, log)
 
 

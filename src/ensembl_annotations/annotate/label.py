@@ -132,8 +132,9 @@ def read_label(path: Path) -> Label:
     name = "standard input" if path == STDIN else str(path)
     try:
         with ExitStack() as stack:
-            if path == STDIN and sys.stdin.isatty():
-                raise InputError(f"{name}: is a terminal; expected a VCF.", hint="Give a file.")
+            if path == STDIN and (sys.stdin is None or sys.stdin.isatty()):
+                found = "closed" if sys.stdin is None else "a terminal"
+                raise InputError(f"{name}: is {found}; expected a VCF.", hint="Give a file.")
             handle = sys.stdin.buffer if path == STDIN else stack.enter_context(path.open("rb"))
             stream = _Stream(cast(BinaryIO, handle))
             is_file = path != STDIN and path.is_file()

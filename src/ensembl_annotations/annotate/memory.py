@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ensembl_annotations.vcf.read import BATCH_BYTES
+from ensembl_annotations.vcf.read import BATCH_BYTES, PER_ALLELE_BYTE, Limits
 
 MIN_MEMORY_MB = 400
 DEFAULT_MEMORY_MB = 1500
@@ -21,6 +21,11 @@ _TABLE_MB = 90
 _PIECE_MB = 100
 _PER_BYTE = 3
 _PER_BYTE_GENOTYPES = 12
+# What a line, a header and a contig that is not in the reference take, alone, at the worst.
+_PER_LINE_BYTE = 12
+_PER_HEADER_BYTE = 5
+_PER_CONTIG = 1600
+_LEAST_ALONE_MB = 60
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,16 @@ class Plan:
         Pieces that are annotated at a time.
     max_batch_bytes : int
         Text of one piece.
+    limits : Limits
+        What a VCF may have.
+    max_absent : int
+        Contigs of a VCF that are not in the reference.
     """
 
     workers: int
     max_batch_bytes: int
+    limits: Limits
+    max_absent: int
 
 
 def plan_pieces(memory_mb: int, *, table: bool = False, genotypes: bool = False) -> Plan:
@@ -52,9 +63,17 @@ def plan_pieces(memory_mb: int, *, table: bool = False, genotypes: bool = False)
     """
     room = memory_mb - _FIXED_MB - _TABLE_MB * table
     workers = max(1, min((os.cpu_count() or 1) + 1, room // _PIECE_MB))
+    alone = max(room, _LEAST_ALONE_MB) * 1_000_000
+    limits = Limits(
+        alone // _PER_LINE_BYTE,
+        alone // PER_ALLELE_BYTE,
+        alone // _PER_HEADER_BYTE,
+        "Give more memory with --memory-mb (memory_mb in params.yaml), or correct the file.",
+    )
     factor = _PER_BYTE_GENOTYPES if genotypes else _PER_BYTE
     if room < 2 * _PIECE_MB:
-        return Plan(1, BATCH_BYTES // 4)
+        return Plan(1, BATCH_BYTES // 4, limits, alone // _PER_CONTIG)
     # Beside those in work, one is read and one written.
     text = max(room - workers * _PIECE_MB, 0) * 1_000_000 // (factor * (workers + 2))
-    return Plan(workers, min(BATCH_BYTES + text, MAX_BATCH_BYTES))
+    most = min(BATCH_BYTES + text, MAX_BATCH_BYTES)
+    return Plan(workers, most, limits, alone // _PER_CONTIG)

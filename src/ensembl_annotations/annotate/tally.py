@@ -25,8 +25,8 @@ from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header
 WINDOW = 1_000_000
 """Bases of a window along a contig."""
 
-MOST_LISTED = 200
-"""Variants with a pathogenic term that are listed; the table has all."""
+MOST_LISTED = 10_000
+"""Variants with a pathogenic term that are listed: far more than a person has; the table has all."""
 
 PATHOGENIC = ("pathogenic", "likely_pathogenic")
 KNOWN, NOVEL, OTHER = range(3)
@@ -43,8 +43,12 @@ _CONTRARY = ("benign", "likely_benign", "uncertain_significance")
 
 @dataclass(frozen=True)
 class Listed:
-    """A variant with a pathogenic term, as the page lists it."""
+    """A variant with a pathogenic term, as the page lists it.
 
+    `rank` orders the list, and is not in the file: by the genotype, then pathogenic before likely pathogenic.
+    """
+
+    rank: tuple[int, bool]
     place: str
     change: str
     ids: tuple[str, ...]
@@ -56,7 +60,7 @@ class Listed:
 
 @dataclass
 class Pathogenic:
-    """ALTs with a pathogenic term: how many, by what the genotypes say, and the first of them.
+    """ALTs with a pathogenic term: how many, by what the genotypes say, and the list of them by rank.
 
     `genotypes` counts ``carried`` (by any sample), ``not carried``, ``not called`` and ``no genotype``;
     `num_filtered` those that count on the page (carried, or without a genotype) but whose record
@@ -71,13 +75,19 @@ class Pathogenic:
         """Add those of the next piece."""
         self.genotypes += other.genotypes
         self.num_filtered += other.num_filtered
-        self.listed += other.listed[: MOST_LISTED - len(self.listed)]
+        if other.listed:
+            # The sort is stable: of one rank they stay in the order of the VCF.
+            listed = sorted((*self.listed, *other.listed), key=lambda item: item.rank)
+            self.listed = listed[:MOST_LISTED]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can have it."""
         return {
             "genotypes": _ordered(self.genotypes),
-            "listed": [asdict(item) for item in self.listed],
+            "listed": [
+                {name: value for name, value in asdict(item).items() if name != "rank"}
+                for item in self.listed
+            ],
             "num_filtered": self.num_filtered,
         }
 
@@ -197,8 +207,10 @@ def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame) -> Part:
     clinical = ids.filter(pl.col("clin").is_not_null())
     terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
     others = Counter({name: count - terms[name] for name, count in others.items()})
-    certain = clinical.filter(_is_pathogenic("allele_clin"))["query"].unique(maintain_order=True)
-    either = clinical.filter(_is_pathogenic("clin"))["query"].unique(maintain_order=True)
+    certain = clinical.filter(_has_term("allele_clin", PATHOGENIC))["query"].unique(
+        maintain_order=True
+    )
+    either = clinical.filter(_has_term("clin", PATHOGENIC))["query"].unique(maintain_order=True)
     uncertain = either.filter(~either.is_in(certain.implode()))
     return Part(
         cube,
@@ -221,14 +233,9 @@ UNDECIDED = "published, ALT uncertain"
 UNPUBLISHED = "not published"
 
 
-def _is_pathogenic(name: str) -> pl.Expr:
-    return (
-        pl.col(name)
-        .fill_null("")
-        .str.split("|")
-        .list.eval(pl.element().is_in(PATHOGENIC))
-        .list.any()
-    )
+def _has_term(name: str, terms: Sequence[str]) -> pl.Expr:
+    given = pl.col(name).fill_null("").str.split("|")
+    return given.list.eval(pl.element().is_in(terms)).list.any()
 
 
 def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
@@ -245,35 +252,42 @@ def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
 def _pathogenic(
     batch: Batch, alleles: pl.DataFrame, ids_of_all: pl.DataFrame, queries: pl.Series, column: str
 ) -> Pathogenic:
-    """Count ALTs by their genotypes, and list the first of them with the terms of a column."""
+    """Count ALTs by their genotypes, and list the first of them by rank with the terms of a column."""
     found = Pathogenic()
     picked = alleles.select("row", "alt_index")[queries]
+    strongest = {*ids_of_all.filter(_has_term(column, PATHOGENIC[:1]))["query"]}
+    ranked: list[tuple[tuple[int, bool], int, str]] = []
     for query, (row, index) in zip(queries.to_list(), picked.iter_rows(), strict=True):
-        state, genotype = _genotype(batch, row, index + 1)
+        place, state, genotype = _genotype(batch, row, index + 1)
         found.genotypes[state] += 1
         if state in ("carried", "no genotype"):
             found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
-        if len(found.listed) < MOST_LISTED:
-            found.listed.append(_listed(batch, alleles, ids_of_all, query, column, genotype))
+        ranked.append(((place, query not in strongest), query, genotype))
+    ranked = sorted(ranked, key=lambda item: item[0])[:MOST_LISTED]
+    chosen = ids_of_all.filter(pl.col("query").is_in([query for _, query, _ in ranked]))
+    ids_of = chosen.partition_by("query", as_dict=True)
+    for rank, query, genotype in ranked:
+        found.listed.append(_listed(batch, alleles, ids_of[query,], query, column, rank, genotype))
     return found
 
 
 def _listed(
     batch: Batch,
     alleles: pl.DataFrame,
-    ids_of_all: pl.DataFrame,
+    ids: pl.DataFrame,
     query: int,
     column: str,
+    rank: tuple[int, bool],
     genotype: str,
 ) -> Listed:
     allele = alleles.row(query, named=True)
-    ids = ids_of_all.filter(pl.col("query") == query)
     terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
     given = terms.unique(maintain_order=True).to_list()
     is_contested = any(term in given for term in PATHOGENIC) and any(
         term in given for term in _CONTRARY
     )
     return Listed(
+        rank,
         f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X and Y)" if allele["par"] else ""),
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(ids["id"].drop_nulls()),
@@ -301,45 +315,57 @@ def _short(bases: str) -> str:
     return bases if len(bases) <= _MOST_SHOWN else f"{bases[:_MOST_SHOWN]}… ({len(bases)} bp)"
 
 
-def _genotype(batch: Batch, row: int, allele: int) -> tuple[str, str]:
-    """Return whether an allele is carried, as counted by `Pathogenic`; and GT, or the samples."""
+def _genotype(batch: Batch, row: int, allele: int) -> tuple[int, str, str]:
+    """Return the place of an allele in the list, whether it is carried, as counted; and GT, or the samples."""
     if int(batch.lines.num_fields[row]) <= SAMPLE:
-        return "no genotype", "no sample"
+        return _NO_GENOTYPE, "no genotype", "no sample"
     (begin,), (end,) = batch.lines.bounds(FORMAT, np.array([row]))
     fields = batch.lines.data[begin:end].split(b":")
     if b"GT" not in fields:
-        return "no genotype", "no GT"
+        return _NO_GENOTYPE, "no genotype", "no GT"
     place = fields.index(b"GT")
     calls = batch.lines.data[end + 1 : batch.lines.end[row]].rstrip(b"\r").split(b"\t")
     found = [
         (call.split(b":")[place : place + 1] or [b"."])[0].decode("utf-8", "replace")
         for call in calls
     ]
-    states = [_state(re.split(r"[/|]", call), str(allele)) for call in found]
-    state = min(states, key=STATES.index)
+    places = [_place(re.split(r"[/|]", call), str(allele)) for call in found]
+    states = [_STATE_OF[place] for place in places]
+    place = min(places)
+    state = _STATE_OF[place]
     if len(found) == 1:
         note = f"this is ALT {allele}" if re.search(r"[2-9]|\d\d", found[0]) else ""
         note = note if state == "carried" else state
-        return state, f"{found[0]} ({note})" if note else found[0]
+        return place, state, f"{found[0]} ({note})" if note else found[0]
     uncalled = states.count("not called")
     more = f", {uncalled} not called" if uncalled else ""
-    return state, f"{states.count('carried')} of {len(states)} samples{more}"
+    return place, state, f"{states.count('carried')} of {len(states)} samples{more}"
 
 
 STATES = ("carried", "not called", "not carried")
+_HOMOZYGOUS, _HETEROZYGOUS, _NO_GENOTYPE, _NOT_CALLED, _NOT_CARRIED = range(5)
+"""Places in the list: first what all alleles of somebody are, also where there is only one."""
+
+_STATE_OF = {
+    _HOMOZYGOUS: "carried",
+    _HETEROZYGOUS: "carried",
+    _NOT_CALLED: "not called",
+    _NOT_CARRIED: "not carried",
+}
 
 
-def _state(alleles: Sequence[str], allele: str) -> str:
-    """Say of a call whether it has an allele; a missing one may be it."""
+def _place(alleles: Sequence[str], allele: str) -> int:
+    """Return the place of a call in the list; a missing allele may be the one."""
     if allele in alleles:
-        return "carried"
-    return "not called" if {"", "."} & {*alleles} else "not carried"
+        return _HOMOZYGOUS if {*alleles} == {allele} else _HETEROZYGOUS
+    return _NOT_CALLED if {"", "."} & {*alleles} else _NOT_CARRIED
 
 
 def tally_text(
     vcf: str,
     header: Header,
     metrics: Mapping[str, Any],
+    release_date: str | None,
     provenance: Mapping[str, str],
     notes: Sequence[str],
     findings: Findings,
@@ -354,6 +380,8 @@ def tally_text(
         The VCF's.
     metrics : mapping
         The counts, as in ``metrics/annotate/<sample>.json``.
+    release_date : str, optional
+        When Ensembl made the release's files.
     provenance : mapping
         As in the output's header.
     notes : sequence of str
@@ -371,6 +399,7 @@ def tally_text(
             if lengths.get(name) is not None
         },
         "metrics": dict(metrics),
+        "release_date": release_date,
         "provenance": dict(provenance),
         "notes": list(notes),
         "cube": cube.to_dict(as_series=False),

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, cast
 
 from ensembl_annotations.annotate.text import PlainWriter, VcfWriter
 from ensembl_annotations.common.atomic import Outputs, prepare_to_write
-from ensembl_annotations.common.errors import UsageError, explain_os_error
+from ensembl_annotations.common.errors import UsageError, check_name, explain_os_error
 from ensembl_annotations.vcf.bcf import BcfWriter
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.forms import BCF, ENDS, STDOUT, TEXT, form_of
@@ -78,6 +78,8 @@ class Targets:
             raise UsageError(
                 "--genotypes: expected --out-parquet too; genotypes are a column of the table."
             )
+        if self.parquet is not None:
+            check_name(self.parquet)
         if self.parquet == STDOUT or STDOUT in figures:
             raise UsageError("Only --out-vcf can be '-', standard output.")
         if self.vcf is not None and form_of(self.vcf) is None:
@@ -85,8 +87,9 @@ class Targets:
                 f"--out-vcf {self.vcf}: expected a name that ends in {', '.join(ENDS)}, or '-'.",
                 hint="The end of the name says what is written: text, BGZF, or BCF.",
             )
-        if self.vcf == STDOUT and sys.stdout.isatty():
-            raise UsageError("--out-vcf -: standard output is a terminal; expected a pipe or file.")
+        if self.vcf == STDOUT and (sys.stdout is None or sys.stdout.isatty()):
+            found = "closed" if sys.stdout is None else "a terminal"
+            raise UsageError(f"--out-vcf -: standard output is {found}; expected a pipe or file.")
         check_index_kind(self.vcf or Path(), self.index)
         indexes = possible_indexes(self.file) if self.file is not None else []
         _check_paths(vcf, reference, self.file, *indexes, self.parquet, *figures)

@@ -21,10 +21,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    explain_os_error,
+    explained_os_errors,
+)
 
 TEMPORARY = r"\.(?P<final>.+)\.(?P<machine>[0-9a-f]{8})(?P<random>[0-9a-f]{8})\.tmp"
 """What the name of a file that is being written looks like."""
+
+_ESCAPED = "backslashreplace"
+"""For names of files that are no UTF-8; what it gives is an escape in JSON, too."""
 
 _MACHINE_FILES = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
 
@@ -58,21 +65,19 @@ class Outputs:
         """
         prepare_to_write(final)
         remove_leftovers([final.parent])
-        try:
+        with explained_os_errors("writing the output", final):
             path, lock = _make_locked(final)
-        except OSError as error:
-            raise explain_os_error(error, final, "writing the output") from error
         self._locks.append(lock)
         self._files.append((path, final))
         return path
 
     def write_json(self, final: Path, content: Any) -> None:
         """Write `content` as JSON, to appear with the other files."""
-        self.temporary(final).write_text(_json_text(content), "utf-8")
+        self.temporary(final).write_text(_json_text(content), "utf-8", _ESCAPED)
 
     def write_text(self, final: Path, content: str) -> None:
         """Write text, to appear with the other files."""
-        self.temporary(final).write_text(content, "utf-8")
+        self.temporary(final).write_text(content, "utf-8", _ESCAPED)
 
     def forget(self, final: Path) -> None:
         """Give up a file after all."""
@@ -94,26 +99,27 @@ class Outputs:
             if kind is None:
                 self._commit()
             elif isinstance(error, OSError) and not isinstance(error, EnsemblAnnotationsError):
-                place = self._files[-1][1] if self._files else Path()
-                raise explain_os_error(error, place, "writing the output") from error
+                raise explain_os_error(error, self._last_path, "writing the output") from error
         finally:
             for path, _ in self._files:
                 path.unlink(missing_ok=True)
             for lock in self._locks:
                 os.close(lock)
 
+    @property
+    def _last_path(self) -> Path:
+        return self._files[-1][1] if self._files else Path()
+
     def _commit(self) -> None:
-        try:
+        with explained_os_errors("writing the output", self._last_path):
             for path, _ in self._files:
-                _flush(path)
+                flush(path)
             for path in self._stale:
                 path.unlink(missing_ok=True)
             for path, final in self._files:
                 path.replace(final)
             for folder in {final.parent for _, final in self._files}:
-                _flush(folder)
-        except OSError as error:
-            raise explain_os_error(error, self._files[-1][1], "writing the output") from error
+                flush(folder)
 
 
 def prepare_to_write(path: Path) -> None:
@@ -124,11 +130,9 @@ def prepare_to_write(path: Path) -> None:
     EnsemblAnnotationsError
         Where the folder can't be made, or `path` is a folder, a pipe or a device.
     """
-    try:
+    with explained_os_errors("making the folder", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         exists, regular = path.exists(), path.is_file()
-    except OSError as error:
-        raise explain_os_error(error, path, "making the folder") from error
     if exists and not regular:
         kind = "a folder" if path.is_dir() else "a pipe or a device"
         raise EnsemblAnnotationsError(
@@ -210,7 +214,8 @@ def _remove_leftover(path: Path) -> bool:
     return True
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Make sure that a file, or what a folder lists, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -228,7 +233,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON, keys in the given order, one per line, newline at the end."""
     with atomic_path(path) as temporary:
-        temporary.write_text(_json_text(content), "utf-8")
+        temporary.write_text(_json_text(content), "utf-8", _ESCAPED)
 
 
 def _json_text(content: Any) -> str:

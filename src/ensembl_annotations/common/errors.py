@@ -118,13 +118,28 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
     )
 
 
+def check_name(path: Path) -> None:
+    """Refuse a path that is not UTF-8: the libraries for parquet files can't open it.
+
+    Raises
+    ------
+    UsageError
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{path}: the name is not UTF-8.", hint="Rename the file or folder."
+        ) from error
+
+
 @contextmanager
-def explained_os_errors(doing: str) -> Iterator[None]:
-    """Turn an operating-system error that nothing else explains into ours."""
+def explained_os_errors(doing: str, path: Path | str = "") -> Iterator[None]:
+    """Turn an operating-system error that nothing else explains into ours; see `explain_os_error`."""
     try:
         yield
     except OSError as error:
-        raise explain_os_error(error, "", doing) from error
+        raise explain_os_error(error, path, doing) from error
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

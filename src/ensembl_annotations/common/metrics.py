@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import psutil
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.logs import append_line, logged_stage, now_utc
 
 SAMPLE_SEC = 0.05
 # Where the system does not list a process's children, psutil reads every process to find them.
@@ -92,11 +89,6 @@ class ResourceMeter:
         }
 
 
-def now_utc() -> str:
-    """Return the time now, ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @contextmanager
 def recorded_run(path: Path | None, figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Measure a block and write its figures, whether it ends well or not.
@@ -147,10 +139,6 @@ def log_run(
         Figures of the content, by which what was made is recognised; None where the run failed.
     out : Path
         The asset's folder; the number of its files and their bytes are kept with `content`.
-
-    Notes
-    -----
-    The line is one write at the end of the file, so stages that run at a time do not mix theirs.
     """
     line: dict[str, Any] = {"asset": asset, **run}
     # What was made is made: no run fails for its log.
@@ -158,65 +146,13 @@ def log_run(
         if content is not None:
             sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
             line |= {"num_files": len(sizes), "size_bytes": sum(sizes), "content": dict(content)}
-        _append(log, line)
-
-
-def _append(log: Path, line: Mapping[str, Any]) -> None:
-    text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(handle).st_size
-        # A full disk may have cut the last line; this one must not become part of it.
-        is_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, b"\n" + text if is_cut else text)
-    finally:
-        os.close(handle)
-
-
-class StageLog:
-    """What a stage says, as JSON for machines: a line each with ``time``, ``level``, ``message``.
-
-    Parameters
-    ----------
-    path : Path
-        The log; lines are appended, and no run fails for its log.
-
-    Notes
-    -----
-    Levels are ``info``, ``warning`` and ``error``. An error has a ``code`` too, the stable word of
-    `EnsemblAnnotationsError` or ``interrupted`` or ``crash``, and a ``hint`` where there is one.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def info(self, message: str) -> None:
-        self._write("info", message)
-
-    def warning(self, message: str) -> None:
-        self._write("warning", message)
-
-    def error(self, error: BaseException) -> None:
-        """Log what ended the stage."""
-        if isinstance(error, EnsemblAnnotationsError):
-            more = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
-            self._write("error", error.message, **more)
-        elif isinstance(error, KeyboardInterrupt | SystemExit):
-            self._write("error", "Interrupted.", code="interrupted")
-        else:
-            self._write("error", "".join(traceback.format_exception(error)), code="crash")
-
-    def _write(self, level: str, message: str, **more: str) -> None:
-        line = {"time": now_utc(), "level": level, **more, "message": message.strip()}
-        with suppress(OSError):
-            _append(self._path, line)
+        append_line(log, line)
 
 
 @contextmanager
 def logged_run(
     asset: str, stage: str, out: Path, metrics: Path, run_metrics: Path, logs: Path = LOGS
-) -> Iterator[StageLog]:
+) -> Iterator[None]:
     """Log a block, which makes an asset, whether it ends well or not.
 
     Parameters
@@ -229,19 +165,12 @@ def logged_run(
         The JSON files that the block writes: figures of the content, and those of `recorded_run`.
     logs : Path
         The folder of the logs: a line per run in ``runs.jsonl``, messages in ``<stage>.jsonl``.
-
-    Yields
-    ------
-    StageLog
-        For what the block has to say.
     """
     before, began = stamp_of(run_metrics), time.perf_counter()
-    log = StageLog(logs / f"{stage}.jsonl")
-    log.info("Started.")
     try:
-        yield log
-    except BaseException as error:
-        log.error(error)
+        with logged_stage(logs / f"{stage}.jsonl"):
+            yield
+    except BaseException:
         # Without figures of its own it failed before there was anything to measure.
         figures = {"duration_sec": round(time.perf_counter() - began, 3)}
         if stamp_of(run_metrics) != before:

@@ -1,19 +1,22 @@
-"""How far a long run is: bars in a terminal, a line now and then elsewhere, nothing when quiet."""
+"""How far a long run is."""
 
 from __future__ import annotations
 
-import os
-import sys
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
+
+from ensembl_annotations.common.logs import is_watched
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+_LOG = logging.getLogger(__name__)
 
 _NUM_SAMPLES = 10
 
@@ -67,46 +70,20 @@ def format_duration(seconds: float) -> str:
 
 
 class Progress:
-    """Say what happens and how far it is; may be used by several threads at once.
+    """Show how far a run is: bars where messages go to a terminal, a message now and then elsewhere.
+
+    It may be used by several threads at once. Where nobody wants to see what happens, nothing is shown.
 
     Parameters
     ----------
-    quiet : bool
-        Write nothing at all.
-    stream : TextIO
-        Where to; default stderr. A terminal gets bars, anything else lines.
     interval_sec : float
-        Between two lines.
-    log : callable
-        Called with each line of `say`, quiet or not.
+        Between two messages.
     """
 
-    def __init__(
-        self,
-        quiet: bool = False,
-        stream: TextIO | None = None,
-        interval_sec: float = 30.0,
-        log: Callable[[str], object] = lambda _: None,
-    ) -> None:
-        self._quiet = quiet
-        self._log = log
-        self._stream = sys.stderr if stream is None else stream
+    def __init__(self, interval_sec: float = 30.0) -> None:
         self._interval_sec = interval_sec
         self._lock = threading.RLock()
         self._tracks: dict[str, _Track] = {}
-        self._is_terminal = _is_terminal(self._stream)
-
-    def say(self, text: str) -> None:
-        """Write a line; a bar moves down for it."""
-        self._log(text)
-        if self._quiet:
-            return
-        with self._lock:
-            bars = [track.bar for track in self._tracks.values() if track.bar is not None]
-            if bars:
-                bars[0].write(text, file=self._stream)
-            else:
-                print(text, file=self._stream, flush=True)
 
     @contextmanager
     def running(
@@ -122,19 +99,20 @@ class Progress:
         totals = {
             "download": download_bytes, "convert": convert_bytes, "annotate": annotate_bytes,
         }  # fmt: skip
+        has_bars = is_watched()
         with self._lock:
             self._tracks = {
                 name: _Track(name, total) for name, total in totals.items() if total > 0
             }
             for track in self._tracks.values():
                 track.sample(time.monotonic())
-                if self._is_terminal and not self._quiet:
+                if has_bars:
                     track.bar = self._bar(track)
         ended = threading.Event()
         reporter = threading.Thread(
             target=self._report_until, args=(ended,), name="progress", daemon=True
         )
-        if self._tracks and not self._quiet and not self._is_terminal:
+        if self._tracks and not has_bars:
             reporter.start()
         try:
             yield
@@ -161,13 +139,13 @@ class Progress:
         self._count("annotate", num_bytes)
 
     def report(self) -> None:
-        """Write a line on how far everything is."""
+        """Say how far everything is."""
         with self._lock:
             now = time.monotonic()
             for track in self._tracks.values():
                 track.sample(now)
             if self._tracks:
-                self.say("; ".join(track.text() for track in self._tracks.values()))
+                _LOG.info("; ".join(track.text() for track in self._tracks.values()))
 
     def _count(self, name: str, num_bytes: int) -> None:
         with self._lock:
@@ -191,12 +169,6 @@ class Progress:
             desc=f"{track.name:<8}",
             unit="B",
             unit_scale=True,
-            file=self._stream,
             dynamic_ncols=True,
             leave=False,
         )
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    """Say whether a bar can be drawn: on a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"

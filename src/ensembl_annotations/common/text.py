@@ -176,9 +176,7 @@ def take_text(data: bytes, begin: Offsets, end: Offsets) -> pl.Series:
         for low, high in zip(begin.tolist(), end.tolist(), strict=True):
             data[low:high].decode("utf-8")
         raise
-    series = pl.from_arrow(array)
-    assert isinstance(series, pl.Series)
-    return series
+    return pl.Series(array)
 
 
 def parse_digits(

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""A source or an assembly: it becomes part of file names and of header lines."""
+
+
+def find_name_problem(name: str) -> str | None:
+    """Say why a name can't be a file's, or None where it can."""
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        return "holds a path"
+    return None if name.isprintable() else "holds a control character"
 
 
 def listed(names: Iterable[object], most: int = 3, separator: str = ", ") -> str:
@@ -14,9 +25,22 @@ def listed(names: Iterable[object], most: int = 3, separator: str = ", ") -> str
 
 
 def printable(value: object) -> str:
-    """Return a value for a terminal, ``-`` for None; what its letters could do there is taken out."""
+    """Return a value on one line, ``-`` for None; letters that could do something there are escaped.
+
+    Notes
+    -----
+    These are control characters, marks that turn the direction of text, and bytes of file names that
+    are no UTF-8. They are escaped as in JSON, so that what is JSON stays JSON.
+    """
     text = "-" if value is None else str(value)
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return a text for a terminal: as `printable` does, but for its line ends."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def one_line(value: object) -> str:

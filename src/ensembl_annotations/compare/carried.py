@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from ensembl_annotations.variants.contigs import ParRegion, canonical_assembly
 from ensembl_annotations.vcf.batch import batch_of
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
+
+_LOG = logging.getLogger(__name__)
 
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")
@@ -101,11 +104,7 @@ def _is_inside(region: ParRegion) -> pl.Expr:
     return (pl.col("contig") == "Y") & (pl.col("start") >= region.first - 1) & (end <= region.last)
 
 
-def carried_alleles(
-    path: Path,
-    store: ReferenceStore,
-    log: Callable[[str], object] = lambda _: None,
-) -> Carried:
+def carried_alleles(path: Path, store: ReferenceStore) -> Carried:
     """Return the alleles that a sample carries.
 
     Parameters
@@ -114,8 +113,6 @@ def carried_alleles(
         An annotated table, a VCF or a BCF.
     store : ReferenceStore
         Whose species and assembly the sample must have.
-    log : callable
-        Called with what the user should know of a VCF.
 
     Raises
     ------
@@ -131,7 +128,7 @@ def carried_alleles(
     with path.open("rb") as handle:
         is_table = handle.read(4) == b"PAR1"
     parts: dict[str, list[pl.DataFrame]] = {}
-    for rows in _table_rows(path, store) if is_table else _vcf_rows(path, store, log):
+    for rows in _table_rows(path, store) if is_table else _vcf_rows(path, store):
         for (chromosome,), part in _keys(rows, store).group_by("lookup"):
             parts.setdefault(str(chromosome), []).append(part.drop("lookup"))
     found = {name: pl.concat(part).unique().sort("start", "code") for name, part in parts.items()}
@@ -178,8 +175,7 @@ def _table_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
             columns = [*_COLUMNS, "alt_index", "ens_reason", *genotypes]
             contigs = Contigs(store, {})
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                frame = pl.from_arrow(pa.Table.from_batches([batch]))
-                assert isinstance(frame, pl.DataFrame)
+                frame = pl.DataFrame(pa.Table.from_batches([batch]))
                 gts = pl.lit(None, pl.List(pl.String))
                 if genotypes == ["gts"]:
                     gts = pl.col("gts")
@@ -211,19 +207,16 @@ def _check_table(path: Path, schema: pa.Schema, store: ReferenceStore) -> None:
         )
 
 
-def _vcf_rows(
-    path: Path, store: ReferenceStore, log: Callable[[str], object]
-) -> Iterator[pl.DataFrame]:
+def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
     with VcfReader(path) as reader, Reference(store) as reference:
         contigs = Contigs(store, reader.header.contigs())
         engine = Engine(reader, reference, contigs, check_records=False)
-        check_build(engine, store.assembly, log)
-        for piece in reader.pieces():
-            with engine.annotated(piece, with_rows=True) as result:
-                batch = batch_of(piece, reader.path)
+        check_build(engine, store.assembly, _LOG.warning)
+        for part in (part for piece in reader.pieces() for part in reader.parts(piece)):
+            with engine.annotated(part, with_rows=True) as result:
+                batch = batch_of(part, reader.path)
                 alleles = allele_rows(batch, result)
-            gts = pl.from_arrow(genotype_lists(batch, np.arange(len(batch.pos))))
-            assert isinstance(gts, pl.Series)
+            gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             known = {name: contigs.resolve(name)[0] for name in alleles["chrom"].unique()}
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
             yield told.select(

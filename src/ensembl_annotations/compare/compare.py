@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.logs import is_watched
 from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.compare.entries import (
     ALLELE,
@@ -28,6 +30,8 @@ from ensembl_annotations.compare.entries import (
 )
 from ensembl_annotations.compare.ranges import Ids, collect_ids, ids_in, read_ranges
 from ensembl_annotations.store.describe import ReferenceStore
+
+_LOG = logging.getLogger(__name__)
 
 CHANGES_SCHEMA = pa.schema(
     [
@@ -77,7 +81,6 @@ def compare(
     sample: Path | None = None,
     out_parquet: Path | None = None,
     limit: int | None = 20,
-    log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
 
@@ -86,7 +89,7 @@ def compare(
     a, b : NamedStore
     sample : Path, optional
         An annotated table, a VCF or a BCF: only alleles that it carries are counted and listed.
-    out_parquet, limit, log
+    out_parquet, limit
         As of `compare_stores`, which says what is returned, too.
 
     Raises
@@ -135,13 +138,15 @@ def compare(
     _check_comparable(store_a, store_b)
     with ExitStack() as stack:
         common = [name for name in store_a.chromosomes if name in store_b.chromosomes]
-        carried = None if sample is None else carried_alleles(sample, store_a, log)
+        carried = None if sample is None else carried_alleles(sample, store_a)
         temporary = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
         counts = Counts()
         spill = temporary / "changes.parquet"
         with pq.ParquetWriter(spill, SPILL_SCHEMA, compression="lz4") as writer:
             for name in common:
-                log(f"Comparing chromosome {name}")
+                # Whoever waits at a terminal wants to see it; nobody wants it in a log.
+                level = logging.INFO if is_watched() else logging.DEBUG
+                _LOG.log(level, f"Comparing chromosome {name}")
                 mine = (
                     None if carried is None else carried.by_chromosome.get(name, carried_nothing())
                 )

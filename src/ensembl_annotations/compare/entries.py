@@ -190,9 +190,7 @@ def find_changes(
 
 
 def _no_changes() -> pl.DataFrame:
-    frame = pl.from_arrow(SPILL_SCHEMA.empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return pl.DataFrame(SPILL_SCHEMA.empty_table())
 
 
 def _near(mine: pl.DataFrame, rows: list[pl.DataFrame]) -> pl.DataFrame:

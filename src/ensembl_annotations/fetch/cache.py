@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import platformdirs
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from ensembl_annotations.common.atomic import TEMPORARY
-from ensembl_annotations.common.errors import SourceError, explain_os_error
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    SourceError,
+    explain_os_error,
+)
 from ensembl_annotations.common.hashes import sha256_of
-from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import StoppedError
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
+
+_LOG = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "ENSEMBL_ANNOTATIONS_CACHE"
 QUARANTINE = "quarantine"
@@ -36,6 +45,14 @@ def download_cache() -> Path:
     """Return the folder of the download cache: $ENSEMBL_ANNOTATIONS_CACHE, or the user's."""
     configured = os.environ.get(CACHE_VARIABLE)
     return Path(configured) if configured else platformdirs.user_cache_path("ensembl-annotations")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a file was when it passed verification: its SHA-256, and its size."""
+
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class Place:
 
     @property
     def receipt(self) -> Path:
-        """Its SHA-256 and size, written when it passed verification."""
+        """Where its receipt is written when it passes verification."""
         return self._beside(".json")
 
     @property
@@ -72,22 +89,19 @@ class Place:
     def lock(self) -> Path:
         return self.path.with_name(f".{self.path.name}.lock")
 
-    def read_receipt(self) -> tuple[str, int] | None:
-        """Return SHA-256 and size where a receipt and a file of that size are there; no hashing."""
-        try:
-            content = read_object(self.receipt)
-            sha256, num_bytes = str(content["sha256"]), int(content["bytes"])
-            return (sha256, num_bytes) if self.path.stat().st_size == num_bytes else None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            return None
+    def read_receipt(self) -> Receipt | None:
+        """Return the receipt where it, and a file of its size, are there; nothing is hashed."""
+        receipt = read_as(Receipt, self.receipt)
+        with suppress(OSError):
+            return receipt if receipt and self.path.stat().st_size == receipt.bytes else None
+        return None
 
-    def find_verified(self) -> tuple[str, int] | None:
-        """Return SHA-256 and size where the file is there and hashes to its receipt."""
+    def find_verified(self) -> Receipt | None:
+        """Return the receipt where the file is there and hashes to it."""
         receipt = self.read_receipt()
-        try:
-            return receipt if receipt and sha256_of(self.path) == receipt[0] else None
-        except OSError:
-            return None
+        with suppress(OSError):
+            return receipt if receipt and sha256_of(self.path) == receipt.sha256 else None
+        return None
 
     def files(self) -> list[Path]:
         """Return every file that is there for it, the lock aside, temporary ones included."""
@@ -153,13 +167,23 @@ def remaining_bytes(folder: str, published: PublishedFile, *, force: bool = Fals
         return limit
 
 
+def _acquire(lock: BaseFileLock, **options: Any) -> None:
+    """Take a lock; see `BaseFileLock.acquire`."""
+    try:
+        lock.acquire(**options)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        raise EnsemblAnnotationsError(
+            f"{lock.lock_file}: the file system has no locks ({error.strerror}), which the download "
+            "cache needs: two runs could write one file.",
+            hint=f"Set ${CACHE_VARIABLE} to a folder on another file system, such as a local disk.",
+            code="no_locks",
+        ) from error
+
+
 @contextmanager
-def locked(
-    place: Place,
-    *,
-    stop: threading.Event | None = None,
-    say: Callable[[str], object] = lambda _: None,
-) -> Iterator[None]:
+def locked(place: Place, *, stop: threading.Event | None = None) -> Iterator[None]:
     """Make a place's folder and hold its lock; `stop` ends the waiting for another run.
 
     Raises
@@ -173,10 +197,11 @@ def locked(
         place.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             try:
-                lock.acquire(timeout=0)
+                _acquire(lock, timeout=0)
             except Timeout:
-                say(f"{place.path.name}: another run is downloading it; waiting for that.")
-                lock.acquire(
+                _LOG.info(f"{place.path.name}: another run is downloading it; waiting for that.")
+                _acquire(
+                    lock,
                     timeout=-1,
                     poll_interval=_POLL_SEC,
                     cancel_check=lambda: stop is not None and stop.is_set(),
@@ -353,7 +378,7 @@ def _try_lock(place: Place, *, dry_run: bool) -> Iterator[bool]:
     # Whoever downloads has made the file, so none need be made to find out.
     if place.lock.exists():
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, timeout=0)
         except Timeout:
             is_free = False
         except OSError:

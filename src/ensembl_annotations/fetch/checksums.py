@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.words import find_name_problem
 
 MAX_CHECKSUM = 0xFFFF
 MAX_BLOCKS = 1 << 30
 """1 TiB in KiB: forty times all of human's variation, and less than would overflow anything."""
-
-_LINE = re.compile(r"\s*([0-9]{1,5})\s+([0-9]{1,12})\s+(\S.*?)\s*")
 
 
 def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
@@ -41,13 +38,13 @@ def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        match = _LINE.fullmatch(line)
-        if match is None:
+        checksum, blocks, name = [*line.split(None, 2), "", ""][:3]
+        if not (_is_number(checksum, 5) and _is_number(blocks, 12) and name):
             raise SourceError(
                 f"{where}, line {number}: expected '<checksum> <blocks> <name>', found {line[:80]!r}.",
                 hint="Check the mirror's address; this may be an error page.",
             )
-        name, entry = match[3].removeprefix("./"), (int(match[1]), int(match[2]))
+        name, entry = name.rstrip().removeprefix("./"), (int(checksum), int(blocks))
         if problem := find_name_problem(name):
             raise SourceError(f"{where}, line {number}: the name {name[:80]!r} {problem}; refused.")
         if entry[0] > MAX_CHECKSUM:
@@ -68,11 +65,8 @@ def parse_checksums(text: str, where: str) -> dict[str, tuple[int, int]]:
     return table
 
 
-def find_name_problem(name: str) -> str | None:
-    """Say why a name can't be a file's, or None where it can."""
-    if "/" in name or "\\" in name or name in ("", ".", ".."):
-        return "holds a path"
-    return None if name.isprintable() else "holds a control character"
+def _is_number(text: str, most_digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= most_digits
 
 
 def find_size_problem(blocks: int) -> str | None:

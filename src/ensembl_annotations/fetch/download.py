@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ensembl_annotations.common.atomic import write_json
+from ensembl_annotations.common.atomic import flush, write_json
 from ensembl_annotations.common.errors import (
     ChecksumError,
     EnsemblAnnotationsError,
@@ -21,6 +21,7 @@ from ensembl_annotations.fetch.cache import (
     CACHE_VARIABLE,
     QUARANTINE,
     Place,
+    Receipt,
     download_cache,
     find_place,
     locked,
@@ -28,7 +29,6 @@ from ensembl_annotations.fetch.cache import (
 )
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import (
-    Say,
     StoppedError,
     folder_of,
     open_mirror,
@@ -37,6 +37,8 @@ from ensembl_annotations.fetch.mirrors import (
 )
 from ensembl_annotations.fetch.transfer import HttpTransfer, Part
 from ensembl_annotations.fetch.verify import find_problem
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["FetchedFile", "StoppedError", "download_cache", "fetch_file", "remaining_bytes"]
 
@@ -77,7 +79,6 @@ def fetch_file(
     force: bool = False,
     progress: Callable[[int], object] = lambda _: None,
     stop: threading.Event | None = None,
-    say: Say = lambda _: None,
 ) -> FetchedFile:
     """Return a published file from the cache, downloading it where it is not there yet.
 
@@ -96,8 +97,6 @@ def fetch_file(
         as many as `remaining_bytes` said before.
     stop : threading.Event, optional
         Set it to end the download, the pauses and the waiting for another run.
-    say : callable
-        Called with a line of text where something is waited for or tried again.
 
     Raises
     ------
@@ -118,19 +117,22 @@ def fetch_file(
     relative = f"{folder}/{published.name}"
     stop_if_asked(stop)
     if not force and (receipt := place.find_verified()):
-        return FetchedFile(place.path, relative, *receipt, "cached")
+        _LOG.debug("%s: verified in the download cache", place.path)
+        return FetchedFile(place.path, relative, receipt.sha256, receipt.bytes, "cached")
     planned = remaining_bytes(folder, published, force=force)
     try:
-        with locked(place, stop=stop, say=say):
+        with locked(place, stop=stop):
             part = Part(place, published, progress)
             # Again, now that nobody else can be at it: another run may have just finished it.
             cached = None if force else place.find_verified()
-            receipt = cached or _Download(mirrors, relative, part, stop, say).run()
+            receipt = cached or _Download(mirrors, relative, part, stop).run()
             part.settle(planned)
     except OSError as error:
         raise _explain(error, place) from error
     status = "cached" if cached else "resumed" if part.is_old else "downloaded"
-    return FetchedFile(place.path, relative, *receipt, status, part.received_bytes)
+    return FetchedFile(
+        place.path, relative, receipt.sha256, receipt.bytes, status, part.received_bytes
+    )
 
 
 def _explain(error: OSError, place: Place) -> EnsemblAnnotationsError:
@@ -145,48 +147,41 @@ def _explain(error: OSError, place: Place) -> EnsemblAnnotationsError:
     return explain_os_error(error, place.path.parent, "filling the download cache")
 
 
+@dataclass
 class _Download:
     """One file's way into the cache, from the first mirror that gives it as it was published."""
 
-    def __init__(
-        self,
-        mirrors: Sequence[str],
-        relative: str,
-        part: Part,
-        stop: threading.Event | None,
-        say: Say,
-    ) -> None:
-        self._mirrors = mirrors
-        self._relative = relative
-        self._part = part
-        self._stop = stop
-        self._say = say
-        self._name = part.published.name
+    mirrors: Sequence[str]
+    relative: str
+    part: Part
+    stop: threading.Event | None
 
-    def run(self) -> tuple[str, int]:
-        """Return SHA-256 and size of the file, which has its final name now."""
+    def run(self) -> Receipt:
+        """Return the receipt of the file, which has its final name now."""
         try:
             if not self._is_already_complete():
                 self._try_mirrors()
             return self._accept()
         finally:
-            self._part.tidy()
+            self.part.tidy()
 
     def _is_already_complete(self) -> bool:
         """Say whether an earlier run had all bytes but no time to verify them."""
-        part = self._part
+        part = self.part
         if not (part.num_bytes and part.is_complete()):
             return False
         if problem := find_problem(part.place.part, part.published):
-            self._say(f"{self._name}: {problem} in what an earlier run left; starting over.")
+            _LOG.info(
+                f"{self.part.published.name}: {problem} in what an earlier run left; starting over."
+            )
             part.discard()
         return part.num_bytes > 0
 
     def _try_mirrors(self) -> None:
-        mirrors = list(self._mirrors)
+        mirrors = list(self.mirrors)
         if not mirrors:
             raise SourceError(
-                "No mirror is given.", hint="Name one under `sources`, or with --base-url."
+                "No mirror is given.", hint="Name one under `run.sources`, or with --base-url."
             )
         problems: dict[str, SourceError] = {}
         # Wrong content gets another chance: at the next mirror, or at the only one.
@@ -197,55 +192,55 @@ class _Download:
                 problems[without_credentials(mirror)] = error
                 if len(mirrors) == 1 and not isinstance(error, ChecksumError):
                     break
-                self._say(error.message)
-        raise _all_failed(self._name, problems)
+                _LOG.info(error.message)
+        raise _all_failed(self.part.published.name, problems)
 
     def _fill(self, mirror: str) -> None:
         """Fill the part from one mirror, and verify it."""
-        part = self._part
+        part = self.part
         for _ in range(2):
             if folder_of(mirror) is None:
-                HttpTransfer(mirror, self._relative, part, self._stop, self._say).run()
+                HttpTransfer(mirror, self.relative, part, self.stop).run()
             else:
-                with open_mirror(mirror, self._relative) as pieces:
+                with open_mirror(mirror, self.relative) as pieces:
                     part.discard()
-                    part.append(pieces, self._stop)
+                    part.append(pieces, self.stop)
             problem = find_problem(part.place.part, part.published)
             if problem is None:
                 return
             if not part.is_pieced:
                 break
             # The fault may be the seam between two answers, so once more in one piece.
-            self._say(f"{self._name}: {problem}; fetching it again from the start.")
+            _LOG.info(f"{self.part.published.name}: {problem}; fetching it again from the start.")
             part.discard()
         raise ChecksumError(
-            f"{self._name}: {problem}. Moved to {self._quarantine()}.",
+            f"{self.part.published.name}: {problem}. Moved to {self._quarantine()}.",
             hint="Run the command again to fetch it again; where that does not help, the mirror's "
             "file and its CHECKSUMS do not belong together: try another mirror.",
         )
 
     def _quarantine(self) -> Path:
-        place = self._part.place
-        target = download_cache() / QUARANTINE / f"{self._name}-{sha256_of(place.part)[:12]}"
+        place = self.part.place
+        target = (
+            download_cache()
+            / QUARANTINE
+            / f"{self.part.published.name}-{sha256_of(place.part)[:12]}"
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         place.part.replace(target)
-        self._part.discard()
+        self.part.discard()
         return target
 
-    def _accept(self) -> tuple[str, int]:
+    def _accept(self) -> Receipt:
         """Give the verified part its final name, in an order that a crash can't spoil."""
-        part, place = self._part, self._part.place
-        receipt = sha256_of(place.part), part.num_bytes
-        part.sync()
+        part, place = self.part, self.part.place
+        receipt = Receipt(sha256_of(place.part), part.num_bytes)
+        flush(place.part)
         # The receipt first: cut off here, the part is complete and only verified again.
-        write_json(place.receipt, {"sha256": receipt[0], "bytes": receipt[1]})
+        write_json(place.receipt, asdict(receipt))
         place.part.replace(place.path)
         place.origin.unlink(missing_ok=True)
-        folder = os.open(place.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush(place.path.parent)
         return receipt
 
 

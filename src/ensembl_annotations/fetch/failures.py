@@ -40,6 +40,10 @@ class TransientError(Exception):
         self.is_dns = is_dns
 
 
+class LateError(TimeoutError):
+    """An answer goes on, and has not come to its end in time."""
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what it wraps: requests and urllib3 hide the cause in several places."""
     seen: set[int] = set()
@@ -57,6 +61,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((NameResolutionError, socket.gaierror), "the host's name can't be resolved"),
     ((ConnectionRefusedError,), "connection refused"),
     ((ConnectTimeoutError,), "no connection in time"),
+    ((LateError,), "the answer did not end in time"),
     ((ReadTimeoutError, TimeoutError), "nothing arrived in time"),
     ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
     ((RemoteDisconnected, IncompleteRead), "the connection ended early"),
@@ -97,7 +102,9 @@ def explain_failure(error: Exception, url: str) -> SourceError | TransientError:
     if isinstance(error, passing):
         dns = any(isinstance(item, NameResolutionError | socket.gaierror) for item in causes)
         return TransientError(reason, is_dns=dns)
-    return SourceError(f"{url}: can't be asked ({reason}).", hint="Check `sources`, or --base-url.")
+    return SourceError(
+        f"{url}: can't be asked ({reason}).", hint="Check `run.sources`, or --base-url."
+    )
 
 
 def check_status(answer: requests.Response, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,7 @@ from ensembl_annotations.common.errors import (
     NotPublishedError,
     SizeError,
     UsageError,
+    check_name,
     explained_os_errors,
 )
 from ensembl_annotations.common.metrics import recorded_run
@@ -25,23 +27,18 @@ from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversio
 from ensembl_annotations.fetch.convert.fasta import convert_fasta
 from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
 from ensembl_annotations.fetch.layouts import Layout
-from ensembl_annotations.fetch.manifest import Manifest, load_manifest_of
+from ensembl_annotations.fetch.manifest import Manifest, check_source, load_manifest_of
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
-from ensembl_annotations.fetch.package import (
-    Quarantine,
-    content_metrics,
-    describe_file,
-    describe_frequencies,
-    describe_source,
-    describe_store,
-)
+from ensembl_annotations.fetch.package import DataFile, DataPackage, Quarantine, Source
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ROLES, Origin, ReferenceStore
+from ensembl_annotations.store.describe import QUARANTINE, ROLES, Origin, ReferenceStore
 from ensembl_annotations.store.folder import new_folder
 from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
+
+_LOG = logging.getLogger(__name__)
 
 JOBS = 4
 _PATIENCE_SEC = 2.0
@@ -64,7 +61,6 @@ def fetch_ensembl(
     metrics: Path | str | None = None,
     run_metrics: Path | str | None = None,
     dvc_cache: Path | str | None = None,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variation files into a reference store.
 
@@ -95,8 +91,6 @@ def fetch_ensembl(
         JSON files for the figures of the content and of this run.
     dvc_cache : Path or str, optional
         Where DVC will keep a copy of the store, for the plan of disk space.
-    progress : Progress, optional
-        What says how far it is; default: nobody.
 
     Returns
     -------
@@ -124,8 +118,10 @@ def fetch_ensembl(
     """
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
+    check_source(source)
+    check_name(out.resolve())
     layout = Layout(species, assembly, release)
-    progress = progress or Progress(quiet=True)
+    progress = Progress()
     with explained_os_errors("fetching"):
         for path in (metrics, run_metrics):
             if path is not None:
@@ -144,7 +140,7 @@ def fetch_ensembl(
                 dvc_cache=dvc_cache,
             )
             for line in plan.lines():
-                progress.say(line)
+                _LOG.info(line)
             plan.check_disk()
             job = _Job(plan.manifest, plan, source, fasta, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)
@@ -298,7 +294,6 @@ class _Downloads:
                     force=self._force,
                     progress=self._progress.downloaded,
                     stop=self._stop,
-                    say=self._progress.say,
                 )
             except BaseException as error:
                 result = error
@@ -353,7 +348,7 @@ class _Job:
     max_bad_percent: float
     progress: Progress
     conversions: dict[str, Conversion] = field(default_factory=dict)
-    resources: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[DataFile] = field(default_factory=list)
 
     def build(self, folder: Path, downloads: _Downloads) -> dict[str, Any]:
         """Fill the folder and return the figures of the content."""
@@ -395,11 +390,11 @@ class _Job:
             progress=self.progress.converted,
         )
         sequences.add(chromosome, {contig: sequence.path for contig, sequence in written.items()})
-        sources = [describe_source(item.file, fetched)]
+        source = Source.of(item.file, fetched)
         for contig, sequence in written.items():
-            path, num_bases = sequence.path, sequence.num_bases
-            entry = describe_file(path, contig, "sequence", num_bases, sources)
-            self.resources.append(entry | {"num_other_letters": sequence.num_other})
+            entry = DataFile.of(sequence.path, contig, "sequence", sequence.num_bases, source)
+            entry.num_other_letters = sequence.num_other
+            self.resources.append(entry)
         self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
 
     def _convert_variants(
@@ -432,17 +427,17 @@ class _Job:
             raise
         store.finish()
         self.conversions[name] = conversion
-        sources = [describe_source(item.file, fetched)]
+        source = Source.of(item.file, fetched)
         for contig, path, num_rows in store.files():
-            entry = describe_file(path, contig, "alleles", num_rows, sources)
-            entry["frequencies"] = describe_frequencies(conversion, contig)
+            entry = DataFile.of(path, contig, "alleles", num_rows, source)
+            entry.add_frequencies(conversion)
             self.resources.append(entry)
         self._say(fetched, f"{conversion.num_records} records")
         for text in conversion.notes():
-            self.progress.say(f"  {text}")
+            _LOG.info(f"  {text}")
 
     def _say(self, fetched: FetchedFile, what: str) -> None:
-        self.progress.say(
+        _LOG.info(
             f"{fetched.path.name}: {fetched.status}, {format_bytes(fetched.num_bytes)}, {what}"
         )
 
@@ -450,37 +445,28 @@ class _Job:
         names = [item.file.name for item in self.plan.wanted if item.role == "vcf"]
         quarantine.join(names, folder / QUARANTINE)
         # As published, not as it arrived.
-        place = {name: index for index, name in enumerate(names)}
-        order = {role: number for number, role in enumerate(ROLES)}
-        chromosomes = {
-            entry["chromosome"]: index
-            for index, entry in enumerate(
-                sorted(
-                    (entry for entry in self.resources if entry["role"] == "alleles"),
-                    key=lambda entry: place[Path(entry["sources"][0]["path"]).name],
-                )
-            )
-        }
+        order = {name: index for index, name in enumerate(names)}
+        alleles = sorted(
+            (entry for entry in self.resources if entry.role == "alleles"),
+            key=lambda entry: order[Path(entry.sources[0].path).name],
+        )
+        place = {entry.chromosome: index for index, entry in enumerate(alleles)}
         resources = sorted(
             self.resources,
             key=lambda entry: (
-                chromosomes.get(entry["chromosome"], len(chromosomes)),
-                entry["chromosome"],
-                order[entry["role"]],
+                place.get(entry.chromosome, len(place)),
+                entry.chromosome,
+                list(ROLES).index(entry.role),
             ),
         )
-        package = describe_store(
-            folder,
-            self.manifest,
-            self.source,
-            resources,
-            {name: self.conversions[name] for name in names},
-            fasta=self.fasta,
+        conversions = [self.conversions[name] for name in names]
+        package = DataPackage.of(
+            folder, self.manifest, self.source, resources, conversions, fasta=self.fasta
         )
-        write_json(folder / FILE_NAME, package)
+        content = package.write(folder)
         # Sizes and footers; the hashes were taken from these very files a moment ago.
         ReferenceStore(folder).check()
-        return content_metrics(folder, package)
+        return content
 
 
 class _Sequences:

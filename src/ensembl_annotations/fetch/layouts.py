@@ -1,7 +1,8 @@
-"""Where a release's files are below a mirror's base: one small class per layout.
+"""Where a release's files are below a mirror's base.
 
-The rest of the loader asks a layout for folders, and which of the names that a mirror lists are
-ours; it knows no path itself.
+The rest of the loader asks the layout for folders, and which of the names that a mirror lists are
+ours; it knows no path itself. A new layout is a class with the same public members, which `Manifest.layout`
+learns to choose. Folders have no slash at either end; ``""`` is the mirror's base.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 from ensembl_annotations.common.errors import UsageError, WrongAssemblyError
+from ensembl_annotations.common.words import NAME
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, canonical_assembly
 
 CHECKSUMS = "CHECKSUMS"
@@ -22,64 +24,6 @@ ALL = "all"
 HUMAN_ASSEMBLIES = ("GRCh37", "GRCh38")
 _FIRST_GRCH38 = 76
 """From this release on the main tree's human is GRCh38, and GRCh37 has a branch of its own."""
-
-
-class MirrorLayout(Protocol):
-    """What the loader needs to know of a layout.
-
-    Notes
-    -----
-    A new layout implements this, and `Manifest.layout` learns to choose it; nothing else changes.
-    Folders have no slash at either end; ``""`` is the mirror's base.
-    """
-
-    @property
-    def species(self) -> str: ...
-    @property
-    def assembly(self) -> str: ...
-    @property
-    def release(self) -> int: ...
-
-    @property
-    def vcf_folder(self) -> str:
-        """The folder of the variation files and of their list."""
-
-    @property
-    def fasta_folder(self) -> str:
-        """The folder of the sequences and of their list."""
-
-    @property
-    def releases_folder(self) -> str:
-        """The folder that holds a folder per release."""
-
-    @property
-    def species_folder(self) -> str:
-        """The folder that holds a folder of variation files per species."""
-
-    def check(self) -> None:
-        """Raise UsageError where species, assembly and release can't go together."""
-
-    def choose_vcfs(self, names: Collection[str]) -> dict[str, str]:
-        """Return chromosome to file name, of those listed in `vcf_folder` that are ours."""
-
-    @property
-    def path_names_assembly(self) -> bool:
-        """Whether files that are found are certainly of this assembly."""
-
-    def confirm_assembly(self, names: Collection[str], where: str) -> None:
-        """Raise SourceError where the names listed in `fasta_folder` are of another assembly."""
-
-    def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:
-        """Return chromosome to file name, of those listed in `fasta_folder` that are ours."""
-
-    def release_of(self, folder_name: str) -> int | None:
-        """Return which release a folder of `releases_folder` is; None where it is none."""
-
-    def at_release(self, release: int) -> Self:
-        """Return the same for another release."""
-
-    def other_assemblies(self) -> list[Self]:
-        """Return the same for the species' other assemblies, where those are known."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +45,7 @@ class Layout:
 
     @property
     def releases_folder(self) -> str:
+        """The folder that holds a folder per release."""
         branch = self.assembly == "GRCh37" and self.release >= _FIRST_GRCH38
         return "grch37" if branch else ""
 
@@ -110,17 +55,21 @@ class Layout:
 
     @property
     def species_folder(self) -> str:
+        """The folder that holds a folder of variation files per species."""
         return f"{self._root}/variation/vcf"
 
     @property
     def vcf_folder(self) -> str:
+        """The folder of the variation files and of their list."""
         return f"{self.species_folder}/{self.species}"
 
     @property
     def fasta_folder(self) -> str:
+        """The folder of the sequences and of their list."""
         return f"{self._root}/fasta/{self.species}/dna"
 
     def check(self) -> None:
+        """Raise UsageError where species, assembly and release can't go together."""
         if not re.fullmatch(r"[a-z0-9_]+", self.species):
             close = self.species.strip().lower().replace(" ", "_")
             raise UsageError(
@@ -128,7 +77,7 @@ class Layout:
                 "case and underscores, such as homo_sapiens.",
                 hint=f"Did you mean {close!r}?" if re.fullmatch(r"[a-z0-9_]+", close) else None,
             )
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.assembly):
+        if not re.fullmatch(NAME, self.assembly):
             raise UsageError(f"assembly: {self.assembly!r} is not an assembly's name.")
         if self.species == HUMAN:
             self._check_human()
@@ -154,11 +103,9 @@ class Layout:
     def _is_grch38(self) -> bool:
         return self.species == HUMAN and self.assembly == "GRCh38"
 
-    def _spellings(self) -> tuple[str, str]:
-        return self.species, self.species.capitalize()
-
     def choose_vcfs(self, names: Collection[str]) -> dict[str, str]:
-        spelling = "|".join(map(re.escape, self._spellings()))
+        """Return chromosome to file name, of those listed in `vcf_folder` that are ours."""
+        spelling = "|".join(map(re.escape, (self.species, self.species.capitalize())))
         found: dict[str, str] = {}
         # Lower case sorts last, and so wins where a mirror kept both spellings.
         for name in sorted(names):
@@ -185,9 +132,11 @@ class Layout:
 
     @property
     def path_names_assembly(self) -> bool:
+        """Whether files that are found are certainly of this assembly."""
         return self.species == HUMAN
 
     def confirm_assembly(self, names: Collection[str], where: str) -> None:
+        """Raise SourceError where the names listed in `fasta_folder` are of another assembly."""
         there = self._assemblies_named(names)
         is_humans = self.species != HUMAN and self.assembly in HUMAN_ASSEMBLIES
         # Up to release 75 a release's number follows the name.
@@ -202,6 +151,7 @@ class Layout:
         )
 
     def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return chromosome to file name, of those listed in `fasta_folder` that are ours."""
         found = {}
         for chromosome in chromosomes:
             listed = [name for name in self._fasta_names(chromosome) if name in names]
@@ -218,15 +168,18 @@ class Layout:
         }
 
     def release_of(self, folder_name: str) -> int | None:
+        """Return which release a folder of `releases_folder` is; None where it is none."""
         match = re.fullmatch(r"release-([0-9]{1,4})", folder_name)
         if match is None or (self._is_grch38 and int(match[1]) < _FIRST_GRCH38):
             return None
         return int(match[1])
 
     def at_release(self, release: int) -> Self:
+        """Return the same for another release."""
         return replace(self, release=release)
 
     def other_assemblies(self) -> list[Self]:
+        """Return the same for the species' other assemblies, where those are known."""
         if self.species != HUMAN or self.release < _FIRST_GRCH38:
             return []
         return [replace(self, assembly="GRCh38" if self.assembly == "GRCh37" else "GRCh37")]

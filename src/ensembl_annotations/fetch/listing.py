@@ -6,13 +6,13 @@ import difflib
 import html
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
-from ensembl_annotations.common.words import listed
-from ensembl_annotations.fetch.checksums import find_name_problem
-from ensembl_annotations.fetch.layouts import CHECKSUMS, MirrorLayout
+from ensembl_annotations.common.words import find_name_problem, listed
+from ensembl_annotations.fetch.layouts import CHECKSUMS, Layout
 from ensembl_annotations.fetch.mirrors import (
     folder_of,
     open_mirror,
@@ -79,13 +79,13 @@ def _linked_folders(text: str, url: str) -> set[str]:
     return names
 
 
-def list_releases(mirror: str, layout: MirrorLayout) -> list[int]:
+def list_releases(mirror: str, layout: Layout) -> list[int]:
     """Return the releases that a mirror's listing shows; empty where there is none."""
     found = {layout.release_of(name) for name in list_folders(mirror, layout.releases_folder)}
     return sorted(number for number in found if number is not None)
 
 
-def has_release(mirror: str, layout: MirrorLayout) -> bool:
+def has_release(mirror: str, layout: Layout) -> bool:
     """Ask, once, whether a mirror has the list of a species' variation files.
 
     Raises
@@ -102,26 +102,24 @@ def has_release(mirror: str, layout: MirrorLayout) -> bool:
     return re.match(rb"\s*[0-9]+\s+[0-9]+\s+\S", begin) is not None
 
 
-def probe(mirror: str, layouts: Iterable[MirrorLayout]) -> list[MirrorLayout]:
+def probe(mirror: str, layouts: Iterable[Layout]) -> list[Layout]:
     """Return those that a mirror has; stops where it no longer answers."""
     found = []
-    try:
+    with suppress(SourceError):
         for layout in layouts:
             if has_release(mirror, layout):
                 found.append(layout)
-    except SourceError:
-        pass
     return found
 
 
-def explain_missing(mirrors: Sequence[str], layout: MirrorLayout) -> str:
+def explain_missing(mirrors: Sequence[str], layout: Layout) -> str:
     """Say what mirrors that do not have this species and release have in its place.
 
     Parameters
     ----------
     mirrors : sequence of str
         Those that answered that there is no such file.
-    layout : MirrorLayout
+    layout : Layout
         What was asked for.
 
     Notes
@@ -135,7 +133,7 @@ def explain_missing(mirrors: Sequence[str], layout: MirrorLayout) -> str:
     return _from_probes(mirrors[0], layout) if mirrors else ""
 
 
-def _from_listing(mirror: str, layout: MirrorLayout) -> str | None:
+def _from_listing(mirror: str, layout: Layout) -> str | None:
     shown = without_credentials(mirror)
     releases = list_releases(mirror, layout)
     if layout.release not in releases:
@@ -144,12 +142,7 @@ def _from_listing(mirror: str, layout: MirrorLayout) -> str | None:
             for other in layout.other_assemblies()
             if layout.release in list_releases(mirror, other)
         ]
-        parts = []
-        if others:
-            parts.append(f"{shown} has release {layout.release} for {' and '.join(others)}.")
-        if releases:
-            parts.append(f"{shown} has for {layout.assembly} {describe_releases(releases)}.")
-        return " ".join(parts) or None
+        return _describe_found(shown, layout, others, releases) or None
     species = list_folders(mirror, layout.species_folder)
     if not species:
         return f"{shown} has release {layout.release}, but lists no variation data in it."
@@ -161,7 +154,7 @@ def _from_listing(mirror: str, layout: MirrorLayout) -> str | None:
     return f"{shown} has in release {layout.release} the species {listed(species, _NUM_NAMED)}."
 
 
-def _from_probes(mirror: str, layout: MirrorLayout) -> str:
+def _from_probes(mirror: str, layout: Layout) -> str:
     numbers = [
         layout.release + sign * step for step in range(1, NUM_NEIGHBOURS + 1) for sign in (-1, 1)
     ]
@@ -173,11 +166,17 @@ def _from_probes(mirror: str, layout: MirrorLayout) -> str:
     shown = without_credentials(mirror)
     others = [item.assembly for item in found if item.release == layout.release]
     releases = sorted(item.release for item in found if item.release != layout.release)
+    return _describe_found(shown, layout, others, releases, begin="Near it, ")
+
+
+def _describe_found(
+    shown: str, layout: Layout, others: Sequence[str], releases: Sequence[int], begin: str = ""
+) -> str:
     parts = []
     if others:
         parts.append(f"{shown} has release {layout.release} for {' and '.join(others)}.")
     if releases:
-        parts.append(f"Near it, {shown} has for {layout.assembly} {describe_releases(releases)}.")
+        parts.append(f"{begin}{shown} has for {layout.assembly} {describe_releases(releases)}.")
     return " ".join(parts)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import (
@@ -16,19 +17,35 @@ from ensembl_annotations.common.errors import (
     UsageError,
     WrongAssemblyError,
 )
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.json_files import parse_as
+from ensembl_annotations.common.words import NAME, find_name_problem, one_line
 from ensembl_annotations.fetch.checksums import (
     MAX_CHECKSUM,
-    find_name_problem,
     find_size_problem,
     parse_checksums,
 )
-from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout, MirrorLayout
+from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout
 from ensembl_annotations.fetch.listing import explain_missing
 from ensembl_annotations.fetch.mirrors import read_text, without_credentials
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
 FOLDER = Path("data/manifests")
+
+
+def _checked_name(name: str) -> str:
+    if problem := find_name_problem(name):
+        raise ValueError(f"{name[:80]!r} {problem}")
+    return name
+
+
+def _checked_size(blocks: int) -> int:
+    if problem := find_size_problem(blocks):
+        raise ValueError(problem)
+    return blocks
+
+
+# In a manifest as in CHECKSUMS: they become paths.
+_Name = Annotated[str, AfterValidator(_checked_name)]
 
 
 @dataclass(frozen=True)
@@ -47,10 +64,20 @@ class PublishedFile:
         Size in 1 KiB blocks, rounded up.
     """
 
-    name: str
-    chromosome: str
-    checksum: int
-    blocks: int
+    name: _Name
+    chromosome: _Name
+    checksum: Annotated[int, Field(ge=0, le=MAX_CHECKSUM)]
+    blocks: Annotated[int, AfterValidator(_checked_size)]
+
+
+def _each_once(files: tuple[PublishedFile, ...]) -> tuple[PublishedFile, ...]:
+    for values in ({file.name for file in files}, {file.chromosome for file in files}):
+        if len(values) < len(files):
+            raise ValueError("a file or a chromosome is listed twice")
+    return files
+
+
+_Files = Annotated[tuple[PublishedFile, ...], AfterValidator(_each_once)]
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,8 @@ class Manifest:
     species: str
     assembly: str
     release: int
-    vcf: tuple[PublishedFile, ...]
-    fasta: tuple[PublishedFile, ...]
+    vcf: Annotated[_Files, Field(min_length=1)]
+    fasta: _Files
 
     @property
     def layout(self) -> Layout:
@@ -121,16 +148,14 @@ Refusal = tuple[str, SourceError]
 """A mirror, and why it gave no list."""
 
 
-def read_manifest(
-    mirrors: Sequence[str], layout: MirrorLayout, *, with_fasta: bool = True
-) -> Manifest:
+def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True) -> Manifest:
     """Ask the mirrors, in order, what is published.
 
     Parameters
     ----------
     mirrors : sequence of str
         Bases of the same tree; the first that gives a usable list decides.
-    layout : MirrorLayout
+    layout : Layout
     with_fasta : bool
         Record the sequences too; it is no error where there are none.
 
@@ -173,14 +198,14 @@ def _first_answer(
     return None, problems
 
 
-def no_answer(problems: Sequence[Refusal], layout: MirrorLayout | None = None) -> SourceError:
+def no_answer(problems: Sequence[Refusal], layout: Layout | None = None) -> SourceError:
     """Return the error for mirrors that all gave no list: each one's reason, a line each.
 
     Parameters
     ----------
     problems : sequence of (str, SourceError)
         Mirrors, and why each gave none.
-    layout : MirrorLayout, optional
+    layout : Layout, optional
         Where given, and the answer is that it is not there, the mirrors are asked what is.
 
     Notes
@@ -188,7 +213,9 @@ def no_answer(problems: Sequence[Refusal], layout: MirrorLayout | None = None) -
     A clear no goes before a fault: class and code are those of the clearest answer.
     """
     if not problems:
-        return SourceError("No mirror is given.", hint="Name one under `sources`, or --base-url.")
+        return SourceError(
+            "No mirror is given.", hint="Name one under `run.sources`, or --base-url."
+        )
     kinds = (WrongAssemblyError, NotPublishedError, SourceError)
     clearest = next(error for kind in kinds for _, error in problems if isinstance(error, kind))
     message, hint = clearest.message, clearest.hint
@@ -208,7 +235,7 @@ def reason_of(mirror: str, error: SourceError) -> str:
     return text if shown.rstrip("/") in text else f"{shown}: {text}"
 
 
-def read_vcf_list(mirror: str, layout: MirrorLayout) -> tuple[PublishedFile, ...]:
+def read_vcf_list(mirror: str, layout: Layout) -> tuple[PublishedFile, ...]:
     """Return the variation files that a mirror lists, by chromosome.
 
     Raises
@@ -228,7 +255,7 @@ def read_vcf_list(mirror: str, layout: MirrorLayout) -> tuple[PublishedFile, ...
 
 
 def read_fasta_list(
-    mirror: str, layout: MirrorLayout, vcfs: Sequence[PublishedFile]
+    mirror: str, layout: Layout, vcfs: Sequence[PublishedFile]
 ) -> tuple[PublishedFile, ...]:
     """Return the sequences that a mirror lists for these variation files.
 
@@ -270,49 +297,24 @@ def _natural(chromosome: str) -> tuple[int, str]:
 # --- The file ------------------------------------------------------------------------------------
 
 
-def manifest_path(source: str, layout: MirrorLayout) -> Path:
+def check_source(source: str) -> None:
+    """Raise UsageError where a text is no name of a source."""
+    if not re.fullmatch(NAME, source):
+        raise UsageError(
+            f"source: expected letters, digits, '.', '_' and '-', found {source[:80]!r}.",
+            hint="It becomes part of a file's name and of a header line: choose another name.",
+        )
+
+
+def manifest_path(source: str, layout: Layout) -> Path:
     """Return where the pinned manifest of a source is, below the repository's folder."""
+    check_source(source)
     return FOLDER / f"{source}-{layout.species}-{layout.assembly}-{layout.release}.json"
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest, one file a line, in a fixed order."""
     write_json(path, asdict(manifest))
-
-
-def parse_manifest(content: Any) -> Manifest:
-    """Make a manifest of its JSON content.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        Where it is none.
-    """
-    species, assembly, release = content["species"], content["assembly"], content["release"]
-    if not (isinstance(species, str) and isinstance(assembly, str) and type(release) is int):
-        raise ValueError("species, assembly or release is of another type")
-    vcf = tuple(_parse_file(entry) for entry in content["vcf"])
-    fasta = tuple(_parse_file(entry) for entry in content["fasta"])
-    if not vcf:
-        raise ValueError("it lists no variation file")
-    for files in (vcf, fasta):
-        for values in ([file.name for file in files], [file.chromosome for file in files]):
-            if len(set(values)) < len(values):
-                raise ValueError("it lists a file or a chromosome twice")
-    return Manifest(species, assembly, release, vcf, fasta)
-
-
-def _parse_file(entry: Any) -> PublishedFile:
-    """Read an entry, with the same care as a line of CHECKSUMS: its name becomes a path."""
-    file = PublishedFile(**entry)
-    if not (isinstance(file.name, str) and isinstance(file.chromosome, str)):
-        raise ValueError("a name is no text")
-    if not (type(file.checksum) is int and type(file.blocks) is int):
-        raise ValueError(f"{file.name!r}: checksum and blocks have to be whole numbers")
-    problem = find_name_problem(file.name) or find_size_problem(file.blocks)
-    if problem or find_name_problem(file.chromosome) or not 0 <= file.checksum <= MAX_CHECKSUM:
-        raise ValueError(f"{file.name!r}: {problem or 'its chromosome or checksum is impossible'}")
-    return file
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -324,14 +326,14 @@ def load_manifest(path: Path) -> Manifest:
         Where it is missing or is not one.
     """
     try:
-        return parse_manifest(json.loads(path.read_text("utf-8")))
+        return parse_as(Manifest, path.read_bytes())
     except FileNotFoundError as error:
         raise SourceError(
             f"{path}: no such manifest.", hint="Run 'dvc repro ensembl_manifest' to make it."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise SourceError(
-            f"{path}: not a manifest ({error!r}).",
+            f"{path}: not a manifest ({error}).",
             hint="Restore it with 'git checkout', or remove it and run 'dvc repro ensembl_manifest'.",
         ) from error
 
@@ -350,7 +352,7 @@ def ensure_manifest(mirrors: Sequence[str], layout: Layout, path: Path | str) ->
     return load_manifest_of(layout, path)
 
 
-def load_manifest_of(layout: MirrorLayout, path: Path) -> Manifest:
+def load_manifest_of(layout: Layout, path: Path) -> Manifest:
     """Read the manifest of this species, assembly and release.
 
     Raises

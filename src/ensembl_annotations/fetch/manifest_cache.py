@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.fetch.download import download_cache
-from ensembl_annotations.fetch.layouts import MirrorLayout
-from ensembl_annotations.fetch.manifest import Manifest, parse_manifest, read_manifest
+from ensembl_annotations.fetch.layouts import Layout
+from ensembl_annotations.fetch.manifest import Manifest, read_manifest
 from ensembl_annotations.fetch.mirrors import folder_of
+
+_LOG = logging.getLogger(__name__)
 
 FOLDER = "manifests"
 _VERSION = 1
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What mirrors said that they publish, and to which question."""
+
+    key: str
+    manifest: Manifest
+
+
 def cached_manifest(
     mirrors: Sequence[str],
-    layout: MirrorLayout,
+    layout: Layout,
     *,
     with_fasta: bool = False,
     force: bool = False,
@@ -34,7 +44,7 @@ def cached_manifest(
     ----------
     mirrors : sequence of str
         As for `read_manifest`. A folder is always read afresh.
-    layout : MirrorLayout
+    layout : Layout
     with_fasta : bool
         Record the sequences too.
     force : bool
@@ -55,29 +65,22 @@ def cached_manifest(
     layout.check()
     key = _key(mirrors, layout, with_fasta)
     path = download_cache() / FOLDER / f"{key[:16]}.json"
-    if not force and (kept := _load(path, key, layout)):
-        return kept
+    kept = None if force else read_as(_Answer, path)
+    if kept is not None and kept.key == key and kept.manifest.layout == layout:
+        _LOG.debug("%s: what the mirrors publish, as they said before", path)
+        return kept.manifest
     manifest = read_manifest(mirrors, layout, with_fasta=with_fasta)
     if with_fasta and not manifest.fasta:
         return manifest  # the mirror that has the sequences may be down for the moment
     if manifest.missing:
         return manifest  # a list that may be cut, or of a release that is not all there yet
     with suppress(EnsemblAnnotationsError, OSError):
-        write_json(path, {"key": key, "manifest": asdict(manifest)})
+        write_json(path, asdict(_Answer(key, manifest)))
     return manifest
 
 
-def _key(mirrors: Sequence[str], layout: MirrorLayout, with_fasta: bool) -> str:
+def _key(mirrors: Sequence[str], layout: Layout, with_fasta: bool) -> str:
     """Return a SHA-256, and no address: that may hold a password."""
     bases = [mirror.rstrip("/") for mirror in mirrors]
     what = [_VERSION, bases, layout.vcf_folder, layout.fasta_folder, layout.assembly, with_fasta]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
-
-
-def _load(path: Path, key: str, layout: MirrorLayout) -> Manifest | None:
-    try:
-        content = read_object(path)
-        manifest = parse_manifest(content["manifest"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return manifest if content["key"] == key and manifest.layout == layout else None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import math
 import random
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
@@ -24,16 +30,23 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.fetch.failures import (
+    LateError,
     TransientError,
     check_status,
     describe_failure,
     explain_failure,
 )
 
+_LOG = logging.getLogger(__name__)
+
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SEC = (15.0, 60.0)
 """For connecting, and for the next bytes to arrive."""
+HEAD_SEC = 60.0
+"""For the whole head of an answer."""
 SLOW_SEC, SLOW_BYTES = 120.0, 120 * 1024
+TEXT_SEC = 120.0
+"""For the whole of a list or a page."""
 RETRIES = 8
 TEXT_RETRIES = 3
 DNS_RETRIES = 2
@@ -41,8 +54,6 @@ MAX_RETRY_AFTER_SEC = 600
 _MAX_TEXT_BYTES = 16 << 20
 _USER_AGENT = f"ensembl-annotations {requests.utils.default_user_agent()}"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-Say = Callable[[str], object]
 
 
 class StoppedError(EnsemblAnnotationsError):
@@ -84,11 +95,11 @@ def folder_of(mirror: str) -> Path | None:
         parts = urlsplit(mirror)
     except ValueError as error:
         raise SourceError(
-            f"{shown}: not an address ({error}).", hint="Check `sources`, or --base-url."
+            f"{shown}: not an address ({error}).", hint="Check `run.sources`, or --base-url."
         ) from error
     if not mirror.strip():
         raise SourceError(
-            "The address of a mirror is empty.", hint="Check `sources`, or --base-url."
+            "The address of a mirror is empty.", hint="Check `run.sources`, or --base-url."
         )
     if parts.scheme in ("http", "https"):
         return None
@@ -97,7 +108,7 @@ def folder_of(mirror: str) -> Path | None:
     if "://" in mirror:
         raise SourceError(
             f"{shown}: {parts.scheme} is not understood; expected https, http, file or a folder.",
-            hint="Check `sources`, or --base-url.",
+            hint="Check `run.sources`, or --base-url.",
         )
     return Path(mirror)
 
@@ -130,8 +141,6 @@ class Attempts:
         Further attempts after a failure, with growing pauses.
     stop : threading.Event, optional
         Ends a pause.
-    say : callable
-        Called with a line before a pause, from the second one in a row on.
 
     Notes
     -----
@@ -145,11 +154,9 @@ class Attempts:
         *,
         retries: int = RETRIES,
         stop: threading.Event | None = None,
-        say: Say = lambda _: None,
     ) -> None:
         self._url = url
         self._stop = stop
-        self._say = say
         self._policy = Retry(
             total=retries,
             backoff_factor=0.5,
@@ -191,8 +198,9 @@ class Attempts:
             # Some jitter even at the first: downloads that broke together come back apart.
             seconds = self._retry.get_backoff_time() or random.uniform(0.1, 1.0)
         # A connection that breaks now and then is no news; one that stays broken is.
-        if len(self._retry.history) > 1 or error.retry_after:
-            self._say(f"{self._url}: {error.reason}; trying again in {seconds:.0f} s.")
+        is_news = len(self._retry.history) > 1 or error.retry_after
+        text = f"{self._url}: {error.reason}; trying again in {seconds:.0f} s."
+        _LOG.log(logging.INFO if is_news else logging.DEBUG, text)
         pause(seconds, self._stop)
 
     def _requested(self, error: TransientError) -> float | None:
@@ -216,6 +224,63 @@ class Attempts:
 # --- Reading -------------------------------------------------------------------------------------
 
 
+class _Timed(io.RawIOBase):
+    """The bytes of a connection, up to a deadline (of `time.monotonic`)."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self.deadline = time.monotonic() + HEAD_SEC
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self.deadline:
+            raise LateError
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedAnswer(HTTPResponse):
+    """An answer of which the head, and then each piece of the body, has to be here in time.
+
+    Attributes
+    ----------
+    end : float
+        The deadline for all of it.
+
+    Notes
+    -----
+    The timeout of a connection begins anew with each byte. A head, what comes before it (``100
+    Continue``) and what comes after the body may be sent byte by byte, or have no end.
+    """
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.end = math.inf
+        self._timed = _Timed(self.fp.detach())
+        self.fp = io.BufferedReader(self._timed)
+
+    def read1(self, n: int = -1) -> bytes:
+        self._timed.deadline = min(time.monotonic() + SLOW_SEC, self.end)
+        return super().read1(n)
+
+
+class _TimedAdapter(HTTPAdapter):
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        kind = pool.ConnectionCls
+        if kind.response_class is not _TimedAnswer:
+            pool.ConnectionCls = type(kind.__name__, (kind,), {"response_class": _TimedAnswer})
+        return pool
+
+
 class MirrorSession(requests.Session):
     """Connections to a mirror: redirects are followed where that is safe.
 
@@ -229,12 +294,16 @@ class MirrorSession(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _TimedAdapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
         if target is None:
             return None
+        # Its body may have no end, and requests would read it.
+        resp.raw.close()
         old, new = urlsplit(resp.url).scheme, urlsplit(urljoin(resp.url, target)).scheme
         if new == "https" or new == old == "http":
             return target
@@ -278,6 +347,7 @@ def open_http(
     except (OSError, HTTPError, ValueError) as error:
         raise explain_failure(error, shown) from error
     with answer:
+        _LOG.debug("%s %s: HTTP %s", shown, dict(headers), answer.status_code)
         check_status(answer, shown)
         yield answer
 
@@ -320,7 +390,7 @@ def _open_path(base: Path, relative: str) -> Iterator[Iterator[bytes]]:
     if not base.is_dir():
         raise SourceError(
             f"{base}: no such folder; expected a mirror of Ensembl's tree.",
-            hint="Check `sources` in params.yaml, or --base-url.",
+            hint="Check `run.sources` in params.yaml, or --base-url.",
         )
     if not path.is_file():
         raise NotPublishedError(
@@ -356,6 +426,8 @@ def _open(mirror: str, relative: str) -> Iterator[Iterator[bytes]]:
         MirrorSession() as session,
         open_http(session, url_of(mirror, relative)) as answer,
     ):
+        whole: Any = answer.raw._original_response
+        whole.end = time.monotonic() + TEXT_SEC
         yield read_pieces(answer, decode=True)
 
 

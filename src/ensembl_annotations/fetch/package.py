@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.fetch.convert.convert import FREQUENCIES, BadRow, Conversion
 from ensembl_annotations.fetch.download import FetchedFile
@@ -68,113 +71,171 @@ class Quarantine:
             out.write(EOF_BLOCK)
 
 
-def describe_source(file: PublishedFile, fetched: FetchedFile) -> dict[str, Any]:
-    """Return what a store's file was made from."""
-    return {
-        "path": fetched.relative,
-        "checksum": f"{file.checksum:05d} {file.blocks}",
-        "bytes": fetched.num_bytes,
-        "sha256": fetched.sha256,
-    }
+class Source(BaseModel):
+    """A published file: its path below a mirror's base, and what CHECKSUMS says of it."""
+
+    path: str
+    checksum: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, file: PublishedFile, fetched: FetchedFile) -> Source:
+        return cls(
+            path=fetched.relative,
+            checksum=f"{file.checksum:05d} {file.blocks}",
+            bytes=fetched.num_bytes,
+            sha256=fetched.sha256,
+        )
 
 
-def describe_file(
-    path: Path, chromosome: str, role: str, num_rows: int, sources: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return the entry of a file under ``resources``; the rows of a sequence are its bases."""
-    is_sequence = role == "sequence"
-    return {
-        "name": path.name.lower().replace("_", "-").replace(".parquet", ""),
-        "path": path.name,
-        "format": "2bit" if is_sequence else "parquet",
-        "mediatype": f"application/{'octet-stream' if is_sequence else 'vnd.apache.parquet'}",
-        "role": role,
-        "chromosome": chromosome,
-        "bytes": path.stat().st_size,
-        "hash": f"sha256:{sha256_of(path)}",
-        "footer_sha256": footer_sha256(path),
-        "rows": num_rows,
-        "sources": sources,
-    }
+class DataFile(BaseModel):
+    """A file of the store; the rows of a sequence are its bases.
+
+    Alleles have `frequencies`, records by how far theirs is known; a sequence has `num_other_letters`, which
+    became N though they are neither N nor a base.
+    """
+
+    name: str
+    path: str
+    format: str
+    mediatype: str
+    role: str
+    chromosome: str
+    bytes: int
+    hash: str
+    footer_sha256: str
+    rows: int
+    sources: list[Source]
+    frequencies: dict[str, int] | None = None
+    num_other_letters: int | None = None
+
+    @classmethod
+    def of(cls, path: Path, chromosome: str, role: str, num_rows: int, source: Source) -> DataFile:
+        is_sequence = role == "sequence"
+        return cls(
+            name=path.name.lower().replace("_", "-").replace(".parquet", ""),
+            path=path.name,
+            format="2bit" if is_sequence else "parquet",
+            mediatype=f"application/{'octet-stream' if is_sequence else 'vnd.apache.parquet'}",
+            role=role,
+            chromosome=chromosome,
+            bytes=path.stat().st_size,
+            hash=f"sha256:{sha256_of(path)}",
+            footer_sha256=footer_sha256(path),
+            rows=num_rows,
+            sources=[source],
+        )
+
+    def add_frequencies(self, conversion: Conversion) -> None:
+        """Note of how many records it is known whose frequency MAF is, without and by the sequence."""
+        counts = conversion.frequencies.get(self.chromosome, Counter())
+        self.frequencies = {state: counts[state] for state in FREQUENCIES}
 
 
-def describe_frequencies(conversion: Conversion, contig: str) -> dict[str, int]:
-    """Return of how many records it is known whose frequency MAF is, without and by the sequence."""
-    counts = conversion.frequencies.get(contig, Counter())
-    return {state: counts[state] for state in FREQUENCIES}
+class QuarantinedRows(BaseModel):
+    """The file of the rows that were not understood."""
+
+    path: str = QUARANTINE
+    bytes: int
+    hash: str
+    rows: int
+    reasons: dict[str, int]
 
 
-def describe_store(
-    folder: Path,
-    manifest: Manifest,
-    source: str,
-    resources: list[dict[str, Any]],
-    conversions: Mapping[str, Conversion],
-    *,
-    fasta: bool,
-) -> dict[str, Any]:
-    """Return the content of ``datapackage.json``."""
-    unknown: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    versions: dict[str, str] = {}
-    for conversion in conversions.values():
-        unknown += conversion.unknown
-        reasons += conversion.reasons
-        versions |= conversion.source_versions
-    species, assembly, release = manifest.species, manifest.assembly, manifest.release
-    quarantine = folder / QUARANTINE
-    return {
-        "profile": "data-package",
-        "name": f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
-        "title": f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
-        "store_version": STORE_VERSION,
-        "source": source,
-        "release": release,
-        "assembly": assembly,
-        "species": species,
-        "licenses": [
-            {
-                "name": "ensembl-data",
-                "title": "Ensembl's data are free to use without restriction; the databases they "
-                "come from may ask for citation",
-                "path": "https://www.ensembl.org/info/about/legal/disclaimer.html",
-            }
-        ],
-        "source_versions": dict(sorted(versions.items())),
-        "num_variants": sum(item.num_records for item in conversions.values()),
-        "num_unnamed_entries": sum(item.num_unnamed for item in conversions.values()),
-        **(
-            {"num_ref_differs": sum(item.num_ref_differs for item in conversions.values())}
-            if fasta
-            else {}
-        ),
-        "unknown_info_keys": dict(sorted(unknown.items())),
-        "quarantine": {
-            "path": QUARANTINE,
-            "bytes": quarantine.stat().st_size,
-            "hash": f"sha256:{sha256_of(quarantine)}",
-            "rows": reasons.total(),
-            "reasons": dict(sorted(reasons.items())),
-        },
-        "schemas": {"alleles": {"fields": schema_description()}},
-        "resources": resources,
-    }
+class License(BaseModel):
+    """Under which terms the data may be used."""
+
+    name: str = "ensembl-data"
+    title: str = "Ensembl's data are free to use without restriction; the databases they come from may ask for citation"
+    path: str = "https://www.ensembl.org/info/about/legal/disclaimer.html"
 
 
-def content_metrics(folder: Path, package: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of ``metrics/fetch_ensembl.json``: functions of the content only."""
-    resources = package["resources"]
-    return {
-        "release": package["release"],
-        "assembly": package["assembly"],
-        "species": package["species"],
-        "num_files": len(resources),
-        "num_variants": package["num_variants"],
-        "num_alleles": sum(item["rows"] for item in resources if item["role"] == "alleles"),
-        "num_quarantined": package["quarantine"]["rows"],
-        "num_unnamed_entries": package["num_unnamed_entries"],
-        "num_unknown_info_keys": sum(package["unknown_info_keys"].values()),
-        **{key: package[key] for key in ("num_ref_differs",) if key in package},
-        "total_size_gb": round(sum(item["bytes"] for item in resources) / 1e9, 6),
-        "reference_sha256": sha256_of(folder / FILE_NAME),
-    }
+class DataPackage(BaseModel):
+    """``datapackage.json``, as it is written.
+
+    `num_ref_differs` is there only where the sequence was fetched, `release_date` only where Ensembl's files
+    have one.
+    """
+
+    profile: str = "data-package"
+    name: str
+    title: str
+    store_version: int = STORE_VERSION
+    source: str
+    release: int
+    release_date: str | None
+    assembly: str
+    species: str
+    licenses: list[License] = [License()]
+    source_versions: dict[str, str]
+    num_variants: int
+    num_unnamed_entries: int
+    num_ref_differs: int | None
+    unknown_info_keys: dict[str, int]
+    quarantine: QuarantinedRows
+    schemas: dict[str, dict[str, list[dict[str, Any]]]]
+    resources: list[DataFile]
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        source: str,
+        resources: list[DataFile],
+        conversions: Sequence[Conversion],
+        *,
+        fasta: bool,
+    ) -> DataPackage:
+        unknown: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        versions: dict[str, str] = {}
+        for conversion in conversions:
+            unknown += conversion.unknown
+            reasons += conversion.reasons
+            versions |= conversion.source_versions
+        species, assembly, release = manifest.species, manifest.assembly, manifest.release
+        quarantine = folder / QUARANTINE
+        return cls(
+            name=f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
+            title=f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
+            source=source,
+            release=release,
+            # The youngest file's: they are made one after the other.
+            release_date=max((item.date for item in conversions if item.date), default=None),
+            assembly=assembly,
+            species=species,
+            source_versions=dict(sorted(versions.items())),
+            num_variants=sum(item.num_records for item in conversions),
+            num_unnamed_entries=sum(item.num_unnamed for item in conversions),
+            num_ref_differs=sum(item.num_ref_differs for item in conversions) if fasta else None,
+            unknown_info_keys=dict(sorted(unknown.items())),
+            quarantine=QuarantinedRows(
+                bytes=quarantine.stat().st_size,
+                hash=f"sha256:{sha256_of(quarantine)}",
+                rows=reasons.total(),
+                reasons=dict(sorted(reasons.items())),
+            ),
+            schemas={"alleles": {"fields": schema_description()}},
+            resources=resources,
+        )
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write it; return the figures of ``metrics/fetch_ensembl.json``: functions of the content only."""
+        write_json(folder / FILE_NAME, self.model_dump(exclude_none=True))
+        figures = {
+            "release": self.release,
+            "assembly": self.assembly,
+            "species": self.species,
+            "num_files": len(self.resources),
+            "num_variants": self.num_variants,
+            "num_alleles": sum(item.rows for item in self.resources if item.role == "alleles"),
+            "num_quarantined": self.quarantine.rows,
+            "num_unnamed_entries": self.num_unnamed_entries,
+            "num_unknown_info_keys": sum(self.unknown_info_keys.values()),
+            "num_ref_differs": self.num_ref_differs,
+            "total_size_gb": round(sum(item.bytes for item in self.resources) / 1e9, 6),
+            "reference_sha256": sha256_of(folder / FILE_NAME),
+        }
+        return {name: value for name, value in figures.items() if value is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -12,14 +11,13 @@ import requests
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import SizeError
-from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.fetch.cache import Place
 from ensembl_annotations.fetch.failures import TransientError
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.mirrors import (
     Attempts,
     MirrorSession,
-    Say,
     open_http,
     read_pieces,
     stop_if_asked,
@@ -78,16 +76,9 @@ class Part:
     @property
     def origin(self) -> Origin | None:
         """What is known of where the bytes come from; None where nothing is."""
-        content = read_object(self.place.origin)
-        if not content.keys() >= {"url", "validator", "total"}:
-            return None
-        url, validator, total = (content[key] for key in ("url", "validator", "total"))
-        is_valid = (
-            isinstance(url, str)
-            and (validator is None or isinstance(validator, str))
-            and (total is None or (isinstance(total, int) and self.fits(total)))
-        )
-        return Origin(url, validator, total) if is_valid else None
+        found = read_as(Origin, self.place.origin)
+        fits = found is not None and (found.total is None or self.fits(found.total))
+        return found if fits else None
 
     def fits(self, num_bytes: int) -> bool:
         """Say whether a file of this size is what CHECKSUMS says."""
@@ -155,11 +146,6 @@ class Part:
             self.place.part.unlink(missing_ok=True)
             self.place.origin.unlink(missing_ok=True)
 
-    def sync(self) -> None:
-        """Make sure that the bytes are on the disk."""
-        with self.place.part.open("rb") as handle:
-            os.fsync(handle.fileno())
-
 
 class HttpTransfer:
     """The download of one file from one server, through as many answers as it takes.
@@ -172,8 +158,6 @@ class HttpTransfer:
         Where the bytes go; what is in it already is not asked for again.
     stop : threading.Event, optional
         Ends the transfer within one piece.
-    say : callable
-        Called with a line where something is tried again.
 
     Notes
     -----
@@ -182,13 +166,12 @@ class HttpTransfer:
     """
 
     def __init__(
-        self, mirror: str, relative: str, part: Part, stop: threading.Event | None, say: Say
+        self, mirror: str, relative: str, part: Part, stop: threading.Event | None
     ) -> None:
         self._url = url_of(mirror, relative)
         self._shown = without_credentials(self._url)
         self._part = part
         self._stop = stop
-        self._say = say
         self._is_conditional = True
 
     def run(self) -> None:
@@ -201,7 +184,7 @@ class HttpTransfer:
         StoppedError
         """
         part = self._part
-        attempts = Attempts(self._shown, stop=self._stop, say=self._say)
+        attempts = Attempts(self._shown, stop=self._stop)
         furthest = part.num_bytes
         with MirrorSession() as session:
             while not part.is_complete():

@@ -50,7 +50,7 @@ def fetch_command(says: Mapping[str, str], store: ReferenceStore | None, project
     base = "BASE_OF_THE_SOURCE"
     # Only a guess where the source is: else the user fills it in.
     with suppress(UsageError):
-        base = next(iter(project.params.sources.get(says.get("source", ""), {}).values()), base)
+        base = next(iter(project.params.run.sources.get(says.get("source", ""), {}).values()), base)
     with_fasta = "shifted" in says.get("match", "")
     if store is not None:
         with_fasta = any(item.role == "sequence" for item in store.resources)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ def compare_stores(
     out_parquet: Path | str | None = None,
     limit: int | None = 20,
     project: Project | Path | str = Path(),
-    log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Compare two reference stores, and say what changed from the first to the second.
 
@@ -42,8 +40,6 @@ def compare_stores(
         IDs. None for all, by position.
     project : Project, Path or str
         The repository.
-    log : callable
-        Called with a line of text per chromosome, and on what is odd about the sample's VCF.
 
     Returns
     -------
@@ -88,7 +84,6 @@ def compare_stores(
             sample=None if sample is None else _sample_file(str(sample), project),
             out_parquet=path_of(out_parquet),
             limit=limit,
-            log=log,
         )
 
 

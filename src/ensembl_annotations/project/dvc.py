@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +21,7 @@ import psutil
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import listed, one_line
 from ensembl_annotations.project.paths import LOCK
 
 if TYPE_CHECKING:
@@ -57,6 +61,48 @@ class Dvc:
             return process.wait()
         except BaseException:
             _stop(process.pid)
+            raise
+
+    @contextmanager
+    def kept_outputs(self, log: Callable[[str], object]) -> Iterator[None]:
+        """Put back what DVC removes for a stage that then fails.
+
+        Parameters
+        ----------
+        log : callable
+            Called with a line of text where something is put back.
+
+        Notes
+        -----
+        DVC removes a stage's outputs before it runs the stage. Files that its cache does not have, such
+        as figures, are small: they are kept here. Data are checked out of the cache, but not where the
+        user interrupts the run: that has to end at once.
+        """
+        from dvc.exceptions import DvcException
+
+        before: dict[Path, set[str]] = {}
+        small: dict[Path, bytes] = {}
+        # What is wrong with its files DVC says itself when it runs.
+        with suppress(DvcException), self.opened() as repo:
+            for out in repo.index.outs:
+                path = Path(out.fs_path)
+                if out.use_cache:
+                    before[path] = _names(path)
+                elif path.is_file() and not out.persist:
+                    small[path] = path.read_bytes()
+        try:
+            yield
+        except BaseException as error:
+            for path, content in small.items():
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with atomic_path(path) as temporary:
+                        temporary.write_bytes(content)
+            lost = [str(path) for path, names in before.items() if names - _names(path)]
+            if lost and isinstance(error, EnsemblAnnotationsError):
+                shown = listed(os.path.relpath(path, self._root) for path in lost)
+                code = self.run("checkout", "--quiet", "--force", *lost)
+                log(f"{'Could not put back' if code else 'Put back'} as it was before: {shown}")
             raise
 
     def status(self) -> dict[str, Any]:
@@ -99,16 +145,27 @@ class Dvc:
         return Path(self._cache_settings.get("dir") or self._root / ".dvc" / "cache")
 
     def refuse_shared_cache(self) -> None:
-        """Refuse to annotate where DVC's cache, which gets the annotated genome, is shared by a group.
+        """Refuse to annotate where others can read DVC's cache, which gets the annotated genome.
 
         Raises
         ------
         UsageError
+            Where a group shares it, or where it is outside of the repository and open to others.
         """
         if (self._cache_settings or {}).get("shared") == "group":
             raise UsageError(
                 "DVC's cache is shared by a group (cache.shared); annotated genomes would be in it.",
                 hint="Share the reference by a remote in a folder instead; see docs/sharing.md.",
+            )
+        cache, root = (self.cache or self._root).resolve(), self._root.resolve()
+        # An experiment in a folder of its own, below .dvc, has the cache of the repository that is around.
+        is_around = cache.parent.name == ".dvc" and root.is_relative_to(cache.parent)
+        is_own = cache.is_relative_to(root) or is_around
+        if not is_own and (who := _who_reads(cache)):
+            raise UsageError(
+                f"DVC's cache (cache.dir, {cache}) can be read by {who}; annotated genomes would be in it.",
+                hint=f"Close it ('chmod 700 {shlex.quote(str(cache))}'), or keep it in the repository "
+                "('dvc cache dir --unset', with --local or --global if it was set so); see docs/sharing.md.",
             )
 
     def outputs(self) -> set[Path]:
@@ -159,8 +216,52 @@ class Dvc:
                     content["stages"].pop(name, None)
 
 
+def _who_reads(folder: Path) -> str | None:
+    """Say who else can open files in a folder whose names are known; None for nobody.
+
+    Notes
+    -----
+    Whoever may pass through a folder can: DVC's files are readable to all.
+    """
+    groups = others = True
+    # What is not there yet DVC makes as the umask says.
+    umask = os.umask(0o077)
+    os.umask(umask)
+    for path in (folder, *folder.parents):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            mode = ~umask
+        else:
+            mode = status.st_mode
+            if path == folder and status.st_uid not in (os.getuid(), 0):
+                return "its owner"
+            if _is_own_group(status.st_gid):
+                mode &= ~stat.S_IXGRP
+        others = others and bool(mode & stat.S_IXOTH)
+        groups = groups and bool(mode & (stat.S_IXGRP | stat.S_IXOTH))
+    return "everybody" if others else "its group" if groups else None
+
+
+def _is_own_group(number: int) -> bool:
+    """Say whether a group is one that the system made for this user alone."""
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
+
+
+def _names(path: Path) -> set[str]:
+    """Return the files of an output, by their paths; of a file its own."""
+    if path.is_file():
+        return {str(path)}
+    return {str(Path(parent, name)) for parent, _, names in os.walk(path) for name in names}
+
+
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dvc", *arguments]
+    # -P: a module beside that program is called dvc, too.
+    return [sys.executable, "-P", str(Path(__file__).with_name("dvc_program.py")), *arguments]
 
 
 def _stop(dvc: int) -> None:
@@ -172,6 +273,8 @@ def _stop(dvc: int) -> None:
             with suppress(psutil.NoSuchProcess):
                 child.terminate()
         _, alive = psutil.wait_procs([*stage, process], timeout=_PATIENCE_SEC)
-        for child in alive:
+        # Another stage may have begun meanwhile.
+        later = process.children(recursive=True) if process in alive else []
+        for child in {*alive, *later}:
             with suppress(psutil.NoSuchProcess):
                 child.kill()

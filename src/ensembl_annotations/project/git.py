@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,6 +98,20 @@ class Repository:
         content = self._answer.read(int(size))
         self._answer.read(1)
         return content
+
+
+def changed_files(folder: Path, paths: Iterable[str]) -> list[str]:
+    """Return what ``git add`` would take of some files and folders: changed, new and removed files.
+
+    Parameters
+    ----------
+    folder : Path
+    paths : iterable of str
+        Relative to the folder, as the result; what git ignores is not in it. Empty outside a repository.
+    """
+    kinds = ("--modified", "--deleted", "--others", "--exclude-standard")
+    said = run_git(folder, "ls-files", "-z", *kinds, "--", *paths)
+    return sorted({os.fsdecode(name) for name in said.stdout.split(b"\0") if name})
 
 
 def _date(seconds: str) -> str | None:

@@ -13,28 +13,34 @@ from ensembl_annotations.common.hashes import md5_of_bytes
 from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.common.metrics import RUN_LOG
 from ensembl_annotations.common.words import printable
+from ensembl_annotations.project.figures import all_figures
 from ensembl_annotations.project.git import WORKSPACE, Repository, Version
 from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
     ASSETS,
+    FETCH,
     LOCK,
+    PARAMS_FILE,
     REFERENCE,
     SAMPLE_NAME,
     SAMPLES,
+    STORE,
     AssetPaths,
     asset_of,
     paths_of,
 )
 from ensembl_annotations.project.project import Project
+from ensembl_annotations.store.describe import DEMONSTRATION
 
 _SAMPLE_STAGE = re.compile(rf"{ANNOTATE}@({SAMPLE_NAME.pattern})")
 _COLUMNS = [
-    "asset", "date", "commit", "author", "release", "digest", "reference", "files", "bytes", "rows",
-    "status", "seconds",
+    "asset", "date", "commit", "author", "source", "release", "assembly", "chromosomes", "digest", "reference",
+    "files", "bytes", "rows", "status", "seconds",
 ]  # fmt: skip
 # What a line of the log has beside the figures of the run.
 _OF_CONTENT = ("asset", "content", "num_files", "size_bytes")
+_MOST_CHROMOSOMES = 16
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -52,6 +58,8 @@ class Materialization:
         When it was committed (ISO 8601, UTC), and who wrote the commit.
     release : int, optional
         Ensembl release.
+    source, assembly, chromosomes : str, optional
+        As ``params.yaml`` had them for the reference, of a sample for the one that it was annotated with.
     digest : str
         MD5 by which DVC knows the folder.
     reference_sha256 : str, optional
@@ -73,6 +81,9 @@ class Materialization:
     date: str | None
     author: str | None
     release: int | None
+    source: str | None
+    assembly: str | None
+    chromosomes: str | None
     digest: str
     reference_sha256: str | None
     num_files: int | None
@@ -97,7 +108,11 @@ class History:
 
 
 def read_history(
-    asset: str | None = None, *, limit: int | None = None, project: Project | Path | str = Path()
+    asset: str | None = None,
+    *,
+    limit: int | None = None,
+    demonstration: bool = True,
+    project: Project | Path | str = Path(),
 ) -> History:
     """Return every materialization of an asset that git knows, newest first.
 
@@ -108,6 +123,9 @@ def read_history(
         default all.
     limit : int, optional
         Only so many, the newest.
+    demonstration : bool
+        Also those of the demonstration (source ``mini``) that are committed and whose run was not on this
+        machine: a new clone comes with those of its maintainers.
     project : Project, Path or str
         The repository; default the current folder.
 
@@ -154,7 +172,13 @@ def read_history(
         last = max(runs.get(item, ()), key=lambda run: str(run["finished_at"]), default=None)
         if last and last["status"] == "failed":
             history.notes.append(f"{item}: its last run here failed, at {last['finished_at']}.")
-    # By place in history: dates are what clocks said. Of one commit, in the order of the lineage.
+    if not demonstration:
+        history.materializations = _without_demonstration(history)
+    # By place in history: dates of commits are what clocks said. Of one commit, the newest run on top, else
+    # in the order of the lineage.
+    history.materializations.sort(
+        key=lambda item: str(item.run.get("finished_at", "")), reverse=True
+    )
     ranks = {version.commit: rank for rank, version in enumerate(versions)}
     history.materializations.sort(key=lambda item: ranks[item.commit])
     history.materializations = history.materializations[:limit]
@@ -165,6 +189,71 @@ def read_history(
             "older. 'git fetch --unshallow' gets the rest."
         )
     return history
+
+
+def current_figures(asset: str, project: Project | Path | str = Path()) -> dict[str, Any]:
+    """Return the figures of an asset that is here as ``dvc.lock`` names it, and of the run that made it.
+
+    Parameters
+    ----------
+    asset : str
+        ``ensembl_annotations`` or ``annotated_vcf@SAMPLE``.
+    project : Project, Path or str
+        The repository; default the current folder.
+
+    Returns
+    -------
+    dict
+        Empty where it is not here: by the MD5 of its figures, the number of its files and their bytes.
+        Without figures of a run where no run on this machine made it.
+    """
+    project, paths = Project.open(project), paths_of(asset)
+    outs = project.lock.outs(paths.stage)
+    out = outs.get(paths.folder.as_posix(), {})
+    try:
+        content = (project.root / paths.metrics).read_bytes()
+        files = [path for path in (project.root / paths.folder).rglob("*") if path.is_file()]
+        found = (len(files), sum(path.stat().st_size for path in files))
+    except OSError:
+        return {}
+    noted = outs.get(paths.metrics.as_posix(), {}).get("md5")
+    if md5_of_bytes(content) != noted or found != (out.get("nfiles"), out.get("size")):
+        return {}
+    figures = all_figures(parse_object(content))
+    made = [
+        run
+        for run in _read_runs(project.root / RUN_LOG).get(asset, ())
+        if run["duration_sec"] > 0 and _has_made(run, figures, *found)
+    ]
+    return figures | _of_run(max(made, key=lambda run: str(run["finished_at"]), default={}))
+
+
+def _has_made(
+    run: Mapping[str, Any], figures: Mapping[str, Any], num_files: int | None, size: int | None
+) -> bool:
+    """Say whether a line of the log is of a run that ended with this content."""
+    return bool(figures) and (run.get("content"), run.get("num_files"), run.get("size_bytes")) == (
+        figures, num_files, size,
+    )  # fmt: skip
+
+
+def _of_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in _OF_CONTENT}
+
+
+def _without_demonstration(history: History) -> list[Materialization]:
+    """Return the others, and note how many were left out."""
+    kept = [
+        item
+        for item in history.materializations
+        if item.source != DEMONSTRATION or item.run or item.commit == WORKSPACE
+    ]
+    if left := len(history.materializations) - len(kept):
+        history.notes.append(
+            f"{left} of the demonstration that were not made on this machine are left out; "
+            "'ensembl-annotations history --all' has them."
+        )
+    return kept
 
 
 @dataclass
@@ -200,6 +289,8 @@ def _follow(
 ) -> dict[str, _Followed]:
     found: dict[str, _Followed] = {REFERENCE: _Followed(paths_of(REFERENCE))}
     is_there = False
+    # By the digest of the reference, the parameters it was made with.
+    origins: dict[str, dict[str, Any]] = {}
     for version in reversed(versions):
         content = repository.read(version, LOCK)
         if content is None:
@@ -214,6 +305,9 @@ def _follow(
         for sample in filter(None, map(_SAMPLE_STAGE.fullmatch, lock)):
             asset = asset_of(sample[1])
             found.setdefault(asset, _Followed(paths_of(asset)))
+        if reference := lock.outs(FETCH).get(STORE.as_posix()):
+            wanted = lock.params(FETCH).get(PARAMS_FILE, {}).get("ensembl")
+            origins[reference["md5"]] = wanted if isinstance(wanted, dict) else {}
         for item in found.values():
             out = lock.outs(item.paths.stage).get(str(item.paths.folder))
             past = item.materializations
@@ -221,7 +315,7 @@ def _follow(
                 item.without += [version.commit] if past else []
             elif not past or past[0].digest != out["md5"]:
                 figures = _figures(repository, version, item.paths, lock)
-                past.insert(0, _materialization(item, version, lock, figures, runs))
+                past.insert(0, _materialization(item, version, lock, figures, runs, origins))
     if not is_there:
         raise UsageError(
             f"{repository.project.resolve()}: no {LOCK}, now or in the history of this branch.",
@@ -236,19 +330,19 @@ def _materialization(
     lock: DvcLock,
     figures: dict[str, Any],
     runs: Mapping[str, list[dict[str, Any]]],
+    origins: Mapping[str, dict[str, Any]],
 ) -> Materialization:
     asset, stage = item.paths.asset, item.paths.stage
     out = lock.outs(stage)[str(item.paths.folder)]
+    reference = out if asset == REFERENCE else lock.deps(stage).get(STORE.as_posix(), {})
+    origin = origins.get(reference.get("md5", ""), {})
     num_files, size = _number(out.get("nfiles")), _number(out.get("size"))
     sha256 = figures.get("reference_sha256")
     since = (item.materializations[0].date if item.materializations else None) or ""
     same = [
         run
         for run in runs.get(asset, ())
-        if since < run["finished_at"]
-        and figures
-        and (run.get("content"), run.get("num_files"), run.get("size_bytes"))
-        == (figures, num_files, size)
+        if since < run["finished_at"] and _has_made(run, figures, num_files, size)
     ]
     # What found nothing to do took no time: it did not make it, if anything else did.
     made = [run for run in same if run["finished_at"] <= (version.date or "9")]
@@ -262,6 +356,9 @@ def _materialization(
         date=version.date,
         author=version.author,
         release=_number(figures.get("release")),
+        source=_text(origin.get("source")),
+        assembly=_text(origin.get("assembly")),
+        chromosomes=_text(origin.get("chromosomes")),
         digest=out["md5"],
         reference_sha256=sha256 if isinstance(sha256, str) else None,
         num_files=num_files,
@@ -269,7 +366,7 @@ def _materialization(
         num_rows=_number(figures.get("num_alleles" if asset == REFERENCE else "num_records")),
         status=run.get("status"),
         duration_sec=run.get("duration_sec"),
-        run={name: value for name, value in (run or again).items() if name not in _OF_CONTENT},
+        run=_of_run(run or again),
         inputs={
             path: dep["md5"]
             for path, dep in lock.deps(stage).items()
@@ -286,11 +383,15 @@ def _figures(
     noted = lock.outs(paths.stage).get(paths.metrics.as_posix())
     if content is None or noted is None or md5_of_bytes(content) != noted["md5"]:
         return {}
-    return parse_object(content)
+    return all_figures(parse_object(content))
 
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -308,20 +409,37 @@ def _read_runs(path: Path) -> dict[str, list[dict[str, Any]]]:
             and isinstance(run.get("duration_sec"), int | float)
             and _TIME.fullmatch(str(run.get("finished_at")))
         ):
+            if isinstance(content := run.get("content"), dict):
+                run["content"] = all_figures(content)
             runs.setdefault(run["asset"], []).append(run)
     return runs
+
+
+def _cut(chromosomes: str | None) -> str | None:
+    """Return them as a column of the table has room for them."""
+    if chromosomes is None or len(chromosomes) <= _MOST_CHROMOSOMES:
+        return chromosomes
+    return f"{chromosomes[: _MOST_CHROMOSOMES - 1]}…"
 
 
 def describe_history(history: History) -> list[str]:
     """Return a table of the materializations as lines of text; digests are cut to 12 digits."""
     if not history.materializations:
-        return ["Nothing was materialized yet."]
+        return ["There is no materialization to show."]
     table = [_COLUMNS]
     for item in history.materializations:
         values = (
-            *(item.asset, item.date, item.commit, item.author, item.release, item.digest[:12]),
-            *((item.reference_sha256 or "-")[:12], item.num_files, item.size_bytes, item.num_rows),
-            *(item.status, item.duration_sec),
+            *(
+                item.asset,
+                item.date,
+                item.commit,
+                item.author,
+                item.source,
+                item.release,
+                item.assembly,
+            ),
+            *(_cut(item.chromosomes), item.digest[:12], (item.reference_sha256 or "-")[:12]),
+            *(item.num_files, item.size_bytes, item.num_rows, item.status, item.duration_sec),
         )
         table.append([printable(value) for value in values])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

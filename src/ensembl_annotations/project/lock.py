@@ -42,6 +42,16 @@ class DvcLock:
         """Return what a stage read, by path: ``md5``."""
         return self._entries(stage, "deps")
 
+    def params(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return the parameters that a stage was made with, by file and name."""
+        content = self._stages.get(stage)
+        files = content.get("params") if isinstance(content, dict) else None
+        return {
+            str(file): values
+            for file, values in (files if isinstance(files, dict) else {}).items()
+            if isinstance(values, dict)
+        }
+
     def digest_of(self, path: Path) -> str | None:
         """Return the MD5 of what a stage wrote; None where no stage wrote it."""
         name = path.as_posix()
@@ -73,8 +83,8 @@ def read_lock(content: bytes, name: Path | str = "dvc.lock") -> DvcLock:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BrokenLockError(
             f"{name}: not valid YAML: {one_line(error)}",
-            hint="After a merge conflict take one side with 'git checkout --ours dvc.lock', then run "
-            "this again.",
+            hint="After a merge conflict run 'ensembl-annotations merge'; otherwise take it as it was: "
+            "'git checkout dvc.lock'.",
         ) from error
     stages = (found.get("stages") or {}) if isinstance(found, dict) else None
     if not isinstance(stages, dict):

@@ -2,13 +2,15 @@
 
 *Plan*: which assets are meant, and whether their inputs and folders are fit. *Restore*: have the
 reference that ``dvc.lock`` names, where DVC's cache or the remote has it. *Run*: ``dvc repro``, which runs
-what is out of date. *Record*: note what ran, and what had nothing to do.
+what is out of date. *Record*: note what ran, and what had nothing to do, and renew
+the catalogue.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +23,20 @@ from ensembl_annotations.common.errors import (
     nearest,
 )
 from ensembl_annotations.common.json_files import read_object
-from ensembl_annotations.common.metrics import RUN_LOG, log_run, now_utc, stamp_of
+from ensembl_annotations.common.logs import now_utc
+from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
 from ensembl_annotations.common.words import listed
+from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.git import changed_files
 from ensembl_annotations.project.paths import (
     ASSETS,
+    CATALOG,
     FETCH,
+    MANIFEST,
     PARAMS_FILE,
+    RECORDS,
     REFERENCE,
     REPORTS,
     SAMPLES,
@@ -44,9 +52,11 @@ from ensembl_annotations.project.paths import (
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
 from ensembl_annotations.project.remote import SharedReference
+from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
 from ensembl_annotations.report.report import PAGE
 
 if TYPE_CHECKING:
+    from ensembl_annotations.project.overview import State
     from ensembl_annotations.project.params import Params
 
 Log = Callable[[str], object]
@@ -89,8 +99,9 @@ def materialize(
     Returns
     -------
     dict of str to dict
-        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``): its folder, the figures of the
-        content, then those of the run, `status` among them: ``downloaded``, ``annotated``, or
+        By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``; samples whose VCF is
+        somebody else's are left out): its folder, the figures of the content, then those of the run,
+        `status` among them: ``downloaded``, ``annotated``, or
         ``cached`` where nothing was downloaded, or DVC had nothing to run.
 
     Raises
@@ -107,12 +118,29 @@ def materialize(
     116
     """
     project = Project.open(project).resolved()
+    with one_at_a_time(project.root, "materialize"):
+        wait_for_dvc(project.root)
+        return _materialize(project, assets, force, log)
+
+
+def _materialize(
+    project: Project, assets: Sequence[str] | str | None, force: bool, log: Log
+) -> dict[str, dict[str, Any]]:
     request = _plan(project, assets, force)
     _restore(project, request, log)
-    _run(project, request, log)
-    # Only now: a run that fails takes nothing away.
-    prune_samples(project, log)
-    return {paths.asset: _record(project, paths, before) for paths, before in request.told.items()}
+    try:
+        _run(project, request, log)
+        # Only now: a run that fails takes nothing away.
+        prune_samples(project, log)
+        _tell_stale(project, request.elsewhere, log)
+        made = {paths.asset: _record(project, paths, at) for paths, at in request.told.items()}
+    except EnsemblAnnotationsError:
+        # What was made before the failure is there to be seen.
+        _renew_catalog(project, log, None)
+        raise
+    # Where all was asked for, DVC has just found all up to date.
+    _renew_catalog(project, log, {} if request.is_for_all(project.params) else None)
+    return made
 
 
 # --- Plan
@@ -131,35 +159,52 @@ class _Request:
     told : dict of AssetPaths to object
         The assets that the result tells of, the reference always; with the stamp that the figures of
         their last run have before this one.
+    elsewhere : list of str
+        Samples of all that are left to those who have their VCFs.
     """
 
     assets: list[str]
     force: bool
     told: dict[AssetPaths, object]
+    elsewhere: list[str]
+
+    def is_for_all(self, params: Params) -> bool:
+        """Tell whether every asset of the parameters was asked for."""
+        return bool(self.assets) and len(self.told) == len(all_assets(params.samples))
 
 
 def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> _Request:
     """Return what is asked for, after a look at what it is made from and where it goes."""
     wanted = [assets] if isinstance(assets, str) else list(ASSETS) if assets is None else assets
-    names = _asset_names(wanted, project.params)
+    elsewhere = project.samples_elsewhere() if SAMPLES in wanted else []
+    names = _asset_names(wanted, project.params, elsewhere)
     samples = [name for name in project.params.samples if {SAMPLES, asset_of(name)} & set(names)]
+    if fetch_options(project)["manifest"].exists():
+        check_published(project)
+    if samples:
+        project.dvc.refuse_shared_cache()
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
     for paths in told:
         refuse_foreign(project, paths.folder)
-    return _Request(names, force, {paths: stamp_of(project.root / paths.run) for paths in told})
+    stamps: dict[AssetPaths, object] = {paths: stamp_of(project.root / paths.run) for paths in told}
+    return _Request(names, force, stamps, elsewhere)
 
 
-def _asset_names(assets: Iterable[str], params: Params) -> list[str]:
-    """Return the assets in the order of the lineage; without samples, there is the reference only."""
+def _asset_names(assets: Iterable[str], params: Params, elsewhere: Collection[str]) -> list[str]:
+    """Return the assets in the order of the lineage; without samples, there is the reference only.
+
+    Where some of all samples are somebody else's, those that are here have to be named.
+    """
     known = [*ASSETS, *map(asset_of, params.samples)]
     wanted = set(assets)
     for name in sorted(wanted - set(known)):
         raise UsageError(f"{name!r} is not an asset.{nearest(name, known)}")
     if SAMPLES in wanted:
         wanted -= set(map(asset_of, params.samples))
-        if not params.samples:
-            wanted = {REFERENCE}
+        if elsewhere or not params.samples:
+            here = set(params.samples) - set(elsewhere)
+            wanted = (wanted - {SAMPLES}) | set(map(asset_of, here)) or {REFERENCE}
     return [name for name in known if name in wanted]
 
 
@@ -169,20 +214,23 @@ def _check_samples(project: Project, samples: Iterable[str]) -> None:
     Raises
     ------
     InputError
-        Where one is missing, is no VCF, or says that it is of another assembly.
+        Where any is missing, is no VCF, or says that it is of another assembly; all are named.
     """
     # Here, since they take long to import.
     from ensembl_annotations.annotate.guard import check_header
     from ensembl_annotations.vcf.read import VcfReader
 
-    params = project.params
+    params, errors, made = project.params, [], None
     for sample in samples:
         about = params.samples[sample]
         vcf = project.root / about.vcf
-        if not vcf.exists() and vcf in project.dvc.outputs():
-            continue
+        is_here = os.access(vcf, os.F_OK)
+        if not is_here:
+            made = project.dvc.outputs() if made is None else made
+            if vcf in made:
+                continue
         try:
-            if vcf.exists() and not vcf.is_file():
+            if is_here and not vcf.is_file():
                 raise InputError(f"{about.vcf}: is no file; expected a VCF.", hint="Give a file.")
             with VcfReader(vcf) as reader:
                 check_header(
@@ -195,9 +243,14 @@ def _check_samples(project: Project, samples: Iterable[str]) -> None:
         except EnsemblAnnotationsError as error:
             told = error.message.replace(f"{project.root}{os.sep}", "")
             error.message = f"Sample {sample} of {PARAMS_FILE}: {told}"
-            others = f"'ensembl-annotations materialize {REFERENCE}', or {SAMPLES}@NAME"
-            error.hint = f"{error.hint or ''} Without this sample: {others}.".strip()
-            raise
+            errors.append(error)
+    if errors:
+        first, hints = errors[0], dict.fromkeys(error.hint for error in errors if error.hint)
+        others = f"'ensembl-annotations materialize {REFERENCE}', or {SAMPLES}@NAME"
+        without = "this sample" if len(errors) == 1 else "these samples"
+        first.message = "\n".join(error.message for error in errors)
+        first.hint = " ".join([*hints, f"Without {without}: {others}."])
+        raise first
 
 
 # --- Restore
@@ -250,9 +303,8 @@ def _restore(project: Project, request: _Request, log: Log) -> None:
 def _run(project: Project, request: _Request, log: Log) -> None:
     """Run what is out of date, and what is forced."""
     if request.force:
-        if REFERENCE not in request.assets:
-            # What is forced must not be made from the reference of another commit.
-            _repro(project, log, FETCH)
+        # What is forced must not be made from the reference, or the list, of another commit.
+        _repro(project, log, MANIFEST if REFERENCE in request.assets else FETCH)
         stages = [stage_of(name) for name in request.assets]
         _repro(project, log, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
     if request.assets:
@@ -261,11 +313,12 @@ def _run(project: Project, request: _Request, log: Log) -> None:
 
 
 def _repro(project: Project, log: Log, *arguments: str, **variables: str) -> None:
-    if code := _dvc(project, log, "repro", *arguments, **variables):
-        raise EnsemblAnnotationsError(
-            f"'dvc repro {' '.join(arguments)}' failed (exit code {code}); "
-            "what went wrong is printed above."
-        )
+    with project.dvc.kept_outputs(log):
+        if code := _dvc(project, log, "repro", *arguments, **variables):
+            raise EnsemblAnnotationsError(
+                f"'dvc repro {' '.join(arguments)}' failed (exit code {code}); "
+                "what went wrong is printed above."
+            )
 
 
 def _dvc(project: Project, log: Log, *arguments: str, **variables: str) -> int:
@@ -287,7 +340,7 @@ def _refuse_not_cached(project: Project) -> None:
 
 def _record(project: Project, paths: AssetPaths, before: object) -> dict[str, Any]:
     """Return an asset's figures, those of the run last; where nothing ran, that is noted and logged."""
-    run, content = project.root / paths.run, read_object(project.root / paths.metrics)
+    run, content = project.root / paths.run, read_figures(project, paths)
     if stamp_of(run) == before:
         fetched = _NOTHING_DONE if paths.asset == REFERENCE else {}
         figures = {
@@ -302,7 +355,57 @@ def _record(project: Project, paths: AssetPaths, before: object) -> dict[str, An
     return {"path": str(paths.folder), **content, **read_object(run)}
 
 
+def _renew_catalog(project: Project, log: Log, states: Mapping[str, State] | None) -> None:
+    """Write the page of all assets. What is made is made: that the page can't be is only told."""
+    # Here, since it takes long to import.
+    from ensembl_annotations.project.overview import write_catalog
+
+    try:
+        write_catalog(project.root / CATALOG, project, states=states)
+    except EnsemblAnnotationsError as error:
+        log(f"Note: {CATALOG} is not renewed: {error.message}")
+
+
+def _tell_stale(project: Project, elsewhere: Sequence[str], log: Log) -> None:
+    """Say which samples of others are not as the parameters and the reference of now make them."""
+    if not elsewhere:
+        return
+    # Here, since it takes long to import.
+    from ensembl_annotations.project.overview import stale_samples
+
+    if stale := stale_samples(project, elsewhere):
+        log(f"stale, VCF not here: {', '.join(stale)}")
+
+
 # --- What making the reference takes
+
+
+def check_published(project: Project) -> None:
+    """Refuse chromosomes and sequences that the manifest does not list.
+
+    To be called before DVC runs `fetch_ensembl`: it removes the reference first.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Naming what is not published, and what is.
+    """
+    # Here, since it takes long to import.
+    from ensembl_annotations.fetch import Layout
+    from ensembl_annotations.fetch.manifest import load_manifest_of
+    from ensembl_annotations.fetch.plan import make_plan
+    from ensembl_annotations.project.params import place_of
+
+    options, wanted = fetch_options(project), project.params.ensembl
+    layout = Layout(wanted.species, wanted.assembly, wanted.release)
+    manifest = load_manifest_of(layout, options["manifest"])
+    try:
+        make_plan(manifest, options["out"], chromosomes=wanted.wanted, fasta=wanted.fasta)
+    except EnsemblAnnotationsError as error:
+        name = "chromosomes" if isinstance(error, UsageError) else "fasta"
+        where = place_of(project.root / PARAMS_FILE, "ensembl", name)
+        error.message = f"{where}: {error.message.removeprefix(f'{name}: ')}"
+        raise
 
 
 def fetch_options(project: Project) -> dict[str, Any]:
@@ -349,6 +452,14 @@ def plan_materialize(*, force: bool = False, project: Project | Path | str = Pat
     if not options["manifest"].exists():
         options["manifest"] = None
     return plan_fetch(**options, force=force)
+
+
+def record_command(project: Project | Path | str = Path()) -> str | None:
+    """Return the command that adds to git what says how the results were made; None if nothing changed."""
+    root = Project.open(project).root
+    files = changed_files(root, RECORDS)
+    paths = [os.path.relpath(root / name) for name in files]
+    return shlex.join(["git", "add", "--", *paths]) if files else None
 
 
 def report_page(asset: str) -> Path | None:

@@ -1,15 +1,23 @@
-"""The catalogue: every asset on one page, with its state, history and lineage, from git and DVC."""
+"""The catalogue: every asset on one page, from git, DVC, and the tallies of samples.
+
+The samples stand side by side in one table, each with a link to its page; below, each asset has its state,
+history and lineage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.common.atomic import Outputs
-from ensembl_annotations.common.errors import explained_os_errors
+from ensembl_annotations.common.errors import InputError, explained_os_errors
 from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.history import Materialization, read_history
 from ensembl_annotations.project.params import Params
 from ensembl_annotations.project.paths import (
@@ -17,7 +25,9 @@ from ensembl_annotations.project.paths import (
     LOCK,
     REFERENCE,
     REPORT,
+    REPORTS,
     SAMPLES,
+    TALLY,
     all_assets,
     asset_of,
     paths_of,
@@ -27,6 +37,8 @@ from ensembl_annotations.project.paths import (
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
 from ensembl_annotations.report.page import render
+from ensembl_annotations.report.report import PAGE
+from ensembl_annotations.report.tally import Tally, read_tally
 
 UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"
 _NOT_KNOWN = "not known on this machine"
@@ -73,6 +85,29 @@ class Asset:
         return self.name.replace("@", "-")
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A row of the table of samples.
+
+    Attributes
+    ----------
+    name : str
+    asset : Asset
+    page : str, optional
+        Address of its page, where that is on this machine.
+    tally : Tally, optional
+        What was counted, where its ``tally.json`` is on this machine.
+    problem : str
+        Why there is no tally.
+    """
+
+    name: str
+    asset: Asset
+    page: str | None
+    tally: Tally | None
+    problem: str
+
+
 def read_states(project: Project) -> dict[str, State]:
     """Return the state of every asset whose stage DVC finds changed; others are up to date.
 
@@ -93,24 +128,25 @@ def read_states(project: Project) -> dict[str, State]:
     return {**reports, **found}
 
 
-def stale_reasons(project: Project) -> list[str]:
-    """Say, a line each, why ``dvc.lock`` is not what a commit would make; nothing where it is.
+def stale_stages(project: Project) -> dict[str, list[str]]:
+    """Return the stages whose entry in ``dvc.lock`` is not what would be made now, each with the reasons.
 
     Parameters
     ----------
     project : Project
-        A clone of the commit without data. That these are not there is no reason.
+        A clone without data may be given. That data, or somebody's VCF, are not there is no reason.
 
     Raises
     ------
     EnsemblAnnotationsError
         Where DVC can't tell, with what it says.
     """
-    lines = []
+    vcfs = {sample.vcf for sample in project.params.samples.values()}
+    found: dict[str, list[str]] = {}
     for stage, changes in project.dvc.status().items():
         kept = [
             {
-                kind: {path: how for path, how in items.items() if not _is_data(path, how)}
+                kind: {path: how for path, how in items.items() if not _is_data(path, how, vcfs)}
                 if isinstance(items, Mapping)
                 else items
                 for kind, items in change.items()
@@ -122,23 +158,52 @@ def stale_reasons(project: Project) -> list[str]:
         reasons = _state(
             [change for change in kept if not isinstance(change, Mapping) or any(change.values())]
         ).reasons
-        lines += [f"`{stage}`: {reason}" for reason in reasons[:_MOST_REASONS]]
+        if reasons:
+            found[stage] = reasons[:_MOST_REASONS]
     with project.dvc.opened() as repo:
         stages = {getattr(stage, "name", None) for stage in repo.index.stages}
     lock = project.lock
-    lines += [f"`{name}`: in {LOCK} only" for name in sorted(set(lock) - stages)]
     made = {path: out["md5"] for stage in lock for path, out in lock.outs(stage).items()}
-    lines += [
-        f"`{stage}`: made from another {path} than {LOCK} has"
-        for stage in lock
-        for path, dep in lock.deps(stage).items()
-        if made.get(path, dep["md5"]) != dep["md5"]
-    ]
-    return lines
+    for stage in lock:
+        if stage not in stages:
+            found.setdefault(stage, []).append(f"in {LOCK} only")
+        for path, dep in lock.deps(stage).items():
+            if made.get(path, dep["md5"]) != dep["md5"]:
+                found.setdefault(stage, []).append(f"made from another {path} than {LOCK} has")
+    return found
 
 
-def _is_data(path: str, how: object) -> bool:
-    return path.startswith("data/") and how in ("deleted", "not in cache")
+def stale_samples(project: Project, samples: Iterable[str]) -> list[str]:
+    """Return which of the samples have an entry in ``dvc.lock`` that is not what would be made now."""
+    stale = set(map(sample_of, stale_stages(project)))
+    return [sample for sample in samples if sample in stale]
+
+
+def review_lock(commit: Project, here: Project) -> str:
+    """Say in Markdown whether the ``dvc.lock`` of a commit is current; if not, in bold, and why.
+
+    Parameters
+    ----------
+    commit : Project
+        A clone of the commit without data.
+    here : Project
+        The repository on this machine: samples whose VCFs are not here are somebody else's to make.
+    """
+    stale, others = stale_stages(commit), set(here.samples_elsewhere())
+    wrong = {stage: reasons for stage, reasons in stale.items() if sample_of(stage) not in others}
+    lines = ["`dvc.lock` is current."]
+    if wrong:
+        lines = ["**`dvc.lock` is not current**: run `make` and commit it."]
+        lines += [
+            f"- `{stage}`: {reason}" for stage, reasons in wrong.items() for reason in reasons
+        ]
+    if left := sorted(others & set(map(sample_of, stale))):
+        lines += ["", f"Note: stale, VCF not here: {', '.join(left)}. `make` of those who have it."]
+    return "\n".join(lines)
+
+
+def _is_data(path: str, how: object, vcfs: Collection[str]) -> bool:
+    return how in ("deleted", "not in cache") and (path.startswith("data/") or path in vcfs)
 
 
 def _state(changes: Sequence[Any]) -> State:
@@ -171,8 +236,16 @@ def _reason(path: str, how: object) -> str:
     return f"{path}: {how}"
 
 
-def catalog_page(project: Project) -> str:
-    """Return the page: HTML in one file, the same for the same repository, data and figures.
+def catalog_page(project: Project, folder: Path, states: Mapping[str, State] | None = None) -> str:
+    """Return the page: HTML in one file, the same for the same repository, data, figures and folder.
+
+    Parameters
+    ----------
+    project : Project
+    folder : Path
+        Where the page will be, from which it has links to the samples' pages.
+    states : mapping of str to State, optional
+        As of `read_states`, where they are known already.
 
     Raises
     ------
@@ -182,13 +255,14 @@ def catalog_page(project: Project) -> str:
         Where DVC can't tell what is up to date.
     """
     params = project.params
-    history = read_history(project=project)
-    states = read_states(project)
+    history = read_history(demonstration=False, project=project)
+    if states is None:
+        states = read_states(project)
     assets = []
     for name in all_assets(params.samples):
         paths = paths_of(name)
         mine = [item for item in history.materializations if item.asset == name]
-        figures, last = (read_object(project.root / path) for path in (paths.metrics, paths.run))
+        figures, last = read_figures(project, paths), read_object(project.root / paths.run)
         assets.append(
             Asset(
                 name,
@@ -204,15 +278,31 @@ def catalog_page(project: Project) -> str:
     return render(
         "report/catalog.html.j2",
         assets=assets,
+        samples=[_sample(project, asset, folder) for asset in assets if sample_of(asset.name)],
         lineage=_lineage(params, assets),
         notes=history.notes,
         most_reasons=_MOST_REASONS,
         number=number,
+        num_known=num_known,
     )
 
 
-def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> None:
+def write_catalog(
+    out: Path | str,
+    project: Project | Path | str = Path(),
+    *,
+    states: Mapping[str, State] | None = None,
+) -> None:
     """Write the page of `catalog_page` to a file; nothing where that fails.
+
+    Parameters
+    ----------
+    out : Path or str
+        The file to write.
+    project : Project, Path or str
+        The repository; default the current folder.
+    states : mapping of str to State, optional
+        What DVC found changed, where it has been asked already.
 
     Raises
     ------
@@ -226,9 +316,24 @@ def write_catalog(out: Path | str, project: Project | Path | str = Path()) -> No
     >>> "ensembl_annotations" in Path("catalog.html").read_text("utf-8")
     True
     """
-    page = catalog_page(Project.open(project).resolved())
+    out = Path(out)
+    page = catalog_page(Project.open(project).resolved(), out.resolve().parent, states)
     with explained_os_errors("writing the catalogue"), Outputs() as outputs:
-        outputs.write_text(Path(out), page)
+        outputs.write_text(out, page)
+
+
+def _sample(project: Project, asset: Asset, folder: Path) -> Sample:
+    name = sample_of(asset.name)
+    page, tally, problem = project.root / REPORTS / name / PAGE, None, ""
+    file = project.root / asset.path / TALLY
+    try:
+        tally = read_tally(file)
+    except FileNotFoundError:
+        problem = f"{asset.path}/{TALLY} is not on this machine."
+    except (InputError, OSError) as error:
+        problem = str(error).replace(f"{project.root}{os.sep}", "")
+    address = quote(Path(os.path.relpath(page, folder)).as_posix()) if page.exists() else None
+    return Sample(name, asset, address, tally, problem)
 
 
 def _metadata(
@@ -247,7 +352,7 @@ def _metadata(
     names = [*first, *(name for name in both if name not in first)]
     rows = [(name, str(both.get(name, _NOT_KNOWN))) for name in names]
     if last and last.get("finished_at") != made.get("finished_at"):
-        rows.append(("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
+        rows.insert(0, ("last run", f"{last.get('status')}, finished at {last.get('finished_at')}"))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,11 +14,13 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.common.words import one_line
+from ensembl_annotations.common.words import NAME, one_line
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
@@ -32,15 +35,25 @@ class _Strict(BaseModel):
 class EnsemblParams(_Strict):
     """Which reference: the inputs of the asset `ensembl_annotations`."""
 
-    source: str = Field(description="Name of a source under `sources`")
-    release: int = Field(ge=1, description="Ensembl release, such as 116")
-    species: str = Field(pattern=r"^[a-z0-9_]+$", description="Species as in Ensembl's paths")
+    source: str = Field(
+        pattern=f"^{NAME}$",
+        examples=["ensembl"],
+        description="Name of a source under `run.sources`",
+    )
+    release: int = Field(ge=1, examples=[116], description="Ensembl release, such as 116")
+    species: str = Field(
+        pattern=r"^[a-z0-9_]+$",
+        examples=["homo_sapiens"],
+        description="Species as in Ensembl's paths",
+    )
     assembly: str = Field(
-        pattern=r"^[A-Za-z0-9._-]+$",
+        pattern=f"^{NAME}$",
+        examples=["GRCh38"],
         description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
     )
     chromosomes: str | int = Field(
-        description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`"
+        examples=["all"],
+        description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`",
     )
     fasta: bool = Field(
         description="Fetch the sequence too: to check every REF, and to find indels at any position of their repeat"
@@ -48,15 +61,18 @@ class EnsemblParams(_Strict):
     max_bad_percent: float = Field(
         ge=0,
         le=100,
+        examples=[1],
         description="Fail if more of a file's rows can't be used, or more of its REFs differ from the sequence (percent)",
     )
 
     @field_validator("chromosomes", mode="before")
     @classmethod
     def _known_form(cls, value: object) -> object:
-        if not isinstance(value, str | int):
-            raise ValueError("expected 'all', or names separated by commas, such as 21,22,X")
-        parse_chromosomes(str(value))
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise ValueError(
+                f"expected 'all', or names separated by commas, such as 21,22,X; found {value!r}"
+            )
+        _parsed(parse_chromosomes, str(value))
         return value
 
     @property
@@ -68,14 +84,19 @@ class EnsemblParams(_Strict):
 class AnnotateParams(_Strict):
     """How to annotate."""
 
-    level: int = Field(ge=1, le=9, description="Compression level of the VCF, 1 fast to 9 small")
+    level: int = Field(
+        ge=1, le=9, examples=[1], description="Compression level of the VCF, 1 fast to 9 small"
+    )
     overwrite_tags: bool = Field(description="Replace ENS_ tags that the input already has")
-    assembly: str | None = Field(description="Assembly of the VCFs, if their headers name none")
+    assembly: str | None = Field(
+        examples=["GRCh38"], description="Assembly of the VCFs, if their headers name none"
+    )
     match: Literal["allele", "position"] = Field(
         description="`allele`, or `position`: write the IDs of other alleles at the same site too, as ENS_SITE_ID"
     )
     tags: str = Field(
-        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all"
+        examples=["all"],
+        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all",
     )
     id: Literal["append", "replace", "keep"] = Field(
         description="What becomes of the VCF's ID column: `append` matched IDs; `replace` its IDs by matched ones if there are any; `keep` it as it is"
@@ -83,38 +104,40 @@ class AnnotateParams(_Strict):
     genotypes: bool = Field(
         description="Write the genotypes of all samples to the table, as a list (`gts`)"
     )
-    memory_mb: int = Field(
-        ge=400,
-        description="Memory to use (10^6 bytes): the pieces of the VCF are made to fit; changes no result",
-    )
 
     @field_validator("tags")
     @classmethod
     def _known_tags(cls, value: str) -> str:
-        try:
-            parse_tags(value)
-        except UsageError as error:
-            raise ValueError(error.message) from error
+        _parsed(parse_tags, value)
         return value
+
+
+class RunParams(_Strict):
+    """How to run: no stage depends on it, since nothing here changes a byte of a result."""
+
+    memory_mb: int = Field(
+        ge=400,
+        examples=[1500],
+        description="Memory that `annotate` may use (10^6 bytes): the pieces of the VCF are made to fit",
+    )
+    force_download: bool = Field(description="Download again, even what the download cache holds")
+    sources: dict[str, dict[str, str]] = Field(
+        description="Mirrors of each source by name, best first: `NAME: {MIRROR: ADDRESS}`"
+    )
 
 
 class Sample(_Strict):
     """One VCF to annotate."""
 
-    vcf: str
+    vcf: str = Field(examples=["data/vcf/p01.vcf.gz"])
 
 
 class Params(_Strict):
     """The whole of ``params.yaml``."""
 
     ensembl: EnsemblParams
-    force_download: bool = Field(
-        description="Download again, even what the download cache holds; changes no result"
-    )
-    sources: dict[str, dict[str, str]] = Field(
-        description="Mirrors of each source, best first; changes no result"
-    )
     annotate: AnnotateParams
+    run: RunParams
     samples: dict[SampleName, Sample] = Field(
         description="The VCFs, by sample name, a pseudonym: `NAME: {vcf: PATH}`"
     )
@@ -122,7 +145,7 @@ class Params(_Strict):
     @property
     def mirrors(self) -> list[str]:
         """The mirrors of the chosen source, best first."""
-        return list(self.sources[self.ensembl.source].values())
+        return list(self.run.sources[self.ensembl.source].values())
 
 
 def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
@@ -131,17 +154,20 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     Raises
     ------
     UsageError
-        Naming the parameter, what was expected and what was found.
+        Naming line and parameter, what was expected and found, and what to write.
     """
     try:
+        text = path.read_text("utf-8")
         # As DVC reads it, by YAML 1.2: PyYAML would take a sample that is called `no` for False.
-        content = YAML(typ="safe").load(path.read_text("utf-8"))
+        content = YAML(typ="safe").load(text)
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: no such file.", hint="Run this in the folder of the repository."
         ) from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {one_line(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8: {error}.") from error
+    except YAMLError as error:
+        raise _not_yaml(path, error) from error
     if not isinstance(content, dict):
         raise UsageError(
             f"{path}: expected parameters by name, found {type(content).__name__}.",
@@ -150,42 +176,147 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise UsageError(_explain(path, content, error)) from error
-    source = params.ensembl.source
-    if not params.sources.get(source):
-        known = ", ".join(params.sources) or "none"
+        where = _Places(path, text)
+        raise UsageError("\n".join(_explain(where, item) for item in error.errors())) from error
+    source, sources = params.ensembl.source, params.run.sources
+    if not sources.get(source):
+        known = ", ".join(sources) or "none"
         raise UsageError(
-            f"{path}: ensembl.source: {source!r} has no mirror under `sources` (there: {known})."
-            + nearest(source, list(params.sources))
+            f"{place_of(path, 'ensembl', 'source')}: {source!r} has no mirror under "
+            f"`run.sources` (there: {known})." + nearest(source, list(sources))
         )
     return params
 
 
-def _explain(path: Path, content: Any, error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
-        if problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
-            lines.append(
-                f"{path}: {place}: no such parameter." + nearest(str(problem["loc"][-1]), known)
-            )
-        elif problem["type"] == "missing":
-            lines.append(f"{path}: {place}: missing; expected a value.")
-        elif problem["loc"][-1] == "[key]" and problem["loc"][0] == "samples":
-            lines.append(
-                f"{path}: {place}: expected a name of letters, digits, - and _, which begins with a "
-                "letter or digit."
-            )
-        else:
-            reason = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{path}: {place}: {reason} (found {problem['input']!r}).")
-    return "\n".join(lines)
+# --- What is wrong, in words of our own
+
+_MOVED = {
+    ("annotate", "memory_mb"): "run.memory_mb",
+    ("force_download",): "run.force_download",
+    ("sources",): "run.sources",
+}
+"""Where parameters of earlier versions are now."""
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "string_pattern_mismatch": "letters of {pattern} only",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+}
 
 
-def _known_keys(place: tuple[int | str, ...]) -> list[str]:
+def _not_yaml(path: Path, error: YAMLError) -> UsageError:
+    where, what = str(path), one_line(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        where = f"{path}: line {error.problem_mark.line + 1}"
+        # What follows is the content, which may be long.
+        what = one_line(error.problem).partition(" with value ")[0]
+    return UsageError(
+        f"{where}: not valid YAML: {what}.",
+        hint="Look at this line and the one before: each parameter is named once, as `name: value`, "
+        "and indented with blanks like those beside it.",
+    )
+
+
+def place_of(path: Path, *place: str) -> str:
+    """Return file, line and name of a parameter, for a message: ``params.yaml: line 8: ensembl.fasta``."""
+    return _Places(path, path.read_text("utf-8")).of(*place)
+
+
+class _Places:
+    """Where in its file a parameter is.
+
+    Parameters
+    ----------
+    path : Path
+    text : str
+        What is in the file, valid YAML.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._root = path, YAML().compose(text)
+
+    def of(self, *place: Any) -> str:
+        """Return file, line and name of a parameter, or the line of what it is missing in."""
+        node, line, names = self._root, "", []
+        for part in place:
+            key, node = self._entry(node, part)
+            # As it is written: 01, where 1 was read.
+            names.append(key.value if key else str(part))
+            line = f"line {key.start_mark.line + 1}: " if key else line
+        return f"{self._path}: {line}{'.'.join(names)}"
+
+    def _entry(self, node: Any, name: Any) -> tuple[Any, Any]:
+        for key, value in node.value if isinstance(node, MappingNode) else ():
+            read = key.value if isinstance(name, str) else YAML(typ="safe").load(key.value)
+            if read == name:
+                return key, value
+        return None, None
+
+
+def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
+    """Return file, line and parameter, what is wrong with it, and what to write."""
+    kind, found = problem["type"], problem["input"]
+    place = tuple(part for part in problem["loc"] if part != "[key]")
+    at = where.of(*place)
+    if not isinstance(place[-1], str):
+        name = at.rpartition(".")[2].rpartition(" ")[2]
+        return f'{at}: a name that YAML does not read as text. Write it in quotes: "{name}"'
+    if place in _MOVED and kind == "extra_forbidden":
+        return f"{at}: is called {_MOVED[place]} now. Move it there."
+    if kind == "extra_forbidden":
+        return f"{at}: no such parameter.{nearest(place[-1], list(_fields_of(*place[:-1])))}"
+    if problem["loc"][-1] == "[key]":
+        return f"{at}: expected a name of letters, digits, - and _, which begins with a letter or digit."
+    is_mapping = kind in ("dict_type", "model_type")
+    write = _below(place) if is_mapping else _example(place)
+    if kind == "missing":
+        return f"{at}: missing.{write or _below(place)}"
+    if is_mapping:
+        wrong = "is empty" if found is None else f"expected names and values, found {found!r:.60}"
+    elif kind == "value_error":
+        wrong = problem["msg"].removeprefix("Value error, ").removesuffix(".")
+        wrong = wrong.removeprefix(f"{place[-1]}: ")
+    else:
+        limits = {name: str(value).strip("^+$") for name, value in problem.get("ctx", {}).items()}
+        expected = _EXPECTED.get(kind, problem["msg"]).format(**limits)
+        wrong = f"expected {expected}, found {'nothing' if found is None else f'{found!r:.60}'}"
+    return f"{at}: {wrong}.{write}"
+
+
+def _below(place: tuple[str, ...]) -> str:
+    """Return what to write where a section or a sample has nothing, or no names, below it."""
+    if place == ("samples",):
+        return " Write `NAME: {vcf: PATH}` below it for each VCF, or `samples: {}` for none."
+    if place[0] == "samples":
+        return f" Write `{place[-1]}: {{vcf: PATH}}`."
+    if fields := _fields_of(*place):
+        return f" Write below it: {', '.join(fields)}."
+    return " Write `NAME: {NAME: ADDRESS}`, a mirror or several for each source."
+
+
+def _example(place: tuple[str, ...]) -> str:
+    field = _fields_of(*place[:-1]).get(place[-1])
+    examples = field.examples if field else None
+    return f" Write, for example, `{place[-1]}: {examples[0]}`." if examples else ""
+
+
+def _fields_of(*place: str) -> dict[str, FieldInfo]:
+    """Return the parameters that a section has, or a sample; those at the top for no section."""
     model: Any = Params
-    for part in place:
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
-        model = field.annotation if field else Sample
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+    if place:
+        field = None if place[1:] else Params.model_fields.get(place[0])
+        model = Sample if place[:-1] == ("samples",) else field and field.annotation
+    return dict(getattr(model, "model_fields", {}))
+
+
+def _parsed(parse: Callable[[str], object], text: str) -> None:
+    """Parse a text to check it; its error becomes one that pydantic collects with others."""
+    try:
+        parse(text)
+    except UsageError as error:
+        raise ValueError(error.message) from error

@@ -6,11 +6,13 @@ each has the sample's name behind an ``@``. Imported by every command: nothing h
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.metrics import LOGS
 
 LOCK = Path("dvc.lock")
@@ -18,18 +20,24 @@ PARAMS_FILE = "params.yaml"
 STORE = Path("data/ensembl_annotations")
 ANNOTATED = Path("data/annotated")
 REPORTS = Path("data/reports")
+CATALOG = Path("catalog.html")
 METRICS = Path("metrics")
 WRITTEN = (Path("data"), METRICS)
 """What the pipeline writes to."""
+RECORDS = (PARAMS_FILE, "dvc.yaml", LOCK.as_posix(), "data/manifests", METRICS.as_posix())
+"""What says in git how the results were made."""
 
 ASSETS = {"ensembl_annotations": "fetch_ensembl", "annotated_vcf": "annotate"}
 """Assets, in the order of the lineage, and the stages that make them."""
 REFERENCE, SAMPLES = ASSETS
 FETCH, ANNOTATE = ASSETS.values()
+MANIFEST = "ensembl_manifest"
+"""The stage before `fetch_ensembl`: notes what is published, and checks what is wanted."""
 REPORT = "report"
 """The stage that makes the report of a sample, from what `annotate` made."""
 
 TABLE = "annotated.parquet"
+TALLY = "tally.json"
 SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -62,6 +70,35 @@ def paths_of(asset: str) -> AssetPaths:
 def sample_of(asset: str) -> str:
     """Return the sample of an asset or a stage; empty where it is of none."""
     return asset.partition("@")[2]
+
+
+def running_sample() -> str:
+    """Return the sample of the stage that DVC runs this process for.
+
+    Raises
+    ------
+    UsageError
+        Where it is none that a sample may have, or where DVC does not run this process.
+
+    Notes
+    -----
+    DVC names the stage in the environment. Were it in the stage's command, the shell would run what is
+    in a name: DVC does not quote it.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    if stage is None:
+        raise UsageError(
+            "This is the program of a stage, and DVC names no stage.",
+            hint="Run it with 'dvc repro annotate@NAME', or 'dvc repro report@NAME'.",
+        )
+    sample = sample_of(stage)
+    if not SAMPLE_NAME.fullmatch(sample):
+        raise UsageError(
+            f"{PARAMS_FILE}: samples: expected a name of letters, digits, - and _, which begins "
+            f"with a letter or digit; found {sample!a}.",
+            hint="If you did not write it, ask who did: it may be an attack.",
+        )
+    return sample
 
 
 def asset_of(sample: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from ensembl_annotations.project.dvc import Dvc
 from ensembl_annotations.project.git import Repository
 from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
-from ensembl_annotations.project.paths import LOCK, PARAMS_FILE, find_root
+from ensembl_annotations.project.paths import LOCK, PARAMS_FILE, asset_of, find_root, stage_of
 
 if TYPE_CHECKING:
     from ensembl_annotations.project.params import Params
@@ -61,6 +62,21 @@ class Project:
         with suppress(OSError, BrokenLockError):
             return read_lock((self.root / LOCK).read_bytes())
         return DvcLock({})
+
+    def samples_elsewhere(self) -> list[str]:
+        """Return the samples that are somebody else's: ``dvc.lock`` has their VCF, which is not here.
+
+        A VCF that a stage makes is nobody's.
+        """
+        root, lock, absent = self.root.resolve(), self.lock, {}
+        for sample, about in self.params.samples.items():
+            vcf = os.path.normpath(root / about.vcf)
+            read = [root / path for path in lock.deps(stage_of(asset_of(sample)))]
+            # A folder of theirs may be closed to this user, who then can't see the file.
+            if not os.access(vcf, os.F_OK) and vcf in map(os.path.normpath, read):
+                absent[sample] = Path(vcf)
+        made = self.dvc.outputs() if absent else set()
+        return [sample for sample, vcf in absent.items() if vcf not in made]
 
     @cached_property
     def git(self) -> Repository:

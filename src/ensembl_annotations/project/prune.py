@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.folders import name_files, refuse_foreign
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
     ANNOTATED,
     LOCK,
+    METRICS,
     PARAMS_FILE,
     REPORT,
     REPORTS,
@@ -40,7 +42,8 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
     Notes
     -----
     Only samples that ``dvc.lock`` knows as made by the pipeline are removed: their folders,
-    their figures, and their entries in ``dvc.lock``.
+    their figures, and their entries in ``dvc.lock``. Figures of runs and logs go of others too, such
+    as of a sample whose runs failed, or that somebody else has removed.
     """
     kept = set(project.params.samples)
     removed = [sample for sample in _made_samples(project) if sample not in kept]
@@ -56,6 +59,7 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
         log(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
         )
+    _forget_runs(project)
     for folder in sorted((project.root / ANNOTATED).glob("*/")):
         if folder.name not in {*kept, *removed}:
             log(
@@ -67,6 +71,18 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
             f"{stage}@{sample}" for sample in removed for stage in (ANNOTATE, REPORT)
         )
     return removed
+
+
+def _forget_runs(project: Project) -> None:
+    """Remove figures of runs, and logs, of samples that have neither parameters nor results here."""
+    for file in (project.root / METRICS / "run" / ANNOTATE).glob("*.json"):
+        paths = paths_of(asset_of(file.stem))
+        folder = project.root / paths.folder
+        if file.stem not in project.params.samples and not name_files(folder, ()):
+            for path in (paths.run, paths.log):
+                (project.root / path).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _made_samples(project: Project) -> list[str]:

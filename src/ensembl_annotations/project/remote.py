@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
@@ -39,6 +40,8 @@ _CHUNK_BYTES = 4 << 20
 _JOBS = 8
 _SPARE_BYTES = 64 << 20
 _GONE = (404, 410)
+# What DVC calls a remote that is a folder.
+_FOLDERS = ("local", ("local", "file"))
 
 
 class SharedKind(Kind):
@@ -223,9 +226,16 @@ class SharedReference:
         EnsemblAnnotationsError
             As `pieces` and `check_described`.
         """
-        self.check_described(self.pieces())
+        pieces = self.pieces()
+        self.check_described(pieces)
+        self._refuse_pipes([piece for piece in pieces if not self.cached(piece).is_file()])
         # DVC would write by it before it looks at a list.
         self._repo.drop_data_index()
+
+    def _refuse_pipes(self, pieces: list[ListedFile]) -> None:
+        """Refuse what is no file in a remote that is a folder, before DVC reads it."""
+        if self._odb.fs.protocol in _FOLDERS:
+            self.remote_problems(pieces)
 
     def refuse_strays(self) -> None:
         """Refuse to go on where DVC wrote files outside its outputs, because of a forged list.
@@ -365,7 +375,7 @@ class SharedReference:
     def _remote_problem(self, piece: ListedFile) -> Problem | None:
         try:
             with self._explained():
-                size = self._odb.fs.info(self._remote_path(piece))["size"]
+                size = self._info(piece)["size"]
         except FileNotFoundError:
             return Problem(piece.name, SharedKind.MISSING_THERE)
         path = self.cached(piece)
@@ -373,12 +383,21 @@ class SharedReference:
             return Problem(piece.name, SharedKind.CUT_THERE, size, expected)
         return None
 
+    def _info(self, piece: ListedFile) -> dict[str, Any]:
+        """Return what the remote says of a piece, which is a file: who opens a pipe waits for ever."""
+        info: dict[str, Any] = self._odb.fs.info(self._remote_path(piece))
+        if info["type"] != "file":
+            raise OSError(f"{self._remote_path(piece)}: is no file, but of type {info['type']!r}")
+        return info
+
     def altered_in_remote(self, pieces: list[ListedFile]) -> Problems:
         """Return which pieces have other content in the remote; all of them are read."""
         found = {}
         for piece in pieces:
-            with self._explained(), self._odb.fs.open(self._remote_path(piece), "rb") as handle:
-                md5 = digests_of(handle)[0]
+            with self._explained():
+                self._info(piece)
+                with self._odb.fs.open(self._remote_path(piece), "rb") as handle:
+                    md5 = digests_of(handle)[0]
             if md5 != piece.md5.removesuffix(".dir"):
                 found[piece] = Problem(piece.name, SharedKind.ALTERED_THERE, md5, piece.md5)
         return found
@@ -392,6 +411,8 @@ class SharedReference:
             Where the remote lacks it, or has other content; nothing is kept then.
         """
         target = self.cached(piece)
+        with self._explained(piece):
+            self._info(piece)
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as temporary:
             with (
@@ -467,7 +488,7 @@ class SharedReference:
         ------
         EnsemblAnnotationsError
         """
-        if self._odb.fs.protocol not in ("local", ("local", "file")):
+        if self._odb.fs.protocol not in _FOLDERS:
             return
         folder = Path(self._odb.path)
         while not folder.exists():

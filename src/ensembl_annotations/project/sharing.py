@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
-from ensembl_annotations.common.progress import Progress, format_bytes
+from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.folders import refuse_foreign
 from ensembl_annotations.project.materialize import fetch_options, plan_materialize
@@ -23,7 +24,7 @@ from ensembl_annotations.project.remote import (
     SharedReference,
 )
 
-Log = Callable[[str], object]
+_LOG = logging.getLogger(__name__)
 
 # Where chromosomes are made again; ignored by git.
 _LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
@@ -33,14 +34,12 @@ _ASK_THE_WRITER = (
 )
 
 
-def publish(project: Project, *, log: Log = lambda _: None) -> dict[str, Any]:
+def publish(project: Project) -> dict[str, Any]:
     """Push the reference to its remote, and make sure that all of it has arrived.
 
     Parameters
     ----------
     project : Project
-    log : callable
-        Called with a line of text per step.
 
     Returns
     -------
@@ -73,7 +72,7 @@ def publish(project: Project, *, log: Log = lambda _: None) -> dict[str, Any]:
     shared.check_bucket()
     shared.check_room(sum(sizes[piece] for piece in before))
     num_pushed = sum(piece in before for piece in pieces)
-    log(
+    _LOG.info(
         f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
     )
     shared.push([*before])
@@ -87,17 +86,12 @@ def publish(project: Project, *, log: Log = lambda _: None) -> dict[str, Any]:
     }
 
 
-def pull(
-    project: Project,
-    chromosomes: Sequence[str] | None = None,
-    *,
-    log: Log = lambda _: None,
-) -> dict[str, Any]:
+def pull(project: Project, chromosomes: Sequence[str] | None = None) -> dict[str, Any]:
     """Take the reference from its remote, after a check of the list of files that DVC goes by.
 
     Parameters
     ----------
-    project, log
+    project
         As in `publish`.
     chromosomes : sequence of str, optional
         Only the files of these and ``datapackage.json``; default all.
@@ -126,7 +120,7 @@ def pull(
     if chromosomes is not None:
         names = shared.names_of(chromosomes)
         targets = [str(STORE / name) for name in names]
-    log(f"$ dvc pull {listed(targets, 1)}")
+    _LOG.info(f"$ dvc pull {listed(targets, 1)}")
     if shared.project.dvc.run("pull", *targets):
         raise EnsemblAnnotationsError(
             "'dvc pull' of the reference failed; what went wrong is printed above.",
@@ -135,12 +129,12 @@ def pull(
     return {"remote": shared.remote, "url": shared.url, "num_files": len(names)}
 
 
-def repair(project: Project, *, content: bool = False, log: Log = lambda _: None) -> dict[str, Any]:
+def repair(project: Project, *, content: bool = False) -> dict[str, Any]:
     """Find damaged files of the reference, in DVC's cache and in the remote, and mend them.
 
     Parameters
     ----------
-    project, log
+    project
         As in `publish`.
     content : bool
         Read what the remote has, too; else only sizes are compared there, and the list of files.
@@ -176,15 +170,15 @@ def repair(project: Project, *, content: bool = False, log: Log = lambda _: None
         pieces = shared.pieces()
     except EnsemblAnnotationsError as error:
         _only_if_lost(error)
-        log(error.message)
+        _LOG.info(error.message)
         if isinstance(error, RemoteAlteredError):
             bad_there[shared.list_piece] = error.problem
-        _make_again(shared, log)
+        _make_again(shared)
         pieces = shared.pieces()
     damaged = shared.local_problems(pieces)
     lost, named = [], set()
     for piece, problem in damaged.items():
-        log(f"{problem}.")
+        _LOG.info(f"{problem}.")
         shared.drop(piece)
         if shared.adopt(piece):
             continue
@@ -192,13 +186,13 @@ def repair(project: Project, *, content: bool = False, log: Log = lambda _: None
             shared.restore(piece)
         except EnsemblAnnotationsError as error:
             _only_if_lost(error)
-            log(error.message)
+            _LOG.info(error.message)
             lost.append(piece)
             if isinstance(error, RemoteAlteredError):
                 bad_there[piece] = error.problem
                 named.add(piece)
-    if lost and (lost := _fetch_again(shared, lost, log)):
-        _make_again(shared, log)
+    if lost and (lost := _fetch_again(shared, lost)):
+        _make_again(shared)
     restored = [piece.name for piece in pieces if shared.differs_in_workspace(piece)]
     shared.prepare_dvc()
     if shared.project.dvc.run("checkout", FETCH, "--quiet", "--force"):
@@ -217,9 +211,9 @@ def repair(project: Project, *, content: bool = False, log: Log = lambda _: None
         bad_there |= shared.altered_in_remote(there)
         for piece, problem in bad_there.items():
             if piece not in named:
-                log(f"{problem}.")
+                _LOG.info(f"{problem}.")
     if bad_there:
-        _push_again(shared, bad_there, log)
+        _push_again(shared, bad_there)
     return {
         "remote": shared.remote,
         "url": shared.url,
@@ -241,7 +235,7 @@ def _only_if_lost(error: EnsemblAnnotationsError) -> None:
         raise error
 
 
-def _fetch_again(shared: SharedReference, lost: list[ListedFile], log: Log) -> list[ListedFile]:
+def _fetch_again(shared: SharedReference, lost: list[ListedFile]) -> list[ListedFile]:
     """Make the chromosomes of some files from what Ensembl published; return what still is lost."""
     # Here, since it takes long to import, and few repairs need it.
     from ensembl_annotations.fetch import fetch_ensembl
@@ -251,7 +245,7 @@ def _fetch_again(shared: SharedReference, lost: list[ListedFile], log: Log) -> l
     if not all(named):
         return lost
     _refuse_stale(shared)
-    log(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
+    _LOG.info(f"Made again from what Ensembl published: chromosomes {', '.join(chromosomes)}.")
     wanted = shared.project.params.ensembl
     out = shared.project.root / _LEFTOVER
     options = fetch_options(shared.project) | {"out": out, "chromosomes": chromosomes}
@@ -260,7 +254,6 @@ def _fetch_again(shared: SharedReference, lost: list[ListedFile], log: Log) -> l
             **options,
             source=wanted.source,
             max_bad_percent=wanted.max_bad_percent,
-            progress=Progress(log=log),
         )
         return [piece for piece in lost if not shared.adopt(piece, out)]
     finally:
@@ -281,11 +274,11 @@ def _refuse_stale(shared: SharedReference) -> None:
         )
 
 
-def _make_again(shared: SharedReference, log: Log) -> None:
+def _make_again(shared: SharedReference) -> None:
     _refuse_stale(shared)
-    log("The reference is made again from what Ensembl published:")
+    _LOG.info("The reference is made again from what Ensembl published:")
     for line in plan_materialize(project=shared.project):
-        log(line)
+        _LOG.info(line)
     if shared.project.dvc.run("repro", "--force", "--single-item", FETCH):
         raise EnsemblAnnotationsError(
             "The reference could not be made again; what went wrong is printed above.",
@@ -293,7 +286,7 @@ def _make_again(shared: SharedReference, log: Log) -> None:
         )
 
 
-def _push_again(shared: SharedReference, pieces: Problems, log: Log) -> None:
+def _push_again(shared: SharedReference, pieces: Problems) -> None:
     try:
         shared.push([*pieces])
         publish(shared.project)

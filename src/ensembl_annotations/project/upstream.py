@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
-from ensembl_annotations.fetch.layouts import Layout, MirrorLayout
+from ensembl_annotations.fetch.layouts import Layout
 from ensembl_annotations.fetch.listing import (
     NUM_NEIGHBOURS,
     describe_releases,
@@ -230,7 +230,7 @@ def find_changes(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def find_newer(mirrors: Sequence[str], layout: MirrorLayout) -> tuple[int, ...]:
+def find_newer(mirrors: Sequence[str], layout: Layout) -> tuple[int, ...]:
     """Return the later releases in which mirrors have this species, ascending.
 
     Notes

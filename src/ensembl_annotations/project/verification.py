@@ -11,6 +11,7 @@ from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import md5_of, md5_of_bytes, sha256_of
 from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.common.problems import Kind, Problem
+from ensembl_annotations.project.figures import all_figures
 from ensembl_annotations.project.file_list import (
     STRAY_HINT,
     ListKind,
@@ -75,7 +76,7 @@ def refuse_other_reference(folder: Path, project: Project) -> None:
             hint=f"'git checkout {figures} {LOCK}' takes both as they were; or run 'make'.",
             code="other_reference",
         )
-    expected = parse_object(content).get("reference_sha256")
+    expected = all_figures(parse_object(content)).get("reference_sha256")
     if (found := sha256_of(project.root / STORE / FILE_NAME)) != expected:
         raise ReferenceStoreError(
             f"{STORE}: is not the reference that {LOCK} names: the SHA-256 of its {FILE_NAME} is "

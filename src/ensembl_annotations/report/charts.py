@@ -1,5 +1,8 @@
 """Charts as SVG, each with a title, a text for who can't see it, and its figures as a table.
 
+Charts are as wide as the page: shapes are stretched, texts keep their size and stand above the shapes. Only a
+lineage has a width of its own.
+
 Colours are classes (`page.css`), so that a page can be light, dark or printed; a chart that is a file of
 its own gets a light style.
 """
@@ -11,8 +14,9 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-_BAR, _ROW, _VALUE = 300, 22, 120
-_CHAR, _MOST_LABEL = 7.4, 28
+_BAR, _ROW, _TEXT = 300, 34, 15
+_FILE_WIDTH = 640
+_MOST_LABEL = 28
 _STYLE = "<style>text{font:12px sans-serif;fill:#222}.k{fill:#1f6f8b}.n{fill:#d1843a}.o{fill:#8a949a}.axis{stroke:#999}</style>"
 
 
@@ -47,9 +51,13 @@ class Chart:
     def file(self) -> str:
         """Return the picture as a file of its own."""
         begin, end = self.svg.split(">", 1)
+        height = _height(begin)
+        if "viewBox" not in begin:
+            begin = begin.replace(
+                'width="100%"', f'viewBox="0 0 {_FILE_WIDTH} {height}" width="{_FILE_WIDTH}"'
+            )
         key = "; ".join(f"{_COLOURS[name]}: {what}" for name, what in self.legend)
         note = f"{self.title}{f' ({key})' if key else ''}"
-        height = _height(begin)
         grown = begin.replace(f'height="{height}"', f'height="{height + 30}"').replace(
             f' {height}"', f' {height + 30}"'
         )
@@ -73,19 +81,30 @@ def number(value: float) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
-def _label_width(names: Iterable[str]) -> float:
-    return max((len(_cut(name)) for name in names), default=0) * _CHAR + 12
-
-
 def _cut(name: str) -> str:
     return name if len(name) <= _MOST_LABEL else f"{name[: _MOST_LABEL - 1]}…"
 
 
-def _open(id: str, title: str, text: str, width: float, height: float) -> str:
+def _open(id: str, title: str, text: str, height: int, width: int | None = None) -> str:
+    size = 'width="100%"' if width is None else f'viewBox="0 0 {width} {height}" width="{width}"'
     return (
-        f'<svg role="img" aria-labelledby="{id}-t {id}-d" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}"><title id="{id}-t">{escape(title)}</title>'
-        f'<desc id="{id}-d">{escape(text)}</desc>'
+        f'<svg role="img" aria-labelledby="{id}-t {id}-d" {size} height="{height}">'
+        f'<title id="{id}-t">{escape(title)}</title><desc id="{id}-d">{escape(text)}</desc>'
+    )
+
+
+def _stretched(shapes: Iterable[str], y: float, width: float, height: float) -> str:
+    """Return shapes of this width as wide as the chart is."""
+    return (
+        f'<svg y="{y:g}" width="100%" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
+        f'preserveAspectRatio="none">{"".join(shapes)}</svg>'
+    )
+
+
+def _texts(left: str, right: str, y: float) -> str:
+    return (
+        f'<text y="{y:g}">{escape(left)}</text>'
+        f'<text x="100%" y="{y:g}" text-anchor="end">{escape(right)}</text>'
     )
 
 
@@ -111,32 +130,29 @@ def bars(
         Heading of the labels' column.
     """
     longest = max((sum(sizes) for _, sizes in rows), default=0) or 1
-    label = _label_width(name for name, _ in rows)
-    shapes = []
+    lines = []
     for place, (name, sizes) in enumerate(rows):
-        y = place * _ROW
-        shapes.append(
-            f'<text x="{label - 6:g}" y="{y + 15}" text-anchor="end">{escape(_cut(name))}</text>'
-        )
-        x = label
+        shapes, x = [], 0.0
         for (colour, part), size in zip(parts, sizes, strict=True):
             width = _BAR * size / longest
             if size:
                 width = max(width, 1.0)
                 shapes.append(
-                    f'<rect class="{colour}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" '
-                    f'height="{_ROW - 8}"><title>{escape(f"{name}: {number(size)} {part}")}</title></rect>'
+                    f'<rect class="{colour}" x="{x:.1f}" width="{width:.1f}" height="{_TEXT - 4}">'
+                    f"<title>{escape(f'{name}: {number(size)} {part}')}</title></rect>"
                 )
             x += width
         total = " + ".join(number(size) for size in sizes if size) or "0"
-        shapes.append(f'<text x="{x + 6:.1f}" y="{y + 15}">{total}</text>')
-    svg = _open(id, title, text, label + _BAR + _VALUE, len(rows) * _ROW + 4)
+        y = place * _ROW + _TEXT
+        lines.append(_texts(_cut(name), total, y - 2))
+        lines.append(_stretched(shapes, y + 2, _BAR, _TEXT - 4))
+    svg = _open(id, title, text, len(rows) * _ROW + 4)
     table = [[name, *(number(size) for size in sizes)] for name, sizes in rows]
     return Chart(
         id,
         title,
         text,
-        f"{svg}{''.join(shapes)}</svg>",
+        f"{svg}{''.join(lines)}</svg>",
         (what, *(name for _, name in parts)),
         table,
         parts if len(parts) > 1 else (),
@@ -158,26 +174,25 @@ def strips(
         Name, number of windows, and (window, first part, second part) of those that have any.
     """
     height, width = 26, 540
-    label = _label_width(name for name, _, _ in rows)
+    middle = height / 2
     longest = max((count for _, count, _ in rows), default=1) or 1
     highest = max((max(a, b) for _, _, cells in rows for _, a, b in cells), default=1) or 1
-    shapes, table = [], []
+    step = width / longest
+    lines, table = [], []
     for place, (name, count, cells) in enumerate(rows):
-        middle = place * height + height / 2
-        step = width / longest
-        shapes.append(
-            f'<text x="{label - 6}" y="{middle + 4:g}" text-anchor="end">{escape(_cut(name))}</text>'
-            f'<path class="axis" d="M{label} {middle:g}h{count * step:.1f}"/>'
-        )
+        shapes = [f'<path class="axis" d="M0 {middle:g}h{count * step:.1f}"/>']
         for side, sign in ((0, -1), (1, 1)):
-            path = _outline(cells, side, sign * (height / 2 - 2) / highest, step, label, middle)
+            path = _outline(cells, side, sign * (height / 2 - 2) / highest, step, middle)
             if path:
                 shapes.append(f'<path class="{parts[side][0]}" d="{path}"/>')
-        first, second = (sum(cell[side] for cell in cells) for side in (1, 2))
-        table.append([name, number(first), number(second)])
-    svg = _open(id, title, text, label + width + 10, len(rows) * height + 4)
+        first, second = (number(sum(cell[side] for cell in cells)) for side in (1, 2))
+        table.append([name, first, second])
+        y = place * (height + _TEXT)
+        lines.append(_texts(_cut(name), f"{first} + {second}", y + _TEXT - 3))
+        lines.append(_stretched(shapes, y + _TEXT, width, height))
+    svg = _open(id, title, text, len(rows) * (height + _TEXT) + 4)
     header = ("contig", *(name for _, name in parts))
-    return Chart(id, title, text, f"{svg}{''.join(shapes)}</svg>", header, table, parts)
+    return Chart(id, title, text, f"{svg}{''.join(lines)}</svg>", header, table, parts)
 
 
 def _outline(
@@ -185,7 +200,6 @@ def _outline(
     side: int,
     scale: float,
     step: float,
-    left: float,
     middle: float,
 ) -> str:
     """Return the filled outline of one side of a strip."""
@@ -193,7 +207,7 @@ def _outline(
     path = []
     for place, (window, size) in enumerate(sizes):
         if place == 0 or sizes[place - 1][0] != window - 1:
-            path.append(f"M{left + window * step:.1f} {middle:g}")
+            path.append(f"M{window * step:.1f} {middle:g}")
         path.append(f"V{middle + size * scale:.1f}h{step:.2f}")
         if place + 1 == len(sizes) or sizes[place + 1][0] != window + 1:
             path.append(f"V{middle:g}z")
@@ -210,32 +224,32 @@ def line(
     points : sequence of (str, float, str)
         Name, value, and the value as text.
     """
-    width, height, left, top = 560, 120, 10, 18
+    width, height, radius = 560, 120, 4
     highest = max((value for _, value, _ in points), default=0) or 1
     step = width / max(len(points) - 1, 1)
     places = [
-        (left + place * step, top + height * (1 - value / highest))
+        (place * step, radius + height * (1 - value / highest))
         for place, (_, value, _) in enumerate(points)
     ]
-    shapes = [f'<path class="axis" d="M{left} {top + height}h{width}"/>']
+    below = height + 2 * radius
+    shapes = [f'<path class="axis" d="M0 {height + radius}h{width}"/>']
     shapes += [
         f'<path class="line" d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"/>'
         for (x, y), (to_x, to_y) in pairwise(places)
     ]
+    lines = [_stretched(shapes, _TEXT, width, below)]
     for (x, y), (name, _, value) in zip(places, points, strict=True):
-        shapes.append(
-            f'<circle class="k" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+        # Not stretched: circles stay round.
+        lines.append(
+            f'<circle class="k" cx="{100 * x / width:.2f}%" cy="{_TEXT + y:.1f}" r="{radius}">'
             f"<title>{escape(f'{name}: {value}')}</title></circle>"
         )
     if points:
-        shapes.append(f'<text x="{left}" y="12">{escape(points[0][2])}</text>')
-        if len(points) > 1:
-            shapes.append(
-                f'<text x="{left + width}" y="12" text-anchor="end">{escape(points[-1][2])}</text>'
-            )
-    svg = _open(id, title, text, width + 2 * left, top + height + 8)
+        last = points[-1][2] if len(points) > 1 else ""
+        lines.append(_texts(points[0][2], last, _TEXT - 3))
+    svg = _open(id, title, text, _TEXT + below)
     table = [[name, value] for name, _, value in points]
-    return Chart(id, title, text, f"{svg}{''.join(shapes)}</svg>", ("commit", what), table)
+    return Chart(id, title, text, f"{svg}{''.join(lines)}</svg>", ("commit", what), table)
 
 
 @dataclass(frozen=True)
@@ -277,7 +291,7 @@ def lineage(
         shapes.append(f'<a href="{escape(node.link)}">{box}</a>' if node.link else box)
     columns, rows = max(filled, default=0) + 1, max(filled.values(), default=1)
     svg = _open(
-        id, title, text, columns * (width + gap_x) - gap_x + 2, rows * (height + gap_y) - gap_y + 2
+        id, title, text, rows * (height + gap_y) - gap_y + 2, columns * (width + gap_x) - gap_x + 2
     )
     made_of = [
         [node.name, ", ".join(nodes[a].name for a, b in edges if b == place) or "–", node.note]

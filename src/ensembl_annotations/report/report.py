@@ -49,7 +49,7 @@ def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
     folder : Path or str
         Where to write.
     name : str
-        What MultiQC calls the sample.
+        What the page and MultiQC call the sample.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
     with explained_os_errors("writing the report"):
         content = read_tally(Path(tally))
         with Outputs() as outputs:
-            outputs.write_text(folder / PAGE, summary_page(content))
+            outputs.write_text(folder / PAGE, summary_page(content, name))
             outputs.write_text(folder / f"{name}{MULTIQC}", multiqc_section(name, content.metrics))
             outputs.write_text(folder / "contigs.svg", contig_chart(content).file())
             outputs.write_text(folder / "frequencies.svg", frequency_chart(content).file())

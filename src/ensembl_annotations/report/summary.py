@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import polars as pl
@@ -22,20 +23,27 @@ from ensembl_annotations.annotate.tally import (
 from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render
 from ensembl_annotations.report.tally import Tally
+from ensembl_annotations.store.describe import DEMONSTRATION
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN
 from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.versions import REPORT_VERSION
 
 _MOST_STRIPS = 60
 _KINDS = ("SNV", "insertion", "deletion", "MNV", "indel", "not a sequence")
 _PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
 # Of fewer SNVs the ratio says nothing.
 _MIN_SNVS = 300
-DEMONSTRATION = "mini"
-"""The source in ``params.yaml`` whose values are incomplete and in places invented."""
 
 
-def summary_page(tally: Tally) -> str:
-    """Return the page of a run, one file of HTML."""
+def summary_page(tally: Tally, name: str = "") -> str:
+    """Return the page of a run, one file of HTML.
+
+    Parameters
+    ----------
+    tally : Tally
+    name : str
+        What the sample is called; default as in the VCF, which is named itself where it has not one sample.
+    """
     metrics, provenance, samples = tally.metrics, tally.provenance, tally.samples
     base = (
         "https://grch37.ensembl.org"
@@ -44,8 +52,12 @@ def summary_page(tally: Tally) -> str:
     )
     return render(
         "report/summary.html.j2",
+        title=name or (samples[0] if len(samples) == 1 else tally.vcf),
         name=tally.vcf,
+        tool=f"ensembl-annotations {version('ensembl-annotations')}",
+        report=REPORT_VERSION,
         metrics=metrics,
+        release_date=tally.release_date,
         provenance=provenance,
         samples=samples[0] if len(samples) == 1 else f"{number(len(samples))} samples",
         notes=tally.notes,

@@ -49,7 +49,7 @@ class Listed(BaseModel):
 
 
 class Pathogenic(BaseModel):
-    """ALTs with a pathogenic term: how many by genotype, and the first of them."""
+    """ALTs with a pathogenic term: how many by genotype, and the list of them, carried ones first."""
 
     genotypes: dict[str, int]
     listed: list[Listed]
@@ -81,6 +81,7 @@ class Tally(BaseModel):
     samples: list[str]
     contig_lengths: dict[str, int]
     metrics: dict[str, Any]
+    release_date: str | None
     provenance: dict[str, str]
     notes: list[str]
     cube: dict[str, list[Any]]
@@ -104,7 +105,7 @@ class Tally(BaseModel):
     @classmethod
     def _is_table(cls, cube: dict[str, list[Any]]) -> dict[str, list[Any]]:
         try:
-            pl.DataFrame(cube, schema=_CUBE)
+            pl.DataFrame(_with_all(set(_CUBE), cube), schema=_CUBE)
         except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
             raise ValueError(f"no table of counts: {error}") from error
         return cube

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
-from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
-from ensembl_annotations.common.words import listed
+from ensembl_annotations.common.words import find_name_problem, listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.versions import STORE_VERSION
+
+DEMONSTRATION = "mini"
+"""The source whose values are incomplete and in places invented."""
 
 FILE_NAME = "datapackage.json"
 QUARANTINE = "quarantine.tsv.gz"
@@ -154,6 +157,7 @@ class ReferenceStore:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = folder = Path(folder)
+        check_name(folder)
         path = folder / FILE_NAME
         if not folder.is_dir():
             raise ReferenceStoreError(
@@ -165,9 +169,10 @@ class ReferenceStore:
             self.digest = sha256_of(path)
             _check_version(path, self.package["store_version"])
             self.release = str(int(self.package["release"]))
-            self.assembly = str(self.package["assembly"])
-            self.species = str(self.package["species"])
-            self.source = str(self.package["source"])
+            self.release_date: str | None = self.package.get("release_date")
+            self.assembly = _checked_name(self.package, "assembly")
+            self.species = _checked_name(self.package, "species")
+            self.source = _checked_name(self.package, "source")
             self.package["quarantine"]["hash"].removeprefix("sha256:")
             origin = Origin(self.species, self.assembly, int(self.release))
             self.resources = [
@@ -277,14 +282,24 @@ def _check_version(path: Path, version: object) -> None:
         )
 
 
+def _checked_name(content: Mapping[str, Any], key: str) -> str:
+    """Return a name that may come from others, and becomes part of file names and header lines."""
+    name = content[key]
+    if not isinstance(name, str):
+        raise ValueError(f"{key} is {name!r}, expected a name")
+    if problem := find_name_problem(name):
+        raise ValueError(f"{key} {name[:80]!r} {problem}")
+    return name
+
+
 def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
     kind, _, digest = entry["hash"].partition(":")
     if kind != "sha256":
         raise ValueError(f"hash of {entry['path']} is {kind}, expected sha256")
     name = entry["path"]
-    role, chromosome = entry["role"], entry["chromosome"]
-    if role not in ROLES or not isinstance(chromosome, str):
-        raise ValueError(f"{name} has the role {role!r} and the chromosome {chromosome!r}")
+    role, chromosome = entry["role"], _checked_name(entry, "chromosome")
+    if role not in ROLES:
+        raise ValueError(f"{name} has the role {role!r}")
     identity = FileIdentity.of(origin, chromosome, role)
     if name != identity.file_name:
         raise ValueError(

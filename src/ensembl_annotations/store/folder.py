@@ -13,7 +13,8 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, explain_os_error
+from ensembl_annotations.common.atomic import flush
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE
 
 
@@ -33,13 +34,14 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     _refuse_foreign(out)
-    with _explained(out):
+    with explained_os_errors("writing the reference store", out):
         out.parent.mkdir(parents=True, exist_ok=True)
         folder, lock = _make_locked(out)
     try:
-        with _explained(out):
+        with explained_os_errors("writing the reference store", out):
             yield folder
-            _flush(folder)
+            for path in [*folder.iterdir(), folder]:
+                flush(path)
             with _parent_locked(out):
                 # Again: what came here since the run began is not ours either.
                 _refuse_foreign(out)
@@ -84,14 +86,6 @@ def _not_ours(out: Path) -> str | None:
         return "is not a reference store"
     foreign = sorted(names - described - {FILE_NAME, QUARANTINE})
     return f"has files of others ({', '.join(foreign[:3])})" if foreign else None
-
-
-@contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise explain_os_error(error, out, "writing the reference store") from error
 
 
 @contextmanager
@@ -153,12 +147,3 @@ def _swap(folder: Path, out: Path) -> None:
             old.rename(out)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

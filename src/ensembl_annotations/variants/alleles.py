@@ -32,35 +32,10 @@ FIRST_HASH = 32
 
 IUPAC = "ACGTUNRYSWKMBDHV"
 _BASES = "ACGT"
+BASE_CODE = np.full(256, 255, np.uint8)
+"""By letter: 0 to 3 for A, C, G, T, else 255."""
+BASE_CODE[list(_BASES.encode())] = range(4)
 _NUMBER = r"(?a:\d+\.?\d*|\.\d+)(?:[eE][-+]?(?a:\d{1,3}))?"
-
-
-def allele_key(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """Return the key of one REF and ALT.
-
-    Parameters
-    ----------
-    pos : int
-        1-based POS as written.
-    ref, alt : str
-        Alleles as written, any case.
-
-    Returns
-    -------
-    tuple of (int, str, str)
-        ``start`` (0-based, inter-base), ``deleted``, ``inserted``.
-    """
-    ref, alt = ref.upper(), alt.upper()
-    shorter = min(len(ref), len(alt))
-    suffix = 0
-    while suffix < shorter and ref[-1 - suffix] == alt[-1 - suffix]:
-        suffix += 1
-    ref, alt = ref[: len(ref) - suffix], alt[: len(alt) - suffix]
-    shorter = min(len(ref), len(alt))
-    prefix = 0
-    while prefix < shorter and ref[prefix] == alt[prefix]:
-        prefix += 1
-    return pos - 1 + prefix, ref[prefix:], alt[prefix:]
 
 
 def allele_code(deleted: str, inserted: str) -> int:
@@ -111,22 +86,25 @@ class Keys:
     code: npt.NDArray[np.uint32]
 
 
+def spread(length: Offsets) -> tuple[Offsets, Offsets]:
+    """Return for each byte of slices of these lengths which slice it is of, and its place in that."""
+    owner = np.repeat(np.arange(len(length)), length)
+    return owner, np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
+
+
 def equal_spans(
     text: npt.NDArray[np.uint8], spans: Spans, other_text: npt.NDArray[np.uint8], others: Spans
 ) -> npt.NDArray[np.bool_]:
     """Tell which slices of one buffer equal those of another."""
     same: npt.NDArray[np.bool_] = spans.length == others.length
-    rows = np.flatnonzero(same)
-    length = spans.length[rows]
-    owner = np.repeat(rows, length)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
+    owner, place = spread(np.where(same, spans.length, 0))
     differs = text[spans.begin[owner] + place] != other_text[others.begin[owner] + place]
     same[owner[differs]] = False
     return same
 
 
 def key_spans(text: npt.NDArray[np.uint8], ref: Spans, alt: Spans) -> Keys:
-    """Return the allele keys of many alleles at once; what `allele_key` does one by one.
+    """Return the allele keys of many alleles at once.
 
     Parameters
     ----------
@@ -177,7 +155,7 @@ def stored_codes(text: npt.NDArray[np.uint8], keys: Keys, ref: Spans, alt: Spans
     kinds[keys.inserted.length == 0] = DELETION
     kinds[keys.code == NOT_COMPARABLE] = 0
     rows = np.flatnonzero((ref.length == 1) & (alt.length == 1) & (keys.code < NOT_COMPARABLE))
-    first, second = _BASE_CODE[text[ref.begin[rows]]], _BASE_CODE[text[alt.begin[rows]]]
+    first, second = BASE_CODE[text[ref.begin[rows]]], BASE_CODE[text[alt.begin[rows]]]
     rows = rows[(first < 4) & (second < 4)]
     kinds[rows] = keys.code[rows]
     codes: Offsets = kinds.astype(np.int64)
@@ -206,7 +184,7 @@ def _codes(
     codes = np.full(len(differs), NOT_COMPARABLE, np.uint32)
     single = differs & (deleted.length == 1) & (inserted.length == 1)
     rows = np.flatnonzero(single)
-    first, second = _BASE_CODE[text[deleted.begin[rows]]], _BASE_CODE[text[inserted.begin[rows]]]
+    first, second = BASE_CODE[text[deleted.begin[rows]]], BASE_CODE[text[inserted.begin[rows]]]
     known = (first < 4) & (second < 4)
     codes[rows[known]] = first[known] * 4 + second[known]
     single[rows[~known]] = False
@@ -250,8 +228,6 @@ def _crc_table() -> npt.NDArray[np.uint32]:
 
 
 _CRC_TABLE = _crc_table()
-_BASE_CODE = np.full(256, 255, np.uint8)
-_BASE_CODE[list(_BASES.encode())] = range(4)
 # Few alleles are longer; each step over all of them costs the same.
 _LONG = 32
 _IS_LITERAL = np.zeros(256, bool)
@@ -303,16 +279,21 @@ def upper_case(text: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.where((text >= ord("a")) & (text <= ord("z")), text - 32, text)
 
 
+def gather_bytes(text: npt.NDArray[np.uint8], spans: Spans) -> npt.NDArray[np.uint8]:
+    """Return slices, which may overlap, one after the other."""
+    before = np.cumsum(spans.length) - spans.length
+    total = int(spans.length.sum())
+    return np.take(text, np.repeat(spans.begin - before, spans.length) + np.arange(total))
+
+
 def take_spans(text: npt.NDArray[np.uint8], spans: Spans) -> pl.Series:
     """Return slices, which may overlap, as a String series."""
     bounds = np.concatenate([[0], np.cumsum(spans.length)]).astype(np.int64)
-    place = np.repeat(spans.begin - bounds[:-1], spans.length) + np.arange(bounds[-1])
+    content = gather_bytes(text, spans)
     array = pa.LargeStringArray.from_buffers(
-        len(spans.begin), pa.py_buffer(bounds), pa.py_buffer(text[place])
+        len(spans.begin), pa.py_buffer(bounds), pa.py_buffer(content)
     )
-    series = pl.from_arrow(array)
-    assert isinstance(series, pl.Series)
-    return series
+    return pl.Series(array)
 
 
 def one_minus(frequency: str) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ensembl_annotations.variants.alleles import Spans
+from ensembl_annotations.variants.alleles import BASE_CODE, Spans, spread
 
 Bases = npt.NDArray[np.uint8]
 """A chromosome's sequence, one upper-case letter a byte."""
 
 Counts = npt.NDArray[np.int64]
 
-_IS_BASE = np.zeros(256, bool)
-_IS_BASE[list(b"ACGT")] = True
+IS_BASE = BASE_CODE < 4
+"""By letter: whether it is A, C, G or T."""
+
 # Most indels slide a few bases: those are done together, the few others one by one.
 _STEPS_TOGETHER = 32
 _WINDOW = 4096
@@ -65,7 +66,7 @@ def _slide(sequence: Bases, first: Counts, step: int, text: Bases, units: Spans)
         active, place = _inside(active, place, len(sequence))
         base = sequence[place]
         same = base == text[begin[active] + step * (count % units.length[active])]
-        active = active[same & _IS_BASE[base]]
+        active = active[same & IS_BASE[base]]
         if not len(active):
             return result
         result[active] = count + 1
@@ -91,7 +92,7 @@ def _slide_one(sequence: Bases, first: int, step: int, unit: Bases) -> int:
             found = sequence[place : place + len(window)]
         else:
             found = sequence[max(0, place + 1 - len(window)) : max(0, place + 1)][::-1]
-        differs = np.flatnonzero((found != window[: len(found)]) | ~_IS_BASE[found])
+        differs = np.flatnonzero((found != window[: len(found)]) | ~IS_BASE[found])
         if len(differs):
             return count + int(differs[0])
         count += len(found)
@@ -128,10 +129,9 @@ def compare_refs(
     """
     fits = (start >= 0) & (start + refs.length <= len(sequence))
     length = np.where(fits, refs.length, 0)
-    owner = np.repeat(np.arange(len(length)), length)
-    place = np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
+    owner, place = spread(length)
     found, ref = sequence[start[owner] + place], text[refs.begin[owner] + place]
-    both = _IS_BASE[found] & _IS_BASE[ref]
+    both = IS_BASE[found] & IS_BASE[ref]
     compared = ~fits
     compared[owner[both]] = True
     fits[owner[(found != ref) & both]] = False

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, BinaryIO, cast
 
 # A process of its own: in ours, bcftools would write to our stdout, and end us where it fails.
@@ -64,12 +63,7 @@ class Bcftools:
     def __enter__(self) -> Bcftools:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

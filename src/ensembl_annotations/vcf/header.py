@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_FIELD = re.compile(r'([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
+_FIELD = re.compile(r'(?:^|,)([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
 
 
 def structured_header_line(key: str, fields: dict[str, str]) -> str:

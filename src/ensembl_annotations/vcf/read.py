@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
+from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.vcf.source import Source
 
@@ -22,12 +22,45 @@ MAX_BATCH_RECORDS = 2 * BATCH_RECORDS
 AHEAD_BYTES = 64 << 20
 """How much text may be looked at before it is annotated, and kept meanwhile."""
 
+MAX_ALTS = 65_534
+"""htslib counts the alleles of a record, REF among them, in 16 bits."""
+
+_PART_BYTES = 100_000_000
+_PER_ALT, PER_ALLELE_BYTE = 1200, 30
+"""Memory that an ALT, and a byte of REF or ALT, take while they are matched; and how much of that
+is in work at a time. Measured with a million ALTs, and with alleles of 40 MB."""
+
 MAX_POS = 2**31 - 1
 CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
 INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
-_MAX_HEADER_BYTES = 256 << 20
 _MAX_FIRST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a VCF may have, so that no file takes all memory.
+
+    Attributes
+    ----------
+    line_bytes : int
+        A record's line.
+    allele_bytes : int
+        REF and ALT of a record, with the tab between them.
+    header_bytes : int
+        The header; each line counts `HEADER_LINE_BYTES` more than it has.
+    hint : str
+        What to do where there is more.
+    """
+
+    line_bytes: int = 128 << 20
+    allele_bytes: int = 32 << 20
+    header_bytes: int = 256 << 20
+    hint: str = "Remove the line."
+
+
+HEADER_LINE_BYTES = 50
+_LIMITS = Limits()
 
 
 @dataclass
@@ -119,6 +152,8 @@ class VcfReader:
     max_batch_bytes : int
         Pieces of long lines may become so large, to have `BATCH_RECORDS` records; less than
         `BATCH_BYTES` makes all pieces smaller.
+    limits : Limits
+        What is refused.
 
     Attributes
     ----------
@@ -126,6 +161,7 @@ class VcfReader:
         The file, for messages.
     header : Header
         Read on opening.
+    limits : Limits
     ends_without_newline : bool
         Known after the last batch: the file's last line has no line end.
 
@@ -137,7 +173,10 @@ class VcfReader:
 
     batch_bytes = BATCH_BYTES
 
-    def __init__(self, path: Path, max_batch_bytes: int = BATCH_BYTES) -> None:
+    def __init__(
+        self, path: Path, max_batch_bytes: int = BATCH_BYTES, limits: Limits = _LIMITS
+    ) -> None:
+        self.limits = limits
         self._source = Source(path)
         self.path = self._source.name
         self.ends_without_newline = False
@@ -153,12 +192,7 @@ class VcfReader:
     def __enter__(self) -> VcfReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -172,6 +206,14 @@ class VcfReader:
     def _fail(self, message: str, hint: str | None = None) -> InputError:
         return InputError(f"{self.path}: {message}", hint=hint)
 
+    def refuse(self, line: int, what: str, limit: int, found: object) -> InputError:
+        """Return the error for a line that has more of something than it may."""
+        return InputError(
+            f"{self.path}: line {line}: {what}: expected at most {limit:,}, found {found}.",
+            hint=self.limits.hint,
+            code="too_large",
+        )
+
     def _read_header(self) -> Header:
         first = self._source.readline(_MAX_FIRST_BYTES)
         if not first.startswith(b"##fileformat=VCF"):
@@ -183,11 +225,14 @@ class VcfReader:
             raise self._fail(
                 f"line 1: is longer than {_MAX_FIRST_BYTES} bytes.", "Correct the line."
             )
-        lines, size = [first], len(first)
+        lines, size, most = [first], len(first), self.limits.header_bytes
         while not lines[-1].startswith(b"#CHROM"):
-            line = self._source.readline()
-            size += len(line)
-            if not line.startswith(b"#") or size > _MAX_HEADER_BYTES:
+            line = self._source.readline(most)
+            size += len(line) + HEADER_LINE_BYTES
+            if size > most:
+                what = f"bytes of the header (and {HEADER_LINE_BYTES} per line)"
+                raise self.refuse(len(lines) + 1, what, most, f"{size:,}, and it goes on")
+            if not line.startswith(b"#"):
                 found = repr(line[:40]) if line else "the end of the file"
                 raise self._fail(
                     f"line {len(lines) + 1}: expected a header line or '#CHROM', found {found}.",
@@ -236,7 +281,11 @@ class VcfReader:
         size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
         while data := self._source.read(size):
             if not data.endswith(b"\n"):
-                data += self._source.readline()
+                most = self.limits.line_bytes
+                data += self._source.readline(most)
+                if len(data) > most and (found := len(data) - data.rfind(b"\n", 0, -1) - 1) > most:
+                    number = line + data.count(b"\n", 0, -1)
+                    raise self.refuse(number, "bytes of the line", most, f"{found:,} or more")
             if not data.endswith(b"\n"):
                 self.ends_without_newline = True
                 data += b"\n"
@@ -251,6 +300,25 @@ class VcfReader:
         wanted = max(line_bytes * BATCH_RECORDS, least)
         limit = self.batch_bytes * self._growth
         return max(1, int(min(wanted * min(self._growth, 1), limit)))
+
+    def parts(self, piece: Piece) -> Iterator[Piece]:
+        """Yield a piece; in parts where it has a great many ALTs."""
+        parts = _parts(piece)
+        begin = number = 0
+        for end, num_lines, _ in parts:
+            data = piece.data if len(parts) == 1 else piece.data[begin:end]
+            yield Piece(data, piece.first_record + number, piece.first_line + number)
+            begin, number = end, number + num_lines
+
+    def is_large(self, piece: Piece) -> bool:
+        """Tell whether a piece takes so much memory that it is to be worked on alone, part by part."""
+        if len(piece.data) > self.batch_bytes * (max(self._growth, 1) + 1):
+            return True
+        return sum(work for _, _, work in _parts(piece)) > _PART_BYTES
+
+
+def _parts(piece: Piece) -> list[tuple[int, int, int]]:
+    return line_parts(piece.data, per_alt=_PER_ALT, per_byte=PER_ALLELE_BYTE, most=_PART_BYTES)
 
 
 def is_utf8(value: bytes) -> bool:

@@ -111,8 +111,9 @@ class Source:
     def _opened(self, path: Path) -> BinaryIO:
         if path != STDIN and path.is_dir():
             raise self.fail("is a folder; expected a VCF file.")
-        if path == STDIN and sys.stdin.isatty():
-            raise self.fail("is a terminal; expected a VCF.", "Give a file or a pipe.")
+        if path == STDIN and (sys.stdin is None or sys.stdin.isatty()):
+            found = "closed" if sys.stdin is None else "a terminal"
+            raise self.fail(f"is {found}; expected a VCF.", "Give a file or a pipe.")
         handle = sys.stdin.buffer if path == STDIN else self._open.enter_context(path.open("rb"))
         head = handle.read(_HEAD_BYTES)
         if not head:

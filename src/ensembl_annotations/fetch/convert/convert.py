@@ -32,12 +32,14 @@ from ensembl_annotations.common.text import (
 )
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.info import InfoParser, parse_texts, unknown_keys
-from ensembl_annotations.fetch.convert.pieces import Piece, cut_pieces, expanded_bytes, read_header
+from ensembl_annotations.fetch.convert.pieces import Piece, cut_pieces, open_expanded, read_header
 from ensembl_annotations.store.write import Rows, StoreWriter
 from ensembl_annotations.variants.alleles import (
+    BASE_CODE,
     Keys,
     Spans,
     equal_spans,
+    gather_bytes,
     joined_texts,
     key_spans,
     stored_codes,
@@ -59,9 +61,7 @@ MAX_BAD_PERCENT = 1.0
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
 # Keys begin behind POS by up to the length of REF; they must fit 32 bits.
 _MAX_POS = 2**31 - 2**26
-_BASE_CODE = np.full(256, 255, np.uint8)
-_BASE_CODE[list(b"ACGT")] = range(4)
-_ANY_CASE_CODE = _BASE_CODE.copy()
+_ANY_CASE_CODE = BASE_CODE.copy()
 _ANY_CASE_CODE[list(b"acgt")] = range(4)
 _COMMA, _DOT = ord(","), ord(".")
 _RS = int.from_bytes(b"rs", "little")
@@ -84,7 +84,7 @@ SequenceOf = Callable[[str], Bases | None]
 
 @dataclass
 class Conversion:
-    """What was found while converting one file.
+    """What was found while converting one file, or a piece of it.
 
     Attributes
     ----------
@@ -105,6 +105,8 @@ class Conversion:
         ``undecided``, ``decided``, ``decided_by_sequence``.
     source_versions : dict
         Database to version.
+    date : str or None
+        When Ensembl made the file (ISO 8601), where its header says so.
     """
 
     num_records: int = 0
@@ -116,6 +118,7 @@ class Conversion:
     first_bad: BadRow | None = None
     frequencies: dict[str, Counter[str]] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
+    date: str | None = None
 
     @property
     def num_quarantined(self) -> int:
@@ -124,6 +127,17 @@ class Conversion:
     @property
     def num_ref_differs(self) -> int:
         return self.refs_differing.total()
+
+    def add(self, piece: Conversion) -> None:
+        """Add what was found in the next piece."""
+        self.num_records += piece.num_records
+        self.num_unnamed += piece.num_unnamed
+        # By `update`, which keeps what is zero.
+        self.refs_compared.update(piece.refs_compared)
+        self.refs_differing.update(piece.refs_differing)
+        self.unknown += piece.unknown
+        for contig, frequencies in piece.frequencies.items():
+            self.frequencies.setdefault(contig, Counter()).update(frequencies)
 
     def notes(self) -> list[str]:
         """Return what a user should know, as lines of text."""
@@ -153,12 +167,7 @@ class _Converted:
 
     rows: list[tuple[str, Rows]] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
-    num_records: int = 0
-    num_unnamed: int = 0
-    refs_compared: Counter[str] = field(default_factory=Counter)
-    refs_differing: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    frequencies: list[tuple[str, Counter[str]]] = field(default_factory=list)
+    found: Conversion = field(default_factory=Conversion)
 
 
 def convert_vcf(
@@ -210,41 +219,25 @@ def convert_vcf(
     parser = InfoParser()
     # One more than there are cores: what holds the interpreter leaves a core free for another.
     with (
-        expanded_bytes(path, name, progress, sha256) as pieces,
+        open_expanded(path, name, progress, sha256) as text,
         ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix="convert") as pool,
     ):
-        header, first = read_header(pieces, name)
+        header = read_header(text, name)
         parser.read_header(header)
         convert = partial(_convert, chromosome=chromosome, parser=parser, sequence_of=sequence_of)
-        parts = cut_pieces(first, pieces, len(header) + 1, name)
+        parts = cut_pieces(text, len(header) + 1, name)
         for done in in_order(pool, convert, parts, _NUM_WORKERS):
-            _take(done, result, store, quarantine)
+            result.add(done.found)
+            for row in done.bad:
+                result.reasons[row[1]] += 1
+                result.first_bad = result.first_bad or row
+                quarantine(row)
+            for contig, rows in done.rows:
+                store.add(contig, rows)
     _refuse_bad(result, name, max_bad_percent)
     _refuse_differing(result, name, max_bad_percent)
-    result.source_versions = parser.source_versions
+    result.source_versions, result.date = parser.source_versions, parser.date
     return result
-
-
-def _take(
-    done: _Converted,
-    result: Conversion,
-    store: StoreWriter,
-    quarantine: Callable[[BadRow], object],
-) -> None:
-    result.num_records += done.num_records
-    result.num_unnamed += done.num_unnamed
-    # By `update`, which keeps what is zero.
-    result.refs_compared.update(done.refs_compared)
-    result.refs_differing.update(done.refs_differing)
-    result.unknown += done.unknown
-    for contig, frequencies in done.frequencies:
-        result.frequencies.setdefault(contig, Counter()).update(frequencies)
-    for row in done.bad:
-        result.reasons[row[1]] += 1
-        result.first_bad = result.first_bad or row
-        quarantine(row)
-    for contig, rows in done.rows:
-        store.add(contig, rows)
 
 
 def _refuse_bad(result: Conversion, name: str, max_bad_percent: float) -> None:
@@ -287,7 +280,7 @@ def _convert(
     done = _Converted()
     lines = scan_lines(piece.data)
     kept, pos = _well_formed(lines, piece.first_line, chromosome, done)
-    done.num_records = len(kept)
+    done.found.num_records = len(kept)
     if not len(kept):
         return done
     codes, infos = _parsed_info(lines, kept, parser, done)
@@ -298,11 +291,11 @@ def _convert(
         records = _Records(lines, kept[part], pos[part], codes[part], infos, parser.may_be_uncut)
         sequence = sequence_of(contig)
         done.rows.append((contig, _rows(records, sequence)))
-        done.frequencies.append((contig, records.count_frequencies()))
+        done.found.frequencies.setdefault(contig, Counter()).update(records.count_frequencies())
         if sequence is not None:
             num_compared, num_differing = _count_differing(records, sequence)
-            done.refs_compared.update({contig: num_compared})
-            done.refs_differing.update({contig: num_differing})
+            done.found.refs_compared.update({contig: num_compared})
+            done.found.refs_differing.update({contig: num_differing})
     return done
 
 
@@ -397,8 +390,7 @@ def _parsed_info(
     data = np.frombuffer(lines.data, np.uint8)
     end = end - ((end > begin) & (data[end - 1] == ord("\r")))
     codes, distinct = encode_slices(lines.data, begin, end)
-    texts = pl.from_arrow(distinct.cast(pa.large_string()))
-    assert isinstance(texts, pl.Series)
+    texts = pl.Series(distinct.cast(pa.large_string()))
     if not _says_no_quality(lines, rows):
         whole = _with_quality(lines, rows, texts.gather(codes))
         texts = whole.unique(maintain_order=True)
@@ -409,10 +401,10 @@ def _parsed_info(
     times = np.bincount(codes, minlength=len(texts))
     for row in infos["other"].is_not_null().arg_true():
         for key, count in unknown_keys(infos["other"][row]).items():
-            done.unknown[key] += count * int(times[row])
+            done.found.unknown[key] += count * int(times[row])
     evidence = infos["evidence"]
     unnamed = evidence.str.count_matches(UNNAMED_ENTRY, literal=True).fill_null(0).to_numpy()
-    done.num_unnamed += int((unnamed * times).sum())
+    done.found.num_unnamed += int((unnamed * times).sum())
     return codes, infos
 
 
@@ -557,14 +549,14 @@ def _plain_snvs(records: _Records) -> tuple[list[_Alleles], npt.NDArray[np.bool_
     """Return the alleles of records that have single bases only, and which records those are."""
     data = records.data
     first, width = records.alt[0], records.alt[1] - records.alt[0]
-    ref = np.where(records.ref[1] - records.ref[0] == 1, _BASE_CODE[data[records.ref[0]]], 255)
+    ref = np.where(records.ref[1] - records.ref[0] == 1, BASE_CODE[data[records.ref[0]]], 255)
     start = records.pos - 1
     plain = np.zeros(len(ref), bool)
     parts = []
     for count in range(1, _MOST_PLAIN_ALTS + 1):
         rows = np.flatnonzero((ref < 4) & (width == 2 * count - 1))
         place = first[rows, None] + 2 * np.arange(count)
-        alts = _BASE_CODE[data[place]]
+        alts = BASE_CODE[data[place]]
         good = ((alts < 4) & (alts != ref[rows, None])).all(axis=1)
         good &= (data[place[:, 1:] - 1] == _COMMA).all(axis=1)
         rows, alts = rows[good], alts[good].astype(np.int64)
@@ -604,7 +596,7 @@ def _spelled(
     """
     begin, end = records.ref[0][rows], records.alt[1][rows]
     # REF, a tab, and the ALTs of one record after the other.
-    text = _gather_bytes(records.data, begin, end - begin)
+    text = gather_bytes(records.data, Spans(begin, end - begin))
     ends = np.cumsum(end - begin)
     first = ends - (end - begin)
     ref = Spans(first, records.ref[1][rows] - begin)
@@ -665,14 +657,6 @@ def _distinct_spellings(
         )
     )
     return number, _first_places(number, len(found))
-
-
-def _gather_bytes(
-    data: npt.NDArray[np.uint8], begin: Offsets, length: Offsets
-) -> npt.NDArray[np.uint8]:
-    ends = np.cumsum(length)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.take(data, np.repeat(begin - (ends - length), length) + np.arange(total))
 
 
 def _split_alts(text: npt.NDArray[np.uint8], begin: Offsets, end: Offsets) -> tuple[Offsets, Spans]:
@@ -760,7 +744,7 @@ def _count_differing(records: _Records, sequence: Bases) -> tuple[int, int]:
     """Count the records whose REF can be compared with the contig's sequence, and those that differ."""
     begin, end = records.ref
     length = end - begin
-    text = upper_case(_gather_bytes(records.data, begin, length))
+    text = upper_case(gather_bytes(records.data, Spans(begin, length)))
     refs = Spans(np.cumsum(length) - length, length)
     odd = np.concatenate([[0], np.cumsum((text < ord("A")) | (text > ord("Z")))])
     literal = np.flatnonzero((odd[refs.begin + length] == odd[refs.begin]) & (length > 0))

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ensembl_annotations.common.errors import SourceError, WrongAssemblyError
-from ensembl_annotations.fetch.convert.pieces import expanded_bytes
+from ensembl_annotations.fetch.convert.pieces import READ_BYTES, open_expanded
 from ensembl_annotations.store.describe import FileIdentity, Origin
 from ensembl_annotations.store.sequence import SequenceWriter
 from ensembl_annotations.variants.contigs import length_of
@@ -130,8 +131,8 @@ def convert_fasta(
     written: dict[str, WrittenSequence] = {}
     writer: SequenceWriter | None = None
     current = _Title("")
-    with expanded_bytes(path, name, progress, sha256) as pieces:
-        for title, bases in _read_records(pieces, name):
+    with open_expanded(path, name, progress, sha256) as text:
+        for title, bases in _read_records(text, name):
             if title is None and writer is None:
                 raise SourceError(f"{name}, line 1: expected a FASTA record, found {bases[:60]!r}.")
             if title is not None:
@@ -170,10 +171,10 @@ def _check_title(title: str, chromosome: str, written: Collection[str], name: st
         raise SourceError(f"{name}: the sequence {title[:60]!r} {problem}.")
 
 
-def _read_records(pieces: Iterator[bytes], name: str) -> Iterator[tuple[_Title | None, bytes]]:
+def _read_records(text: BinaryIO, name: str) -> Iterator[tuple[_Title | None, bytes]]:
     """Yield (title or None where the last sequence goes on, upper-case bases)."""
     rest = b""
-    for piece in pieces:
+    while piece := text.read(READ_BYTES):
         data = rest + piece
         # A header that is not whole yet waits for the next piece.
         last = data.rfind(b">")

@@ -53,11 +53,14 @@ class InfoParser:
         Version of each database, from the header.
     release : int or None
         Ensembl's release, from the header.
+    date : str or None
+        When Ensembl made the file (ISO 8601), from the header.
     """
 
     source_flags: dict[str, str] = field(default_factory=dict)
     source_versions: dict[str, str] = field(default_factory=dict)
     release: int | None = None
+    date: str | None = None
     _shapes: pl.DataFrame = field(
         default_factory=lambda: _table([], _WITHOUT_APART).with_columns(
             shape=pl.lit(None, pl.String), fits=pl.lit(None, pl.Boolean)
@@ -66,7 +69,7 @@ class InfoParser:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read_header(self, lines: Iterable[str]) -> None:
-        """Learn the release, and the source flags: those neither of evidence nor clinical.
+        """Learn the release, its date, and the source flags: those neither of evidence nor clinical.
 
         Notes
         -----
@@ -77,6 +80,8 @@ class InfoParser:
         for line in lines:
             if source := re.match(r"##source=ensembl;version=([0-9]{1,9})\b", line):
                 self.release = int(source[1])
+            if date := re.match(r"##fileDate=([0-9]{4})-?([0-9]{2})-?([0-9]{2})\s*$", line):
+                self.date = "-".join(date.groups())
             match = re.match(r"##INFO=<ID=(?P<id>[^,]+),Number=0,Type=Flag", line)
             if match and not match["id"].startswith(("E_", "CLIN_")):
                 self._learn(match["id"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Generator, Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,14 +68,47 @@ class _HashingReader(io.RawIOBase):
         return self._digest.hexdigest()
 
 
+class _Expanded(io.RawIOBase):
+    """The decompressed bytes of a published file; at the end it is compared with what was verified."""
+
+    def __init__(
+        self, file: io.FileIO, name: str, progress: Callable[[int], object], sha256: str | None
+    ) -> None:
+        self._raw = _HashingReader(file)
+        self._expanded = cast(io.BufferedIOBase, open_gzip(cast(BinaryIO, self._raw)))
+        self._name, self._progress, self._sha256 = name, progress, sha256
+        self._limit = max(_ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * os.fstat(file.fileno()).st_size)
+        self._total = self._reported = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._expanded.readinto(buffer)
+        self._total += size
+        if self._total > self._limit:
+            raise SourceError(
+                f"{self._name}: expands to more than {MAX_EXPANSION} times its size; refused.",
+                hint="The file is not one of Ensembl's; check the mirror.",
+            )
+        self._progress(self._raw.tell() - self._reported)
+        self._reported = self._raw.tell()
+        if not size and self._sha256 not in (None, self._raw.sha256()):
+            raise SourceError(
+                f"{self._name}: was changed in the download cache while it was converted.",
+                hint="Run the command again.",
+            )
+        return size
+
+
 @contextmanager
-def expanded_bytes(
+def open_expanded(
     path: Path,
     name: str,
     progress: Callable[[int], object] = lambda _: None,
     sha256: str | None = None,
-) -> Iterator[Iterator[bytes]]:
-    """Give the decompressed bytes of a published file, in pieces.
+) -> Iterator[BinaryIO]:
+    """Open a published file for reading, decompressed.
 
     Parameters
     ----------
@@ -93,77 +127,34 @@ def expanded_bytes(
         Where the gzip data are cut, corrupt, or expand beyond reason; at the end, where the file
         is not the one that was verified.
     """
-    limit = max(_ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size)
-
-    def read() -> Generator[bytes]:
-        total = reported = 0
-        with path.open("rb", buffering=0) as file:
-            raw = _HashingReader(file)
-            handle = open_gzip(cast(BinaryIO, raw))
-            while piece := handle.read(READ_BYTES):
-                total += len(piece)
-                if total > limit:
-                    raise SourceError(
-                        f"{name}: expands to more than {MAX_EXPANSION} times its size; refused.",
-                        hint="The file is not one of Ensembl's; check the mirror.",
-                    )
-                yield piece
-                position = raw.tell()
-                progress(position - reported)
-                reported = position
-            if sha256 is not None and raw.sha256() != sha256:
-                raise SourceError(
-                    f"{name}: was changed in the download cache while it was converted.",
-                    hint="Run the command again.",
-                )
-
-    pieces = read()
     try:
-        yield pieces
+        with path.open("rb", buffering=0) as file:
+            text = _Expanded(file, name, progress, sha256)
+            yield cast(BinaryIO, io.BufferedReader(text, READ_BYTES))
     except GZIP_ERRORS as error:
         raise SourceError(
             f"{name}: the gzip data are cut or corrupt ({error}).",
             hint="Run the command again with --force to fetch it again.",
         ) from error
-    finally:
-        pieces.close()
 
 
-def read_header(pieces: Iterator[bytes], name: str) -> tuple[list[str], bytes]:
-    """Return the header lines, and the bytes read behind them.
+def read_header(text: BinaryIO, name: str) -> list[str]:
+    """Return the header lines.
 
     Raises
     ------
     SourceError
         Where the ``#CHROM`` line is missing.
     """
-    data = b""
-    for piece in pieces:
-        data += piece
-        found = _split_header(data)
-        if found is not None:
-            return found
-        if data[:1] != b"#" or len(data) > MAX_LINE_BYTES:
-            break
-    found = _split_header(data + b"\n")
-    if found is None:
-        raise SourceError(f"{name}: no #CHROM line; expected a VCF.")
-    return found[0], b""
+    lines: list[bytes] = []
+    while not lines or not lines[-1].startswith(b"#CHROM"):
+        lines.append(text.readline(MAX_LINE_BYTES))
+        if not lines[-1].startswith(b"#") or sum(map(len, lines)) > MAX_LINE_BYTES:
+            raise SourceError(f"{name}: no #CHROM line; expected a VCF.")
+    return [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines]
 
 
-def _split_header(data: bytes) -> tuple[list[str], bytes] | None:
-    begin = 0
-    while data[begin : begin + 1] == b"#":
-        end = data.find(b"\n", begin) + 1
-        if end == 0:
-            return None
-        if data.startswith(b"#CHROM", begin):
-            return data[:end].decode("utf-8", "replace").splitlines(), data[end:]
-        begin = end
-    return None
-
-
-def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) -> Iterator[Piece]:
+def cut_pieces(text: BinaryIO, first_line: int, name: str) -> Iterator[Piece]:
     """Yield pieces of `PIECE_BYTES`, to the line's end; how the bytes were read does not matter.
 
     Raises
@@ -171,35 +162,20 @@ def cut_pieces(first: bytes, rest: Iterator[bytes], first_line: int, name: str) 
     SourceError
         Where a line is longer than any of Ensembl's can be.
     """
-    waiting: list[bytes] = []
-    num_bytes = open_bytes = 0
-
-    def chunks() -> Iterator[bytes]:
-        if first:
-            yield first
-        yield from rest
-
-    for chunk in chunks():
-        begin = 0
-        while end := chunk.find(b"\n", begin + max(0, PIECE_BYTES - num_bytes - 1)) + 1:
-            waiting.append(chunk[begin:end])
-            data = b"".join(waiting)
-            yield Piece(data, first_line)
-            first_line += _count_lines(data)
-            waiting, num_bytes, begin = [], 0, end
-        waiting.append(chunk[begin:])
-        num_bytes += len(chunk) - begin
-        last = chunk.rfind(b"\n") + 1
-        open_bytes = len(chunk) - last if last else open_bytes + len(chunk)
-        if open_bytes > MAX_LINE_BYTES:
-            raise SourceError(
-                f"{name}, line {first_line + _count_lines(b''.join(waiting))}: is longer than "
-                f"{MAX_LINE_BYTES >> 20} MiB; expected a record.",
-                hint="The file is not one of Ensembl's; check the mirror.",
-            )
-    data = b"".join(waiting)
-    if data:
-        yield Piece(data if data.endswith(b"\n") else data + b"\n", first_line)
+    while data := text.read(PIECE_BYTES):
+        if not data.endswith(b"\n"):
+            data += text.readline(MAX_LINE_BYTES)
+        num_lines = _count_lines(data)
+        if not data.endswith(b"\n"):
+            if len(data) - data.rfind(b"\n") > MAX_LINE_BYTES:
+                raise SourceError(
+                    f"{name}, line {first_line + num_lines}: is longer than "
+                    f"{MAX_LINE_BYTES >> 20} MiB; expected a record.",
+                    hint="The file is not one of Ensembl's; check the mirror.",
+                )
+            data += b"\n"
+        yield Piece(data, first_line)
+        first_line += num_lines
 
 
 def _count_lines(data: bytes) -> int:

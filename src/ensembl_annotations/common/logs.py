@@ -1,0 +1,132 @@
+"""Messages: where the front doors send what the package's loggers say.
+
+A module logs to `logging.getLogger(__name__)`, which prints nothing by itself. The level says who wants to see a
+message: WARNING what must be known of the data, INFO what happens, DEBUG its details.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.words import printable, printable_lines
+
+PACKAGE = logging.getLogger("ensembl_annotations")
+QUIET, NORMAL, VERBOSE, LIBRARIES = -1, 0, 1, 2
+"""How much is printed: warnings only; what happens; details; the details of libraries, too."""
+
+_LEVELS = {QUIET: logging.WARNING, NORMAL: logging.INFO}
+
+
+class _Printer(logging.Handler):
+    """Prints messages on stderr, above the bars that are there; details with time and module."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = printable_lines(record.getMessage())
+        if record.levelno < logging.INFO:
+            moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+            text = f"{moment} {record.name.removeprefix(f'{PACKAGE.name}.')}: {text}"
+        # Where nobody has imported it, there are no bars.
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def printed_messages(verbosity: int = NORMAL) -> Iterator[None]:
+    """Have messages printed on stderr while the block runs: `QUIET` to `LIBRARIES`."""
+    root, printer = logging.getLogger(), _Printer()
+    before = root.level, PACKAGE.level
+    PACKAGE.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
+    if verbosity >= LIBRARIES:
+        root.setLevel(logging.DEBUG)
+    root.addHandler(printer)
+    try:
+        yield
+    finally:
+        root.removeHandler(printer)
+        root.setLevel(before[0])
+        PACKAGE.setLevel(before[1])
+
+
+def is_watched() -> bool:
+    """Tell whether what happens is printed on a terminal that can move its cursor."""
+    is_printed = any(isinstance(item, _Printer) for item in logging.getLogger().handlers)
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return is_printed and is_terminal and PACKAGE.isEnabledFor(logging.INFO)
+
+
+def now_utc() -> str:
+    """Return the time now, ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def append_line(path: Path, line: Mapping[str, Any]) -> None:
+    """Append a line of JSON to a log; it is one write, so runs at the same time do not mix theirs."""
+    text = printable(json.dumps(line, ensure_ascii=False)).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(handle).st_size
+        # A full disk may have cut the last line; this one must not become part of it.
+        is_cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, b"\n" + text if is_cut else text)
+    finally:
+        os.close(handle)
+
+
+class _StageLog(logging.Handler):
+    """Appends messages to a log, as lines of JSON; no run fails for its log."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.INFO)
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write(record.levelname.lower(), record.getMessage())
+
+    def write(self, level: str, message: str, **more: str) -> None:
+        line = {"time": now_utc(), "level": level, **more, "message": message.strip()}
+        with suppress(OSError):
+            append_line(self._path, line)
+
+    def write_error(self, error: BaseException) -> None:
+        if isinstance(error, EnsemblAnnotationsError):
+            more = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
+            self.write("error", error.message, **more)
+        elif isinstance(error, KeyboardInterrupt | SystemExit):
+            self.write("error", "Interrupted.", code="interrupted")
+        else:
+            self.write("error", "".join(traceback.format_exception(error)), code="crash")
+
+
+@contextmanager
+def logged_stage(path: Path) -> Iterator[None]:
+    """Append what a stage says to a log, for machines: ``time``, ``level``, ``message`` in a line each.
+
+    Notes
+    -----
+    Levels are ``info``, ``warning`` and ``error``. The error that ends the block has a ``code`` too, the stable
+    word of `EnsemblAnnotationsError` or ``interrupted`` or ``crash``, and a ``hint`` where there is one.
+    """
+    log = _StageLog(path)
+    log.write("info", "Started.")
+    PACKAGE.addHandler(log)
+    try:
+        yield
+    except BaseException as error:
+        log.write_error(error)
+        raise
+    finally:
+        PACKAGE.removeHandler(log)

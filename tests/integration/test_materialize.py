@@ -1,0 +1,245 @@
+"""What `make` does for a team: nothing is removed for a mistake, and others' samples are left to them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.helpers import REPO, STORE, Done, Project
+
+MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
+ANNOTATE, REPORT = "annotate@sample", "report@sample"
+OTHER, OTHER_REPORT = "annotate@other", "report@other"
+OTHER_VCF = "data/vcf/other.vcf.gz"
+HINTS = ("To track the changes", "autostage", "dvc push")
+
+
+def everything(project: Project) -> dict[str, dict[str, str]]:
+    """Return the digests of all that the pipeline made, but for what a run did."""
+    made = {name: project.digests(name) for name in (STORE, "data/annotated", "data/reports")}
+    figures = project.digests("metrics")
+    return {**made, "metrics": {path: figures[path] for path in figures if path[:4] != "run/"}}
+
+
+def stages(project: Project) -> dict[str, str]:
+    """Return the text of each stage's entry in dvc.lock."""
+    parts = re.split(r"(?m)^  (\S+):\n", project.path("dvc.lock").read_text("utf-8"))
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def cut(content: bytes) -> bytes:
+    """Return a VCF whose header is whole, and whose last record is not."""
+    return gzip.compress(gzip.decompress(content) + b"chr22\t5000", mtime=0)
+
+
+# Nothing is removed for a mistake
+
+
+@pytest.mark.parametrize("command", ["materialize", "force", "repro"])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("chromosomes", "chr77", "ensembl.chromosomes: chr77: not among the available chromosomes"),
+        ("fasta", True, "ensembl.fasta: No FASTA of chromosome 1 is published"),
+        ("max_bad_percent", "1 %", "ensembl.max_bad_percent: expected a number, found '1 %'"),
+    ],
+)
+def test_the_reference_stays_where_another_can_not_be_made(
+    project: Project, command: str, name: str, value: object, message: str
+) -> None:
+    before = everything(project)
+    project.set_param(f"ensembl.{name}", value)
+    if command == "repro":
+        done = project.dvc("repro", code=255)
+        assert done.ran == [MANIFEST]
+    else:
+        done = project.materialize(*(["--force"] if command == "force" else []), code=None)
+        assert done.code in (1, 2)
+        assert "$ dvc" not in done.output
+    assert re.search(rf"params\.yaml: line \d+: {re.escape(message)}", done.output)
+    assert "Traceback" not in done.output
+    assert everything(project) == before
+    assert project.changed() == [" M params.yaml"]
+
+
+def test_a_release_that_is_not_published_takes_nothing_away(project: Project) -> None:
+    before = everything(project)
+    project.set_param("ensembl.release", 777)
+    for arguments in ([], ["--force", "ensembl_annotations"]):
+        done = project.materialize(*arguments, code=1)
+        assert done.ran == [MANIFEST]
+        assert everything(project) == before
+
+
+def test_all_samples_that_can_not_be_used_are_named_at_once(project: Project) -> None:
+    for name in ("a", "b", "c"):
+        project.set_param(f"samples.{name}", {"vcf": f"data/vcf/{name}.vcf"})
+    project.path("data/vcf/b.vcf").write_bytes(b"##fileformat=VCFv4.2\n")
+    done = project.materialize(code=1)
+    for name, what in (("a", "no such file"), ("b", ".*#CHROM"), ("c", "no such file")):
+        assert re.search(f"Sample {name} of params.yaml: data/vcf/{name}.vcf: {what}", done.output)
+    assert "Without these samples: " in done.output
+    assert "$ dvc" not in done.output
+
+
+def test_what_a_failing_stage_made_before_is_put_back(pair: Project) -> None:
+    before, vcf = everything(pair), pair.path(OTHER_VCF)
+    vcf.write_bytes(cut(vcf.read_bytes()))
+    done = pair.materialize(code=1)
+    assert done.ran == [OTHER]
+    assert "Put back as it was before: data/annotated/other\n" in done.output
+    assert everything(pair) == before
+    assert pair.changed() == []
+    # In the order of a stage's removal: the reference, which a failing download would replace.
+    pair.path("data/mini_ensembl/release-116/variation/vcf/homo_sapiens").rename(pair.path("away"))
+    downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(pair.path("no-downloads"))}
+    failed = pair.materialize("--force", "ensembl_annotations", code=1, **downloads)
+    assert failed.ran[-1] == FETCH
+    assert "Put back as it was before: data/ensembl_annotations\n" in failed.output
+    assert everything(pair) == before
+
+
+def test_what_a_failing_stage_never_made_is_not_looked_for(demo: Project, tmp_path: Path) -> None:
+    clone = demo.clone(tmp_path / "clone")
+    clone.path("data/mini_ensembl/release-116").rename(clone.path("away"))
+    downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "no-downloads")}
+    done = clone.materialize(code=1, **downloads)
+    assert done.ran[-1] == FETCH
+    assert "Put back" not in done.output
+    assert clone.path("metrics/fetch_ensembl.json").exists()
+
+
+# A VCF that is not on this machine is somebody else's
+
+
+def review(project: Project, base: str, code: int = 0) -> str:
+    if not project.path(".venv").exists():
+        project.path(".venv").symlink_to(REPO / ".venv")
+    return project.run("sh", "scripts/review.sh", base, code=code).output.partition("###")[0]
+
+
+def told(done: Done) -> list[str]:
+    return [line for line in done.output.splitlines() if "VCF not here" in line]
+
+
+@pytest.mark.parametrize("assets", [[], ["annotated_vcf"]])
+def test_samples_of_others_are_left_to_them(pair: Project, assets: list[str]) -> None:
+    pair.path(OTHER_VCF).unlink()
+    unchanged = pair.materialize(*assets)
+    assert (unchanged.ran, told(unchanged)) == ([], [])
+    assert pair.changed() == []
+    before, locked = everything(pair), stages(pair)
+    pair.set_param("annotate.level", 2)
+    done = pair.materialize(*assets)
+    assert done.ran == [ANNOTATE]
+    assert told(done) == ["stale, VCF not here: other"]
+    assert "annotated_vcf@sample: annotated" in done.output
+    assert "annotated_vcf@other" not in done.output
+    after = everything(pair)
+    theirs = lambda made: {  # noqa: E731
+        path: digest for part in made.values() for path, digest in part.items() if "other" in path
+    }
+    assert theirs(after) == theirs(before)
+    assert len(theirs(after)) == 9
+    changed = {name for name, entry in stages(pair).items() if entry != locked[name]}
+    assert changed == {ANNOTATE}
+    pair.commit()
+    said = review(pair, "HEAD~1")
+    assert "`dvc.lock` is current.\n\nNote: stale, VCF not here: other." in said
+
+
+def test_a_sample_of_others_that_is_asked_for_is_an_error(pair: Project) -> None:
+    pair.path(OTHER_VCF).unlink()
+    done = pair.materialize("annotated_vcf@sample", "annotated_vcf@other", code=1)
+    assert f"Sample other of params.yaml: {OTHER_VCF}: no such file; expected a VCF." in done.output
+    assert "$ dvc" not in done.output
+
+
+def test_a_clone_without_any_vcf_gets_the_reference(pair: Project, tmp_path: Path) -> None:
+    pair.set_param("samples", {"other": {"vcf": OTHER_VCF}})
+    pair.materialize()
+    pair.commit()
+    clone = pair.clone(tmp_path / "clone")
+    locked = stages(clone)
+    done = clone.materialize()
+    assert done.ran[-1] == FETCH
+    assert told(done) == []
+    assert stages(clone) == locked
+    assert len(clone.digests(STORE)) == 52
+    assert clone.changed() == []
+    # DVC alone, where nothing else has changed.
+    assert clone.dvc("repro", "--allow-missing").ran == []
+    assert review(clone, "HEAD").endswith("`dvc.lock` is current.\n\n")
+
+
+def test_a_vcf_outside_of_the_repository_is_somebody_s_too(
+    project: Project, tmp_path: Path
+) -> None:
+    vcf = tmp_path / "vcfs" / "other.vcf.gz"
+    vcf.parent.mkdir()
+    vcf.write_bytes(project.path("data/vcf/sample.vcf.gz").read_bytes())
+    project.set_param("samples.other", {"vcf": str(vcf)})
+    project.materialize()
+    project.commit()
+    vcf.unlink()
+    assert told(project.materialize()) == []
+    assert "`dvc.lock` is current.\n\n" in review(project, "HEAD")
+    # Another path is of nobody: it is a mistake of who wrote it.
+    project.set_param("samples.other", {"vcf": f"{vcf}.typo"})
+    assert "Sample other of params.yaml" in project.materialize(code=1).output
+
+
+# What is left to do, and to keep
+
+
+def test_make_says_what_to_commit(project: Project) -> None:
+    nothing = project.materialize()
+    assert "git add" not in nothing.output
+    project.set_param("ensembl.release", 115)
+    done = project.materialize()
+    assert not [hint for hint in HINTS if hint in done.output]
+    command = done.output.splitlines()[-1].strip()
+    assert command.startswith("git add -- ")
+    project.run(*command.split())
+    staged = project.git("diff", "--cached", "--name-only").splitlines()
+    assert (
+        staged
+        == [
+            "dvc.lock",
+            "metrics/annotate/sample.json",
+            "metrics/fetch_ensembl.json",
+            "params.yaml",
+        ]
+        or "data/manifests/mini-homo_sapiens-GRCh38-115.json" in staged
+    )
+    assert [line for line in project.changed() if line[1] != " "] == []
+    # What is gone has to be committed, too.
+    project.commit()
+    project.set_param("samples", {})
+    last = project.materialize().output.splitlines()[-1]
+    assert last == "  git add -- dvc.lock metrics/annotate/sample.json params.yaml"
+    project.run(*last.split())
+
+
+def test_figures_of_runs_go_with_their_sample(project: Project) -> None:
+    project.set_param("samples.bad", {"vcf": "data/vcf/bad.vcf.gz"})
+    whole = project.path("data/vcf/sample.vcf.gz").read_bytes()
+    project.path("data/vcf/bad.vcf.gz").write_bytes(cut(whole))
+    project.materialize(code=1)
+    run, log = (
+        project.path("metrics/run/annotate/bad.json"),
+        project.path("logs/annotate@bad.jsonl"),
+    )
+    assert json.loads(run.read_bytes())["status"] == "failed"
+    assert log.exists()
+    content = project.params()
+    del content["samples"]["bad"]
+    project.write_params(content)
+    assert "data/annotated/bad" not in project.materialize().output
+    assert not run.exists()
+    assert not log.exists()
+    assert project.path("metrics/run/annotate/sample.json").exists()

@@ -1,0 +1,195 @@
+"""Python programs that start at once: forked from a process that has imported the libraries.
+
+Importing DVC, polars and pyarrow takes a second, and a run of the pipeline starts five processes
+that do. A *server* imports them once. The *programs* in its folder (`dvc`, `python3`, ...) hand
+arguments, folder, variables and streams to it; it forks, and the new process does what Python
+would have done. It imports the code of this project itself, from where its PYTHONPATH says.
+
+What gets signals, has limits or is asked for its children needs the real programs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+REAL_PROGRAMS = Path(sys.executable).parent
+
+# What commands of DVC, the stages and our command line import, and S3's part of DVC. Not pygit2:
+# it remembers the HOME of the process that imports it.
+_LIBRARIES = """
+aiobotocore.session annotated_types click configobj deflate difflib dulwich.ignore dulwich.trailers
+dulwich.worktree dvc._debug dvc.cachemgr dvc.cli.parser dvc.data_cloud dvc.dependency dvc.dirs
+dvc.lock dvc.repo.artifacts dvc.repo.brancher dvc.repo.commit dvc.repo.datasets dvc.repo.gc
+dvc.repo.graph dvc.repo.index dvc.repo.metrics.show dvc.repo.open_repo dvc.repo.params
+dvc.repo.plots dvc.repo.push dvc.repo.reproduce dvc.repo.stage dvc.repo.status dvc.repo.trie
+dvc.repo.worktree dvc.rwlock dvc.stage.run dvc.stage.serialize dvc.ui.table dvc.utils.diff
+dvc.utils.strictyaml dvc_data.fs dvc_data.hashfile.db.index dvc_data.hashfile.db.local
+dvc_data.hashfile.gc dvc_data.hashfile.state dvc_data.hashfile.status dvc_data.index.checkout
+dvc_data.index.push dvc_render.plotly dvc_render.vega dvc_render.vega_templates dvc_s3 filelock
+flatten_dict fsspec.implementations.dirfs fsspec.implementations.memory isal jinja2 networkx
+numpy.ma numpy.typing polars psutil pyarrow.compute pyarrow.dataset pyarrow.parquet
+pydantic.fields pydantic.main pydantic.plugin._loader pydantic.types pydoc pyparsing requests
+rich.traceback ruamel.yaml s3fs tabulate unittest yaml
+"""
+
+# Libraries read these variables when they are imported or first used: then the real program runs.
+_PROGRAM = """\
+#!/bin/sh
+[ -z "${{OMP_NUM_THREADS-}}${{POLARS_FORCE_PKG-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
+exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
+"""
+
+
+@cache
+def programs() -> Path:
+    """Start the server of this process; return the folder of its programs, for PATH.
+
+    The real ones, where the system is not Linux.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return REAL_PROGRAMS
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    address = folder / "socket"
+    client = Path(__file__).with_name("warm_client.py")
+    for name in ("dvc", "ensembl-annotations", "python", "python3"):
+        text = _PROGRAM.format(
+            real=REAL_PROGRAMS / name,
+            python=sys.executable,
+            client=client,
+            address=address,
+            name=name,
+        )
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    # The server ends when its input does: with this process.
+    server = subprocess.Popen(
+        [sys.executable, __file__, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+    return folder
+
+
+def _serve(address: str) -> dict[str, Any] | None:
+    """Fork for each request. Returns it in the new process, and None here at the end."""
+    for name in _LIBRARIES.split():
+        import_module(name)
+    sys.path.pop(0)  # The folder of this file.
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen(64)
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return None
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                return _run_apart(connection)
+            connection.close()
+
+
+def _run_apart(connection: socket.socket) -> dict[str, Any]:
+    """Fork once more: return the request there; here, wait to tell the exit code, and end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+    while not text.endswith(b"\n"):
+        text += connection.recv(1 << 16)
+    child = os.fork()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    if child == 0:
+        connection.close()
+        request: dict[str, Any] = json.loads(text)
+        return request
+    for number in range(3):
+        os.close(number)
+    ended = os.pidfd_open(child)
+    ready, _, _ = select.select([ended, connection], [], [])
+    if ended not in ready:
+        os.kill(child, signal.SIGTERM)  # Whoever waited for it is gone.
+    _, status = os.waitpid(child, 0)
+    with suppress(OSError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _run(request: dict[str, Any]) -> None:
+    """Do what Python does that was started with these arguments."""
+    os.environ.clear()
+    os.environ.update(request["variables"])
+    os.chdir(request["folder"])
+    os.umask(request["umask"])
+    sys.executable = str(Path(sys.argv[1]).with_name("python3"))
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    name, *arguments = request["arguments"]
+    if name == "dvc":
+        arguments = ["-m", "dvc", *arguments]
+    elif name == "ensembl-annotations":
+        arguments = [str(REAL_PROGRAMS / name), *arguments]
+    # With -P the folder of what is run is not looked into for modules.
+    is_safe = arguments[0] == "-P"
+    first, *rest = arguments = arguments[is_safe:]
+    if first == "-m":
+        sys.argv = rest
+        sys.path.insert(0, request["folder"])
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif first == "-c":
+        sys.argv = ["-c", *rest[1:]]
+        sys.path.insert(0, "")
+        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv = arguments
+        if not is_safe:
+            sys.path.insert(0, str(Path(first).resolve().parent))
+        runpy.run_path(first, run_name="__main__")
+
+
+def _exit_code(request: dict[str, Any]) -> int:
+    """Run it to its end, as Python does; only its memory is left to the system."""
+    code: object = 0
+    try:
+        _run(request)
+    except SystemExit as end:
+        code = end.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return int(code or 0)  # type: ignore[call-overload]
+
+
+if __name__ == "__main__":
+    wanted = _serve(sys.argv[1])
+    if wanted is not None:
+        os._exit(_exit_code(wanted) & 0xFF)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from ensembl_annotations import cli
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.project.params import AnnotateParams, load_params
+from ensembl_annotations.variants import outcomes
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "params.yaml").read_text("utf-8")
+
+
+def test_the_committed_parameters_are_valid() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.ensembl.wanted is None
+    assert params.mirrors == ["data/mini_ensembl"]
+    official = ["https://ftp.ensembl.org/pub", "https://ftp.ebi.ac.uk/pub/ensembl"]
+    assert list(params.run.sources["ensembl"].values()) == official
+
+
+SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("release: 116", "relase: 116", "relase: no such parameter. Did you mean 'release'?"),
+        ("release: 116 ", "# ", "line 3: ensembl.release: missing. Write, for example, `release: 116`."),
+        ("level: 1", "levle: 1", "Did you mean 'level'?"),
+        ("run: ", "ran: ", "run: missing. Write below it: memory_mb, force_download, sources."),
+        ("force_download:", "force_downlod:", "Did you mean 'force_download'?"),
+        ("{vcf: data", "{vfc: data", "Did you mean 'vcf'?"),
+        ("level: 1", "level: 10", "line 13: annotate.level: expected at most 9, found 10."),
+        ("match: allele", "match: site", "match: expected 'allele' or 'position', found 'site'."),
+        ("fasta: false", "fasta: yes", "fasta: expected true or false, found 'yes'."),
+        ("homo_sapiens", "Homo sapiens", "species: expected letters of [a-z0-9_] only, found 'Homo"),
+        ("source: mini", "source: mimi", "line 4: ensembl.source: 'mimi' has no mirror under"),
+        ("source: mini", "source: mimi", "Did you mean 'mini'?"),
+        ("source: mini", "source: ../mini", "ensembl.source: "),
+        ("source: mini", 'source: "mini\\nx"', r"ensembl.source: "),
+        ("assembly: GRCh38", "assembly: ..", "ensembl.assembly: "),
+        ("chromosomes: all", "chromosomes: 21,../x", "'../x' is not a chromosome name"),
+        ("chromosomes: all", "chromosomes: 21,21", "names one twice"),
+        ("tags: all", "tags: foo", "line 17: annotate.tags: 'foo' is no tag and no group. Known: all,"),
+        # A text where a number is due.
+        ("release: 116", "release: latest", "line 5: ensembl.release: expected a whole number, found"),
+        ("release: 116", 'release: "116"', "found '116'. Write, for example, `release: 116`."),
+        ("memory_mb: 1500", "memory_mb: lots", "run.memory_mb: expected a whole number, found 'lots'."),
+        # Samples.
+        (SAMPLE, "", "line 31: samples: is empty. Write `NAME: {vcf: PATH}` below it for each VCF, or"),
+        (SAMPLE, "p01: data/p01.vcf", "line 32: samples.p01: expected names and values, found 'data/"),
+        (SAMPLE, "p01:", "line 32: samples.p01: is empty. Write `p01: {vcf: PATH}`."),
+        (SAMPLE, "p01: {vcf: }", "samples.p01.vcf: expected a text, found nothing. Write, for"),
+        ("sample: {", "01: {", 'line 32: samples.01: a name that YAML does not read as text. Write it in quotes: "01"'),
+        ("sample: {", "true: {", 'line 32: samples.true: a name that YAML does not read as text. Write'),
+        ("  sample:", "  a/b:", "line 32: samples.a/b: expected a name of letters, digits"),
+        ("embedded: data/mini_ensembl", "", "run.sources.mini: is empty. Write `NAME: {NAME: ADDRESS}`"),
+        # Where earlier versions had them.
+        ("level: 1", "memory_mb: 5", "line 13: annotate.memory_mb: is called run.memory_mb now."),
+        ("run: ", "force_download: true\nrun: ", "line 21: force_download: is called run.force_download"),
+        ("run: ", "sources: {}\nrun: ", "line 21: sources: is called run.sources now. Move it there."),
+        # No YAML.
+        ("ensembl:  ", "ensembl: [", "not valid YAML"),
+        ("  release", "\trelease", "line 5: not valid YAML: found character '\\t' that"),
+        ("  fasta", "  release: 1\n  fasta", 'line 9: not valid YAML: found duplicate key "release".'),
+        (TEXT, "", "expected"),
+        (TEXT, "7", "expected"),
+    ],
+)  # fmt: skip
+def test_a_wrong_parameter_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_the_modes_are_the_same_everywhere() -> None:
+    field = AnnotateParams.model_fields["match"]
+    assert get_args(field.annotation) == cli.MATCH_MODES == outcomes.MATCH_MODES
+    field = AnnotateParams.model_fields["id"]
+    assert get_args(field.annotation) == cli.ID_MODES == outcomes.ID_MODES
+
+
+def test_no_parameters_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_chromosomes_that_are_a_list_are_one_error(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("chromosomes: all", "chromosomes: [21, 22]"))
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert caught.value.message == (
+        f"{path}: line 8: ensembl.chromosomes: expected 'all', or names separated by commas, such as "
+        "21,22,X; found [21, 22]. Write, for example, `chromosomes: all`."
+    )
+
+
+def test_chromosomes_can_be_one_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("chromosomes: all", "chromosomes: 21"))
+    assert load_params(path).ensembl.wanted == ["21"]

@@ -1,0 +1,110 @@
+"""What is removed of samples that are gone, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.project.project import Project
+from ensembl_annotations.project.prune import prune_samples
+
+FILES = (
+    "data/annotated/{}/tally.json",
+    "data/reports/{}/summary.html",
+    "metrics/annotate/{}.json",
+    "metrics/run/annotate/{}.json",
+    "logs/annotate@{}.jsonl",
+)
+
+
+class Pruned:
+    """A folder in which samples were made, and what pruning does in it."""
+
+    def __init__(self, root: Path, kept: Iterable[str], made: Iterable[str]) -> None:
+        self.root = root
+        self.forgotten: list[str] = []
+        self.said: list[str] = []
+        dvc = SimpleNamespace(cache=None, forget_stages=self.forgotten.extend)
+        params = SimpleNamespace(samples=dict.fromkeys(kept))
+        self._project = cast(Project, cast(Any, SimpleNamespace(root=root, params=params, dvc=dvc)))
+        self.lock(*(f"annotate@{name}" for name in made))
+        for name in (*kept, *made):
+            self.make(*(path.format(name) for path in FILES))
+
+    def lock(self, *stages: str) -> None:
+        content = {"stages": {name: {} for name in ("fetch_ensembl", *stages)}}
+        (self.root / "dvc.lock").write_text(yaml.safe_dump(content))
+
+    def make(self, *paths: str) -> None:
+        for path in paths:
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_text("x")
+
+    def run(self) -> list[str]:
+        return prune_samples(self._project, self.said.append)
+
+    def of(self, name: str) -> list[str]:
+        """Return the files of a sample that are left."""
+        return [path for path in FILES if (self.root / path.format(name)).exists()]
+
+
+def test_a_sample_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=["a"], made=["a", "b", "c"])
+    assert pruned.run() == ["b", "c"]
+    assert (pruned.of("a"), pruned.of("b"), pruned.of("c")) == (list(FILES), [], [])
+    assert not (tmp_path / "data/annotated/b").exists()
+    assert pruned.forgotten == ["annotate@b", "report@b", "annotate@c", "report@c"]
+    assert [line.split("'")[1] for line in pruned.said] == ["b", "c"]
+
+
+def test_nothing_to_prune(tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=["a"], made=["a"])
+    assert (pruned.run(), pruned.said, pruned.forgotten) == ([], [], [])
+    (tmp_path / "dvc.lock").unlink()
+    assert (pruned.run(), pruned.of("a")) == ([], list(FILES))
+
+
+def test_what_the_pipeline_did_not_make_is_left_and_told(tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=[], made=[])
+    pruned.make("data/annotated/mine/a.txt", "metrics/annotate/mine.json")
+    assert pruned.run() == []
+    assert (tmp_path / "data/annotated/mine/a.txt").exists()
+    assert pruned.said == ["Note: data/annotated/mine is of no sample in params.yaml; it is left."]
+
+
+@pytest.mark.parametrize("folder", ["annotated", "reports"])
+def test_files_of_others_stop_it_before_anything_is_removed(folder: str, tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=[], made=["a", "b"])
+    pruned.make(f"data/{folder}/b/notes.txt")
+    with pytest.raises(EnsemblAnnotationsError, match=r"notes\.txt"):
+        pruned.run()
+    assert pruned.of("a") == pruned.of("b") == list(FILES)
+    assert pruned.forgotten == []
+
+
+@pytest.mark.parametrize("name", ["annotate@..", "annotate@", "annotate@a/../..", "annotate@/etc"])
+def test_a_name_that_would_lead_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=[], made=["a"])
+    pruned.lock("annotate@a", name)
+    with pytest.raises(UsageError, match="is not the stage of a sample"):
+        pruned.run()
+    assert pruned.of("a") == list(FILES)
+
+
+def test_figures_of_runs_that_made_nothing_go_too(tmp_path: Path) -> None:
+    """Of a sample whose runs failed, and whose folder is empty."""
+    pruned = Pruned(tmp_path, kept=["a"], made=["a"])
+    for name in ("failed", "has"):
+        pruned.make(f"metrics/run/annotate/{name}.json", f"logs/annotate@{name}.jsonl")
+    pruned.make("data/annotated/has/x")
+    (tmp_path / "data/annotated/failed").mkdir()
+    assert pruned.run() == []
+    assert (pruned.of("failed"), pruned.of("a")) == ([], list(FILES))
+    assert not (tmp_path / "data/annotated/failed").exists()
+    assert len(pruned.of("has")) == 2

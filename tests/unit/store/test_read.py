@@ -1,0 +1,138 @@
+"""The files of a store, opened for look-ups, and what becomes of a store that changes meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ensembl_annotations._kernel import (
+    BadFile,
+    Contig,
+    Settings,
+    Table,
+    annotated,
+    contig_runs,
+    view,
+)
+from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.store import write
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
+from tests.support.store import snv, write_store
+
+BASES = b"ACGTNACGTACGTRA"
+ROWS = [snv(pos, "A>C", pos) for pos in range(1, 101)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with row groups of 25 rows, and pages of 5."""
+    chromosomes = {"21": ROWS, "22": [snv(5, "A>C", 8)]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "ROW_GROUP_ROWS", 25)
+        patch.setattr(write, "PAGE_ROWS", 5)
+        return write_store(tmp_path_factory.mktemp("read") / "store", chromosomes, {"21": BASES})
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> ReferenceStore:
+    """Return a copy that a test may alter."""
+    return ReferenceStore(shutil.copytree(folder, tmp_path / "own"))
+
+
+@pytest.fixture
+def reference(own: ReferenceStore) -> Iterator[Reference]:
+    with Reference(own) as opened:
+        yield opened
+
+
+def ids(table: Table, *positions: int) -> list[int]:
+    """Return the rs at positions of an A>C; 0 where there is none."""
+    text = "".join(f"21\t{pos}\t.\tA\tC\t.\t.\t.\n" for pos in positions).encode()
+    contig = Contig(table.handle, None, None, None, -1, 0)
+    with annotated(text, Settings(8, tags=1), [contig], [0] * len(contig_runs(text))) as result:
+        lines = bytes(view(result.text, result.text_bytes)).decode().splitlines()
+    found = [line.split("\t")[7].removeprefix("ENS_ID=rs") for line in lines]
+    return [0 if value == "." else int(value) for value in found]
+
+
+def test_a_chromosome_has_its_own_files_each_opened_once(reference: Reference) -> None:
+    table, other, sequence = (
+        reference.table("21"),
+        reference.table("22"),
+        reference.sequence("21"),
+    )
+    assert table is not None and other is not None and sequence is not None
+    assert (table.num_rows, other.num_rows, sequence.num_bases) == (100, 1, 15)
+    assert ids(table, 1, 50, 100, 101) == [1, 50, 100, 0]
+    assert ids(other, 5, 6) == [8, 0]
+    assert reference.table("21") is table and reference.sequence("21") is sequence
+    assert reference.table("X") is None and reference.sequence("22") is None
+    assert (reference.has("22"), reference.has("X")) == (True, False)
+
+
+def test_bases_are_those_of_the_sequence(reference: Reference) -> None:
+    sequence = reference.sequence("21")
+    assert sequence is not None
+    assert sequence.bases(0, 15) == b"ACGTNACGTACGTNA"
+    assert sequence.bases(-2, 4) == b"NNAC"
+    assert sequence.bases(13, 5) == b"NANNN"
+    assert sequence.bases(1000, 2) == b"NN"
+    assert sequence.bases(3, 0) == b""
+
+
+def test_only_pages_that_are_touched_are_read(own: ReferenceStore) -> None:
+    """What is altered elsewhere is not even seen."""
+    resource = own.resource("21")
+    assert resource is not None
+    about = pq.read_metadata(resource.path)
+    assert about.num_row_groups == 4
+    # All columns of the last row group.
+    last = [about.row_group(3).column(number) for number in range(about.num_columns)]
+    begin = min(item.dictionary_page_offset or item.data_page_offset for item in last)
+    content = bytearray(resource.path.read_bytes())
+    end = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    content[begin:end] = bytes(end - begin)
+    resource.path.write_bytes(content)
+    with Reference(own) as reference:
+        table = reference.table("21")
+        assert table is not None
+        assert ids(table, 1, 30, 75) == [1, 30, 75]
+        with pytest.raises(BadFile):
+            ids(table, 76)
+
+
+def test_a_file_that_was_replaced_is_refused(own: ReferenceStore) -> None:
+    resource, other = own.resource("21"), own.resource("22")
+    assert resource is not None and other is not None
+    resource.path.write_bytes(other.path.read_bytes())
+    with (
+        Reference(own) as reference,
+        pytest.raises(ReferenceStoreError, match="was replaced while the store was in use"),
+    ):
+        reference.table("21")
+
+
+def test_a_store_that_is_replaced_later_is_not_mixed_with_the_new_one(
+    own: ReferenceStore, reference: Reference
+) -> None:
+    table, resource = reference.table("21"), own.resource("21")
+    assert table is not None and resource is not None
+    resource.path.unlink()
+    resource.path.write_bytes(b"another store's")
+    assert ids(table, 7) == [7]
+
+
+def test_what_is_altered_is_told_with_what_to_do(reference: Reference) -> None:
+    with (
+        pytest.raises(
+            ReferenceStoreError, match=r"chr22\.parquet: can't be read \(why\)"
+        ) as caught,
+        reference.explained(),
+    ):
+        raise BadFile(1, "why")
+    assert "ensembl-annotations verify" in str(caught.value.hint)

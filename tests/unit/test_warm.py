@@ -1,0 +1,108 @@
+"""Programs that are forked do what Python started anew does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.warm import REAL_PROGRAMS, programs
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the system is not Linux")
+
+TELL = """
+import json, os, sys
+told = {
+    "arguments": sys.argv, "folder": os.getcwd(), "path": sys.path[:2], "name": __name__,
+    "variables": dict(os.environ), "input": sys.stdin.read(),
+}
+print(json.dumps(told))
+print("said", file=sys.stderr)
+sys.exit(len(sys.argv))
+"""
+
+
+def run(folder: Path, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "ODD": "\udce4\n", **variables},
+        input="given",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def both(folder: Path, *arguments: str, **variables: str) -> list[tuple[int, Any, str]]:
+    """Return exit code, what it told and what it said, of the forked Python and the real one."""
+    found = []
+    for python in (programs() / "python3", REAL_PROGRAMS / "python3"):
+        done = run(folder, python, *arguments, **variables)
+        told = json.loads(done.stdout) if done.stdout else None
+        if told is not None:
+            # Of Python, where there is no locale, and of the shell that the program begins with.
+            for name in ("LC_CTYPE", "PWD"):
+                told["variables"].pop(name, None)
+        found.append((done.returncode, told, done.stderr))
+    return found
+
+
+@pytest.mark.parametrize("way", ["script", "safe script", "module", "text"])
+def test_a_program_is_run_as_python_runs_it(way: str, tmp_path: Path) -> None:
+    (tmp_path / "tell.py").write_text(TELL)
+    arguments = {
+        "script": ["tell.py"],
+        "safe script": ["-P", "tell.py"],
+        "module": ["-m", "tell"],
+        "text": ["-c", TELL],
+    }[way]
+    forked, real = both(tmp_path, *arguments, "a b", "", PYTHONPATH=str(tmp_path / "first"))
+    assert forked == real
+    assert (forked[0], forked[1]["input"], forked[2]) == (3, "given", "said\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9),
+        ("import sys; sys.exit('words')", 1),
+        ("import sys; sys.exit(None)", 0),
+        ("import os; os._exit(7)", 7),
+        ("raise KeyError('x')", 1),
+        ("import atexit, sys; atexit.register(print, 'end', file=sys.stderr)", 0),
+    ],
+)
+def test_it_ends_as_python_ends(text: str, code: int, tmp_path: Path) -> None:
+    forked, real = both(tmp_path, "-c", text)
+    assert (forked[0], real[0]) == (code, code)
+    assert forked[2].splitlines()[-1:] == real[2].splitlines()[-1:]
+
+
+def test_the_code_is_that_of_pythonpath(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "ensembl_annotations"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "cli.py").write_text("def main():\n    print('of this folder')\n")
+    source = str(tmp_path / "src")
+    done = run(tmp_path, programs() / "ensembl-annotations", PYTHONPATH=source)
+    assert done.stdout == "of this folder\n"
+    (package / "cli.py").write_text("def main():\n    print('and edited')\n")
+    done = run(tmp_path, programs() / "ensembl-annotations", PYTHONPATH=source)
+    assert done.stdout == "and edited\n"
+
+
+def test_what_is_started_is_forked_too_unless_a_library_would_not_see_its_variable(
+    tmp_path: Path,
+) -> None:
+    text = "import sys; print('polars' in sys.modules, sys.executable)"
+    here = str(programs() / "python3")
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {text!r}])"
+    assert run(tmp_path, here, "-c", program).stdout == f"True {here}\n"
+    real = run(tmp_path, here, "-c", program, POLARS_MAX_THREADS="1").stdout
+    assert real == f"False {REAL_PROGRAMS / 'python3'}\n"
