@@ -15,10 +15,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from ensembl_annotations._kernel import build
 from ensembl_annotations.common.atomic import atomic_path
 from tests.support.warm import REAL_PROGRAMS, programs
 
 REPO = Path(__file__).resolve().parents[2]
+LIBRARY = REPO / "src" / "ensembl_annotations" / "_kernel" / build.LIBRARY
 STORE = "data/ensembl_annotations"
 ANNOTATED = "data/annotated/sample"
 REPORTED = "data/reports/sample"
@@ -166,7 +168,14 @@ class Project:
             target = root / compiled.relative_to(self.root)
             if target.parent.is_dir():
                 shutil.copytree(compiled, target)
-        return Project(root, self.environment)
+        project = Project(root, self.environment)
+        project.add_kernel(self.root)
+        return project
+
+    def add_kernel(self, source: Path) -> None:
+        """Add the compiled kernel of another checkout, which `make` would compile."""
+        library = LIBRARY.relative_to(REPO)
+        shutil.copy2(source / library, self.root / library)
 
     def with_real_programs(self) -> Project:
         """Return the same, where every process is started by Python itself: see `warm`."""
@@ -232,4 +241,5 @@ def commit_working_tree(project: Project) -> Done:
     done = project.commit()
     mode = py_compile.PycInvalidationMode.CHECKED_HASH
     compileall.compile_dir(project.path("src"), quiet=1, invalidation_mode=mode)
+    project.add_kernel(REPO)
     return done

@@ -394,7 +394,7 @@ def listed(result: dict[str, Any], stores: Sequence[Path]) -> set[tuple[Any, ...
     not_given = {
         (row["chrom"], row["pos"], row["ref"], row["alt"])
         for frame in given
-        for row in frame.filter(code=16).collect().iter_rows(named=True)
+        for row in frame.filter(code=0).collect().iter_rows(named=True)
     }
     for item in result["changes"]:
         spelled = (item["chrom"], item["pos"], item["ref"], item["alt"])

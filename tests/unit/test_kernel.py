@@ -13,6 +13,7 @@ import pytest
 
 from ensembl_annotations import _kernel
 from ensembl_annotations._kernel import KernelError, build, contig_runs, crc32
+from ensembl_annotations._kernel.build import BuildError
 
 
 def test_checksums_are_those_of_zlib_at_every_length() -> None:
@@ -39,7 +40,11 @@ def test_a_library_that_is_missing_or_of_another_version_is_told(
 ) -> None:
     _kernel._library.cache_clear()
     monkeypatch.setattr(_kernel, "FOLDER", tmp_path)
-    with pytest.raises(KernelError, match="Run 'make'"):
+    monkeypatch.setenv("CC", "false")
+    with pytest.raises(KernelError, match=r"can't be compiled.* Run 'make'"):
+        crc32(b"")
+    (tmp_path / build.LIBRARY).write_bytes(b"no library")
+    with pytest.raises(KernelError, match=r"can't be loaded.* Run 'make'"):
         crc32(b"")
     monkeypatch.undo()
     monkeypatch.setattr(_kernel, "ABI", 0)
@@ -47,6 +52,18 @@ def test_a_library_that_is_missing_or_of_another_version_is_told(
         crc32(b"")
     monkeypatch.undo()
     assert crc32(b"") == 0
+
+
+def test_a_library_that_nobody_made_is_compiled_at_the_first_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experiments run in a copy of what is in git."""
+    _kernel._library.cache_clear()
+    monkeypatch.setattr(_kernel, "FOLDER", tmp_path)
+    assert crc32(b"x") == zlib.crc32(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [build.LIBRARY]
+    monkeypatch.undo()
+    _kernel._library.cache_clear()
 
 
 def test_without_a_compiler_the_build_says_what_to_do(tmp_path: Path) -> None:
@@ -66,6 +83,6 @@ def test_a_compiler_that_fails_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CC", "false")
-    with pytest.raises(SystemExit, match="can't be compiled"):
+    with pytest.raises(BuildError, match="can't be compiled"):
         build.build(tmp_path / "out")
     assert [*(tmp_path / "out").iterdir()] == []

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ensembl_annotations._kernel.build import FOLDER, LIBRARY
+from ensembl_annotations._kernel import build
+from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
 ABI = 2
 """Of kernel.h; a library of another one is not used."""
@@ -41,8 +43,10 @@ _NUM_REASONS = 10
 _ALL_GOOD, _BAD_INPUT, _BAD_STORE = range(3)
 
 
-class KernelError(Exception):
-    """The library is missing, or not the one of these sources."""
+class KernelError(EnsemblAnnotationsError):
+    """The library can't be made or loaded, or is not the one of these sources."""
+
+    default_code = "kernel"
 
 
 class BadLine(Exception):
@@ -233,16 +237,16 @@ class Result(c.Structure):
 @cache
 def _library() -> Any:
     path = FOLDER / LIBRARY
+    hint = "Run 'make', which compiles it."
     try:
+        if not path.exists():
+            # Sources in which nobody ran make: those of an experiment in a folder of its own.
+            build.build(FOLDER)
         library = c.CDLL(str(path))
-    except OSError as error:
-        raise KernelError(
-            f"{path}: can't be loaded ({error}). Run 'make', which compiles it."
-        ) from error
+    except (OSError, BuildError) as error:
+        raise KernelError(f"{path}: can't be loaded ({error}).", hint=hint) from error
     if (found := library.kernel_abi()) != ABI:
-        raise KernelError(
-            f"{path}: is of version {found}, expected {ABI}. Run 'make', which compiles it anew."
-        )
+        raise KernelError(f"{path}: is of version {found}, expected {ABI}.", hint=hint)
     options, problem = c.POINTER(_Options), c.POINTER(_Problem)
     text = (c.c_char_p, c.c_int64)
     signatures = {

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -25,12 +26,16 @@ _FLAGS = ["-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-DNDEBU
 _ZIG_GLIBC = "2.17"
 
 
+class BuildError(Exception):
+    """There is no compiler, or it fails."""
+
+
 def compiler() -> list[str]:
     """Return the command of a C compiler.
 
     Raises
     ------
-    SystemExit
+    BuildError
         Where there is none; says how to get one.
     """
     if named := os.environ.get("CC"):
@@ -39,7 +44,7 @@ def compiler() -> list[str]:
         if found := shutil.which(name):
             return [found]
     if importlib.util.find_spec("ziglang") is None:
-        sys.exit(
+        raise BuildError(
             "No C compiler: expected cc on the PATH, or the package ziglang. Install a compiler "
             "(Debian: apt-get install gcc libc6-dev), or run 'make', which brings ziglang."
         )
@@ -54,17 +59,19 @@ def build(folder: Path = FOLDER) -> Path:
 
     Raises
     ------
-    SystemExit
+    BuildError
         Where the compiler fails, which says why.
     """
     target = folder / LIBRARY
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{LIBRARY}.{os.getpid()}.tmp"
+    temporary = folder / f".{LIBRARY}.{os.getpid()}.{threading.get_ident()}.tmp"
     sources = sorted(str(path) for path in FOLDER.glob("*.c"))
     command = [*compiler(), *_FLAGS, "-o", str(temporary), *sources]
     try:
         if subprocess.run(command, check=False).returncode:
-            sys.exit(f"The kernel can't be compiled; the command was: {shlex.join(command)}")
+            raise BuildError(
+                f"The kernel can't be compiled; the command was: {shlex.join(command)}"
+            )
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -78,4 +85,7 @@ def wheel_tag() -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
-    build()
+    try:
+        build()
+    except BuildError as error:
+        sys.exit(str(error))
