@@ -358,7 +358,7 @@ def slow_entries(store: Path) -> dict[tuple[Any, ...], tuple[frozenset[Any], ...
     for row in scan_reference(store).collect().iter_rows(named=True):
         allele = slow_allele(row)
         name = f"rs{row['rs']}" if row["rs"] else row["name"]
-        if row["code"] == 16:
+        if row["code"] == 0:
             allele = (*allele, "not given")
         values = entries.setdefault((row["chrom"], *allele, name), (set(), set(), set(), set()))
         values[0].update((row["clin"] or "").split("|") if row["clin"] else ())
@@ -382,7 +382,7 @@ def slow_entries(store: Path) -> dict[tuple[Any, ...], tuple[frozenset[Any], ...
 
 
 def slow_allele(row: dict[str, Any]) -> tuple[Any, ...]:
-    if row["code"] == 16:
+    if row["code"] == 0:
         return row["pos"] - 1, row["ref"].upper(), row["alt"].upper()
     return allele_key(row["pos"], row["ref"], row["alt"])
 

@@ -390,7 +390,7 @@ def test_versions_and_parameters_make_an_asset_stale_and_code_does_not(project: 
     assert changed(module, "\nREPORT_VERSION = ", "\nREPORT_VERSION = 1") == [False, True]
     assert changed("params.yaml", "level: 1 ", "level: 2 ") == [False, True]
     assert changed("params.yaml", "max_bad_percent: 1 ", "max_bad_percent: 2 ") == [True, False]
-    matching = "src/ensembl_annotations/annotate/match.py"
+    matching = "src/ensembl_annotations/annotate/engine.py"
     assert changed(matching, "from __future__", "# A comment\nfrom __future__") == [False, False]
 
 

@@ -102,7 +102,7 @@ def test_a_branch_with_shell_text_for_a_name_is_refused(project: Project) -> Non
 
 
 def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) -> None:
-    code = project.path("src/ensembl_annotations/annotate/match.py")
+    code = project.path("src/ensembl_annotations/annotate/engine.py")
     code.write_text(code.read_text("utf-8") + "\n# More\n")
     project.commit()
     done = review(project, "HEAD~1").output
