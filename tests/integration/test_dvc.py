@@ -90,7 +90,7 @@ def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Pat
 def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     project, done = first_run
     assert done.ran[-3:] == [FETCH, ANNOTATE, REPORT]
-    assert len(project.digests(STORE)) == 52
+    assert len(project.digests(STORE)) == 27
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
@@ -186,7 +186,7 @@ def test_code_reruns_nothing(project: Project) -> None:
     package = project.path("src/ensembl_annotations")
     rooms = sorted(path.parent for path in package.glob("*/__init__.py"))
     first = [max(room.glob("*.py"), key=lambda path: path.stat().st_size) for room in rooms]
-    assert len(first) == 9
+    assert len(first) == 10
     for path in [*first, *package.glob("*.py"), *project.path("scripts").glob("*.py")]:
         append(path, "\n# A comment\n_UNUSED = 1\n")
     append(project.path("src/ensembl_annotations/report/page.css"), "\n/* A comment */\n")
@@ -548,7 +548,7 @@ def test_fresh_clone_without_samples_gets_the_reference(demo: Project, tmp_path:
     clone.set_param("samples", {})
     for assets in ([], ["annotated_vcf"]):
         assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-        assert len(clone.digests(STORE)) == 52
+        assert len(clone.digests(STORE)) == 27
         shutil.rmtree(clone.path(STORE))
 
 
@@ -801,7 +801,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 52 + 50 * 2 + 4 + 2 + 4 + 1 + 2
+    assert len(contents) == 27 + 25 * 2 + 4 + 2 + 4 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name
