@@ -18,6 +18,7 @@ import dagster as dg
 from dvc.dependency.param import ParamsDependency
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.logs import forwarded_messages
 from ensembl_annotations.common.metrics import RUN_LOG, stamp_of
 from ensembl_annotations.project.history import current_figures
 from ensembl_annotations.project.materialize import materialize
@@ -244,12 +245,15 @@ def annotated_vcf(context: dg.AssetExecutionContext) -> Iterator[dg.AssetMateria
 
 
 def _fetched(context: _Context, config: FetchConfig) -> dg.AssetMaterialization:
-    ran = materialize([REFERENCE], force=config.force_download, log=context.log.info)[REFERENCE]
+    with forwarded_messages(context.log):
+        ran = materialize([REFERENCE], force=config.force_download)[REFERENCE]
     return _event(context.instance, REFERENCE, _figures(REFERENCE, ran))
 
 
 def _annotated(context: _Context, wanted: Iterable[str]) -> Iterator[dg.AssetMaterialization]:
-    for asset, ran in materialize(list(wanted), log=context.log.info).items():
+    with forwarded_messages(context.log):
+        made = materialize(list(wanted))
+    for asset, ran in made.items():
         if asset != REFERENCE:
             yield _event(context.instance, asset, _figures(asset, ran))
 

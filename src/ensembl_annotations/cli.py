@@ -450,7 +450,7 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         for line in ensembl_annotations.plan_materialize(force=force):
             show(line)
         return
-    results = ensembl_annotations.materialize(list(assets) or None, force=force, log=_LOG.info)
+    results = ensembl_annotations.materialize(list(assets) or None, force=force)
     for name, result in results.items():
         show(f"\n{name}: {result['status']}")
         page = report_page(name)

@@ -247,21 +247,27 @@ def test_a_repository_without_commits_has_a_workspace(pipeline: Pipeline) -> Non
     assert [item.commit for item in pipeline.read().materializations] == ["workspace"]
 
 
-def test_a_merge_counts_once_and_side_commits_do_not(pipeline: Pipeline) -> None:
+def test_what_a_merge_brings_is_told_of_the_commit_that_made_it(pipeline: Pipeline) -> None:
+    """Once, of its author and time, however many merges it came through."""
     pipeline.write(reference="one")
     first = pipeline.commit()
     main_branch = pipeline.git("branch", "--show-current").strip()
     pipeline.git("checkout", "--quiet", "-b", "side")
     for made in ("two", "three"):
         pipeline.write(reference=made)
-        pipeline.commit()
+        side = pipeline.commit(author="Other")
+    pipeline.project.path("README").write_text("later\n")
+    pipeline.commit()
+    pipeline.git("checkout", "--quiet", "-b", "between", first)
+    pipeline.git("merge", "--quiet", "--no-ff", "-m", "Merge", "side")
     pipeline.git("checkout", "--quiet", main_branch)
-    pipeline.project.path("README").write_text("other\n")
+    pipeline.project.path("LICENSE").write_text("other\n")
     pipeline.commit()
     date = {"GIT_COMMITTER_DATE": "2026-01-02T03:30:00Z", "GIT_AUTHOR_DATE": "2026-01-02T03:30:00Z"}
-    pipeline.git("merge", "--quiet", "--no-ff", "-m", "Merge", "side", **date)
-    merge = pipeline.head()
-    assert [item.commit for item in pipeline.read().materializations] == [merge, first]
+    pipeline.git("merge", "--quiet", "--no-ff", "-m", "Merge", "between", **date)
+    found = pipeline.read().materializations
+    assert [(item.commit, item.author) for item in found] == [(side, "Other"), (first, "Tester")]
+    assert found[0].date == "2026-01-02T02:03:00Z"
 
 
 @pytest.mark.parametrize(

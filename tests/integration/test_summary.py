@@ -409,9 +409,10 @@ def test_a_long_list_is_whole_sorted_and_printed(
     monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ensembl_annotations.vcf.read.VcfReader.batch_bytes", 4000)
     terms, calls = ("likely_pathogenic", "pathogenic"), ("0/0", "./.", "0/1", "1|1", "1")
-    found = [(100 + 10 * index, terms[index % 2], calls[index % 5]) for index in range(300)]
+    found = [(49_000_000 + 10 * index, terms[index % 2], calls[index % 5]) for index in range(300)]
     rows: list[Row] = [
-        (pos, f"rs{pos}", "A", "G", f"dbSNP_156;TSA=SNV;CLIN_{term}") for pos, term, _ in found
+        (pos, f"rs14{pos}", "A", "G", f"dbSNP_156;TSA=SNV;CLIN_{term};CLIN_benign")
+        for pos, term, _ in found
     ]
     write_mirror(tmp_path / "mirror", {"22": rows})
     fetch_ensembl(tmp_path / "store", mirrors=[str(tmp_path / "mirror")], release=116)
@@ -423,7 +424,7 @@ def test_a_long_list_is_whole_sorted_and_printed(
     page = run(tmp_path, vcf, tmp_path / "store") / "summary.html"
     order = (("1|1", "1"), ("0/1",), ("./.",), ("0/0",))
     expected = [
-        (f"chr22:{pos}", f"rs{pos}")
+        (f"chr22:{pos}", f"rs14{pos}")
         for group in order
         for wanted in ("pathogenic", "likely_pathogenic")
         for pos, term, call in found
@@ -438,6 +439,16 @@ def test_a_long_list_is_whole_sorted_and_printed(
             "rows => rows.map(row => [row.offsetHeight, row.lastElementChild.getBoundingClientRect().right])"
         )
         assert all(height > 0 and right <= PRINTED_WIDTH for height, right in boxes)
+        # A position that is cut by the end of a line reads as another one.
+        lines = variants(shown).evaluate_all(
+            """rows => rows.flatMap(row => [row.cells[0].firstChild, row.cells[6].firstChild.firstChild])
+            .map(text => {
+              const range = document.createRange();
+              range.selectNodeContents(text);
+              return range.getClientRects().length;
+            })"""
+        )
+        assert lines == [1] * 2 * len(expected)
 
 
 def test_a_list_that_is_cut_keeps_what_matters_most_and_says_so(

@@ -60,6 +60,30 @@ def printed_messages(verbosity: int = NORMAL) -> Iterator[None]:
         PACKAGE.setLevel(before[1])
 
 
+class _Forwarder(logging.Handler):
+    """Hands messages on to another logger, which has handlers of its own."""
+
+    def __init__(self, target: logging.Logger) -> None:
+        super().__init__(logging.INFO)
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._target.log(record.levelno, record.getMessage())
+
+
+@contextmanager
+def forwarded_messages(target: logging.Logger) -> Iterator[None]:
+    """Have what happens told to another logger, such as that of a run in Dagster, while the block runs."""
+    forwarder, before = _Forwarder(target), PACKAGE.level
+    PACKAGE.setLevel(logging.INFO)
+    PACKAGE.addHandler(forwarder)
+    try:
+        yield
+    finally:
+        PACKAGE.removeHandler(forwarder)
+        PACKAGE.setLevel(before)
+
+
 def is_watched() -> bool:
     """Tell whether what happens is printed on a terminal that can move its cursor."""
     is_printed = any(isinstance(item, _Printer) for item in logging.getLogger().handlers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import json
+import logging
 import os
 import pwd
 import shlex
@@ -11,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from ensembl_annotations.project.paths import LOCK
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+
+_LOG = logging.getLogger(__name__)
 
 # A stage removes what it has not finished.
 _PATIENCE_SEC = 10
@@ -64,13 +67,8 @@ class Dvc:
             raise
 
     @contextmanager
-    def kept_outputs(self, log: Callable[[str], object]) -> Iterator[None]:
+    def kept_outputs(self) -> Iterator[None]:
         """Put back what DVC removes for a stage that then fails.
-
-        Parameters
-        ----------
-        log : callable
-            Called with a line of text where something is put back.
 
         Notes
         -----
@@ -102,7 +100,9 @@ class Dvc:
             if lost and isinstance(error, EnsemblAnnotationsError):
                 shown = listed(os.path.relpath(path, self._root) for path in lost)
                 code = self.run("checkout", "--quiet", "--force", *lost)
-                log(f"{'Could not put back' if code else 'Put back'} as it was before: {shown}")
+                _LOG.info(
+                    f"{'Could not put back' if code else 'Put back'} as it was before: {shown}"
+                )
             raise
 
     def status(self) -> dict[str, Any]:

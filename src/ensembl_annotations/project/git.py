@@ -20,11 +20,12 @@ WORKSPACE = "workspace"
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the repository: a commit's short hash, or `WORKSPACE`, its date (where known) and author."""
+    """A version of the repository: a commit's short hash, or `WORKSPACE`, its date (where known), author, parents."""
 
     commit: str
     date: str | None
     author: str | None
+    parents: tuple[str, ...] = ()
 
 
 class Repository:
@@ -54,18 +55,17 @@ class Repository:
         self.is_shallow = shallow == "true"
 
     def log(self, *arguments: str) -> list[Version]:
-        """Return commits of the branch as it went, newest first; none where it has none."""
+        """Return commits of the branch, or of a named one, as it went, newest first; none where it has none."""
         # The user's own settings must not add lines or leave some out.
         settings = ["-c", "log.showSignature=false", "-c", "log.follow=false"]
-        shown = ["--first-parent", "--encoding=UTF-8", "--format=%h%x00%ct%x00%an"]
+        shown = ["--first-parent", "--encoding=UTF-8", "--format=%h%x00%ct%x00%p%x00%an"]
         said = run_git(self.project, *settings, "log", *shown, *arguments)
         lines = said.stdout.decode("utf-8", "replace").split("\n") if not said.returncode else []
         found = []
         for line in lines:
-            commit, _, rest = line.partition("\0")
-            seconds, _, author = rest.partition("\0")
-            if commit:
-                found.append(Version(commit, _date(seconds), author))
+            if line:
+                commit, seconds, parents, author = line.split("\0", 3)
+                found.append(Version(commit, _date(seconds), author, tuple(parents.split())))
         return found
 
     @contextmanager

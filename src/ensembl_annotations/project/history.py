@@ -141,7 +141,8 @@ def read_history(
     Notes
     -----
     A materialization is a change of the digest that ``dvc.lock`` has for the asset, along the
-    first parents of the current branch. No data are needed, and DVC is not asked. Figures of a
+    first parents of the current branch; where a merge brought it, it is told of the commit that it is from.
+    No data are needed, and DVC is not asked. Figures of a
     commit are taken only where they are those that its ``dvc.lock`` names. Of the log of runs a
     line is taken only where its figures, files and bytes are the same, and it ended between the
     materialization before and this one's commit.
@@ -161,7 +162,8 @@ def read_history(
     runs = _read_runs(repository.project / RUN_LOG)
     versions = [Version(WORKSPACE, None, None), *repository.log("--", LOCK.as_posix())]
     with repository.opened():
-        found = _follow(repository, versions, runs, history.notes)
+        ranks = {version.commit: rank for rank, version in enumerate(versions)}
+        found = _follow(repository, versions, ranks, runs, history.notes)
     names = sorted(found, key=lambda name: (name != REFERENCE, name))
     chosen = [item for item in names if asset in (None, item, item.partition("@")[0])]
     if "@" in (asset or "") and not chosen:
@@ -179,7 +181,6 @@ def read_history(
     history.materializations.sort(
         key=lambda item: str(item.run.get("finished_at", "")), reverse=True
     )
-    ranks = {version.commit: rank for rank, version in enumerate(versions)}
     history.materializations.sort(key=lambda item: ranks[item.commit])
     history.materializations = history.materializations[:limit]
     if repository.is_shallow:
@@ -284,9 +285,11 @@ class _Followed:
 def _follow(
     repository: Repository,
     versions: Sequence[Version],
+    ranks: dict[str, int],
     runs: Mapping[str, list[dict[str, Any]]],
     notes: list[str],
 ) -> dict[str, _Followed]:
+    """Follow each asset; a commit of another branch gets into `ranks`, the order of versions, with its merge."""
     found: dict[str, _Followed] = {REFERENCE: _Followed(paths_of(REFERENCE))}
     is_there = False
     # By the digest of the reference, the parameters it was made with.
@@ -314,14 +317,35 @@ def _follow(
             if out is None:
                 item.without += [version.commit] if past else []
             elif not past or past[0].digest != out["md5"]:
+                made = _merged_from(repository, version, item.paths, out["md5"])
+                ranks.setdefault(made.commit, ranks[version.commit])
                 figures = _figures(repository, version, item.paths, lock)
-                past.insert(0, _materialization(item, version, lock, figures, runs, origins))
+                past.insert(0, _materialization(item, made, lock, figures, runs, origins))
     if not is_there:
         raise UsageError(
             f"{repository.project.resolve()}: no {LOCK}, now or in the history of this branch.",
             hint="Run this in the folder of the repository; 'make' makes what there is to see.",
         )
     return found
+
+
+def _merged_from(
+    repository: Repository, version: Version, paths: AssetPaths, digest: str
+) -> Version:
+    """Return the commit of another branch that a merge took an asset from; else the version itself."""
+    for parent in version.parents[1:]:
+        first = None
+        for other in repository.log(parent, "--", LOCK.as_posix()):
+            try:
+                lock = read_lock(repository.read(other, LOCK) or b"")
+            except BrokenLockError:
+                break
+            if lock.outs(paths.stage).get(str(paths.folder), {}).get("md5") != digest:
+                break
+            first = other
+        if first:
+            return _merged_from(repository, first, paths, digest)
+    return version
 
 
 def _materialization(

@@ -8,9 +8,10 @@ the catalogue.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from ensembl_annotations.project.overview import State
     from ensembl_annotations.project.params import Params
 
-Log = Callable[[str], object]
+_LOG = logging.getLogger(__name__)
 
 FORCE_VARIABLE = "ENSEMBL_ANNOTATIONS_FORCE"
 
@@ -81,7 +82,6 @@ def materialize(
     *,
     force: bool = False,
     project: Project | Path | str = Path(),
-    log: Callable[[str], object] = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
     """Bring assets and what they need up to date, and return their metadata and status.
 
@@ -93,8 +93,6 @@ def materialize(
         Download the reference again and run the named assets' stages even if nothing changed.
     project : Project, Path or str
         The repository; default the current folder.
-    log : callable
-        Called with a line of text per step.
 
     Returns
     -------
@@ -120,26 +118,26 @@ def materialize(
     project = Project.open(project).resolved()
     with one_at_a_time(project.root, "materialize"):
         wait_for_dvc(project.root)
-        return _materialize(project, assets, force, log)
+        return _materialize(project, assets, force)
 
 
 def _materialize(
-    project: Project, assets: Sequence[str] | str | None, force: bool, log: Log
+    project: Project, assets: Sequence[str] | str | None, force: bool
 ) -> dict[str, dict[str, Any]]:
     request = _plan(project, assets, force)
-    _restore(project, request, log)
+    _restore(project, request)
     try:
-        _run(project, request, log)
+        _run(project, request)
         # Only now: a run that fails takes nothing away.
-        prune_samples(project, log)
-        _tell_stale(project, request.elsewhere, log)
+        prune_samples(project)
+        _tell_stale(project, request.elsewhere)
         made = {paths.asset: _record(project, paths, at) for paths, at in request.told.items()}
     except EnsemblAnnotationsError:
         # What was made before the failure is there to be seen.
-        _renew_catalog(project, log, None)
+        _renew_catalog(project, None)
         raise
     # Where all was asked for, DVC has just found all up to date.
-    _renew_catalog(project, log, {} if request.is_for_all(project.params) else None)
+    _renew_catalog(project, {} if request.is_for_all(project.params) else None)
     return made
 
 
@@ -256,7 +254,7 @@ def _check_samples(project: Project, samples: Iterable[str]) -> None:
 # --- Restore
 
 
-def _restore(project: Project, request: _Request, log: Log) -> None:
+def _restore(project: Project, request: _Request) -> None:
     """Have the reference of ``dvc.lock`` here, where DVC's cache or the remote has the one wanted.
 
     Raises
@@ -290,7 +288,7 @@ def _restore(project: Project, request: _Request, log: Log) -> None:
         error.hint = f"{error.hint or ''}{otherwise}".strip()
         raise
     # What lies in its folder instead is of another commit, or damaged.
-    if command and _dvc(project, log, command, "--force", FETCH):
+    if command and _dvc(project, command, "--force", FETCH):
         raise EnsemblAnnotationsError(
             f"'dvc {command}' of the reference failed; what went wrong is printed above.",
             hint=f"'ensembl-annotations repair' finds what is damaged.{otherwise}",
@@ -300,29 +298,29 @@ def _restore(project: Project, request: _Request, log: Log) -> None:
 # --- Run
 
 
-def _run(project: Project, request: _Request, log: Log) -> None:
+def _run(project: Project, request: _Request) -> None:
     """Run what is out of date, and what is forced."""
     if request.force:
         # What is forced must not be made from the reference, or the list, of another commit.
-        _repro(project, log, MANIFEST if REFERENCE in request.assets else FETCH)
+        _repro(project, MANIFEST if REFERENCE in request.assets else FETCH)
         stages = [stage_of(name) for name in request.assets]
-        _repro(project, log, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
+        _repro(project, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
     if request.assets:
-        _repro(project, log, *map(goal_of, request.assets))
+        _repro(project, *map(goal_of, request.assets))
         _refuse_not_cached(project)
 
 
-def _repro(project: Project, log: Log, *arguments: str, **variables: str) -> None:
-    with project.dvc.kept_outputs(log):
-        if code := _dvc(project, log, "repro", *arguments, **variables):
+def _repro(project: Project, *arguments: str, **variables: str) -> None:
+    with project.dvc.kept_outputs():
+        if code := _dvc(project, "repro", *arguments, **variables):
             raise EnsemblAnnotationsError(
                 f"'dvc repro {' '.join(arguments)}' failed (exit code {code}); "
                 "what went wrong is printed above."
             )
 
 
-def _dvc(project: Project, log: Log, *arguments: str, **variables: str) -> int:
-    log(f"$ dvc {' '.join(arguments)}")
+def _dvc(project: Project, *arguments: str, **variables: str) -> int:
+    _LOG.info(f"$ dvc {' '.join(arguments)}")
     return project.dvc.run(*arguments, **variables)
 
 
@@ -355,7 +353,7 @@ def _record(project: Project, paths: AssetPaths, before: object) -> dict[str, An
     return {"path": str(paths.folder), **content, **read_object(run)}
 
 
-def _renew_catalog(project: Project, log: Log, states: Mapping[str, State] | None) -> None:
+def _renew_catalog(project: Project, states: Mapping[str, State] | None) -> None:
     """Write the page of all assets. What is made is made: that the page can't be is only told."""
     # Here, since it takes long to import.
     from ensembl_annotations.project.overview import write_catalog
@@ -363,10 +361,10 @@ def _renew_catalog(project: Project, log: Log, states: Mapping[str, State] | Non
     try:
         write_catalog(project.root / CATALOG, project, states=states)
     except EnsemblAnnotationsError as error:
-        log(f"Note: {CATALOG} is not renewed: {error.message}")
+        _LOG.info(f"Note: {CATALOG} is not renewed: {error.message}")
 
 
-def _tell_stale(project: Project, elsewhere: Sequence[str], log: Log) -> None:
+def _tell_stale(project: Project, elsewhere: Sequence[str]) -> None:
     """Say which samples of others are not as the parameters and the reference of now make them."""
     if not elsewhere:
         return
@@ -374,7 +372,7 @@ def _tell_stale(project: Project, elsewhere: Sequence[str], log: Log) -> None:
     from ensembl_annotations.project.overview import stale_samples
 
     if stale := stale_samples(project, elsewhere):
-        log(f"stale, VCF not here: {', '.join(stale)}")
+        _LOG.info(f"stale, VCF not here: {', '.join(stale)}")
 
 
 # --- What making the reference takes

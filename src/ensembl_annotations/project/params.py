@@ -17,13 +17,15 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 from ensembl_annotations.common.errors import UsageError, nearest
 from ensembl_annotations.common.words import NAME, one_line
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
+
+_TEXT = "tag:yaml.org,2002:str"
 
 SampleName = Annotated[str, StringConstraints(pattern=f"^{SAMPLE_NAME.pattern}$")]
 
@@ -52,7 +54,7 @@ class EnsemblParams(_Strict):
         description="Assembly, as Ensembl names it: `GRCh38` or `GRCh37` for human",
     )
     chromosomes: str | int = Field(
-        examples=["all"],
+        examples=["21,22"],
         description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`",
     )
     fasta: bool = Field(
@@ -69,9 +71,8 @@ class EnsemblParams(_Strict):
     @classmethod
     def _known_form(cls, value: object) -> object:
         if not isinstance(value, str | int) or isinstance(value, bool):
-            raise ValueError(
-                f"expected 'all', or names separated by commas, such as 21,22,X; found {value!r}"
-            )
+            expected = "expected 'all', or names separated by commas"
+            raise ValueError("is empty" if value is None else f"{expected}; found {value!r}")
         _parsed(parse_chromosomes, str(value))
         return value
 
@@ -173,10 +174,12 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
             f"{path}: expected parameters by name, found {type(content).__name__}.",
             hint="Restore it with 'git checkout params.yaml'.",
         )
+    where = _Places(path, text)
+    if unread := where.names_that_are_no_text():
+        raise UsageError("\n".join(unread))
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        where = _Places(path, text)
         raise UsageError("\n".join(_explain(where, item) for item in error.errors())) from error
     source, sources = params.ensembl.source, params.run.sources
     if not sources.get(source):
@@ -202,11 +205,18 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
-    "string_pattern_mismatch": "letters of {pattern} only",
+    "string_pattern_mismatch": "only {allowed}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "literal_error": "{expected}",
 }
+
+
+_ALLOWED = {
+    NAME: "letters, digits, '.', '_' and '-', a letter or digit first",
+    "[a-z0-9_]+": "small letters, digits and '_'",
+}
+"""What the patterns let through."""
 
 
 def _not_yaml(path: Path, error: YAMLError) -> UsageError:
@@ -252,10 +262,23 @@ class _Places:
 
     def _entry(self, node: Any, name: Any) -> tuple[Any, Any]:
         for key, value in node.value if isinstance(node, MappingNode) else ():
-            read = key.value if isinstance(name, str) else YAML(typ="safe").load(key.value)
-            if read == name:
+            if key.value == str(name):
                 return key, value
         return None, None
+
+    def names_that_are_no_text(self, node: Any = None, above: tuple[str, ...] = ()) -> list[str]:
+        """Return what is wrong with names that YAML reads as a number, a date, nothing or a truth value."""
+        found, node = [], node or self._root
+        for key, value in node.value if isinstance(node, MappingNode) else ():
+            name = (*above, str(key.value))
+            if not isinstance(key, ScalarNode) or key.tag != _TEXT:
+                found.append(
+                    f"{self._path}: line {key.start_mark.line + 1}: {'.'.join(name)}: a name that YAML does "
+                    f'not read as text. Write it in quotes: "{name[-1]}"'
+                )
+            elif isinstance(value, MappingNode):
+                found += self.names_that_are_no_text(value, name)
+        return found
 
 
 def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
@@ -263,9 +286,6 @@ def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
     kind, found = problem["type"], problem["input"]
     place = tuple(part for part in problem["loc"] if part != "[key]")
     at = where.of(*place)
-    if not isinstance(place[-1], str):
-        name = at.rpartition(".")[2].rpartition(" ")[2]
-        return f'{at}: a name that YAML does not read as text. Write it in quotes: "{name}"'
     if place in _MOVED and kind == "extra_forbidden":
         return f"{at}: is called {_MOVED[place]} now. Move it there."
     if kind == "extra_forbidden":
@@ -282,8 +302,9 @@ def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
         wrong = problem["msg"].removeprefix("Value error, ").removesuffix(".")
         wrong = wrong.removeprefix(f"{place[-1]}: ")
     else:
-        limits = {name: str(value).strip("^+$") for name, value in problem.get("ctx", {}).items()}
-        expected = _EXPECTED.get(kind, problem["msg"]).format(**limits)
+        limits = problem.get("ctx", {})
+        allowed = _ALLOWED.get(str(limits.get("pattern", "")).strip("^$"))
+        expected = _EXPECTED.get(kind, problem["msg"]).format(**limits, allowed=allowed)
         wrong = f"expected {expected}, found {'nothing' if found is None else f'{found!r:.60}'}"
     return f"{at}: {wrong}.{write}"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 
 from ensembl_annotations.common.errors import UsageError
@@ -24,15 +24,15 @@ from ensembl_annotations.project.paths import (
 )
 from ensembl_annotations.project.project import Project
 
+_LOG = logging.getLogger(__name__)
 
-def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
+
+def prune_samples(project: Project) -> list[str]:
     """Remove what samples that are no longer in the parameters left behind.
 
     Parameters
     ----------
     project : Project
-    log : callable
-        Called with a line per removed sample.
 
     Returns
     -------
@@ -56,13 +56,13 @@ def prune_samples(project: Project, log: Callable[[str], object]) -> list[str]:
             shutil.rmtree(project.root / folder, ignore_errors=True)
         for file in (paths.metrics, paths.run, paths.log):
             (project.root / file).unlink(missing_ok=True)
-        log(
+        _LOG.info(
             f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
         )
     _forget_runs(project)
     for folder in sorted((project.root / ANNOTATED).glob("*/")):
         if folder.name not in {*kept, *removed}:
-            log(
+            _LOG.info(
                 f"Note: {folder.relative_to(project.root)} is of no sample in {PARAMS_FILE}; "
                 "it is left."
             )

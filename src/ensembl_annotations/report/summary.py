@@ -60,6 +60,7 @@ def summary_page(tally: Tally, name: str = "") -> str:
         release_date=tally.release_date,
         provenance=provenance,
         samples=samples[0] if len(samples) == 1 else f"{number(len(samples))} samples",
+        order=_order(len(samples)),
         notes=tally.notes,
         compared=_compared(metrics),
         not_looked_up=_not_looked_up(provenance),
@@ -71,6 +72,15 @@ def summary_page(tally: Tally, name: str = "") -> str:
         variation=f"{base}/{provenance['Species'].capitalize()}/Variation/Explore?v=",
         number=number,
     )
+
+
+def _order(num_samples: int) -> str:
+    """Say how the lists of variants are sorted."""
+    of_all = "pathogenic before likely pathogenic, then by place."
+    if not num_samples:
+        return of_all.capitalize()
+    first = "Homozygous ones" if num_samples == 1 else "Those that any sample has homozygous"
+    return f"{first} first, then {of_all}"
 
 
 def _compared(metrics: Mapping[str, Any]) -> dict[str, str]:

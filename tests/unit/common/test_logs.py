@@ -15,6 +15,7 @@ from ensembl_annotations.common.logs import (
     PACKAGE,
     QUIET,
     VERBOSE,
+    forwarded_messages,
     logged_stage,
     printed_messages,
 )
@@ -127,3 +128,16 @@ def test_no_run_fails_for_its_log(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where the folder should be")
     with printed_messages(), logged_stage(tmp_path / "logs" / "stage.jsonl"):
         MODULE.info("goes on")
+
+
+def test_what_happens_is_forwarded_while_the_block_runs() -> None:
+    target, before = logging.Logger("target"), (PACKAGE.level, list(PACKAGE.handlers))
+    records: list[tuple[int, str]] = []
+    target.addFilter(lambda record: records.append((record.levelno, record.getMessage())))
+    with forwarded_messages(target):
+        MODULE.debug("GET")
+        MODULE.info("100 % of it")
+        MODULE.warning("odd")
+    MODULE.warning("later")
+    assert records == [(logging.INFO, "100 % of it"), (logging.WARNING, "odd")]
+    assert (PACKAGE.level, PACKAGE.handlers) == before

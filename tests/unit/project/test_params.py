@@ -37,7 +37,7 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         ("level: 1", "level: 10", "line 13: annotate.level: expected at most 9, found 10."),
         ("match: allele", "match: site", "match: expected 'allele' or 'position', found 'site'."),
         ("fasta: false", "fasta: yes", "fasta: expected true or false, found 'yes'."),
-        ("homo_sapiens", "Homo sapiens", "species: expected letters of [a-z0-9_] only, found 'Homo"),
+        ("homo_sapiens", "Homo sapiens", "species: expected only small letters, digits and '_', found 'Homo"),
         ("source: mini", "source: mimi", "line 4: ensembl.source: 'mimi' has no mirror under"),
         ("source: mini", "source: mimi", "Did you mean 'mini'?"),
         ("source: mini", "source: ../mini", "ensembl.source: "),
@@ -57,6 +57,10 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         (SAMPLE, "p01: {vcf: }", "samples.p01.vcf: expected a text, found nothing. Write, for"),
         ("sample: {", "01: {", 'line 32: samples.01: a name that YAML does not read as text. Write it in quotes: "01"'),
         ("sample: {", "true: {", 'line 32: samples.true: a name that YAML does not read as text. Write'),
+        ("sample: {", "2024-01-01: {", 'line 32: samples.2024-01-01: a name that YAML does not read as text. Write it in quotes: "2024-01-01"'),
+        ("sample: {", "1e3: {", "line 32: samples.1e3: a name that YAML does not read as text."),
+        ("chromosomes: all", "chromosomes:", "line 8: ensembl.chromosomes: is empty. Write, for example, `chromosomes: 21,22`."),
+        ("source: mini", "source: ../x", "source: expected only letters, digits, '.', '_' and '-', a letter or digit first, found"),
         ("  sample:", "  a/b:", "line 32: samples.a/b: expected a name of letters, digits"),
         ("embedded: data/mini_ensembl", "", "run.sources.mini: is empty. Write `NAME: {NAME: ADDRESS}`"),
         # Where earlier versions had them.
@@ -100,8 +104,8 @@ def test_chromosomes_that_are_a_list_are_one_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_params(path)
     assert caught.value.message == (
-        f"{path}: line 8: ensembl.chromosomes: expected 'all', or names separated by commas, such as "
-        "21,22,X; found [21, 22]. Write, for example, `chromosomes: all`."
+        f"{path}: line 8: ensembl.chromosomes: expected 'all', or names separated by commas; "
+        "found [21, 22]. Write, for example, `chromosomes: 21,22`."
     )
 
 

@@ -13,6 +13,7 @@ import yaml
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
+from tests.support.messages import heard
 
 FILES = (
     "data/annotated/{}/tally.json",
@@ -47,7 +48,10 @@ class Pruned:
             (self.root / path).write_text("x")
 
     def run(self) -> list[str]:
-        return prune_samples(self._project, self.said.append)
+        with heard() as said:
+            removed = prune_samples(self._project)
+        self.said += said
+        return removed
 
     def of(self, name: str) -> list[str]:
         """Return the files of a sample that are left."""

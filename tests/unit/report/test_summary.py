@@ -133,6 +133,25 @@ def test_ids_lead_to_the_site_of_the_assembly(assembly: str, site: str) -> None:
     assert f"{site}/Homo_sapiens/Variation/Explore?v=rs1" in page
 
 
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        ([], "240. Pathogenic before likely pathogenic"),
+        (["a"], "240. Homozygous ones first, then pathogenic before likely"),
+        (["a", "b"], "240. Those that any sample has homozygous first, then pathogenic"),
+    ],
+)
+def test_the_order_is_that_of_the_samples_there(samples: list[str], said: str) -> None:
+    listed = [
+        {
+            "place": "chr1:5", "change": "A > C", "ids": ["rs1"], "terms": "pathogenic",
+            "frequency": "0.1", "filter": "PASS", "genotype": "0/1",
+        }
+    ] * 240  # fmt: skip
+    certain = {"genotypes": {"carried": 240}, "listed": listed, "num_filtered": 0}
+    assert said in summary_page(tally(samples=samples, certain=certain))
+
+
 def test_text_of_the_vcf_is_no_html() -> None:
     nasty = "<script>alert(1)</script>"
     content = tally((nasty, 0, 0, "SNV", True, 1), vcf=nasty, samples=[nasty], notes=[nasty])
