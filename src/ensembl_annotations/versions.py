@@ -10,5 +10,5 @@ STORE_VERSION = 5
 ENGINE_VERSION = 5
 """Of annotation: the annotated VCF and table, and the tally."""
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 """Of the report of an entry: the page, the section for MultiQC, the pictures."""
