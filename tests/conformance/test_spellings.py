@@ -296,11 +296,12 @@ def _placements(edit: Edit) -> list[Edit]:
         return [edit]
     bases, haplotype = edit.block.bases, edit.haplotype
     added, removed = len(edit.inserted), edit.end - edit.begin
-    candidates = (
+    # Compared as text, before an Edit is made of it: this is asked millions of times.
+    return [
         Edit(edit.block, at, at + removed, haplotype[at : at + added])
         for at in range(len(bases) - removed + 1)
-    )
-    return [item for item in candidates if item.haplotype == haplotype]
+        if bases[:at] == haplotype[:at] and bases[at + removed :] == haplotype[at + added :]
+    ]
 
 
 @dataclass
