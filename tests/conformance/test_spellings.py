@@ -404,7 +404,7 @@ def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, As
         fetch_ensembl(base / "without", mirrors=mirrors, release=116, chromosomes=names)
         # Many row groups: an indel and what it can be slid to often lie in two of them, and a
         # long REF in three.
-        patch.setattr(pieces, "PIECE_BYTES", 4000)
+        patch.setattr(pieces, "PIECE_BYTES", 16_000)
         patch.setattr(store, "ROW_GROUP_ROWS", 40)
         patch.setattr(sequence, "SEQUENCE_ROW_BASES", 200)
         patch.setattr(sequence, "_ROWS_PER_GROUP", 2)
