@@ -356,4 +356,6 @@ defs = dg.Definitions(
     asset_checks=[every_file_is_as_described],
     jobs=[annotate_vcf_with_ensembl_job],
     sensors=[follow_dvc],
+    # DVC runs one stage at a time: a process for each asset would only import all of it once more.
+    executor=dg.in_process_executor,
 )

@@ -355,9 +355,14 @@ def test_a_project_in_a_larger_repository(seed: Project, tmp_path: Path) -> None
     seed.clone(tmp_path / "larger" / "the project")
     inside = Project(tmp_path / "larger" / "the project", seed.environment)
     shutil.rmtree(inside.path(".git"))
+    larger.git("add", "--all", ":!the project/data")
+    larger.git("commit", "--quiet", "--message", "All but data: another test has the hook read it")
     install_hooks(inside)
     larger.git("add", "--all")
-    larger.git("commit", "--quiet", "--message", "All, with the example and the mirror")
+    larger.git("commit", "--quiet", "--message", "The example and the mirror")
+    names = larger.git("show", "--format=", "--name-only", "HEAD")
+    assert "the project/data/vcf/sample.vcf.gz\n" in names
+    assert "the project/data/mini_ensembl/" in names
     stage(inside, {"me.txt": VCF})
     done = larger.run("git", "commit", "--message", "A leak", code=1)
     assert refused(done.output) == {"the project/me.txt"}

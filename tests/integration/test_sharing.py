@@ -60,7 +60,10 @@ class Remote:
         files, base = self.server.files(), self.url.removeprefix("s3://")
         if not files.exists(base):
             return {}
-        return {path.removeprefix(f"{base}/"): files.cat(path) for path in files.find(base)}
+        paths = files.find(base)
+        # All side by side; of a single path it would return the content alone.
+        contents = files.cat(paths) if len(paths) > 1 else {path: files.cat(path) for path in paths}
+        return {path.removeprefix(f"{base}/"): content for path, content in contents.items()}
 
     def write(self, path: str, content: bytes) -> None:
         if self.folder is not None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 # An administrator's uploads make the buckets that are not there.
@@ -85,12 +86,22 @@ class S3Server:
             self._process = None
 
     def files(self, key: str = "admin"):  # type: ignore[no-untyped-def]
-        """Return the server's files as fsspec shows them."""
-        import s3fs
+        """Return the server's files as fsspec shows them: as they are now, no list is kept."""
+        return _files(self.url, key)
 
-        return s3fs.S3FileSystem(
-            key=key, secret=f"{key}-secret", endpoint_url=self.url, skip_instance_cache=True
-        )
+
+@cache
+def _files(url: str, key: str):  # type: ignore[no-untyped-def]
+    """Return one for each server and key: a client takes half a second to make."""
+    import s3fs
+
+    return s3fs.S3FileSystem(
+        key=key,
+        secret=f"{key}-secret",
+        endpoint_url=url,
+        skip_instance_cache=True,
+        use_listings_cache=False,
+    )
 
 
 @contextmanager

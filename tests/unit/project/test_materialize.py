@@ -1,0 +1,200 @@
+"""Which assets are meant, and what is looked at before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
+from ensembl_annotations.common.logs import now_utc
+from ensembl_annotations.project import materialize as tested
+from ensembl_annotations.project.materialize import _asset_names, _plan, _record, _run
+from ensembl_annotations.project.paths import paths_of
+
+REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
+HEADER = "##fileformat=VCFv4.2\n{}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+def params(*samples: str) -> Any:
+    vcfs = {name: SimpleNamespace(vcf=f"data/vcf/{name}.vcf") for name in samples}
+    return SimpleNamespace(
+        samples=vcfs,
+        ensembl=SimpleNamespace(species="homo_sapiens", assembly="GRCh38"),
+        annotate=SimpleNamespace(assembly=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "elsewhere", "expected"),
+    [
+        ([REFERENCE], [], [REFERENCE]),
+        # In the order of the lineage, and a sample with all of them is not named once more.
+        ([f"{SAMPLES}@b", SAMPLES, REFERENCE], [], [REFERENCE, SAMPLES]),
+        ([f"{SAMPLES}@b", f"{SAMPLES}@a"], [], [f"{SAMPLES}@a", f"{SAMPLES}@b"]),
+        # Those of others are left to them, unless they are asked for by name.
+        ([SAMPLES], ["a"], [f"{SAMPLES}@b"]),
+        ([REFERENCE, SAMPLES], ["a", "b"], [REFERENCE]),
+        ([SAMPLES], ["a", "b"], [REFERENCE]),
+        ([f"{SAMPLES}@a"], ["a"], [f"{SAMPLES}@a"]),
+        ([], [], []),
+    ],
+)
+def test_what_is_asked_for(asked: list[str], elsewhere: list[str], expected: list[str]) -> None:
+    assert _asset_names(asked, params("a", "b"), elsewhere) == expected
+
+
+def test_without_samples_there_is_the_reference() -> None:
+    assert _asset_names([SAMPLES], params(), []) == [REFERENCE]
+
+
+@pytest.mark.parametrize("name", ["annotated_vcf@c", "annotate@a", ""])
+def test_what_is_no_asset_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' is not an asset"):
+        _asset_names([REFERENCE, name], params("a", "b"), [])
+
+
+class Planned:
+    """A project with the samples `a` and `b`, and what DVC would be asked."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.params = root, params("a", "b")
+        self.elsewhere: list[str] = []
+        self.made: set[Path] = set()
+        self.ran: list[tuple[str, ...]] = []
+        self.code = 0
+        self.refused = False
+        self.dvc = SimpleNamespace(
+            cache=None,
+            refuse_shared_cache=self._refuse,
+            outputs=lambda: self.made,
+            run=lambda *arguments, **_: self.ran.append(arguments) or self.code,
+            kept_outputs=self._kept,
+            missing_from_cache=list,
+        )
+        manifest = {"manifest": root / "none.json"}
+        monkeypatch.setattr(tested, "fetch_options", lambda _: manifest)
+        for name in ("a", "b"):
+            self.write(name, HEADER.format(""))
+
+    def samples_elsewhere(self) -> list[str]:
+        return self.elsewhere
+
+    def _refuse(self) -> None:
+        if self.refused:
+            raise UsageError("shared")
+
+    @contextmanager
+    def _kept(self, _: object) -> Iterator[None]:
+        yield
+
+    def write(self, sample: str, text: str) -> None:
+        path = self.root / self.params.samples[sample].vcf
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def plan(self, assets: Any = None, *, force: bool = False) -> Any:
+        project: Any = self
+        return _plan(project, assets, force)
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planned:
+    return Planned(tmp_path, monkeypatch)
+
+
+def told(request: Any) -> list[str]:
+    return [paths.asset for paths in request.told]
+
+
+def test_the_reference_is_told_of_always_and_samples_as_asked(planned: Planned) -> None:
+    both = [f"{SAMPLES}@a", f"{SAMPLES}@b"]
+    everything = planned.plan()
+    assert (everything.assets, told(everything)) == ([REFERENCE, SAMPLES], [REFERENCE, *both])
+    assert everything.is_for_all(planned.params)
+    one = planned.plan(f"{SAMPLES}@b")
+    assert (one.assets, told(one)) == ([f"{SAMPLES}@b"], [REFERENCE, f"{SAMPLES}@b"])
+    assert not one.is_for_all(planned.params)
+    assert not planned.plan([]).is_for_all(planned.params)
+    planned.elsewhere = ["a"]
+    left = planned.plan(SAMPLES)
+    assert (told(left), left.elsewhere) == ([REFERENCE, f"{SAMPLES}@b"], ["a"])
+
+
+def test_all_that_is_wrong_with_samples_is_told_before_a_download(planned: Planned) -> None:
+    planned.write("a", HEADER.format("##contig=<ID=1,length=249250621>\n"))
+    (planned.root / "data/vcf/b.vcf").unlink()
+    with pytest.raises(InputError) as caught:
+        planned.plan()
+    assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == [
+        "Sample a of params.yaml", "Sample b of params.yaml",
+    ]  # fmt: skip
+    assert str(planned.root) not in caught.value.message
+    assert f"materialize {REFERENCE}'" in str(caught.value.hint)
+    # Nothing is wrong with what is not asked for, nor with what a stage makes.
+    planned.plan(REFERENCE)
+    planned.made = {planned.root / "data/vcf/b.vcf"}
+    planned.plan(f"{SAMPLES}@b")
+
+
+def test_genomes_are_not_made_where_others_would_read_them(planned: Planned) -> None:
+    planned.refused = True
+    planned.plan(REFERENCE)
+    with pytest.raises(UsageError, match="shared"):
+        planned.plan(f"{SAMPLES}@a")
+
+
+def test_a_file_of_the_user_stops_it(planned: Planned) -> None:
+    folder = planned.root / "data/annotated/a"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(EnsemblAnnotationsError, match=r"notes\.txt"):
+        planned.plan()
+    planned.plan(f"{SAMPLES}@b")
+
+
+def commands(planned: Planned, *assets: str, force: bool = False) -> list[tuple[str, ...]]:
+    project: Any = planned
+    _run(project, planned.plan(list(assets), force=force), lambda _: None)
+    return planned.ran
+
+
+def test_a_sample_brings_its_report_and_what_is_forced_comes_first(planned: Planned) -> None:
+    assert commands(planned, f"{SAMPLES}@a") == [("repro", "report@a")]
+    planned.ran.clear()
+    assert commands(planned, f"{SAMPLES}@a", force=True) == [
+        ("repro", "fetch_ensembl"),
+        ("repro", "--force", "--single-item", "annotate@a"),
+        ("repro", "report@a"),
+    ]
+    planned.ran.clear()
+    assert commands(planned, REFERENCE, force=True)[0] == ("repro", "ensembl_manifest")
+    planned.ran.clear()
+    assert commands(planned) == []
+
+
+def test_a_stage_that_fails_ends_it(planned: Planned) -> None:
+    planned.code = 3
+    with pytest.raises(EnsemblAnnotationsError, match=r"'dvc repro .*' failed \(exit code 3\)"):
+        commands(planned, REFERENCE, force=True)
+    assert len(planned.ran) == 1
+
+
+def test_where_nothing_ran_that_is_recorded(planned: Planned) -> None:
+    project: Any = planned
+    paths = paths_of(REFERENCE)
+    run = planned.root / paths.run
+    run.parent.mkdir(parents=True)
+    run.write_text('{"status": "downloaded", "duration_sec": 9.5}')
+    before = planned.plan(REFERENCE).told[paths]
+    found = _record(project, paths, before)
+    assert (found["status"], found["duration_sec"], found["num_downloaded"]) == ("cached", 0.0, 0)
+    assert found["finished_at"] <= now_utc()
+    # Of a run that there was, nothing is changed.
+    run.write_text('{"status": "downloaded", "duration_sec": 8.5, "more": 1}')
+    assert _record(project, paths, before)["duration_sec"] == 8.5
+    assert len((planned.root / "logs/runs.jsonl").read_text().splitlines()) == 1
