@@ -14,6 +14,7 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageErro
 from ensembl_annotations.project import dvc as tested
 from ensembl_annotations.project.dvc import Dvc, _who_reads
 from ensembl_annotations.project.lock import read_lock
+from tests.support.messages import heard
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ class Kept:
         self.said: list[str] = []
 
     def fail(self, error: BaseException, *removed: Path) -> None:
-        with pytest.raises(type(error)), self.dvc.kept_outputs(self.said.append):
+        with pytest.raises(type(error)), heard(self.said.append), self.dvc.kept_outputs():
             for path in removed:
                 path.unlink()
             raise error
@@ -138,7 +139,7 @@ def test_what_a_stage_that_fails_removed_is_put_back(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_put_back(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
-    with kept.dvc.kept_outputs(kept.said.append):
+    with kept.dvc.kept_outputs():
         kept.figures.write_text("new")
     kept.fail(EnsemblAnnotationsError("x"))
     assert (kept.figures.read_text(), kept.asked) == ("new", [])

@@ -89,7 +89,7 @@ class Planned:
             raise UsageError("shared")
 
     @contextmanager
-    def _kept(self, _: object) -> Iterator[None]:
+    def _kept(self) -> Iterator[None]:
         yield
 
     def write(self, sample: str, text: str) -> None:
@@ -159,7 +159,7 @@ def test_a_file_of_the_user_stops_it(planned: Planned) -> None:
 
 def commands(planned: Planned, *assets: str, force: bool = False) -> list[tuple[str, ...]]:
     project: Any = planned
-    _run(project, planned.plan(list(assets), force=force), lambda _: None)
+    _run(project, planned.plan(list(assets), force=force))
     return planned.ran
 
 
