@@ -176,11 +176,14 @@ def _chosen(text: str, known: Sequence[str], what: str) -> list[str]:
               help="Keep generated files here, for the next run with the same data and seed.")  # fmt: skip
 @click.option("--store", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="A store of the release, instead of converting it.")  # fmt: skip
+@click.option("--former", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The program of a former release, in an environment of its own, to be timed beside this one.")  # fmt: skip
 @click.option("--results", "folder", type=click.Path(path_type=Path, file_okay=False),
               default=RESULTS, help="Where annotate.json and annotate.svg go.")  # fmt: skip
 def main(
     records: int, seed: int, data: Path | None, queries: str | None, tools: str, rounds: int,
-    growth: bool, quick: bool, work: Path | None, store: Path | None, folder: Path,
+    growth: bool, quick: bool, work: Path | None, store: Path | None, former: Path | None,
+    folder: Path,
 ) -> None:  # fmt: skip
     need("bcftools", "tabix", "bgzip", "bash")
     if quick:
@@ -209,6 +212,11 @@ def main(
         shop = Workshop(base / f"{records}-{chromosome.seed}-{seed}", seed)
         source = shop.bcf(release)
         store = store.resolve() if store else shop.store(release, "store")
+        before = (
+            (former.absolute(), shop.store(release, "store-former", [str(former)]))
+            if former
+            else None
+        )
         outputs = shop.folder / "out"
         outputs.mkdir(exist_ok=True)
         ready: dict[str, tuple[Data, dict[str, Run], dict[str, dict[str, int]]]] = {}
@@ -216,7 +224,7 @@ def main(
             count = QUERIES[name].count(records)
             query = shop.query(release, QUERIES[name], count, name)
             item = Data(query, count, store, release.vcf(CHROMOSOME), source,
-                        shop.fasta(release), shop.archive(source))  # fmt: skip
+                        shop.fasta(release), shop.archive(source), before)  # fmt: skip
             runs = peers.runs(item, outputs, families)
             say(f"{name}: {count} variants; comparing answers")
             ready[name] = item, runs, check(item, runs, shop.folder)

@@ -22,11 +22,12 @@ SNPSIFT_MAX_VARIANTS = 1_000
 REGIONS_MAX_VARIANTS = 1_000
 
 OURS_VCF, OURS_6, OURS_TABLE = "ours", "ours, level 6", "ours, VCF and parquet"
+FORMER = "a former release of ours"
 BCF, BCF_6, VCF = "bcftools, BCF", "bcftools, BCF, level 6", "bcftools, vcf.gz"
 BCF_ALL = "bcftools, BCF, all fields"
 BCF_NORM, BCF_REGIONS = "bcftools norm, then BCF", "bcftools -R, BCF"
 VCFANNO, SNPSIFT, ECHTVAR, FLOOR = "vcfanno", "SnpSift -tabix", "echtvar", "floor"
-LABELS = (OURS_VCF, OURS_6, OURS_TABLE, FLOOR, BCF, BCF_6, BCF_ALL, VCF, BCF_NORM, BCF_REGIONS, VCFANNO,
+LABELS = (OURS_VCF, OURS_6, OURS_TABLE, FORMER, FLOOR, BCF, BCF_6, BCF_ALL, VCF, BCF_NORM, BCF_REGIONS, VCFANNO,
           SNPSIFT, ECHTVAR)  # fmt: skip
 FAMILIES = {
     "bcftools": (BCF, BCF_6, BCF_ALL, VCF, BCF_NORM, BCF_REGIONS),
@@ -67,6 +68,8 @@ class Data:
     fasta: Path
     archive: Path | None
     """echtvar's."""
+    former: tuple[Path, Path] | None = None
+    """A former release's program, and the store that it made."""
 
     @property
     def split(self) -> Path:
@@ -98,7 +101,7 @@ def has(family: str) -> bool:
 
 def runs(data: Data, folder: Path, families: Sequence[str]) -> dict[str, Run]:
     """Return the commands for a query, in the order in which a round runs them."""
-    wanted = {OURS_VCF, OURS_6, OURS_TABLE}
+    wanted = {OURS_VCF, OURS_6, OURS_TABLE, *([FORMER] if data.former else [])}
     wanted.update(label for family in families for label in FAMILIES[family])
     if data.num_variants > SNPSIFT_MAX_VARIANTS:
         wanted.discard(SNPSIFT)
@@ -126,6 +129,11 @@ def _run(data: Data, stem: Path, label: str) -> Run:
             outputs.append(stem.with_suffix(".parquet"))
             command += ["--out-parquet", str(outputs[-1])]
         return Run(label, command, tuple(outputs))
+    if label == FORMER and data.former:
+        program, store = data.former
+        command = [str(program), "annotate", "--vcf", str(data.query), "--reference", str(store),
+                   "--out-vcf", str(out)]  # fmt: skip
+        return Run(label, command, (out, index))
     if label == FLOOR:
         script = Path(__file__).parent / "floor.py"
         command = [sys.executable, str(script), str(data.query), str(data.store), str(out)]

@@ -62,13 +62,13 @@ class Workshop:
             write_release(folder, chromosomes, records, seed)
         return open_release(folder)
 
-    def store(self, release: Release, name: str) -> Path:
+    def store(self, release: Release, name: str, program: Sequence[str] = OURS) -> Path:
         """Convert a release; always anew, for the store's layout belongs to the code."""
         out = self.folder / name
         remove(out)
         say(f"Converting {name}")
         measure(
-            [*OURS, "fetch", "--base-url", str(release.folder), "--release", "116", "--out", str(out)],
+            [*program, "fetch", "--base-url", str(release.folder), "--release", "116", "--out", str(out)],
             self._environment,
         )  # fmt: skip
         return out
