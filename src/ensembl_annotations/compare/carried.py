@@ -160,3 +160,4 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
             _, alleles = find_matches(split_alleles(batch, contigs), reference)
             told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
             yield told.select(*_COLUMNS, "alt_index", "contig", gts=gts.gather(told["row"]))
+        reader.check_unchanged()
