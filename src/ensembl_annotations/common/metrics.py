@@ -191,7 +191,7 @@ def stamp_of(file: Path | int) -> tuple[int, ...] | None:
     a backup links the file, or where its mode is set, and a run of hours would fail for it.
     """
     try:
-        status = os.stat(file)
+        status = os.stat(file)  # noqa: PTH116 (a number is no path)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

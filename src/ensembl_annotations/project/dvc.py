@@ -204,6 +204,24 @@ class Dvc:
                 ]
         return sorted(missing)
 
+    def forget_runs(self, names: Iterable[str]) -> None:
+        """Have stages run again: neither ``dvc.lock`` nor the run cache keeps what they were made from.
+
+        Notes
+        -----
+        DVC (3.67) has no command for it; it restores from the run cache what ``dvc.lock`` lacks.
+        """
+        from dvc.stage.cache import _get_cache_hash
+        from dvc.stage.serialize import to_single_stage_lockfile
+
+        names = set(names)
+        with self.opened() as repo:
+            for stage in (stage for stage in repo.index.stages if stage.addressing in names):
+                key = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+                if (folder := Path(repo.stage_cache._get_cache_dir(key))).exists():
+                    shutil.rmtree(folder)
+        self.forget_stages(names)
+
     def forget_stages(self, names: Iterable[str]) -> None:
         """Take stages that are no longer in ``dvc.yaml`` out of ``dvc.lock``."""
         # What DVC has for it needs the stage to be in dvc.yaml still.

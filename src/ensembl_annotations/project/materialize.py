@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +128,8 @@ def _materialize(
     request = _plan(project, assets, force)
     _restore(project, request)
     try:
-        _run(project, request)
+        with _unchanged_vcfs(project, request):
+            _run(project, request)
         # Only now: a run that fails takes nothing away.
         prune_samples(project)
         _tell_stale(project, request.elsewhere)
@@ -308,6 +310,47 @@ def _run(project: Project, request: _Request) -> None:
     if request.assets:
         _repro(project, *map(goal_of, request.assets))
         _refuse_not_cached(project)
+
+
+@contextmanager
+def _unchanged_vcfs(project: Project, request: _Request) -> Iterator[None]:
+    """Forget what was made of VCFs that change during the run, and refuse them.
+
+    Notes
+    -----
+    The stage compares the file up to its end; DVC takes the file's digest for ``dvc.lock`` after that.
+    """
+    vcfs = {
+        paths.stage: project.params.samples[sample].vcf
+        for paths in request.told
+        if (sample := sample_of(paths.asset))
+    }
+
+    def look() -> dict[str, tuple[object, object]]:
+        lock = project.lock
+        return {
+            stage: (stamp_of(project.root / vcf), (lock.deps(stage), lock.outs(stage)))
+            for stage, vcf in vcfs.items()
+        }
+
+    before = look()
+    try:
+        yield
+    finally:
+        changed = [
+            stage
+            for stage, now in look().items()
+            if all(new != old for new, old in zip(now, before[stage], strict=True))
+        ]
+        made = project.dvc.outputs() if changed else set()
+        if changed := [stage for stage in changed if project.root / vcfs[stage] not in made]:
+            project.dvc.forget_runs(changed)
+            raise InputError(
+                f"{listed(vcfs[stage] for stage in changed)}: changed while the pipeline ran; what was "
+                "made of it does not count.",
+                hint="Run it again when the file is complete.",
+                code="changed",
+            )
 
 
 def _repro(project: Project, *arguments: str, **variables: str) -> None:
