@@ -9,6 +9,7 @@ import os
 import pwd
 import shlex
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -122,10 +123,27 @@ class Dvc:
         raise EnsemblAnnotationsError(f"'dvc status' failed: {one_line(done.stderr)[-500:]}")
 
     def opened(self) -> Repo:
-        """Return DVC's own view of the repository, to be used as a context manager."""
+        """Return DVC's own view of the repository, to be used as a context manager.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Where DVC's databases can't be written, or are damaged.
+        """
+        from dvc.config import Config
+        from dvc.dirs import site_cache_dir
         from dvc.repo import Repo
 
-        return Repo(str(self._root))
+        try:
+            return Repo(str(self._root))
+        except sqlite3.Error as error:
+            folder = site_cache_dir(Config(str(self._root / ".dvc"))["core"].get("site_cache_dir"))
+            raise EnsemblAnnotationsError(
+                f"{folder}: DVC's notes on this repository can't be used: {error}.",
+                hint="If the disk is full, or a limit of the shell (ulimit -f) too small, mend that; "
+                "otherwise remove the folder: DVC makes it again.",
+                code="dvc_notes",
+            ) from error
 
     @cached_property
     def _cache_settings(self) -> dict[str, Any] | None:

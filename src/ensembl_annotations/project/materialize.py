@@ -32,10 +32,12 @@ from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign
 from ensembl_annotations.project.git import changed_files
+from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ASSETS,
     CATALOG,
     FETCH,
+    LOCK,
     MANIFEST,
     PARAMS_FILE,
     RECORDS,
@@ -175,6 +177,8 @@ class _Request:
 
 def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> _Request:
     """Return what is asked for, after a look at what it is made from and where it goes."""
+    if (lock := project.root / LOCK).exists():
+        read_lock(lock.read_bytes(), LOCK)
     wanted = [assets] if isinstance(assets, str) else list(ASSETS) if assets is None else assets
     elsewhere = project.samples_elsewhere() if SAMPLES in wanted else []
     names = _asset_names(wanted, project.params, elsewhere)
