@@ -7,7 +7,9 @@ import shutil
 from contextlib import suppress
 
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.project.folders import name_files, refuse_foreign
+from ensembl_annotations.common.hashes import md5_of
+from ensembl_annotations.common.words import listed
+from ensembl_annotations.project.folders import is_cached, name_files, refuse_foreign
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
@@ -42,35 +44,68 @@ def prune_samples(project: Project) -> list[str]:
     Notes
     -----
     Only samples that ``dvc.lock`` knows as made by the pipeline are removed: their folders,
-    their figures, and their entries in ``dvc.lock``. Figures of runs and logs go of others too, such
+    their figures, and their entries in ``dvc.lock``. Of a sample that has a file which is nowhere else
+    the entries only: somebody else wrote it, or the entry. Figures of runs and logs go of others too, such
     as of a sample whose runs failed, or that somebody else has removed.
     """
     kept = set(project.params.samples)
-    removed = [sample for sample in _made_samples(project) if sample not in kept]
-    for sample in removed:
+    gone = [sample for sample in _made_samples(project) if sample not in kept]
+    for sample in gone:
         for folder in (ANNOTATED, REPORTS):
             refuse_foreign(project, folder / sample)
-    for sample in removed:
-        paths = paths_of(asset_of(sample))
-        for folder in (paths.folder, REPORTS / sample):
-            shutil.rmtree(project.root / folder, ignore_errors=True)
-        for file in (paths.metrics, paths.run, paths.log):
-            (project.root / file).unlink(missing_ok=True)
-        _LOG.info(
-            f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
-        )
+    removed = []
+    for sample in gone:
+        if lost := _only_here(project, sample):
+            _LOG.warning(
+                f"Left what there is of sample {sample!r}, which is not in {PARAMS_FILE}: {listed(lost)} "
+                "would be lost, since DVC's cache does not have it. Remove it yourself if nobody needs it."
+            )
+        else:
+            _remove(project, sample)
+            removed.append(sample)
     _forget_runs(project)
     for folder in sorted((project.root / ANNOTATED).glob("*/")):
-        if folder.name not in {*kept, *removed}:
+        if folder.name not in {*kept, *gone}:
             _LOG.info(
                 f"Note: {folder.relative_to(project.root)} is of no sample in {PARAMS_FILE}; "
                 "it is left."
             )
-    if removed:
+    if gone:
         project.dvc.forget_stages(
-            f"{stage}@{sample}" for sample in removed for stage in (ANNOTATE, REPORT)
+            f"{stage}@{sample}" for sample in gone for stage in (ANNOTATE, REPORT)
         )
     return removed
+
+
+def _remove(project: Project, sample: str) -> None:
+    paths = paths_of(asset_of(sample))
+    for folder in (paths.folder, REPORTS / sample):
+        shutil.rmtree(project.root / folder, ignore_errors=True)
+    for file in (paths.metrics, paths.run, paths.log):
+        (project.root / file).unlink(missing_ok=True)
+    _LOG.info(
+        f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
+    )
+
+
+def _only_here(project: Project, sample: str) -> list[str]:
+    """Return the files of a sample that would be lost: an entry in ``dvc.lock`` makes no file ours.
+
+    Returns
+    -------
+    list of str
+        Data that DVC's cache does not have, and figures that are not those of the entry, which git has.
+    """
+    paths = paths_of(asset_of(sample))
+    lost = [
+        (folder / name).as_posix()
+        for folder in (paths.folder, REPORTS / sample)
+        for name in name_files(project.root / folder)
+        if not is_cached(project.root / folder / name, project.dvc.cache)
+    ]
+    metrics, figures = paths.metrics.as_posix(), project.root / paths.metrics
+    locked = project.lock.outs(paths.stage).get(metrics, {}).get("md5")
+    return lost + [metrics] * (figures.is_file() and md5_of(figures) != locked)
 
 
 def _forget_runs(project: Project) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import yaml
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.project.file_list import cached_path
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
 from tests.support.messages import heard
@@ -24,6 +25,9 @@ FILES = (
 )
 
 
+MD5 = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+
+
 class Pruned:
     """A folder in which samples were made, and what pruning does in it."""
 
@@ -31,15 +35,22 @@ class Pruned:
         self.root = root
         self.forgotten: list[str] = []
         self.said: list[str] = []
-        dvc = SimpleNamespace(cache=None, forget_stages=self.forgotten.extend)
+        dvc = SimpleNamespace(cache=root / "cache", forget_stages=self.forgotten.extend)
         params = SimpleNamespace(samples=dict.fromkeys(kept))
-        self._project = cast(Project, cast(Any, SimpleNamespace(root=root, params=params, dvc=dvc)))
+        self._project = Project(root)
+        # What it reads and opens otherwise.
+        vars(self._project).update(params=params, dvc=dvc)
+        cached = cached_path(root / "cache", MD5)
+        cached.parent.mkdir(parents=True)
+        cached.write_text("x")
         self.lock(*(f"annotate@{name}" for name in made))
         for name in (*kept, *made):
             self.make(*(path.format(name) for path in FILES))
 
     def lock(self, *stages: str) -> None:
-        content = {"stages": {name: {} for name in ("fetch_ensembl", *stages)}}
+        figures = {name: f"metrics/annotate/{name.partition('@')[2]}.json" for name in stages}
+        outs = {name: {"outs": [{"path": path, "md5": MD5}]} for name, path in figures.items()}
+        content = {"stages": {"fetch_ensembl": {}, **outs}}
         (self.root / "dvc.lock").write_text(yaml.safe_dump(content))
 
     def make(self, *paths: str) -> None:
@@ -85,11 +96,24 @@ def test_what_the_pipeline_did_not_make_is_left_and_told(tmp_path: Path) -> None
 @pytest.mark.parametrize("folder", ["annotated", "reports"])
 def test_files_of_others_stop_it_before_anything_is_removed(folder: str, tmp_path: Path) -> None:
     pruned = Pruned(tmp_path, kept=[], made=["a", "b"])
-    pruned.make(f"data/{folder}/b/notes.txt")
+    (tmp_path / f"data/{folder}/b/notes.txt").write_text("by hand")
     with pytest.raises(EnsemblAnnotationsError, match=r"notes\.txt"):
         pruned.run()
     assert pruned.of("a") == pruned.of("b") == list(FILES)
     assert pruned.forgotten == []
+
+
+@pytest.mark.parametrize("path", ["data/annotated/b/tally.json", "metrics/annotate/b.json"])
+def test_what_only_the_workspace_has_is_left_whatever_the_lock_says(
+    path: str, tmp_path: Path
+) -> None:
+    """Its entry is of a bad merge, or of somebody who wants files removed."""
+    pruned = Pruned(tmp_path, kept=[], made=["a", "b"])
+    (tmp_path / path).write_text("by hand")
+    assert pruned.run() == ["a"]
+    assert (pruned.of("a"), pruned.of("b")) == ([], list(FILES))
+    assert pruned.forgotten == ["annotate@a", "report@a", "annotate@b", "report@b"]
+    assert f"sample 'b', which is not in params.yaml: {path} would be lost" in pruned.said[1]
 
 
 @pytest.mark.parametrize("name", ["annotate@..", "annotate@", "annotate@a/../..", "annotate@/etc"])
