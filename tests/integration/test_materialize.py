@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.helpers import REPO, SAMPLE_VCF, STORE, Done, Project
+from tests.integration.helpers import REPO, SAMPLE_VCF, STORE, Done, Project, digests
 
 MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
 ANNOTATE, REPORT = "annotate@sample", "report@sample"
@@ -127,6 +127,22 @@ def test_a_vcf_that_changes_before_dvc_takes_its_digest(project: Project) -> Non
     assert "annotate@sample" not in stages(project)
     # Nor does DVC restore it.
     assert project.repro("annotate@sample") == ["annotate@sample"]
+
+
+def test_nothing_is_written_behind_a_link(project: Project, tmp_path: Path) -> None:
+    for name in ("data/annotated", "logs"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        project.path(name).rename(tmp_path / name)
+        project.path(name).symlink_to(tmp_path / name)
+    before = digests(tmp_path / "data"), digests(tmp_path / "logs")
+    project.set_param("annotate.level", 2)
+    done = project.materialize(code=1)
+    assert "data/annotated -> " in done.output
+    assert (digests(tmp_path / "data"), digests(tmp_path / "logs")) == before
+    done = project.dvc("repro", "annotate@sample", code=255)
+    assert "data/annotated -> " in done.output
+    # DVC has removed what it has a copy of; the stage has written nothing.
+    assert (digests(tmp_path / "data"), digests(tmp_path / "logs")) == ({}, before[1])
 
 
 # A VCF that is not on this machine is somebody else's

@@ -30,7 +30,7 @@ from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
-from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.folders import refuse_foreign, refuse_links
 from ensembl_annotations.project.git import changed_files
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
@@ -119,6 +119,7 @@ def materialize(
     116
     """
     project = Project.open(project).resolved()
+    refuse_links(project)
     with one_at_a_time(project.root, "materialize"):
         wait_for_dvc(project.root)
         return _materialize(project, assets, force)
@@ -189,6 +190,9 @@ def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> 
         project.dvc.refuse_shared_cache()
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
+    refuse_links(
+        project, *(paths.folder for paths in told), *(REPORTS / sample for sample in samples)
+    )
     for paths in told:
         refuse_foreign(project, paths.folder)
     stamps: dict[AssetPaths, object] = {paths: stamp_of(project.root / paths.run) for paths in told}

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from filelock import lock_descriptor
 
+from ensembl_annotations.common.errors import explained_os_errors
 from ensembl_annotations.common.words import printable
 
 _LOG = logging.getLogger(__name__)
@@ -47,8 +48,11 @@ def one_at_a_time(root: Path, what: str) -> Iterator[None]:
     if not folder.parent.is_dir():
         yield
         return
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder / f"ensembl-annotations.{what}", os.O_RDWR | os.O_CREAT, 0o666)
+    path = folder / f"ensembl-annotations.{what}"
+    with explained_os_errors("taking turns", path):
+        folder.mkdir(exist_ok=True)
+        # It is written to: not what a link names.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         with suppress(OSError):  # some network file systems have no such locks
             if not lock_descriptor(handle, blocking=False):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ensembl_annotations.project.turns import wait_for_dvc
+from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
 from tests.support.messages import heard
 
 
@@ -19,6 +20,16 @@ def locks(tmp_path: Path) -> Path:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     (tmp_path / ".dvc/config").touch()
     return tmp_path / ".dvc/tmp/rwlock"
+
+
+def test_what_a_link_names_is_not_written_to(locks: Path, tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("kept")
+    locks.with_name("ensembl-annotations.x").symlink_to(target)
+    refused = pytest.raises(EnsemblAnnotationsError, match=r"ensembl-annotations\.x")
+    with refused, one_at_a_time(tmp_path, "x"):
+        pass
+    assert target.read_text() == "kept"
 
 
 @pytest.mark.parametrize("content", [b"", b'{"read": {"a": [{"pi', b"[]", b"\xff", b'{"read": 1}'])
