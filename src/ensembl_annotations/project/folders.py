@@ -97,7 +97,7 @@ def refuse_foreign(project: Project, path: Path) -> None:
     foreign = [
         name
         for name in name_files(folder, _UNSEEN)
-        if not ours.fullmatch(name) and not is_cached(folder / name, cache)
+        if not ours.fullmatch(name) and not _is_cached(folder / name, cache)
     ]
     if foreign:
         raise EnsemblAnnotationsError(
@@ -150,6 +150,5 @@ def _of_sample(path: Path) -> re.Pattern[str]:
     return re.compile(pattern.replace("{sample}", re.escape(path.name)))
 
 
-def is_cached(path: Path, cache: Path | None) -> bool:
-    """Say whether DVC's cache has what a file has."""
+def _is_cached(path: Path, cache: Path | None) -> bool:
     return cache is not None and path.is_file() and cached_path(cache, md5_of(path)).exists()

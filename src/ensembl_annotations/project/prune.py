@@ -9,7 +9,8 @@ from contextlib import suppress
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.hashes import md5_of
 from ensembl_annotations.common.words import listed
-from ensembl_annotations.project.folders import is_cached, name_files, refuse_foreign
+from ensembl_annotations.project.file_list import cached_listing, cached_path
+from ensembl_annotations.project.folders import list_folder, name_files, refuse_foreign
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
@@ -58,7 +59,8 @@ def prune_samples(project: Project) -> list[str]:
         if lost := _only_here(project, sample):
             _LOG.warning(
                 f"Left what there is of sample {sample!r}, which is not in {PARAMS_FILE}: {listed(lost)} "
-                "would be lost, since DVC's cache does not have it. Remove it yourself if nobody needs it."
+                f"would be lost: DVC's cache does not have what {LOCK} says there is. Remove it yourself if "
+                "nobody needs it."
             )
         else:
             _remove(project, sample)
@@ -94,18 +96,29 @@ def _only_here(project: Project, sample: str) -> list[str]:
     Returns
     -------
     list of str
-        Data that DVC's cache does not have, and figures that are not those of the entry, which git has.
+        Data that are not those of the entry, or that DVC's cache does not have; figures, which git has,
+        that are not those of the entry.
     """
-    paths = paths_of(asset_of(sample))
-    lost = [
-        (folder / name).as_posix()
+    paths, cache = paths_of(asset_of(sample)), project.dvc.cache
+    locked = {
+        path: out["md5"]
+        for stage in (ANNOTATE, REPORT)
+        for path, out in project.lock.outs(f"{stage}@{sample}").items()
+    }
+    listing = cached_listing(cache, locked.get(paths.folder.as_posix(), "")) or {}
+    locked |= {(paths.folder / name).as_posix(): md5 for name, md5 in listing.items()}
+    found = {
+        (folder / name).as_posix(): md5
         for folder in (paths.folder, REPORTS / sample)
-        for name in name_files(project.root / folder)
-        if not is_cached(project.root / folder / name, project.dvc.cache)
+        for name, md5 in list_folder(project.root / folder).items()
+    }
+    lost = [
+        path
+        for path, md5 in found.items()
+        if locked.get(path) != md5 or cache is None or not cached_path(cache, md5).exists()
     ]
     metrics, figures = paths.metrics.as_posix(), project.root / paths.metrics
-    locked = project.lock.outs(paths.stage).get(metrics, {}).get("md5")
-    return lost + [metrics] * (figures.is_file() and md5_of(figures) != locked)
+    return lost + [metrics] * (figures.is_file() and locked.get(metrics) != md5_of(figures))
 
 
 def _forget_runs(project: Project) -> None:

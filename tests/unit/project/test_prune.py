@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,8 @@ FILES = (
 
 
 MD5 = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+LISTING = json.dumps([{"md5": MD5, "relpath": "tally.json"}])
+FOLDER = f"{hashlib.md5(LISTING.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
 class Pruned:
@@ -40,18 +43,25 @@ class Pruned:
         self._project = Project(root)
         # What it reads and opens otherwise.
         vars(self._project).update(params=params, dvc=dvc)
-        cached = cached_path(root / "cache", MD5)
-        cached.parent.mkdir(parents=True)
-        cached.write_text("x")
-        self.lock(*(f"annotate@{name}" for name in made))
+        for digest, content in ((MD5, "x"), (FOLDER, LISTING)):
+            cached = cached_path(root / "cache", digest)
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_text(content)
+        self.lock(*(f"{stage}@{name}" for name in made for stage in ("annotate", "report")))
         for name in (*kept, *made):
             self.make(*(path.format(name) for path in FILES))
 
     def lock(self, *stages: str) -> None:
-        figures = {name: f"metrics/annotate/{name.partition('@')[2]}.json" for name in stages}
-        outs = {name: {"outs": [{"path": path, "md5": MD5}]} for name, path in figures.items()}
+        outs = {name: {"outs": self._outs(name)} for name in stages}
         content = {"stages": {"fetch_ensembl": {}, **outs}}
         (self.root / "dvc.lock").write_text(yaml.safe_dump(content))
+
+    def _outs(self, stage: str) -> list[dict[str, str]]:
+        kind, _, name = stage.partition("@")
+        folder, page, metrics, *_ = (path.format(name) for path in FILES)
+        annotated = {str(Path(folder).parent): FOLDER, metrics: MD5}
+        made = {page: MD5} if kind == "report" else annotated
+        return [{"path": path, "md5": md5} for path, md5 in made.items()]
 
     def make(self, *paths: str) -> None:
         for path in paths:
@@ -114,6 +124,14 @@ def test_what_only_the_workspace_has_is_left_whatever_the_lock_says(
     assert (pruned.of("a"), pruned.of("b")) == ([], list(FILES))
     assert pruned.forgotten == ["annotate@a", "report@a", "annotate@b", "report@b"]
     assert f"sample 'b', which is not in params.yaml: {path} would be lost" in pruned.said[1]
+
+
+def test_what_the_lock_does_not_name_is_left_though_the_cache_has_it(tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=[], made=["b"])
+    pruned.lock("annotate@b")
+    assert pruned.run() == []
+    assert pruned.of("b") == list(FILES)
+    assert "data/reports/b/summary.html would be lost" in pruned.said[0]
 
 
 @pytest.mark.parametrize("name", ["annotate@..", "annotate@", "annotate@a/../..", "annotate@/etc"])
