@@ -7,6 +7,7 @@ from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.project.figures import fold_details
+from ensembl_annotations.project.folders import refuse_links
 from ensembl_annotations.project.paths import STORE, asset_of, paths_of, running_sample
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.turns import one_at_a_time
@@ -18,6 +19,7 @@ with reported_errors():
     sample = running_sample()
     paths = paths_of(asset_of(sample))
     out = paths.folder
+    refuse_links(project, out)
 
 with (
     reported_errors(),

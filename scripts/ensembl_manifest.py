@@ -9,16 +9,19 @@ from ensembl_annotations.cli import reported_errors
 from ensembl_annotations.common.logs import PACKAGE, logged_stage, now_utc
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
+from ensembl_annotations.project.folders import refuse_links
 from ensembl_annotations.project.materialize import check_published
 from ensembl_annotations.project.paths import REFERENCE, STORE
 from ensembl_annotations.project.project import Project
 
 began = time.perf_counter()
 
+project = Project.open()
+
 with reported_errors():
+    refuse_links(project)
     try:
         with logged_stage(LOGS / "ensembl_manifest.jsonl"):
-            project = Project.open()
             params = project.params
             wanted = params.ensembl
             layout = Layout(wanted.species, wanted.assembly, wanted.release)

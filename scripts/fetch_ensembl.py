@@ -7,12 +7,16 @@ from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.fetch import fetch_ensembl
 from ensembl_annotations.project.figures import fold_details
+from ensembl_annotations.project.folders import refuse_links
 from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
 from ensembl_annotations.project.paths import REFERENCE, paths_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.turns import one_at_a_time
 
 project, paths = Project.open(), paths_of(REFERENCE)
+
+with reported_errors():
+    refuse_links(project)
 
 with (
     reported_errors(),

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from ensembl_annotations import _kernel, annotate_vcf, fetch_ensembl, scan_reference
 from ensembl_annotations.annotate import guard
+from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
 from ensembl_annotations.variants.outcomes import TAG_IDS
@@ -170,6 +171,68 @@ if os.geteuid() != 0:  # root may read everything
         vcf = written(tmp_path, plain_vcf())
         vcf.chmod(0)
         refused(tmp_path, vcf, store, "permission denied")
+
+
+# --- Files that change while they are read -------------------------------------------------------
+
+
+def append_record(vcf: Path) -> None:
+    with vcf.open("ab") as handle:
+        handle.write(UNKNOWN.encode())
+
+
+def replace_by_another(vcf: Path) -> None:
+    """A file of the same size and time."""
+    other = vcf.with_name("other")
+    other.write_bytes(vcf.read_bytes())
+    os.utime(other, ns=(vcf.stat().st_atime_ns, vcf.stat().st_mtime_ns))
+    other.replace(vcf)
+
+
+def link_and_close(vcf: Path) -> None:
+    """What a backup, or DVC, does to a file: its content stays."""
+    vcf.with_name("backup").hardlink_to(vcf)
+    vcf.chmod(0o400)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Give a function that has another one called once, when the first temporary file is there."""
+
+    def when_begun(change: Callable[[], object]) -> None:
+        temporary, pending = Outputs.temporary, [change]
+
+        def then_changed(self: Outputs, final: Path) -> Path:
+            path = temporary(self, final)
+            while pending:
+                pending.pop()()
+            return path
+
+        monkeypatch.setattr(Outputs, "temporary", then_changed)
+
+    return when_begun
+
+
+@pytest.mark.parametrize("change", [append_record, replace_by_another, Path.unlink])
+@pytest.mark.parametrize("pack", [bytes, bgzf])
+def test_a_vcf_that_changes_while_it_is_read(
+    change: Callable[[Path], object],
+    pack: Callable[[bytes], bytes],
+    store: Path,
+    tmp_path: Path,
+    meanwhile: Callable[[Callable[[], object]], None],
+) -> None:
+    vcf = written(tmp_path, pack(plain_vcf()))
+    meanwhile(lambda: change(vcf))
+    refused(tmp_path, vcf, store, "in.vcf: changed while it was read", "Run it again")
+
+
+def test_a_vcf_that_only_gets_another_name_or_mode_while_it_is_read(
+    store: Path, tmp_path: Path, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    vcf = written(tmp_path, plain_vcf())
+    meanwhile(lambda: link_and_close(vcf))
+    accepted(tmp_path, vcf, store)
 
 
 # --- Headers and records -------------------------------------------------------------------------

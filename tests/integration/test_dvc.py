@@ -556,10 +556,9 @@ def test_conflict_in_the_lock_is_explained(reproduced: Project, tmp_path: Path) 
     clone = reproduced.clone(tmp_path / "clone")
     lock = clone.path("dvc.lock")
     lock.write_text(f"<<<<<<< HEAD\n{lock.read_text('utf-8')}", "utf-8")
-    done = clone.materialize(code=1)
-    assert "Error: " in done.output
-    assert "dvc.lock" in done.output
-    assert "Traceback" not in done.output
+    done = clone.materialize(code=2)
+    assert done.output.startswith("Error: dvc.lock: not valid YAML")
+    assert "ensembl-annotations merge" in done.output
 
 
 def test_a_lock_can_not_name_what_is_removed(
@@ -579,12 +578,30 @@ def test_a_lock_can_not_name_what_is_removed(
 
 
 def test_what_is_no_lock_is_explained(project: Project) -> None:
-    for text in ("schema: '2.0'\nstages:\n", "x\n", "stages: [1]\n", ""):
+    project.path("dvc.lock").write_text("schema: '2.0'\nstages:\n")
+    done = project.materialize("ensembl_annotations", code=1)
+    assert "Traceback" not in done.output
+    assert "Error: 'dvc repro fetch_ensembl' failed" in done.output
+    assert "dvc.lock' validation failed" in done.output
+    # Nothing at all is what a kill leaves while DVC writes it.
+    for text in ("x\n", "stages: [1]\n", ""):
         project.path("dvc.lock").write_text(text)
-        done = project.materialize("ensembl_annotations", code=1)
-        assert "Traceback" not in done.output
-        assert "Error: 'dvc repro fetch_ensembl' failed" in done.output
-        assert "dvc.lock' validation failed" in done.output
+        done = project.materialize("ensembl_annotations", code=2)
+        assert done.output.startswith("Error: dvc.lock: not a dvc.lock.\n")
+        assert "git checkout dvc.lock" in done.output
+
+
+def test_databases_of_dvc_that_can_not_be_used_are_explained(
+    project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dvc"
+    project.dvc("status", code=None, DVC_SITE_CACHE_DIR=str(folder))
+    for database in folder.rglob("*.db"):
+        database.write_bytes(b"x" * 8192)
+    done = project.materialize(code=1, DVC_SITE_CACHE_DIR=str(folder))
+    assert "Traceback" not in done.output
+    assert f"Error: {folder}: DVC's notes on this repository can't be used" in done.output
+    assert "remove the folder" in done.output
 
 
 def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:

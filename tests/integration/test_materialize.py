@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.helpers import REPO, STORE, Done, Project
+from tests.integration.helpers import REPO, SAMPLE_VCF, STORE, Done, Project, digests
 
 MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
 ANNOTATE, REPORT = "annotate@sample", "report@sample"
@@ -111,6 +111,38 @@ def test_what_a_failing_stage_never_made_is_not_looked_for(demo: Project, tmp_pa
     assert done.ran[-1] == FETCH
     assert "Put back" not in done.output
     assert clone.path("metrics/fetch_ensembl.json").exists()
+
+
+def test_a_vcf_that_changes_before_dvc_takes_its_digest(project: Project) -> None:
+    """It has been read to its end, and is another when ``dvc.lock`` is written."""
+    vcf, other = project.path(SAMPLE_VCF), project.path("data/vcf/later.vcf.gz")
+    text = gzip.decompress(vcf.read_bytes())
+    other.write_bytes(gzip.compress(text.replace(b"\nchr2\t", b"\nchr3\t"), mtime=0))
+    project.set_param("annotate.level", 2)
+    with project.path("scripts/annotate.py").open("a") as script:
+        script.write(f'\nif Path("{other}").exists():\n    Path("{other}").replace("{vcf}")\n')
+    done = project.materialize(code=1)
+    assert done.ran[0] == "annotate@sample"
+    assert f"{SAMPLE_VCF}: changed while the pipeline ran" in done.output
+    assert "annotate@sample" not in stages(project)
+    # Nor does DVC restore it.
+    assert project.repro("annotate@sample") == ["annotate@sample"]
+
+
+def test_nothing_is_written_behind_a_link(project: Project, tmp_path: Path) -> None:
+    for name in ("data/annotated", "logs"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        project.path(name).rename(tmp_path / name)
+        project.path(name).symlink_to(tmp_path / name)
+    before = digests(tmp_path / "data"), digests(tmp_path / "logs")
+    project.set_param("annotate.level", 2)
+    done = project.materialize(code=1)
+    assert "data/annotated -> " in done.output
+    assert (digests(tmp_path / "data"), digests(tmp_path / "logs")) == before
+    done = project.dvc("repro", "annotate@sample", code=255)
+    assert "data/annotated -> " in done.output
+    # DVC has removed what it has a copy of; the stage has written nothing.
+    assert (digests(tmp_path / "data"), digests(tmp_path / "logs")) == ({}, before[1])
 
 
 # A VCF that is not on this machine is somebody else's

@@ -46,6 +46,8 @@ def snv(pos: int, change: str, rs: int, **details: Any) -> Allele:
 def rows_of(alleles: Iterable[Allele], last_pos: int | None = None) -> Rows:
     """Return alleles as the rows of a piece, a row of details each."""
     listed = list(alleles)
+    unknown = set[str]().union(*listed) - {"start", "code", "rs", *_DETAILS}
+    assert not unknown, unknown
     keys = {name: np.array([item[name] for item in listed], np.int64) for name in ("start", "code")}
     details = [
         _DETAILS | {name: value for name, value in item.items() if name in _DETAILS}

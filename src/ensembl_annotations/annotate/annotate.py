@@ -342,6 +342,8 @@ def annotate_vcf(
                                 findings,
                             ),
                         )
+                    # As late as can be: DVC takes the file's digest after the run.
+                    reader.check_unchanged()
             run["status"] = "annotated"
     return {**content, "run": run}
 

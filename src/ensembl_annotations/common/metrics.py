@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -181,10 +182,16 @@ def logged_run(
     log_run(logs / RUN_LOG.name, asset, read_object(run_metrics), read_object(metrics), out)
 
 
-def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Return what changes when the file is written again."""
+def stamp_of(file: Path | int) -> tuple[int, ...] | None:
+    """Return what changes when a file, by its path or number, is written or replaced; None without it.
+
+    Notes
+    -----
+    Device, inode, size and time of the last change of the content. Not the ctime: it also changes where
+    a backup links the file, or where its mode is set, and a run of hours would fail for it.
+    """
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116 (a number is no path)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

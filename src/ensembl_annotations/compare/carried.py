@@ -225,3 +225,4 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
                 contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String),
                 gts=gts.gather(told["row"]),
             )
+        reader.check_unchanged()

@@ -9,6 +9,7 @@ import os
 import pwd
 import shlex
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -122,10 +123,27 @@ class Dvc:
         raise EnsemblAnnotationsError(f"'dvc status' failed: {one_line(done.stderr)[-500:]}")
 
     def opened(self) -> Repo:
-        """Return DVC's own view of the repository, to be used as a context manager."""
+        """Return DVC's own view of the repository, to be used as a context manager.
+
+        Raises
+        ------
+        EnsemblAnnotationsError
+            Where DVC's databases can't be written, or are damaged.
+        """
+        from dvc.config import Config
+        from dvc.dirs import site_cache_dir
         from dvc.repo import Repo
 
-        return Repo(str(self._root))
+        try:
+            return Repo(str(self._root))
+        except sqlite3.Error as error:
+            folder = site_cache_dir(Config(str(self._root / ".dvc"))["core"].get("site_cache_dir"))
+            raise EnsemblAnnotationsError(
+                f"{folder}: DVC's notes on this repository can't be used: {error}.",
+                hint="If the disk is full, or a limit of the shell (ulimit -f) too small, mend that; "
+                "otherwise remove the folder: DVC makes it again.",
+                code="dvc_notes",
+            ) from error
 
     @cached_property
     def _cache_settings(self) -> dict[str, Any] | None:
@@ -203,6 +221,24 @@ class Dvc:
                     if not Path(out.cache.oid_to_path(info.value)).is_file()
                 ]
         return sorted(missing)
+
+    def forget_runs(self, names: Iterable[str]) -> None:
+        """Have stages run again: neither ``dvc.lock`` nor the run cache keeps what they were made from.
+
+        Notes
+        -----
+        DVC (3.67) has no command for it; it restores from the run cache what ``dvc.lock`` lacks.
+        """
+        from dvc.stage.cache import _get_cache_hash
+        from dvc.stage.serialize import to_single_stage_lockfile
+
+        names = set(names)
+        with self.opened() as repo:
+            for stage in (stage for stage in repo.index.stages if stage.addressing in names):
+                key = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+                if (folder := Path(repo.stage_cache._get_cache_dir(key))).exists():
+                    shutil.rmtree(folder)
+        self.forget_stages(names)
 
     def forget_stages(self, names: Iterable[str]) -> None:
         """Take stages that are no longer in ``dvc.yaml`` out of ``dvc.lock``."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.hashes import md5_of
+from ensembl_annotations.common.metrics import LOGS
 from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.file_list import cached_path
-from ensembl_annotations.project.paths import REPORTS, STORE
+from ensembl_annotations.project.git import run_git
+from ensembl_annotations.project.paths import ANNOTATE, ANNOTATED, LOCK, METRICS, REPORTS, STORE
 from ensembl_annotations.project.project import Project
 
 # What stages write, complete or not.
@@ -27,6 +29,19 @@ _PLOTS = r"|(contigs|frequencies)\.svg"
 _UNSEEN = (".DS_Store", "*.pyc")
 # As in .dvcignore: DVC does not hash them.
 _NOISE = (*_UNSEEN, "*.swp", "*~", ".*.tmp")
+
+_CACHE = Path(".dvc/cache")
+_APPENDED = (LOGS, Path(".dvc/tmp"))
+_WRITTEN = (
+    *_APPENDED,
+    LOCK,
+    Path("data/manifests"),
+    STORE,
+    ANNOTATED,
+    REPORTS,
+    METRICS / ANNOTATE,
+    METRICS / "run" / ANNOTATE,
+)
 
 
 def name_files(folder: Path, noise: Collection[str] = _NOISE) -> list[str]:
@@ -90,6 +105,43 @@ def refuse_foreign(project: Project, path: Path) -> None:
             "removed, since DVC replaces the folder as a whole.",
             hint="Move what is yours to another folder, then run this again.",
             code="foreign_files",
+        )
+
+
+def refuse_links(project: Project, *folders: Path) -> None:
+    """Refuse links in the places of what the pipeline writes: they lead genomes out of the repository.
+
+    Parameters
+    ----------
+    project : Project
+    *folders : Path
+        Outputs in it that are to be written.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Before anything is written. A branch can bring links along.
+
+    Notes
+    -----
+    DVC refuses an output behind a link, but after the stage has written there. DVC's cache may be a link
+    to another disk, unless git has the link: then it is not this user's.
+    """
+    root = project.root
+    written = {part for path in (*_WRITTEN, *folders) for part in (path, *path.parents)} - {Path()}
+    # What is appended to, or written in place.
+    written |= {file.relative_to(root) for name in _APPENDED for file in (root / name).glob("*")}
+    links = [path for path in sorted(written) if (root / path).is_symlink()]
+    if (root / _CACHE).is_symlink() and run_git(root, "ls-files", "--", str(_CACHE)).stdout:
+        links.append(_CACHE)
+    if links:
+        shown = [f"{path} -> {printable((root / path).readlink())}" for path in links]
+        raise EnsemblAnnotationsError(
+            f"{listed(shown)}: expected a folder or file of the repository, found a link; results would "
+            "be written outside of it.",
+            hint="Remove the link, after a look at who made it ('git log -- PATH'). To use another disk, "
+            "have the whole repository there, or DVC's cache ('dvc cache dir'); see docs/running.md.",
+            code="link",
         )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +30,14 @@ from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
-from ensembl_annotations.project.folders import refuse_foreign
+from ensembl_annotations.project.folders import refuse_foreign, refuse_links
 from ensembl_annotations.project.git import changed_files
+from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ASSETS,
     CATALOG,
     FETCH,
+    LOCK,
     MANIFEST,
     PARAMS_FILE,
     RECORDS,
@@ -116,6 +119,7 @@ def materialize(
     116
     """
     project = Project.open(project).resolved()
+    refuse_links(project)
     with one_at_a_time(project.root, "materialize"):
         wait_for_dvc(project.root)
         return _materialize(project, assets, force)
@@ -127,7 +131,8 @@ def _materialize(
     request = _plan(project, assets, force)
     _restore(project, request)
     try:
-        _run(project, request)
+        with _unchanged_vcfs(project, request):
+            _run(project, request)
         # Only now: a run that fails takes nothing away.
         prune_samples(project)
         _tell_stale(project, request.elsewhere)
@@ -173,6 +178,8 @@ class _Request:
 
 def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> _Request:
     """Return what is asked for, after a look at what it is made from and where it goes."""
+    if (lock := project.root / LOCK).exists():
+        read_lock(lock.read_bytes(), LOCK)
     wanted = [assets] if isinstance(assets, str) else list(ASSETS) if assets is None else assets
     elsewhere = project.samples_elsewhere() if SAMPLES in wanted else []
     names = _asset_names(wanted, project.params, elsewhere)
@@ -183,6 +190,9 @@ def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> 
         project.dvc.refuse_shared_cache()
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
+    refuse_links(
+        project, *(paths.folder for paths in told), *(REPORTS / sample for sample in samples)
+    )
     for paths in told:
         refuse_foreign(project, paths.folder)
     stamps: dict[AssetPaths, object] = {paths: stamp_of(project.root / paths.run) for paths in told}
@@ -308,6 +318,47 @@ def _run(project: Project, request: _Request) -> None:
     if request.assets:
         _repro(project, *map(goal_of, request.assets))
         _refuse_not_cached(project)
+
+
+@contextmanager
+def _unchanged_vcfs(project: Project, request: _Request) -> Iterator[None]:
+    """Forget what was made of VCFs that change during the run, and refuse them.
+
+    Notes
+    -----
+    The stage compares the file up to its end; DVC takes the file's digest for ``dvc.lock`` after that.
+    """
+    vcfs = {
+        paths.stage: project.params.samples[sample].vcf
+        for paths in request.told
+        if (sample := sample_of(paths.asset))
+    }
+
+    def look() -> dict[str, tuple[object, object]]:
+        lock = project.lock
+        return {
+            stage: (stamp_of(project.root / vcf), (lock.deps(stage), lock.outs(stage)))
+            for stage, vcf in vcfs.items()
+        }
+
+    before = look()
+    try:
+        yield
+    finally:
+        changed = [
+            stage
+            for stage, now in look().items()
+            if all(new != old for new, old in zip(now, before[stage], strict=True))
+        ]
+        made = project.dvc.outputs() if changed else set()
+        if changed := [stage for stage in changed if project.root / vcfs[stage] not in made]:
+            project.dvc.forget_runs(changed)
+            raise InputError(
+                f"{listed(vcfs[stage] for stage in changed)}: changed while the pipeline ran; what was "
+                "made of it does not count.",
+                hint="Run it again when the file is complete.",
+                code="changed",
+            )
 
 
 def _repro(project: Project, *arguments: str, **variables: str) -> None:

@@ -7,7 +7,10 @@ import shutil
 from contextlib import suppress
 
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.project.folders import name_files, refuse_foreign
+from ensembl_annotations.common.hashes import md5_of
+from ensembl_annotations.common.words import listed
+from ensembl_annotations.project.file_list import cached_listing, cached_path
+from ensembl_annotations.project.folders import list_folder, name_files, refuse_foreign
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
@@ -42,35 +45,80 @@ def prune_samples(project: Project) -> list[str]:
     Notes
     -----
     Only samples that ``dvc.lock`` knows as made by the pipeline are removed: their folders,
-    their figures, and their entries in ``dvc.lock``. Figures of runs and logs go of others too, such
+    their figures, and their entries in ``dvc.lock``. Of a sample that has a file which is nowhere else
+    the entries only: somebody else wrote it, or the entry. Figures of runs and logs go of others too, such
     as of a sample whose runs failed, or that somebody else has removed.
     """
     kept = set(project.params.samples)
-    removed = [sample for sample in _made_samples(project) if sample not in kept]
-    for sample in removed:
+    gone = [sample for sample in _made_samples(project) if sample not in kept]
+    for sample in gone:
         for folder in (ANNOTATED, REPORTS):
             refuse_foreign(project, folder / sample)
-    for sample in removed:
-        paths = paths_of(asset_of(sample))
-        for folder in (paths.folder, REPORTS / sample):
-            shutil.rmtree(project.root / folder, ignore_errors=True)
-        for file in (paths.metrics, paths.run, paths.log):
-            (project.root / file).unlink(missing_ok=True)
-        _LOG.info(
-            f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
-        )
+    removed = []
+    for sample in gone:
+        if lost := _only_here(project, sample):
+            _LOG.warning(
+                f"Left what there is of sample {sample!r}, which is not in {PARAMS_FILE}: {listed(lost)} "
+                f"would be lost: DVC's cache does not have what {LOCK} says there is. Remove it yourself if "
+                "nobody needs it."
+            )
+        else:
+            _remove(project, sample)
+            removed.append(sample)
     _forget_runs(project)
     for folder in sorted((project.root / ANNOTATED).glob("*/")):
-        if folder.name not in {*kept, *removed}:
+        if folder.name not in {*kept, *gone}:
             _LOG.info(
                 f"Note: {folder.relative_to(project.root)} is of no sample in {PARAMS_FILE}; "
                 "it is left."
             )
-    if removed:
+    if gone:
         project.dvc.forget_stages(
-            f"{stage}@{sample}" for sample in removed for stage in (ANNOTATE, REPORT)
+            f"{stage}@{sample}" for sample in gone for stage in (ANNOTATE, REPORT)
         )
     return removed
+
+
+def _remove(project: Project, sample: str) -> None:
+    paths = paths_of(asset_of(sample))
+    for folder in (paths.folder, REPORTS / sample):
+        shutil.rmtree(project.root / folder, ignore_errors=True)
+    for file in (paths.metrics, paths.run, paths.log):
+        (project.root / file).unlink(missing_ok=True)
+    _LOG.info(
+        f"Removed what sample {sample!r} left behind; 'dvc gc -w' removes it from the cache too."
+    )
+
+
+def _only_here(project: Project, sample: str) -> list[str]:
+    """Return the files of a sample that would be lost: an entry in ``dvc.lock`` makes no file ours.
+
+    Returns
+    -------
+    list of str
+        Data that are not those of the entry, or that DVC's cache does not have; figures, which git has,
+        that are not those of the entry.
+    """
+    paths, cache = paths_of(asset_of(sample)), project.dvc.cache
+    locked = {
+        path: out["md5"]
+        for stage in (ANNOTATE, REPORT)
+        for path, out in project.lock.outs(f"{stage}@{sample}").items()
+    }
+    listing = cached_listing(cache, locked.get(paths.folder.as_posix(), "")) or {}
+    locked |= {(paths.folder / name).as_posix(): md5 for name, md5 in listing.items()}
+    found = {
+        (folder / name).as_posix(): md5
+        for folder in (paths.folder, REPORTS / sample)
+        for name, md5 in list_folder(project.root / folder).items()
+    }
+    lost = [
+        path
+        for path, md5 in found.items()
+        if locked.get(path) != md5 or cache is None or not cached_path(cache, md5).exists()
+    ]
+    metrics, figures = paths.metrics.as_posix(), project.root / paths.metrics
+    return lost + [metrics] * (figures.is_file() and locked.get(metrics) != md5_of(figures))
 
 
 def _forget_runs(project: Project) -> None:

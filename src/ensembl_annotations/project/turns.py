@@ -17,11 +17,15 @@ from pathlib import Path
 import psutil
 from filelock import lock_descriptor
 
+from ensembl_annotations.common.errors import explained_os_errors
 from ensembl_annotations.common.words import printable
 
 _LOG = logging.getLogger(__name__)
 
 _FOLDER = Path(".dvc/tmp")
+_LOCKS = _FOLDER / "rwlock"
+"""Which command of DVC reads or writes which files."""
+_PROGRAMS = ("dvc", "dvc_program.py")
 _POLL_SEC = 0.5
 
 
@@ -44,8 +48,11 @@ def one_at_a_time(root: Path, what: str) -> Iterator[None]:
     if not folder.parent.is_dir():
         yield
         return
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder / f"ensembl-annotations.{what}", os.O_RDWR | os.O_CREAT, 0o666)
+    path = folder / f"ensembl-annotations.{what}"
+    with explained_os_errors("taking turns", path):
+        folder.mkdir(exist_ok=True)
+        # It is written to: not what a link names.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         with suppress(OSError):  # some network file systems have no such locks
             if not lock_descriptor(handle, blocking=False):
@@ -61,30 +68,78 @@ def one_at_a_time(root: Path, what: str) -> Iterator[None]:
 def wait_for_dvc(root: Path) -> None:
     """Wait for commands of DVC that are at work in the repository, such as one whose run was killed.
 
-    DVC itself (3.67) fails where another of its commands works on the same files.
+    DVC itself (3.67) fails where another of its commands works on the same files. It also fails, for ever,
+    where one was killed while it wrote the list of those files: a list that is broken is removed.
     """
     told: set[int] = set()
-    while users := _users_of_dvc(root / _FOLDER / "rwlock"):
+    while users := _users_of_dvc(root):
         for pid in users.keys() - told:
             _tell(pid, users[pid])
         told |= users.keys()
         time.sleep(_POLL_SEC)
+    if _locks_of_dvc(root) is None:
+        _remove_broken_locks(root)
 
 
-def _users_of_dvc(file: Path) -> dict[int, str]:
-    """Return the commands of DVC that live and hold a lock, by their process."""
+def _users_of_dvc(root: Path) -> dict[int, str]:
+    """Return the commands of DVC that live and hold a lock, or may do so, by their process."""
+    locks = _locks_of_dvc(root)
+    if locks is None:
+        return _commands_of_dvc(root)
     found = {}
-    # It may be just written.
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        content = json.loads(file.read_bytes())
-        readers = [info for infos in content.get("read", {}).values() for info in infos]
-        for info in [*content.get("write", {}).values(), *readers]:
-            # The number of one that was killed may be another program's by now.
-            with suppress(psutil.Error):
-                if any("dvc" in part for part in psutil.Process(info["pid"]).cmdline()):
-                    found[info["pid"]] = info["cmd"]
+    for pid, command in locks.items():
+        # The number of one that was killed may be another program's by now.
+        with suppress(psutil.Error):
+            if any("dvc" in part for part in psutil.Process(pid).cmdline()):
+                found[pid] = command
     found.pop(os.getpid(), None)
     return found
+
+
+def _locks_of_dvc(root: Path) -> dict[int, str] | None:
+    """Return the commands in DVC's list of files in use, by their process; None where it is broken."""
+    try:
+        content = (root / _LOCKS).read_bytes()
+    except OSError:
+        return {}
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        locks = json.loads(content)
+        readers = [info for infos in locks.get("read", {}).values() for info in infos]
+        infos = [*locks.get("write", {}).values(), *readers]
+        return {int(info["pid"]): str(info["cmd"]) for info in infos}
+    return None
+
+
+def _commands_of_dvc(root: Path) -> dict[int, str]:
+    """Return all commands of DVC that run in the repository, by their process."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = process.cmdline()
+            is_dvc = any(Path(part).name in _PROGRAMS for part in command)
+            if is_dvc and Path(process.cwd()).is_relative_to(root.resolve()):
+                found[process.pid] = " ".join(command)
+    return found
+
+
+def _remove_broken_locks(root: Path) -> None:
+    """Remove DVC's list of files in use where it is broken still when nobody writes it."""
+    # Here, since few runs need it, and it takes long to import.
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+    from dvc.lock import make_lock
+
+    file, folder = root / _LOCKS, str(root / _FOLDER)
+    # What keeps others from writing DVC removes, or says, when it runs.
+    with suppress(DvcException):
+        is_hardlink = Config(str(root / ".dvc"))["core"].get("hardlink_lock", False)
+        with make_lock(f"{file}.lock", tmp_dir=folder, hardlink_lock=is_hardlink):
+            if _locks_of_dvc(root) is None:
+                file.unlink()
+                _LOG.warning(
+                    "%s: is cut, since DVC was killed while it wrote it; removed.",
+                    _LOCKS,
+                )
 
 
 def _tell(pid: object, what: str) -> None:

@@ -200,6 +200,10 @@ class VcfReader:
         """Bytes of the file read so far, as they are packed."""
         return self._source.num_read
 
+    def check_unchanged(self) -> None:
+        """Refuse a file that changed since it was opened; see `Source.check_unchanged`."""
+        self._source.check_unchanged()
+
     def close(self) -> None:
         self._source.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from ensembl_annotations.common.errors import (
     InputError,
     explain_os_error,
 )
+from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.vcf.bcftools import Bcftools
 from ensembl_annotations.vcf.bgzf import (
     EOF_BLOCK,
@@ -56,6 +59,8 @@ class Source:
         self._feeder: threading.Thread | None = None
         self._feeder_error: EnsemblAnnotationsError | None = None
         self._is_bgzf = False
+        self._path = path
+        self._stamp: tuple[int, ...] | None = None
         try:
             with self._explained():
                 self._text = self._opened(path)
@@ -87,6 +92,22 @@ class Source:
         """Bytes read so far, as they are packed."""
         return self._raw.num_read
 
+    def check_unchanged(self) -> None:
+        """Refuse a file that is no longer what was opened; streams can't be looked at again.
+
+        Raises
+        ------
+        InputError
+            Where it was written to, replaced or removed meanwhile: what was read is not what it has.
+        """
+        if self._stamp is not None and stamp_of(self._path) != self._stamp:
+            raise InputError(
+                f"{self.name}: changed while it was read: expected the file as it was opened, found "
+                "another size, time or file there.",
+                hint="Run it again when the file is complete; nothing was written under a final name.",
+                code="changed",
+            )
+
     def close(self) -> None:
         if self._bcf is not None and self._feeder is not None:
             self._bcf.close()
@@ -115,6 +136,8 @@ class Source:
             found = "closed" if sys.stdin is None else "a terminal"
             raise self.fail(f"is {found}; expected a VCF.", "Give a file or a pipe.")
         handle = sys.stdin.buffer if path == STDIN else self._open.enter_context(path.open("rb"))
+        if path != STDIN and stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            self._stamp = stamp_of(handle.fileno())
         head = handle.read(_HEAD_BYTES)
         if not head:
             raise self.fail("is empty; expected a VCF.")

@@ -16,6 +16,11 @@ from tests.support.store import ORIGIN, Allele, snv, write_store
 BASE = snv(1, "A>C", 99)
 
 
+def of_alt(frequency: str) -> dict[str, Any]:
+    """Return a frequency that is the ALT's."""
+    return {"maf": frequency, "maf_of": 1}
+
+
 def named(folder: Path, *alleles: Allele, origin: Origin = ORIGIN) -> NamedStore:
     store = write_store(folder, {"21": [BASE, *alleles]}, origin=origin)
     return NamedStore(folder.name, ReferenceStore(store))
@@ -62,11 +67,11 @@ def test_an_id_that_moves_has_one_category(
     ("before", "after", "expected"),
     [
         ({"clin": "benign"}, {"clin": "pathogenic"}, {"reclassified": 1}),
-        ({"af": "0.1"}, {"af": "0.25"}, {"frequency": 1}),
-        ({"af": "0.1"}, {"af": "0.10"}, {"unchanged": 1}),
+        (of_alt("0.1"), of_alt("0.25"), {"frequency": 1}),
+        (of_alt("0.1"), of_alt("0.10"), {"unchanged": 1}),
         (
-            {"clin": "benign", "af": "0.1"},
-            {"clin": "pathogenic", "af": "0.25"},
+            {"clin": "benign", **of_alt("0.1")},
+            {"clin": "pathogenic", **of_alt("0.25")},
             {"reclassified": 1, "frequency": 1, "reclassified_and_frequency": 1},
         ),
         ({"source": "one"}, {"source": "other"}, {"other": 1}),
@@ -82,7 +87,8 @@ def test_a_value_that_changes(
     counts = {name: count for name, count in found["counts"].items() if count}
     assert counts == expected | {"unchanged": expected.get("unchanged", 0) + 1}
     for row in found["changes"]:
-        ends = (before[row["field"]], after[row["field"]])
+        name = "maf" if row["field"] == "af" else row["field"]
+        ends = (before[name], after[name])
         assert (row["chrom"], row["id"], row["from"], row["to"]) == ("21", "rs1", *ends)
 
 

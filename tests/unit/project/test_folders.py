@@ -17,7 +17,9 @@ from ensembl_annotations.project.folders import (
     list_folder,
     name_files,
     refuse_foreign,
+    refuse_links,
 )
+from ensembl_annotations.project.git import run_git
 from ensembl_annotations.project.project import Project
 
 
@@ -118,3 +120,33 @@ def test_what_dvc_has_a_copy_of_is_nobodys_loss(tmp_path: Path) -> None:
     (tmp_path / SAMPLE / "older.name").write_text("changed")
     with pytest.raises(EnsemblAnnotationsError, match=r"older\.name"):
         refuse_foreign(project_of(tmp_path, cache), Path(SAMPLE))
+
+
+LINKS = [
+    *("data", "data/annotated", SAMPLE, "data/reports", REPORT, STORE, "metrics", "metrics/run"),
+    *("logs", "logs/runs.jsonl", "dvc.lock", ".dvc/tmp", ".dvc/tmp/rwlock"),
+]
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_that_lead_out_of_the_repository(name: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    outside.mkdir()
+    (root / name).parent.mkdir(parents=True)
+    refuse_links(project_of(root), Path(SAMPLE), Path(REPORT))
+    (root / name).symlink_to(outside)
+    with pytest.raises(EnsemblAnnotationsError, match=f"^{name} -> {outside}: ") as caught:
+        refuse_links(project_of(root), Path(SAMPLE), Path(REPORT))
+    assert caught.value.code == "link"
+    assert list(outside.iterdir()) == []
+
+
+def test_a_cache_on_another_disk_is_refused_only_if_git_has_the_link(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/cache").symlink_to(tmp_path.parent)
+    refuse_links(project_of(tmp_path))
+    run_git(tmp_path, "init", "--quiet")
+    refuse_links(project_of(tmp_path))
+    run_git(tmp_path, "add", ".dvc/cache")
+    with pytest.raises(EnsemblAnnotationsError, match="dvc/cache -> "):
+        refuse_links(project_of(tmp_path))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import yaml
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.project.file_list import cached_path
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
 from tests.support.messages import heard
@@ -24,6 +26,11 @@ FILES = (
 )
 
 
+MD5 = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
+LISTING = json.dumps([{"md5": MD5, "relpath": "tally.json"}])
+FOLDER = f"{hashlib.md5(LISTING.encode(), usedforsecurity=False).hexdigest()}.dir"
+
+
 class Pruned:
     """A folder in which samples were made, and what pruning does in it."""
 
@@ -31,16 +38,30 @@ class Pruned:
         self.root = root
         self.forgotten: list[str] = []
         self.said: list[str] = []
-        dvc = SimpleNamespace(cache=None, forget_stages=self.forgotten.extend)
+        dvc = SimpleNamespace(cache=root / "cache", forget_stages=self.forgotten.extend)
         params = SimpleNamespace(samples=dict.fromkeys(kept))
-        self._project = cast(Project, cast(Any, SimpleNamespace(root=root, params=params, dvc=dvc)))
-        self.lock(*(f"annotate@{name}" for name in made))
+        self._project = Project(root)
+        # What it reads and opens otherwise.
+        vars(self._project).update(params=params, dvc=dvc)
+        for digest, content in ((MD5, "x"), (FOLDER, LISTING)):
+            cached = cached_path(root / "cache", digest)
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_text(content)
+        self.lock(*(f"{stage}@{name}" for name in made for stage in ("annotate", "report")))
         for name in (*kept, *made):
             self.make(*(path.format(name) for path in FILES))
 
     def lock(self, *stages: str) -> None:
-        content = {"stages": {name: {} for name in ("fetch_ensembl", *stages)}}
+        outs = {name: {"outs": self._outs(name)} for name in stages}
+        content = {"stages": {"fetch_ensembl": {}, **outs}}
         (self.root / "dvc.lock").write_text(yaml.safe_dump(content))
+
+    def _outs(self, stage: str) -> list[dict[str, str]]:
+        kind, _, name = stage.partition("@")
+        folder, page, metrics, *_ = (path.format(name) for path in FILES)
+        annotated = {str(Path(folder).parent): FOLDER, metrics: MD5}
+        made = {page: MD5} if kind == "report" else annotated
+        return [{"path": path, "md5": md5} for path, md5 in made.items()]
 
     def make(self, *paths: str) -> None:
         for path in paths:
@@ -85,11 +106,32 @@ def test_what_the_pipeline_did_not_make_is_left_and_told(tmp_path: Path) -> None
 @pytest.mark.parametrize("folder", ["annotated", "reports"])
 def test_files_of_others_stop_it_before_anything_is_removed(folder: str, tmp_path: Path) -> None:
     pruned = Pruned(tmp_path, kept=[], made=["a", "b"])
-    pruned.make(f"data/{folder}/b/notes.txt")
+    (tmp_path / f"data/{folder}/b/notes.txt").write_text("by hand")
     with pytest.raises(EnsemblAnnotationsError, match=r"notes\.txt"):
         pruned.run()
     assert pruned.of("a") == pruned.of("b") == list(FILES)
     assert pruned.forgotten == []
+
+
+@pytest.mark.parametrize("path", ["data/annotated/b/tally.json", "metrics/annotate/b.json"])
+def test_what_only_the_workspace_has_is_left_whatever_the_lock_says(
+    path: str, tmp_path: Path
+) -> None:
+    """Its entry is of a bad merge, or of somebody who wants files removed."""
+    pruned = Pruned(tmp_path, kept=[], made=["a", "b"])
+    (tmp_path / path).write_text("by hand")
+    assert pruned.run() == ["a"]
+    assert (pruned.of("a"), pruned.of("b")) == ([], list(FILES))
+    assert pruned.forgotten == ["annotate@a", "report@a", "annotate@b", "report@b"]
+    assert f"sample 'b', which is not in params.yaml: {path} would be lost" in pruned.said[1]
+
+
+def test_what_the_lock_does_not_name_is_left_though_the_cache_has_it(tmp_path: Path) -> None:
+    pruned = Pruned(tmp_path, kept=[], made=["b"])
+    pruned.lock("annotate@b")
+    assert pruned.run() == []
+    assert pruned.of("b") == list(FILES)
+    assert "data/reports/b/summary.html would be lost" in pruned.said[0]
 
 
 @pytest.mark.parametrize("name", ["annotate@..", "annotate@", "annotate@a/../..", "annotate@/etc"])
