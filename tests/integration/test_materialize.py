@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.helpers import REPO, STORE, Done, Project
+from tests.integration.helpers import STORE, Done, Project
 
 MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
 ANNOTATE, REPORT = "annotate@sample", "report@sample"
@@ -117,9 +117,7 @@ def test_what_a_failing_stage_never_made_is_not_looked_for(demo: Project, tmp_pa
 
 
 def review(project: Project, base: str, code: int = 0) -> str:
-    if not project.path(".venv").exists():
-        project.path(".venv").symlink_to(REPO / ".venv")
-    return project.run("sh", "scripts/review.sh", base, code=code).output.partition("###")[0]
+    return project.tool("review", base, code=code).output.partition("###")[0]
 
 
 def told(done: Done) -> list[str]:

@@ -56,6 +56,17 @@ def markdown(value: object) -> str:
     return re.sub(r"(?<!\w)@|://", lambda found: _ENTITIES[found[0]], text)
 
 
+def markdown_code(value: object) -> str:
+    """Return a value as code in a line of Markdown, in which only a backtick could end it."""
+    return f"`{printable(value).replace('`', chr(39))}`"
+
+
+def markdown_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return the lines of a table, each cell as `markdown` has it."""
+    cells = [[markdown(cell) for cell in row] for row in (header, *rows)]
+    return [f"| {' | '.join(row)} |" for row in (cells[0], ["---"] * len(cells[0]), *cells[1:])]
+
+
 def one_line(value: object) -> str:
     """Return a text, such as the message of a library's error, in one line."""
     return " ".join(str(value).split())

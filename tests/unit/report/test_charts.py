@@ -52,10 +52,11 @@ def test_texts_are_texts(chart: Chart) -> None:
     picture = drawn(chart)
     assert not list(picture.iter(f"{SVG}b"))
     texts = [element.text for element in picture.iter() if element.text]
-    assert '<b>&"x"\\u001b[31m\\u202e\\u0007\\ufffe' in texts
+    shown = '<b>&"x"\\u001b[31m\\u202e\\u0007\\ufffe'
+    assert shown in texts
     # Who can't see it is read title and description.
     ids = {element.get("id"): element.text for element in picture.iter() if element.get("id")}
-    assert [ids[name] for name in picture.get("aria-labelledby", "").split()] == [NASTY, NASTY]
+    assert [ids[name] for name in picture.get("aria-labelledby", "").split()] == [shown, shown]
 
 
 def test_strips_go_up_and_down_from_their_line() -> None:
