@@ -97,8 +97,9 @@ $(DEV): requirements-dev.lock $(READY)
 	@touch $(DEV)
 
 BASE ?= main
+BRANCH ?= HEAD
 # By the environment: a branch may have any name.
-export BASE
+export BASE BRANCH
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
@@ -137,8 +138,8 @@ PORT ?= 3000
 ui: $(DEV) ## Start the asset UI (Dagster) on http://127.0.0.1:3000; PORT=3000
 	@$(BIN)/dagster-ui --port $(PORT)
 
-review: $(READY) ## Print what this branch changes, as Markdown; BASE=main WHOLE=FILE
-	@sh scripts/review.sh "$$BASE" $${WHOLE:+"$$WHOLE"}
+review: $(READY) ## Print what this branch, or BRANCH=theirs, changes, as Markdown; BASE=main WHOLE=FILE
+	@$(BIN)/ensembl-annotations review --branch "$$BRANCH" $${WHOLE:+--whole "$$WHOLE"} -- "$$BASE"
 
 hooks: $(READY) ## Install the git hooks that stop genomes and secrets from being committed
 	@sh scripts/pre-commit scripts/install_hooks.py

@@ -649,6 +649,37 @@ def history_command(asset: str | None, as_json: bool, limit: int | None, with_al
         say(f"Note: {note}")
 
 
+@main.command("review")
+@click.argument("base", default="main")
+@click.option(
+    "--branch",
+    default="HEAD",
+    metavar="REV",
+    help="Branch to review; it need not be checked out, and nothing of it is run. Default: what is checked out.",
+)
+@click.option(
+    "--whole", type=PATH, metavar="FILE", help="Write the whole review to this file, too."
+)
+def review_command(base: str, branch: str, whole: Path | None) -> None:
+    """Print what a branch changes since it left BASE (default main), as Markdown that fits into a comment.
+
+    What runs, parameters, figures, data, lineage, reference; whether dvc.lock is current. No data are
+    needed, no remote is asked. Ends with 1 where something has to be mended.
+
+    \b
+    Example:
+      ensembl-annotations review main --branch origin/their-branch
+    """  # noqa: D301
+    from ensembl_annotations.project.review import review_branch, shorten_review, write_review
+
+    review = review_branch(base, branch)
+    if whole:
+        write_review(review, whole)
+    show(shorten_review(review.text).rstrip("\n"))
+    if not review.is_good:
+        sys.exit(1)
+
+
 @main.command("catalog")
 @click.option("--out", type=PATH, default="catalog.html", help="The page to write.")
 def catalog_command(out: Path) -> None:

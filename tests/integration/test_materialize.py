@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.helpers import REPO, SAMPLE_VCF, STORE, Done, Project, digests
+from tests.integration.helpers import SAMPLE_VCF, STORE, Done, Project, digests
 
 MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
 ANNOTATE, REPORT = "annotate@sample", "report@sample"
@@ -149,9 +149,7 @@ def test_nothing_is_written_behind_a_link(project: Project, tmp_path: Path) -> N
 
 
 def review(project: Project, base: str, code: int = 0) -> str:
-    if not project.path(".venv").exists():
-        project.path(".venv").symlink_to(REPO / ".venv")
-    return project.run("sh", "scripts/review.sh", base, code=code).output.partition("###")[0]
+    return project.tool("review", base, code=code).output.partition("###")[0]
 
 
 def told(done: Done) -> list[str]:

@@ -240,6 +240,24 @@ def test_where_the_driver_fails_both_sides_are_marked(
             assert set(driven.git("show", f"{side}:{name}").splitlines()) <= set(text.splitlines())
 
 
+@pytest.mark.parametrize("fail", [None, take_the_environment])
+def test_a_result_is_never_mixed_with_another(
+    driven: Small, fail: Callable[[Small], None] | None
+) -> None:
+    """One side made it of another VCF, the other with another match: not one line did both change."""
+    driven.both(
+        {LOCK: lambda text: text.replace(digest("v1"), digest("v2"))},
+        {LOCK: lambda text: text.replace("annotate.match: allele", "annotate.match: position")},
+    )
+    if fail:
+        fail(driven)
+    driven.merge(code=1)
+    assert driven.unmerged() == {LOCK}
+    marked = re.findall("(?s)<<<<<<< ours\n(.*?)=======\n(.*?)>>>>>>> theirs\n", driven.text(LOCK))
+    assert any(digest("v2") in mine and digest("v1") in other for mine, other in marked)
+    assert any("match: allele" in mine and "match: position" in other for mine, other in marked)
+
+
 def test_a_clone_without_the_driver_has_a_normal_conflict(plain: Small) -> None:
     plain.both(new_sample("a"), new_sample("b"))
     plain.merge(code=1)

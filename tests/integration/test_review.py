@@ -5,19 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
+import threading
 from pathlib import Path
+from types import TracebackType
 
+import pytest
 import yaml
 
-from tests.integration.helpers import Done, Project
-from tests.support.warm import programs
+from ensembl_annotations.common.words import markdown
+from ensembl_annotations.project.lock import read_lock
+from tests.integration.helpers import STORE, Done, Project
+
+
+class Listener:
+    """A server that notes that it was asked, and answers nothing."""
+
+    def __enter__(self) -> Listener:
+        self.asked: list[str] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                connection, address = self._socket.accept()
+                self.asked.append(str(address))
+                connection.close()
+        except OSError:
+            return
 
 
 def review(project: Project, base: str, code: int = 0, whole: Path | None = None) -> Done:
-    if not project.path(".venv").exists():
-        project.path(".venv").mkdir()
-        project.path(".venv/bin").symlink_to(programs())
-    return project.run("sh", "scripts/review.sh", base, *([whole] if whole else []), code=code)
+    return project.tool("review", base, *(["--whole", whole] if whole else []), code=code)
 
 
 def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
@@ -46,7 +76,7 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     bare = review(clone, "HEAD~2")
     assert "`dvc.lock` is current" in bare.output
     assert "num_exact" in bare.output
-    assert "> Error: " in bare.output
+    assert "> Not both are in DVC's cache here." in bare.output
     assert "**The reference changed and could not be compared:**" in bare.output
     data = bare.output.partition("### Data")[2].partition("###")[0]
     for path in ("data/ensembl_annotations", "data/annotated/sample"):
@@ -59,6 +89,11 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     clone.commit()
     forged = review(clone, "HEAD~1")
     assert f"| data/annotated/sample | {digest[:12]} | {'0' * 12} |" in forged.output
+    # Nor are digests compared by what is shown of them.
+    lock.write_text(lock.read_text().replace(f"{'0' * 32}.dir", f"{'0' * 31}1.dir"))
+    clone.commit()
+    forged = review(clone, "HEAD~1")
+    assert f"| data/annotated/sample | {'0' * 32}.dir | {'0' * 31}1.dir |" in forged.output
 
 
 REVIEW_LOCK = """
@@ -175,7 +210,7 @@ def test_data_of_another_commit_do_not_matter(
 
 def test_nothing_changed(project: Project) -> None:
     done = review(project, "HEAD")
-    assert done.output.count("No change.") == 3
+    assert done.output.count("No change.") == 4
 
 
 def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path: Path) -> None:
@@ -226,3 +261,141 @@ def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path
 
 def test_an_unknown_base(project: Project) -> None:
     assert "no such revision" in review(project, "nosuch", code=2).output
+
+
+@pytest.fixture
+def bare(demo: Project, tmp_path: Path) -> Project:
+    """A clone without data: nothing had to be made."""
+    return demo.clone(tmp_path / "bare")
+
+
+HOSTILE_SAMPLE = "evil\x1b[31m\u202e|`<script>\n# H"
+
+
+def test_a_stranger_s_branch_is_reviewed_without_a_checkout(bare: Project) -> None:
+    """Whatever of it could run, ask a server or be taken for Markdown: nothing does."""
+    ran = bare.root.with_name("ran")
+    code = f"open({str(ran)!r}, 'w')\n"
+    with Listener() as server:
+        bare.git("checkout", "--quiet", "-b", "theirs")
+        for name in ("src/sitecustomize.py", "src/ensembl_annotations/versions.py", "dvc.py"):
+            path = bare.path(name)
+            path.write_text(code + (path.read_text("utf-8") if path.exists() else ""), "utf-8")
+        bare.path("GNUmakefile").write_text(f"review:\n\ttouch {ran}\n", "utf-8")
+        bare.path("run.sh").symlink_to("/bin/sh")
+        bare.path("docs/.gitattributes").write_text("*.md filter=evil\n", "utf-8")
+        config = bare.path(".dvc/config")
+        config.write_text(
+            config.read_text("utf-8")
+            .replace("../.refcache", server.url)
+            .replace("[core]\n", f"[core]\n    site_cache_dir = {ran}\n")
+            .replace("[cache]\n", f"[cache]\n    dir = {ran}\n"),
+            "utf-8",
+        )
+        bare.path(".dvc/config.local").write_text(f"['remote \"new\"']\n    url = {server.url}\n")
+        text = bare.path("dvc.yaml").read_text("utf-8")
+        bare.path("dvc.yaml").write_text(
+            text.replace("cmd: scripts/python scripts/report.py", f"cmd: touch {ran}", 1), "utf-8"
+        )
+        lock = bare.path("dvc.lock").read_text("utf-8")
+        digest = read_lock(lock.encode()).digest_of(Path(STORE))
+        # What is not in the cache would have to come from the remote.
+        bare.path("dvc.lock").write_text(lock.replace(str(digest), f"{'1' * 32}.dir"), "utf-8")
+        bare.git("add", "--all", "--force", ".dvc/config.local")
+        bare.commit()
+        bare.git("checkout", "--quiet", "main")
+        bare.git("config", "filter.evil.smudge", f"touch {ran}")
+        hook = bare.path(".git/hooks/post-checkout")
+        hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+        hook.chmod(0o755)
+        status = bare.changed()
+        said = bare.tool("review", "main", "--branch", "theirs", code=1).output
+    assert server.asked == []
+    assert not ran.exists()
+    assert bare.changed() == status
+    runs = said.partition("### What runs")[2].partition("###")[0]
+    for row in (
+        "| GNUmakefile | new |",
+        "| src/sitecustomize.py | new |",
+        "| run.sh | new: a symbolic link |",
+        "| docs/.gitattributes | new |",
+        f"| .dvc/config | remote.refcache.url | ../.refcache | {server.url.replace('://', '&#58;//')} |",
+        f"| .dvc/config.local | remote.new.url | - | {server.url.replace('://', '&#58;//')} |",
+        f"| dvc.yaml | stages.report.do.cmd | scripts/python scripts/report.py | touch {ran} |",
+    ):
+        assert row in runs
+    assert "**The reference changed and could not be compared:**" in said
+
+
+def commit_branch(bare: Project, **texts: str) -> str:
+    bare.git("checkout", "--quiet", "-b", "theirs")
+    for name, text in texts.items():
+        bare.path(name).write_text(text, "utf-8")
+    bare.commit()
+    bare.git("checkout", "--quiet", "main")
+    return bare.tool("review", "main", "--branch", "theirs", code=1).output
+
+
+def test_what_a_branch_calls_things_is_text(bare: Project) -> None:
+    figures = json.loads(bare.path("metrics/annotate/sample.json").read_text("utf-8"))
+    figures["details"][0][HOSTILE_SAMPLE] = HOSTILE_SAMPLE
+    entry = json.dumps({HOSTILE_SAMPLE: {"cmd": "x"}})
+    said = commit_branch(
+        bare,
+        **{
+            "params.yaml": bare.path("params.yaml").read_text("utf-8")
+            + f"  {json.dumps(HOSTILE_SAMPLE)}: {{vcf: x}}\n",
+            "dvc.lock": json.dumps(yaml.safe_load(bare.path("dvc.lock").read_text("utf-8")) | {})[
+                :-2
+            ]
+            + f", {entry[1:-1]}}}}}",
+            "metrics/annotate/sample.json": json.dumps(figures),
+        },
+    )
+    assert not {letter for letter in said if not letter.isprintable() and letter not in "\n\t"}
+    assert "\n# H" not in said
+    # As text of Markdown, or as Mermaid has it.
+    assert "<script>" not in said.replace(r"\<script\>", "")
+    assert "UsageError" not in said
+    assert "> params.yaml: line 33: samples." in said
+    assert "/tmp/" not in said
+    assert f"| metrics/annotate/sample.json | {markdown(HOSTILE_SAMPLE)} | - |" in said
+
+
+def test_a_branch_that_would_push_a_genome_is_refused(bare: Project) -> None:
+    text = bare.path("dvc.yaml").read_text("utf-8")
+    keep = "a person's genome, never pushed\n            push: false\n"
+    pushing = text.replace(keep, keep.replace("push: false", "push: true"), 1)
+    copied = """
+  copy:
+    cmd: cp -r data/annotated/sample data/copy
+    deps: [data/annotated/sample]
+    outs: [data/copy]
+
+artifacts:"""
+    said = commit_branch(bare, **{"dvc.yaml": pushing.replace("\nartifacts:", copied)})
+    assert "**Results of samples would be pushed**" in said
+    for path in ("data/annotated/sample", "data/copy"):
+        assert f"- {path}\n" in said
+    assert ".push | False | True |" in said
+    bare.git("checkout", "--quiet", "theirs")
+    done = bare.materialize(code=2)
+    assert "missing at data/annotated/sample, data/copy." in done.output
+    assert done.ran == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("x.dvc", "deps: [{path: 'URL/x'}]\nouts: [{path: x}]\n"),
+        ("x.dvc", "deps: [{path: x, repo: {url: 'URL/r.git'}}]\nouts: [{path: x}]\n"),
+        ("params.yaml", "a: &a [x]\nb: [*a, *a]\n"),
+    ],
+)
+def test_what_dvc_must_not_look_at_is_refused(bare: Project, file: str, text: str) -> None:
+    with Listener() as server:
+        said = commit_branch(bare, **{file: text.replace("URL", server.url)})
+    assert server.asked == []
+    assert "**Refused, and not looked at any further:**" in said
+    assert "### Data" in said
+    assert "### Parameters" not in said

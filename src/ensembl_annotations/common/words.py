@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
+_ENTITIES = {"@": "&#64;", "://": "&#58;//"}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """A source or an assembly: it becomes part of file names and of header lines."""
 
@@ -41,6 +43,28 @@ def printable(value: object) -> str:
 def printable_lines(text: str) -> str:
     """Return a text for a terminal: as `printable` does, but for its line ends."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def markdown(value: object) -> str:
+    """Return a value as text of a Markdown line or cell: on one line, printable, and nothing in it is Markdown.
+
+    Notes
+    -----
+    GitHub renders it, with HTML, links and mentions of people. In a terminal it can be read, too.
+    """
+    text = re.sub(r"[\\`|<>\[\]*~&]", r"\\\g<0>", printable(value))
+    return re.sub(r"(?<!\w)@|://", lambda found: _ENTITIES[found[0]], text)
+
+
+def markdown_code(value: object) -> str:
+    """Return a value as code in a line of Markdown, in which only a backtick could end it."""
+    return f"`{printable(value).replace('`', chr(39))}`"
+
+
+def markdown_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return the lines of a table, each cell as `markdown` has it."""
+    cells = [[markdown(cell) for cell in row] for row in (header, *rows)]
+    return [f"| {' | '.join(row)} |" for row in (cells[0], ["---"] * len(cells[0]), *cells[1:])]
 
 
 def one_line(value: object) -> str:

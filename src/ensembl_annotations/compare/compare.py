@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.logs import is_watched
+from ensembl_annotations.common.words import markdown
 from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.compare.entries import (
     ALLELE,
@@ -318,14 +319,15 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
     """
     if form == "json":
         return [json.dumps(result, indent=2, ensure_ascii=False)]
-    markdown = form == "markdown"
+    as_markdown = form == "markdown"
+    plain = markdown if as_markdown else str
     a, b = (
         f"{side['name']} ({side['source']}, release {side['release']}, "
         f"{side['reference_sha256'][:12]})"
         for side in (result["a"], result["b"])
     )
     what = f"{result['species']} {result['assembly']}: {a} → {b}"
-    lines = [f"**{what}**" if markdown else what, ""]
+    lines = [f"**{markdown(what)}**" if as_markdown else what, ""]
     if result["sample"]:
         carried = f"{result['num_alleles_of_sample']:,}"
         lines += [
@@ -337,7 +339,7 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
         lines += ["Note: the second is of an earlier release than the first.", ""]
     for side in ("a", "b"):
         if names := result[f"only_in_{side}"]:
-            lines += [f"Only in {result[side]['name']}: chromosomes {', '.join(names)}.", ""]
+            lines += [plain(f"Only in {result[side]['name']}: chromosomes {', '.join(names)}."), ""]
     rows = [["alleles with an ID", result["a"]["name"], result["b"]["name"]]]
     rows.append(["all", *(f"{result[side]['num_entries']:,}" for side in ("a", "b"))])
     for name, count in result["counts"].items():
@@ -346,14 +348,14 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
             "" if name in ("retired", "merged", "split", "allele_lost") else f"{count:,}",
         ]
         rows.append([name.replace("_", " "), *cells])
-    lines += _table(rows, markdown)
+    lines += _table(rows, as_markdown)
     if result["changes"]:
         shown, total = len(result["changes"]), result["num_changes"]
         all_of_them = "'ensembl-annotations compare --out-parquet FILE' writes all"
         rest = f", clinical terms first; {all_of_them}" if shown < total else ""
         lines += ["", f"{shown:,} of {total:,} changes{rest}:", ""]
         names = ["position", "REF", "ALT", "ID", "what", "from", "to"]
-        lines += _table([names, *(_cells(change) for change in result["changes"])], markdown)
+        lines += _table([names, *(_cells(change) for change in result["changes"])], as_markdown)
     return lines
 
 
@@ -375,13 +377,13 @@ def _cells(change: dict[str, Any]) -> list[str]:
 _WIDEST = 40
 
 
-def _table(rows: list[list[str]], markdown: bool) -> list[str]:
+def _table(rows: list[list[str]], as_markdown: bool) -> list[str]:
     cut = [
         [text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…" for text in row]
         for row in rows
     ]
-    if markdown:
-        cut = [[text.replace("|", r"\|") for text in row] for row in cut]
+    if as_markdown:
+        cut = [[markdown(text) for text in row] for row in cut]
         ruled = [cut[0], ["---"] * len(cut[0]), *cut[1:]]
         return [f"| {' | '.join(row)} |" for row in ruled]
     widths = np.max([[len(text) for text in row] for row in cut], axis=0).tolist()

@@ -13,6 +13,7 @@ from typing import Any
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.json_files import parse_object, read_object
+from ensembl_annotations.common.words import markdown, markdown_table
 from ensembl_annotations.project.git import Version
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import ANNOTATE, FETCH, LOCK, METRICS, AssetPaths
@@ -62,10 +63,9 @@ def changed_figures(project: Project, old: str, new: str) -> list[str]:
     lines = []
     for path, figures in changed.items():
         told = [f"{name} {one} → {other}" for name, one, other in figures if name in headline]
-        lines.append(f"- {path}: {'; '.join([f'{len(figures)} figures', *told])}")
-    rows = [("path", "figure", old, new), ("---",) * 4]
-    rows += [(path, *figure) for path, figures in changed.items() for figure in figures]
-    return [*lines, *([""] if lines else []), *(f"| {' | '.join(row)} |" for row in rows)]
+        lines.append(f"- {markdown('; '.join([f'{path}: {len(figures)} figures', *told]))}")
+    rows = [(path, *figure) for path, figures in changed.items() for figure in figures]
+    return [*lines, *([""] if lines else []), *markdown_table(("path", "figure", old, new), rows)]
 
 
 def _figures_at(project: Project, commit: str) -> dict[tuple[str, str], Any]:

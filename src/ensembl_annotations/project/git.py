@@ -36,6 +36,11 @@ class Repository:
     project : Path
         A folder in a git repository; paths are relative to it.
 
+    Attributes
+    ----------
+    prefix : str
+        The path of that folder in the repository, with a slash at its end; empty for its top.
+
     Raises
     ------
     UsageError
@@ -51,7 +56,7 @@ class Repository:
                 f"({one_line(said.stderr.decode('utf-8', 'replace'))}).",
                 hint="Run this in the folder of the repository.",
             )
-        self._prefix, shallow = said.stdout.decode("utf-8", "surrogateescape").split("\n")[:2]
+        self.prefix, shallow = said.stdout.decode("utf-8", "surrogateescape").split("\n")[:2]
         self.is_shallow = shallow == "true"
 
     def log(self, *arguments: str) -> list[Version]:
@@ -89,8 +94,22 @@ class Repository:
                 return (self.project / path).read_bytes()
             except OSError:
                 return None
-        name = f"{version.commit}:{self._prefix}{path.as_posix()}\n"
-        self._ask.write(name.encode("utf-8", "surrogateescape"))
+        name = f"{version.commit}:{self.prefix}{path.as_posix()}\n"
+        return self._object(name.encode("utf-8", "surrogateescape"))
+
+    def files(self, commit: str) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of each file of a commit; links and submodules are left out."""
+        said = run_git(self.project, "ls-tree", "-r", "-z", commit)
+        with self.opened():
+            for line in said.stdout.split(b"\0")[:-1]:
+                about, _, name = line.partition(b"\t")
+                mode, _, digest = about.split(b" ")
+                content = self._object(digest + b"\n") if mode.startswith(b"100") else None
+                if content is not None:
+                    yield os.fsdecode(name), content
+
+    def _object(self, name: bytes) -> bytes | None:
+        self._ask.write(name)
         self._ask.flush()
         size = self._answer.readline().rsplit(b" ", 1)[-1].strip()
         if not size.isdigit():

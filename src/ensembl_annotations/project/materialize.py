@@ -53,6 +53,7 @@ from ensembl_annotations.project.paths import (
     sample_of,
     stage_of,
 )
+from ensembl_annotations.project.privacy import refuse_pushed_results
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
 from ensembl_annotations.project.remote import SharedReference
@@ -188,6 +189,7 @@ def _plan(project: Project, assets: Sequence[str] | str | None, force: bool) -> 
         check_published(project)
     if samples:
         project.dvc.refuse_shared_cache()
+        refuse_pushed_results(project)
     _check_samples(project, samples)
     told = [paths_of(name) for name in all_assets(samples)]
     refuse_links(

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ensembl_annotations.common.atomic import Outputs
@@ -42,8 +41,6 @@ from ensembl_annotations.project.project import Project
 
 _MARKS = ("<<<<<<< ", "||||||| ", "=======\n", ">>>>>>> ")
 _BOTH = ("ours", "theirs")
-_LABELLED = ("ours", "base", "theirs")
-"""As 'git merge-file' wants them."""
 _MISSING = object()
 
 
@@ -163,7 +160,8 @@ def _merge_params(project: Project, conflict: _Conflict) -> str:
             hint=f"Resolve it by hand, then run this again. {_anew(PARAMS_FILE)}",
         ) from error
     if merged.conflicts:
-        _mark(project, PARAMS_FILE, merged)
+        with Outputs() as outputs:
+            outputs.write_text(path, merged.marked())
         raise ConflictError(
             f"{PARAMS_FILE}: both sides changed {named(merged.conflicts)}; all else is merged.",
             hint=f"Choose between the lines that are marked in {path}, then run this again.",
@@ -203,19 +201,6 @@ def _is_resolved(path: Path, conflict: _Conflict) -> bool:
 
 def _lines(text: str) -> list[str]:
     return [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
-
-
-def _mark(project: Project, name: str, merged: Merged) -> None:
-    """Write a file in which only the lines are marked that both sides changed."""
-    with TemporaryDirectory() as folder:
-        files = {side: Path(folder) / side for side in SIDES}
-        for side, file in files.items():
-            file.write_text(merged.text(side), "utf-8")
-        labels = [part for side in _LABELLED for part in ("-L", side)]
-        order = [str(files[side]) for side in _LABELLED]
-        said = run_git(project.root, "merge-file", "-p", *labels, *order)
-    with Outputs() as outputs:
-        outputs.temporary(project.root / name).write_bytes(said.stdout)
 
 
 # --- Results

@@ -2,7 +2,8 @@
 
 A *piece* is lines of one key: the comments and empty lines before it, or its own lines. Where a key has keys
 below it, each on lines of its own, these have pieces of their own. A piece that one side changed is taken from
-that side; one that both changed, differently, is a *conflict*.
+that side; one that both changed, differently, is a *conflict*. What is merged must also mean what the sides
+mean, key by key: else nothing is.
 
 ``make`` copies this file into the repository's ``.git``, where git runs it as the merge driver of
 ``params.yaml`` and ``dvc.lock``. So it works whatever commit is checked out, and runs no code of that commit;
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -26,11 +28,16 @@ LOCK_DEPTH = 2
 
 # libyaml's, where PyYAML was built with it; one that leaves values as text is the fastest.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_MERGE_KEY = {(style, "<<") for style in ("", None)}
 # What YAML counts as the end of a line besides a line feed.
 _OTHER_LINE_ENDS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _NOTHING = ("", "~", "null")
+# Without any of these there is no alias, no directive, and no key that stands for others.
+_REACHES_FAR = re.compile("[&*%]|<<")
 # Keys in a message.
 _MOST = 10
+# What git's driver is told: see `scripts/merge-driver`.
+_MERGED, _NOT_READ, _CONFLICT = 0, 1, 3
 
 
 class NotByKeyError(ValueError):
@@ -97,6 +104,16 @@ class Merged:
         }
         return "".join(getattr(piece, sides[piece] or "", "") for piece in self.pieces)
 
+    def marked(self, size: int = 7) -> str:
+        """Return the file with conflicts marked as git marks them, each with all lines of its key by both sides."""
+        begin, middle, end = (sign * size for sign in "<=>")
+        return "".join(
+            f"{begin} ours\n{piece.ours}{middle}\n{piece.theirs}{end} theirs\n"
+            if piece.is_conflict
+            else piece.ours
+            for piece in self.pieces
+        )
+
 
 def merge_keys(base: str, ours: str, theirs: str, depth: int | None = None) -> Merged:
     """Merge two versions of a YAML file.
@@ -111,13 +128,103 @@ def merge_keys(base: str, ours: str, theirs: str, depth: int | None = None) -> M
     Raises
     ------
     NotByKeyError
-        Where one of them, or the merged file, is no valid YAML, or has other than keys at the top.
+        Where one of them, or the merged file, is no valid YAML, or has other than keys at the top; where it has
+        anchors or the like, by which lines change what a key means elsewhere; or where the merged lines do not
+        mean what both sides mean.
     """
-    merged = Merged(list(_merge((), *(read_keys(text, depth) for text in (base, ours, theirs)))))
-    # An alias may have lost its anchor.
-    for side in SIDES if merged.conflicts else ("ours",):
-        read_keys(merged.text(side), depth)
+    texts = {"base": base, "ours": ours, "theirs": theirs}
+    merged = Merged(list(_merge((), *(read_keys(text, depth) for text in texts.values()))))
+    meanings = {side: read_meaning(text) for side, text in texts.items()}
+    # By the values alone, whatever the lines are.
+    for side in SIDES[1:] if merged.conflicts else ("ours",):
+        if not _is_merged(
+            read_meaning(merged.text(side)), side, meanings, set(merged.conflicts), depth
+        ):
+            raise NotByKeyError("would mean something that neither side wrote")
     return merged
+
+
+def _is_merged(
+    found: Any,
+    side: str,
+    meanings: Mapping[str, Any],
+    conflicts: set[tuple[str, ...]],
+    depth: int | None,
+    path: tuple[str, ...] = (),
+) -> bool:
+    """Tell whether a value is the one that one side changed, or `side`'s in a conflict; key by key for mappings."""
+    base, ours, theirs = (meanings[name] for name in SIDES)
+    if path in conflicts and found == meanings[side]:
+        return True
+    if (base in (ours, theirs) or ours == theirs) and found == (theirs if base == ours else ours):
+        return True
+    # Key by key, then.
+    inner = (found, ours, theirs, {} if base is None else base)
+    if depth == len(path) or not all(isinstance(value, dict) for value in inner):
+        return False
+    return all(
+        _is_merged(
+            found.get(key),
+            side,
+            {name: (value or {}).get(key) for name, value in meanings.items()},
+            conflicts,
+            depth,
+            (*path, key),
+        )
+        for key in {key for mapping in inner for key in mapping}
+    )
+
+
+def read_meaning(text: str) -> Any:
+    """Return what a file means: mappings as dictionaries, other values with all that decides what they are.
+
+    Raises
+    ------
+    NotByKeyError
+        As `read_keys`.
+    """
+    try:
+        return _meaning(_compose(text))
+    except RecursionError as error:
+        raise NotByKeyError("has values within values, too deep to be read") from error
+
+
+def _meaning(node: yaml.Node | None) -> Any:
+    """Return the value of a node; nothing and ``{}`` are the same."""
+    if node is None:
+        return {}
+    if isinstance(node, yaml.ScalarNode):
+        if not node.style and node.value in _NOTHING:
+            return {}
+        # Written as text, 1 is another value.
+        return node.tag, not node.style, node.value
+    if isinstance(node, yaml.SequenceNode):
+        return node.tag, [_meaning(item) for item in node.value]
+    pairs = [(_meaning(key), _meaning(value)) for key, value in node.value]
+    names = {key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)}
+    if len(names) < len(pairs):
+        return node.tag, pairs
+    return {key.value: value for (key, _), (_, value) in zip(node.value, pairs, strict=True)}
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """Return the nodes of a file in which what a key means is written where the key is."""
+    try:
+        for event in yaml.parse(text, _LOADER) if _REACHES_FAR.search(text) else ():
+            if getattr(event, "anchor", None):
+                raise NotByKeyError(
+                    f"has an anchor or alias, {event.anchor!r} in line {event.start_mark.line + 1}: its lines "
+                    "change what is written elsewhere"
+                )
+            if isinstance(event, yaml.DocumentStartEvent) and (event.version or event.tags):
+                raise NotByKeyError("has a directive (%), which changes what is written elsewhere")
+            if isinstance(event, yaml.ScalarEvent) and (event.style, event.value) in _MERGE_KEY:
+                raise NotByKeyError(
+                    f"has a key '<<' in line {event.start_mark.line + 1}, which stands for others"
+                )
+        return yaml.compose(text, _LOADER)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise NotByKeyError(f"is no valid YAML: {error}") from error
 
 
 def read_keys(text: str, depth: int | None = None) -> Key:
@@ -131,10 +238,7 @@ def read_keys(text: str, depth: int | None = None) -> Key:
     if _OTHER_LINE_ENDS.search(text):
         raise NotByKeyError("has line ends other than line feeds")
     lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
-    try:
-        root = yaml.compose("".join(lines), _LOADER)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise NotByKeyError(f"is no valid YAML: {error}") from error
+    root = _compose("".join(lines))
     end = len(lines)
     while end and _is_comment(lines[end - 1]):
         end -= 1
@@ -231,29 +335,24 @@ def _in_order(ours: list[str], theirs: list[str]) -> list[str]:
     return names
 
 
-def main(base: str, ours: str, theirs: str, name: str) -> int:
-    """Merge as git's merge driver: the result replaces the file of ours.
-
-    Where something is left to decide, all three files get what could be merged, so that ``git merge-file``,
-    which the driver runs next, marks only what both sides changed.
+def main(base: str, ours: str, theirs: str, name: str, size: str = "7") -> int:
+    """Merge as git's merge driver: the result replaces the file of ours, with what is left to decide marked in it.
 
     Returns
     -------
     int
-        0 where the file of ours is the merged one; 1 where it is not.
+        0 where all is merged, 3 where conflicts are marked, 1 where the file is as it was.
     """
-    paths = [Path(path) for path in (base, ours, theirs)]
     is_lock = name.endswith(".lock")
     try:
-        texts = [path.read_bytes().decode("utf-8") for path in paths]
+        texts = [Path(path).read_bytes().decode("utf-8") for path in (base, ours, theirs)]
         merged = merge_keys(texts[0], texts[1], texts[2], LOCK_DEPTH if is_lock else None)
     except ValueError as error:
-        print(f"{name}: not merged key by key: {error}", file=sys.stderr)
-        return 1
-    for side, path in zip(SIDES, paths, strict=True):
-        _replace(path, merged.text(side))
+        print(_printable(f"{name}: not merged key by key: it {error}."), file=sys.stderr)
+        return _NOT_READ
+    _replace(Path(ours), merged.marked(int(size)))
     if not merged.conflicts:
-        return 0
+        return _MERGED
     print(f"{name}: both sides changed {named(merged.conflicts)}.", file=sys.stderr)
     print(
         "Choose in params.yaml, then run 'ensembl-annotations merge'."
@@ -261,17 +360,19 @@ def main(base: str, ours: str, theirs: str, name: str) -> int:
         else "Choose between the lines that are marked there.",
         file=sys.stderr,
     )
-    return 1
+    return _CONFLICT
 
 
 def named(keys: list[tuple[str, ...]]) -> str:
     """Return the first keys for a message, such as ``ensembl.release, samples.p01``."""
     names = [".".join(key).rstrip(".") or "its last lines" for key in keys[:_MOST]]
     more = f" and {len(keys) - _MOST} more" if keys[_MOST:] else ""
-    # Somebody else wrote them, and a terminal may obey what is in them.
-    return "".join(
-        letter if letter.isprintable() else "?" for letter in f"{', '.join(names)}{more}"
-    )
+    return _printable(f"{', '.join(names)}{more}")
+
+
+def _printable(text: str) -> str:
+    """Return a text on one line without what a terminal may obey: somebody else wrote it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def _replace(path: Path, text: str) -> None:
@@ -285,4 +386,4 @@ def _replace(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:5]))
+    sys.exit(main(*sys.argv[1:6]))

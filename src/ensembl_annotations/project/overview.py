@@ -17,6 +17,7 @@ from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import InputError, explained_os_errors
 from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.words import markdown, markdown_code
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.history import Materialization, read_history
 from ensembl_annotations.project.params import Params
@@ -185,17 +186,19 @@ def review_lock(commit: Project, here: Project) -> str:
     Parameters
     ----------
     commit : Project
-        A clone of the commit without data.
+        A copy of the commit without data.
     here : Project
         The repository on this machine: samples whose VCFs are not here are somebody else's to make.
     """
-    stale, others = stale_stages(commit), set(here.samples_elsewhere())
+    stale, others = stale_stages(commit), set(commit.samples_elsewhere(here.root))
     wrong = {stage: reasons for stage, reasons in stale.items() if sample_of(stage) not in others}
     lines = ["`dvc.lock` is current."]
     if wrong:
         lines = ["**`dvc.lock` is not current**: run `make` and commit it."]
         lines += [
-            f"- `{stage}`: {reason}" for stage, reasons in wrong.items() for reason in reasons
+            f"- {markdown_code(stage)}: {markdown(reason)}"
+            for stage, reasons in wrong.items()
+            for reason in reasons
         ]
     if left := sorted(others & set(map(sample_of, stale))):
         lines += ["", f"Note: stale, VCF not here: {', '.join(left)}. `make` of those who have it."]

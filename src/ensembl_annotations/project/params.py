@@ -17,10 +17,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.common.words import NAME, one_line
+from ensembl_annotations.common.words import NAME, one_line, printable
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
@@ -159,6 +160,7 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     """
     try:
         text = path.read_text("utf-8")
+        refuse_aliases(text, path)
         # As DVC reads it, by YAML 1.2: PyYAML would take a sample that is called `no` for False.
         content = YAML(typ="safe").load(text)
     except FileNotFoundError as error:
@@ -217,6 +219,26 @@ _ALLOWED = {
     "[a-z0-9_]+": "small letters, digits and '_'",
 }
 """What the patterns let through."""
+
+
+def refuse_aliases(text: str, name: Path | str) -> None:
+    """Refuse YAML with aliases before anything is made of it.
+
+    Raises
+    ------
+    UsageError
+        Naming the line. A few lines of aliases to aliases can mean more values than any memory holds, and who
+        merges or reviews a line sees only half of what it means.
+    YAMLError
+        Where it is no YAML.
+    """
+    for event in YAML(typ="safe").parse(text):
+        if isinstance(event, AliasEvent):
+            raise UsageError(
+                f"{name}: line {event.start_mark.line + 1}: expected a value, found an alias, "
+                f"'*{printable(event.anchor)}'.",
+                hint=f"Write in its place what stands behind '&{printable(event.anchor)}'.",
+            )
 
 
 def _not_yaml(path: Path, error: YAMLError) -> UsageError:

@@ -63,17 +63,20 @@ class Project:
             return read_lock((self.root / LOCK).read_bytes())
         return DvcLock({})
 
-    def samples_elsewhere(self) -> list[str]:
+    def samples_elsewhere(self, here: Path | None = None) -> list[str]:
         """Return the samples that are somebody else's: ``dvc.lock`` has their VCF, which is not here.
 
-        A VCF that a stage makes is nobody's.
+        A VCF that a stage makes is nobody's. `here` is where VCFs are looked for; default the repository.
         """
         root, lock, absent = self.root.resolve(), self.lock, {}
+        place = (here or root).resolve()
         for sample, about in self.params.samples.items():
             vcf = os.path.normpath(root / about.vcf)
             read = [root / path for path in lock.deps(stage_of(asset_of(sample)))]
             # A folder of theirs may be closed to this user, who then can't see the file.
-            if not os.access(vcf, os.F_OK) and vcf in map(os.path.normpath, read):
+            if not os.access(os.path.normpath(place / about.vcf), os.F_OK) and vcf in map(
+                os.path.normpath, read
+            ):
                 absent[sample] = Path(vcf)
         made = self.dvc.outputs() if absent else set()
         return [sample for sample, vcf in absent.items() if vcf not in made]

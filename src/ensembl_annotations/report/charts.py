@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from ensembl_annotations.report.page import THOUSANDS, visible
+
 _BAR, _ROW, _TEXT = 300, 34, 15
 _FILE_WIDTH = 640
 _MOST_LABEL = 28
@@ -64,7 +66,7 @@ class Chart:
         return (
             f'{grown} xmlns="http://www.w3.org/2000/svg">{_STYLE}'
             f'<rect width="100%" height="100%" fill="#fff"/>'
-            f'<text x="4" y="18">{escape(note)}</text><g transform="translate(0 30)">'
+            f'<text x="4" y="18">{_escape(note)}</text><g transform="translate(0 30)">'
             f"{end.removesuffix('</svg>')}</g></svg>\n"
         )
 
@@ -78,10 +80,15 @@ def _height(begin: str) -> int:
 
 def number(value: float) -> str:
     """Return a count with thousands separated by a narrow space that does not break."""
-    return f"{value:,}".replace(",", "\u202f")
+    return f"{value:,}".replace(",", THOUSANDS)
+
+
+def _escape(text: str) -> str:
+    return escape(visible(text))
 
 
 def _cut(name: str) -> str:
+    name = visible(name)
     return name if len(name) <= _MOST_LABEL else f"{name[: _MOST_LABEL - 1]}…"
 
 
@@ -89,7 +96,7 @@ def _open(id: str, title: str, text: str, height: int, width: int | None = None)
     size = 'width="100%"' if width is None else f'viewBox="0 0 {width} {height}" width="{width}"'
     return (
         f'<svg role="img" aria-labelledby="{id}-t {id}-d" {size} height="{height}">'
-        f'<title id="{id}-t">{escape(title)}</title><desc id="{id}-d">{escape(text)}</desc>'
+        f'<title id="{id}-t">{_escape(title)}</title><desc id="{id}-d">{_escape(text)}</desc>'
     )
 
 
@@ -103,8 +110,8 @@ def _stretched(shapes: Iterable[str], y: float, width: float, height: float) -> 
 
 def _texts(left: str, right: str, y: float) -> str:
     return (
-        f'<text y="{y:g}">{escape(left)}</text>'
-        f'<text x="100%" y="{y:g}" text-anchor="end">{escape(right)}</text>'
+        f'<text y="{y:g}">{_escape(left)}</text>'
+        f'<text x="100%" y="{y:g}" text-anchor="end">{_escape(right)}</text>'
     )
 
 
@@ -139,7 +146,7 @@ def bars(
                 width = max(width, 1.0)
                 shapes.append(
                     f'<rect class="{colour}" x="{x:.1f}" width="{width:.1f}" height="{_TEXT - 4}">'
-                    f"<title>{escape(f'{name}: {number(size)} {part}')}</title></rect>"
+                    f"<title>{_escape(f'{name}: {number(size)} {part}')}</title></rect>"
                 )
             x += width
         total = " + ".join(number(size) for size in sizes if size) or "0"
@@ -242,7 +249,7 @@ def line(
         # Not stretched: circles stay round.
         lines.append(
             f'<circle class="k" cx="{100 * x / width:.2f}%" cy="{_TEXT + y:.1f}" r="{radius}">'
-            f"<title>{escape(f'{name}: {value}')}</title></circle>"
+            f"<title>{_escape(f'{name}: {value}')}</title></circle>"
         )
     if points:
         last = points[-1][2] if len(points) > 1 else ""
@@ -285,10 +292,10 @@ def lineage(
     for node, (x, y) in zip(nodes, places, strict=True):
         box = (
             f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" rx="5"/>'
-            f'<text x="{x + 10}" y="{y + 18}">{escape(_cut(node.name))}</text>'
-            f'<text class="soft" x="{x + 10}" y="{y + 35}">{escape(_cut(node.note))}</text>'
+            f'<text x="{x + 10}" y="{y + 18}">{_escape(_cut(node.name))}</text>'
+            f'<text class="soft" x="{x + 10}" y="{y + 35}">{_escape(_cut(node.note))}</text>'
         )
-        shapes.append(f'<a href="{escape(node.link)}">{box}</a>' if node.link else box)
+        shapes.append(f'<a href="{_escape(node.link)}">{box}</a>' if node.link else box)
     columns, rows = max(filled, default=0) + 1, max(filled.values(), default=1)
     svg = _open(
         id, title, text, rows * (height + gap_y) - gap_y + 2, columns * (width + gap_x) - gap_x + 2

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ensembl_annotations.common.words import listed, one_line, printable, printable_lines
+from ensembl_annotations.common.words import listed, markdown, one_line, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,13 @@ def test_what_a_name_could_do_to_a_terminal_is_escaped() -> None:
     assert printable_lines("a\x1b\nb") == "a\\u001b\nb"
     assert (printable(None), printable(0)) == ("-", "0")
     assert one_line(" two\n\tlines ") == "two lines"
+
+
+def test_nothing_in_a_value_is_markdown() -> None:
+    assert (
+        markdown("evil\x1b[31m\u202e|`<script>\n# H")
+        == r"evil\\u001b\[31m\\u202e\|\`\<script\>\\n# H"
+    )
+    assert markdown("![x](https://evil) @all a\\|b") == r"!\[x\](https&#58;//evil) &#64;all a\\\|b"
+    for plain in ("annotate@sample", "metrics/annotate/p_01.json", "1.5", "-"):
+        assert markdown(plain) == plain

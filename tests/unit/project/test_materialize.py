@@ -78,6 +78,7 @@ class Planned:
         )
         manifest = {"manifest": root / "none.json"}
         monkeypatch.setattr(tested, "fetch_options", lambda _: manifest)
+        monkeypatch.setattr(tested, "refuse_pushed_results", lambda _: None)
         for name in ("a", "b"):
             self.write(name, HEADER.format(""))
 

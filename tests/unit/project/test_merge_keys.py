@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +81,6 @@ def test_what_one_side_changed_is_taken(base: str, ours: str, theirs: str, merge
         ("s: {x: 1}\n", "s: {x: 1, a: 1}\n", "s: {x: 1, b: 1}\n", ("s",)),
         # A key of another column would be the child of the one above.
         ("s:\n", "s:\n  a:\n    v: 1\n", "s:\n    b: 1\n", ("s",)),
-        # What looks like a comment, but is the end of a text.
-        ("x: |\n  1\n  # 2\ny: 1\n", "x: |\n  1\n  # 3\ny: 1\n", "x: |\n  1\n  # 2\n\ny: 1\n", ("y",)),
         # One removes all.
         ("s:\n  x: 1\n", "s: {}\n", "s:\n  x: 1\n  y: 1\n", ("s",)),
         # A value of another kind.
@@ -110,9 +107,52 @@ def test_what_has_no_keys_is_left_to_git(text: str) -> None:
         merge_keys("x: 1\n", "x: 1\n", text)
 
 
-def test_an_alias_that_lost_its_anchor_is_left_to_git() -> None:
-    with pytest.raises(NotByKeyError):
-        merge_keys("x: &a 1\ny: 1\n", "y: 1\n", "x: &a 1\ny: 1\nz: *a\n")
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "problem"),
+    [
+        # Whose VCF is that of c?
+        ("a: &x {v: A}\nb: {v: B}\n", "a: &x {v: A}\nb: {v: B}\nc: *x\n", "a: {v: A}\nb: &x {v: B}\n", "anchor or alias, 'x' in line 1"),
+        ("x: &a 1\ny: 1\n", "y: 1\n", "x: &a 1\ny: 1\nz: *a\n", "anchor or alias"),
+        ("a: 1\n", "a: 1\nb:\n  <<: {v: 1}\n", "a: 1\nc: 1\n", "a key '<<' in line 3"),
+        # By YAML 1.1, no is false.
+        ("a: no\n", "%YAML 1.1\n---\na: no\n", "a: no\nb: no\n", "directive"),
+        # What looks like a comment before y is the end of the text x.
+        ("x: |\n  1\n  # 2\ny: 1\n", "x: |\n  1\n  # 3\ny: 1\n", "x: |\n  1\n  # 2\n\ny: 1\n", "neither side wrote"),
+        ("x: " + "{a: " * 2000 + "1" + "}" * 2000 + "\n", "x: 1\n", "y: 1\n", "deep|valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_lines_mean_elsewhere_is_left_to_git(
+    base: str, ours: str, theirs: str, problem: str
+) -> None:
+    with pytest.raises(NotByKeyError, match=problem):
+        merge_keys(base, ours, theirs)
+
+
+SCALARS = st.sampled_from(
+    ["1", "'1'", "!!str 1", "{v: 1}", "[1, 2]", "|\n    t\n", "|\n    # t\n\n", "null", "{}"]
+)
+TRICKY = st.lists(st.tuples(st.sampled_from("abc"), SCALARS, st.sampled_from(["", "  # of it\n", "\n"])), max_size=3, unique_by=lambda key: key[0])  # fmt: skip
+
+
+@given(st.tuples(TRICKY, TRICKY, TRICKY))
+def test_however_it_is_written_a_key_means_what_one_side_wrote(sides: Any) -> None:
+    texts = [
+        "s:\n  k: 1\n" + "".join(f"{lead}  {key}: {value}\n" for key, value, lead in side)
+        for side in sides
+    ]
+    try:
+        found = merge_keys(*texts)
+    except NotByKeyError:
+        return
+    base, ours, theirs = (values(text)["s"] for text in texts)
+    merged = values(found.text("ours"))["s"]
+    if not found.conflicts:
+        for key in "abc":
+            sides_of_key = [side.get(key, ...) for side in (base, ours, theirs)]
+            # Their loader tells nothing from an empty mapping.
+            old, mine, other = (None if value == {} else value for value in sides_of_key)
+            wanted = other if mine == old else mine
+            assert (merged.get(key, ...) or None) == (wanted or None)
 
 
 SECTION = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2))
@@ -159,24 +199,35 @@ def files(folder: Path, *texts: str) -> list[str]:
     return [str(path) for path in paths]
 
 
-def test_the_driver_leaves_to_git_only_what_both_changed(tmp_path: Path) -> None:
+def test_the_driver_marks_only_what_both_changed(tmp_path: Path) -> None:
     ours = PARAMS.replace("release: 116", "release: 117") + A
     theirs = PARAMS.replace("release: 116", "release: 115") + B
     base_file, ours_file, theirs_file = files(tmp_path, PARAMS, ours, theirs)
-    assert main(base_file, ours_file, theirs_file, "params.yaml") == 1
-    done = subprocess.run(
-        ["git", "merge-file", "-p", ours_file, base_file, theirs_file],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    assert main(base_file, ours_file, theirs_file, "params.yaml", "9") == 3
     marked, inside = [], False
-    for line in io.StringIO(done.stdout):
-        inside = (inside or line.startswith("<<<<<<<")) and not line.startswith(">>>>>>>")
-        if inside and not line.startswith(("<<<<<<<", "=======")):
+    text = Path(ours_file).read_text("utf-8")
+    for line in io.StringIO(text):
+        inside = (inside or line.startswith("<" * 9)) and not line.startswith(">" * 9)
+        if inside and not line.startswith(("<" * 9, "=" * 9)):
             marked.append(line.split("#")[0].strip())
     assert marked == ["release: 117", "release: 115"]
-    assert done.stdout.endswith(A + B)
+    assert text.endswith(A + B)
+
+
+def test_an_entry_of_a_lock_is_marked_as_a_whole(tmp_path: Path) -> None:
+    """Each side changed another line of it: a mixture would be of a run that nobody made."""
+    entry = "stages:\n  a:\n    cmd: a\n    md5: 1\n    params: 1\n  b:\n    md5: 1\n"
+    ours, theirs = (
+        entry.replace("md5: 1\n    p", "md5: 2\n    p"),
+        entry.replace("params: 1", "params: 2"),
+    )
+    names = files(tmp_path, entry, ours, theirs)
+    assert main(*names, "dvc.lock") == 3
+    before, _, rest = Path(names[1]).read_text("utf-8").partition("<<<<<<< ours\n")
+    mine, _, rest = rest.partition("=======\n")
+    other, _, after = rest.partition(">>>>>>> theirs\n")
+    assert (before + mine + after, before + other + after) == (ours, theirs)
+    assert mine.startswith("  a:\n")
 
 
 def test_names_in_a_message_are_few_and_printable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ VCF = "data/vcf/a.vcf.gz"
 VERSIONS = "src/ensembl_annotations/versions.py"
 
 
+HERE = Path("here")
+
+
 def project(
     status: dict[str, Any],
     lock: dict[str, Any] | None = None,
@@ -37,7 +41,9 @@ def project(
         ),
         params=SimpleNamespace(samples={"a": SimpleNamespace(vcf=VCF)}),
         lock=DvcLock(lock or {}),
-        samples_elsewhere=lambda: list(elsewhere),
+        root=HERE,
+        # Of which samples it depends on where VCFs are looked for.
+        samples_elsewhere=lambda here: list(elsewhere) if here == HERE else [],
     )
     return cast(Project, found)
 
@@ -107,13 +113,14 @@ def test_a_lock_that_contradicts_itself_is_stale() -> None:
 
 def test_samples_of_others_do_not_make_a_review_fail() -> None:
     stale = {stage: ["changed command"] for stage in ("annotate@a", "annotate@b", "report@b")}
-    commit = project(stale)
+    commit = project(stale, elsewhere=["b", "c"])
     assert review_lock(project({}), project({})) == "`dvc.lock` is current."
-    assert review_lock(commit, project({}, elsewhere=["b", "c"])).splitlines() == [
+    assert review_lock(commit, project({})).splitlines() == [
         "**`dvc.lock` is not current**: run `make` and commit it.",
         "- `annotate@a`: changed command",
         "",
         "Note: stale, VCF not here: b. `make` of those who have it.",
     ]
-    assert review_lock(commit, project({}, elsewhere="ab")).startswith("`dvc.lock` is current.\n")
+    others = project(stale, elsewhere="ab")
+    assert review_lock(others, project({})).startswith("`dvc.lock` is current.\n")
     assert stale_samples(commit, ["c", "b"]) == ["b"]

@@ -22,6 +22,18 @@ def test_the_committed_parameters_are_valid() -> None:
     assert list(params.run.sources["ensembl"].values()) == official
 
 
+def test_aliases_are_refused_before_they_are_followed(tmp_path: Path) -> None:
+    """Nine levels of ten aliases each: a thousand million values."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(9)]
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join(lines) + "\n" + TEXT, "utf-8")
+    with pytest.raises(
+        UsageError, match=r"params.yaml: line 2: expected a value, found an alias, '\*a0'"
+    ):
+        load_params(path)
+
+
 SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from ensembl_annotations.report.charts import Chart, Node, bars, line, lineage, number, strips
 
 SVG = "{http://www.w3.org/2000/svg}"
-NASTY = '<b>&"x"'
+NASTY = '<b>&"x"\x1b[31m\u202e\x07\ufffe'
 PARTS = (("k", "known"), ("n", "new"))
 
 
@@ -52,10 +52,11 @@ def test_texts_are_texts(chart: Chart) -> None:
     picture = drawn(chart)
     assert not list(picture.iter(f"{SVG}b"))
     texts = [element.text for element in picture.iter() if element.text]
-    assert NASTY in texts
+    shown = '<b>&"x"\\u001b[31m\\u202e\\u0007\\ufffe'
+    assert shown in texts
     # Who can't see it is read title and description.
     ids = {element.get("id"): element.text for element in picture.iter() if element.get("id")}
-    assert [ids[name] for name in picture.get("aria-labelledby", "").split()] == [NASTY, NASTY]
+    assert [ids[name] for name in picture.get("aria-labelledby", "").split()] == [shown, shown]
 
 
 def test_strips_go_up_and_down_from_their_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -46,6 +47,21 @@ def test_of_many_contigs_the_rest_is_one_row(count: int, rest: str | None) -> No
     if rest is not None:
         assert rows[-1][0].startswith(rest)
         assert rows[-1][1:] == [str(2 * (count - 60)), "0", "0"]
+
+
+def test_control_characters_of_a_vcf_are_seen_and_not_obeyed() -> None:
+    odd = "chr\x1b[31m\x07\u202e1"
+    variant = {
+        "place": f"{odd}:1", "change": "A>C", "terms": "pathogenic", "genotype": "het", "filter": odd,
+        "frequency": "0.1", "ids": [odd],
+    }  # fmt: skip
+    found = {"genotypes": {"het": 1}, "listed": [variant], "num_filtered": 0}
+    content = tally((odd, 0, 0, "SNV", True, 1234), vcf=odd, samples=[odd], certain=found)
+    for text in (summary_page(content), summary_page(content, odd), contig_chart(content).file()):
+        assert not set("\x1b\x07\u202e") & set(text)
+        assert r"chr\u001b[31m\u0007\u202e1" in text
+        assert "1\u202f234" in text
+    ElementTree.fromstring(contig_chart(content).file())
 
 
 def test_frequencies_are_all_there_in_their_order() -> None:
