@@ -14,7 +14,7 @@ import polars as pl
 
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.variants.outcomes import TAG_IDS
-from ensembl_annotations.vcf.read import VcfReader
+from ensembl_annotations.vcf.read import BATCH_BYTES, VcfReader
 from tests.support.oracle.batch import batch_of
 from tests.support.oracle.lookup import Contigs
 from tests.support.oracle.match import find_matches, split_alleles
@@ -53,7 +53,8 @@ def expected(
     with VcfReader(vcf) as reader:
         requested = None if chromosomes is None else frozenset(chromosomes)
         contigs = Contigs(opened, reader.header.contigs(), requested)
-        # One batch: what is looked up together must not matter.
+        # In long pieces, however short those of the engine are: what is looked up together must not matter.
+        reader.batch_bytes = BATCH_BYTES
         pieces = list(reader.pieces())
         for piece in pieces:
             batch = batch_of(piece, reader.path)
