@@ -206,11 +206,13 @@ class VcfReader:
     def _fail(self, message: str, hint: str | None = None) -> InputError:
         return InputError(f"{self.path}: {message}", hint=hint)
 
-    def refuse(self, line: int, what: str, limit: int, found: object) -> InputError:
-        """Return the error for a line that has more of something than it may."""
+    def refuse(
+        self, line: int, what: str, limit: int, found: object, hint: str | None = None
+    ) -> InputError:
+        """Return the error for a line that has more of something than it may; by default, of memory."""
         return InputError(
             f"{self.path}: line {line}: {what}: expected at most {limit:,}, found {found}.",
-            hint=self.limits.hint,
+            hint=hint or self.limits.hint,
             code="too_large",
         )
 
