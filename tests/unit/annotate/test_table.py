@@ -12,7 +12,6 @@ from ensembl_annotations.annotate import table as table_module
 from ensembl_annotations.annotate.table import TableWriter, row_bytes
 
 
-
 def rows_of(writer: TableWriter, ids: list[str | None]) -> pa.Table:
     columns = {
         field.name: pa.nulls(len(ids), field.type)
