@@ -427,7 +427,7 @@ def _write(
                 )
             )
         table = _table(targets, outputs, provenance, header.samples, stack)
-        declared = {*header.contigs(), *added}
+        declared = {*job.contigs.lengths, *added} if targets.is_bcf else set()
         bases, assembly = Compared(), job.contigs.store.assembly
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
