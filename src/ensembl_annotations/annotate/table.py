@@ -114,13 +114,17 @@ def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
 
 def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
     """Return where each value of a column of texts or lists begins, in bytes, and where the last ends."""
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
+    codes = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
+    offsets = codes.astype(np.int64)
     if not pa.types.is_list(array.type):
-        return offsets.astype(np.int64)
+        return offsets
     values = array.values
-    if pa.types.is_string(values.type):
-        return _byte_offsets(values)[offsets] if len(values) else offsets.astype(np.int64)
-    return offsets.astype(np.int64) * ((values.type.bit_width + 7) // 8)
+    if not pa.types.is_string(values.type):
+        width: int = (values.type.bit_width + 7) // 8
+        return offsets * width
+    inner = _byte_offsets(values) if len(values) else np.zeros(1, np.int64)
+    found: npt.NDArray[np.int64] = inner[offsets]
+    return found
 
 
 def typed_table(
