@@ -108,7 +108,7 @@ def test_an_old_commit_s_data_come_with_its_program(old: Project) -> None:
     old.git("checkout", "--quiet", "HEAD~1")
     old.dvc("checkout", FETCH)
     assert old.digests(STORE) == before
-    old.tool("verify")
+    old.tool("verify", STORE)
     # With the program of now, what was checked out is made again.
     old.git("checkout", "--quiet", "-")
     old.materialize()
