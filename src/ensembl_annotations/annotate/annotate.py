@@ -279,7 +279,7 @@ def annotate_vcf(
             notes.append(text)
             _LOG.warning(text)
 
-        plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
+        plan = plan_pieces(memory_mb, table=targets.parquet is not None or tally_path is not None)
         _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
