@@ -24,7 +24,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
-from ensembl_annotations.common.words import printable_lines
+from ensembl_annotations.common.words import count_files, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
@@ -534,9 +534,12 @@ def verify(folder: Path, chromosomes: str) -> None:
     problems, compared = verify_reference(store, wanted)
     if problems:
         lines, hint = describe_problems(problems)
+        are = "is" if len(problems) == 1 else "are"
         told = "\n".join(f"  {line}" for line in lines)
-        raise ReferenceStoreError(f"{folder}: {len(problems)} files are wrong:\n{told}", hint=hint)
-    show(f"{folder}: {num_files} files verified, release {store.release}; as in {compared}.")
+        raise ReferenceStoreError(
+            f"{folder}: {count_files(len(problems))} {are} wrong:\n{told}", hint=hint
+        )
+    show(f"{folder}: {count_files(num_files)} verified, release {store.release}; as in {compared}.")
 
 
 @main.command()
@@ -603,9 +606,11 @@ def repair(content: bool) -> None:
 
     done = sharing.repair(Project.open(), content=content)
     mended = [*done["local"], *(f"{name} (in the remote)" for name in done["in_remote"])]
-    show(f"{done['num_files']} files verified; mended: {listed(mended, 8) or 'none'}.")
+    show(f"{count_files(done['num_files'])} verified; mended: {listed(mended, 8) or 'none'}.")
     if done["restored"]:
-        show(f"Put back in the workspace, as dvc.lock has them: {len(done['restored'])} files.")
+        show(
+            f"Put back in the workspace, as dvc.lock has them: {count_files(len(done['restored']))}."
+        )
     if not done["published"]:
         say(
             f"Remote {done['remote']!r} ({done['url']}) has none of these files: they were not "

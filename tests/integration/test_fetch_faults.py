@@ -499,7 +499,7 @@ def test_a_link_to_the_folder(mirror: Path, tmp_path: Path) -> None:
     invoke(*fetch_arguments(mirror, link, "--chromosomes", "21")).succeeded()
     assert link.is_symlink()
     assert real.is_dir()
-    assert "1 files verified" in invoke("verify", link).succeeded().stdout
+    assert "1 file verified" in invoke("verify", link).succeeded().stdout
     assert [path.name for path in link.parent.rglob(".*")] == []
 
 

@@ -156,7 +156,7 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
         "--chromosomes", "22", "--out-vcf", tmp_path / "o.vcf.gz",
     )  # fmt: skip
     assert "annotated" in done.output
-    assert "1 files verified" in tool(clone, "verify", STORE, "--chromosomes", "22").output
+    assert "1 file verified" in tool(clone, "verify", STORE, "--chromosomes", "22").output
     whole = tool(clone, "verify", STORE, code=1)
     assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import typing
 import zipfile
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from ensembl_annotations import (
     scan_reference,
     write_report,
 )
+from ensembl_annotations._kernel import LIBRARY
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import ReferenceStore
@@ -172,24 +175,40 @@ def test_one_asset_as_a_text() -> None:
         materialize("anotated_vcf")
 
 
-# --- Types for other packages --------------------------------------------------------------------
+# --- The wheel -----------------------------------------------------------------------------------
 
 
-def test_the_wheel_has_the_mark_that_it_is_typed(tmp_path: Path) -> None:
+def test_the_wheel_is_of_this_platform_and_works_elsewhere(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     source = tmp_path / "source"
-    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__", LIBRARY)
     shutil.copytree(root / "src", source / "src", ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(root / name, source)
     build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", build, str(tmp_path)], cwd=source, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
-    (wheel,) = tmp_path.glob("*.whl")
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    (wheel,) = tmp_path.glob(f"*-py3-none-{platform}.whl")
+    elsewhere = tmp_path / "elsewhere"
     with zipfile.ZipFile(wheel) as content:
         names = set(content.namelist())
+        content.extractall(elsewhere)
+    assert f"ensembl_annotations/_kernel/{LIBRARY}" in names
+    code = "from ensembl_annotations._kernel import FOLDER, crc32; print(FOLDER, crc32(b''))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        # Without a compiler: what is in the wheel is used.
+        env={**os.environ, "PYTHONPATH": str(elsewhere), "CC": "false"},
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.decode() == f"{elsewhere}/ensembl_annotations/_kernel 0\n", (
+        done.stderr.decode()
+    )
     assert "ensembl_annotations/py.typed" in names
     expected = {
         path.relative_to(root / "src").as_posix()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import random
+import re
+import shutil
 import subprocess
 import sys
 import zlib
@@ -43,7 +46,7 @@ def test_a_library_that_is_missing_or_of_another_version_is_told(
     monkeypatch.setenv("CC", "false")
     with pytest.raises(KernelError, match=r"can't be compiled.* Run 'make'"):
         crc32(b"")
-    (tmp_path / build.LIBRARY).write_bytes(b"no library")
+    (tmp_path / build.LIBRARY).write_text(f"no library, of {build.sources_digest()}")
     with pytest.raises(KernelError, match=r"can't be loaded.* Run 'make'"):
         crc32(b"")
     monkeypatch.undo()
@@ -64,6 +67,42 @@ def test_a_library_that_nobody_made_is_compiled_at_the_first_use(
     assert [path.name for path in tmp_path.iterdir()] == [build.LIBRARY]
     monkeypatch.undo()
     _kernel._library.cache_clear()
+
+
+def test_a_library_of_other_sources_is_made_again(tmp_path: Path) -> None:
+    """With the same ABI, and newer than the sources: neither tells."""
+    package = tmp_path / "ensembl_annotations"
+    shutil.copytree(Path(_kernel.__file__).parents[1], package)
+    source, library = package / "_kernel" / "crc32.c", package / "_kernel" / build.LIBRARY
+    code = "from ensembl_annotations._kernel import crc32; print(crc32(b'x'))"
+
+    def run(**variables: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(tmp_path), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    run()
+    before = library.stat()
+    assert run(CC="false") == f"{zlib.crc32(b'x')}\n"
+    assert library.stat().st_mtime_ns == before.st_mtime_ns
+    edited, count = re.subn(
+        r"(?s)(uint32_t crc32_of\([^)]*\) \{)", r"\1 if (n) return 7;", source.read_text()
+    )
+    assert count == 1
+    source.write_text(edited)
+    os.utime(source, ns=(0, 0))
+    assert "can't be compiled" in run(CC="false")
+    assert run() == "7\n"
+    for path in source.parent.glob("*.[ch]"):
+        path.unlink()
+    # As in a wheel: there is nothing to compare with.
+    assert run(CC="false") == "7\n"
 
 
 def test_without_a_compiler_the_build_says_what_to_do(tmp_path: Path) -> None:

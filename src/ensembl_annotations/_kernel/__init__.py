@@ -239,8 +239,8 @@ def _library() -> Any:
     path = FOLDER / LIBRARY
     hint = "Run 'make', which compiles it."
     try:
-        if not path.exists():
-            # Sources in which nobody ran make: those of an experiment in a folder of its own.
+        if not build.is_current(path):
+            # Sources in which nobody ran make since they changed: a pull, or an experiment's copy.
             build.build(FOLDER)
         library = c.CDLL(str(path))
     except (OSError, BuildError) as error:

@@ -302,6 +302,10 @@ int kernel_compare(const uint8_t *text, int64_t size, const Options *options, in
 }
 
 int kernel_abi(void) { return ABI; }
+/* Looked for in the library's file, without loading it: see build.py. */
+#ifdef SOURCES
+PUBLIC const char kernel_sources[] = SOURCES;
+#endif
 
 int64_t kernel_size(int which) {
     static const size_t sizes[] = {sizeof(Options), sizeof(Result), sizeof(Problem)};

@@ -7,6 +7,7 @@ be installed yet.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import platform
@@ -54,6 +55,25 @@ def compiler() -> list[str]:
     return [*zig, "-target", f"{platform.machine()}-linux-gnu.{_ZIG_GLIBC}", "-mcpu=baseline"]
 
 
+def sources_digest() -> str | None:
+    """Return the SHA-256 of what a library is made from; None where the sources are not here, as in a wheel."""
+    names = ("*.c", "*.h", "build.py")
+    paths = sorted(path for name in names for path in FOLDER.glob(name))
+    if not any(path.suffix == ".c" for path in paths):
+        return None
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def is_current(library: Path) -> bool:
+    """Tell whether a library is there that was made from the sources that are here."""
+    digest = sources_digest()
+    return library.exists() and (digest is None or digest.encode() in library.read_bytes())
+
+
 def build(folder: Path = FOLDER) -> Path:
     """Compile the library into a folder and return its path; a half-written one is never seen.
 
@@ -66,7 +86,8 @@ def build(folder: Path = FOLDER) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{LIBRARY}.{os.getpid()}.{threading.get_ident()}.tmp"
     sources = sorted(str(path) for path in FOLDER.glob("*.c"))
-    command = [*compiler(), *_FLAGS, "-o", str(temporary), *sources]
+    made_from = f'-DSOURCES="{sources_digest()}"'
+    command = [*compiler(), *_FLAGS, made_from, "-o", str(temporary), *sources]
     try:
         if subprocess.run(command, check=False).returncode:
             raise BuildError(

@@ -279,7 +279,7 @@ def annotate_vcf(
             notes.append(text)
             _LOG.warning(text)
 
-        plan = plan_pieces(memory_mb, table=targets.parquet is not None, genotypes=genotypes)
+        plan = plan_pieces(memory_mb, table=targets.parquet is not None or tally_path is not None)
         _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
@@ -429,7 +429,7 @@ def _write(
                 )
             )
         table = _table(targets, outputs, provenance, header.samples, stack)
-        declared = {*header.contigs(), *added}
+        declared = {*job.contigs.lengths, *added} if targets.is_bcf else set()
         bases, assembly = Compared(), job.contigs.store.assembly
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:

@@ -27,6 +27,7 @@ from ensembl_annotations.vcf.read import (
     VcfReader,
 )
 
+_ALTS_HINT = "Correct the line: more are not read by other programs either, whatever the memory."
 _ENCODING_HINT = "Correct the file's encoding."
 
 
@@ -145,7 +146,7 @@ class Engine:
             return self.reader.refuse(number, "bytes of REF and ALT", most, f"{size:,}")
         if error.what == _kernel.MANY_ALTS:
             found = fields[ALT].count(b",") + 1
-            return self.reader.refuse(number, "ALTs", MAX_ALTS, f"{found:,}")
+            return self.reader.refuse(number, "ALTs", MAX_ALTS, f"{found:,}", _ALTS_HINT)
         if error.what == _kernel.HAS_TAG:
             return InputError(
                 f"{where}: INFO already has {TAG_IDS[error.detail]}.",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,9 @@ _PLAIN = ("record", "pos", "qual")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
 _GTS = GENOTYPES[0].name
+
+ROW_GROUP_BYTES = 64 << 20
+"""Longer texts and lists end a row group, which is in memory until it is written; most have 15 MB."""
 
 
 class TableWriter:
@@ -39,7 +43,7 @@ class TableWriter:
 
     Notes
     -----
-    Row groups depend on the number of rows and samples only, not on how rows are added.
+    Row groups depend on the rows and the number of samples only, not on how rows are added.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class TableWriter:
     ) -> None:
         self.schema = result_schema(with_genotype=len(samples) == 1, with_genotypes=genotypes)
         self._waiting: list[pa.Table] = []
+        self._num_rows = self._num_bytes = 0
         self._row_group_rows = ROW_GROUP_ROWS
         metadata = {METADATA_KEY: json.dumps(provenance)}
         if genotypes:
@@ -64,21 +69,62 @@ class TableWriter:
 
     def add(self, table: pa.Table) -> None:
         """Add rows; see `typed_table`."""
-        self._waiting.append(table)
-        if sum(len(item) for item in self._waiting) >= self._row_group_rows:
-            whole = pa.concat_tables(self._waiting)
-            begin = len(whole) - len(whole) % self._row_group_rows
-            self._writer.write_table(whole.slice(0, begin), row_group_size=self._row_group_rows)
-            # Combined, so that the rest does not keep all of it in memory.
-            self._waiting = [whole.slice(begin).combine_chunks()] if begin < len(whole) else []
+        ends = np.cumsum(row_bytes(table))
+        begin = done = 0
+        while begin < len(table):
+            last = int(np.searchsorted(ends, done + ROW_GROUP_BYTES - self._num_bytes))
+            end = min(begin + self._row_group_rows - self._num_rows, last + 1)
+            part = table.slice(begin, end - begin)
+            # Combined, so that a part does not keep all of the table in memory.
+            self._waiting.append(part.combine_chunks() if len(part) < len(table) else part)
+            if end > len(table):
+                self._num_rows += len(part)
+                self._num_bytes += int(ends[-1]) - done
+                return
+            self._write()
+            begin, done = end, int(ends[end - 1])
+
+    def _write(self) -> None:
+        """Write what waits as a row group."""
+        self._writer.write_table(
+            pa.concat_tables(self._waiting), row_group_size=self._row_group_rows
+        )
+        self._waiting, self._num_rows, self._num_bytes = [], 0, 0
 
     def finish(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._write()
         self._writer.close()
 
     def abandon(self) -> None:
         self._writer.close()
+
+
+def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return how many bytes the texts and lists of each row have."""
+    sizes = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        begin = 0
+        for chunk in column.chunks:
+            if len(chunk) and not pa.types.is_primitive(chunk.type):
+                sizes[begin : begin + len(chunk)] += np.diff(_byte_offsets(chunk))
+            begin += len(chunk)
+    return sizes
+
+
+def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
+    """Return where each value of a column of texts or lists begins, in bytes, and where the last ends."""
+    codes = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
+    offsets = codes.astype(np.int64)
+    if not pa.types.is_list(array.type):
+        return offsets
+    values = array.values
+    if not pa.types.is_string(values.type):
+        width: int = (values.type.bit_width + 7) // 8
+        return offsets * width
+    inner = _byte_offsets(values) if len(values) else np.zeros(1, np.int64)
+    found: npt.NDArray[np.int64] = inner[offsets]
+    return found
 
 
 def typed_table(

@@ -70,3 +70,8 @@ def markdown_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -
 def one_line(value: object) -> str:
     """Return a text, such as the message of a library's error, in one line."""
     return " ".join(str(value).split())
+
+
+def count_files(number: int) -> str:
+    """Return a number of files as words: ``1 file``, ``2 files``."""
+    return f"{number} file{'' if number == 1 else 's'}"

@@ -27,6 +27,7 @@ from ensembl_annotations.common.errors import (
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.logs import now_utc
 from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
+from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.figures import read_figures
 from ensembl_annotations.project.file_list import ForgedListError
@@ -59,8 +60,11 @@ from ensembl_annotations.project.prune import prune_samples
 from ensembl_annotations.project.remote import SharedReference
 from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
 from ensembl_annotations.report.report import PAGE
+from ensembl_annotations.store.describe import FILE_NAME
+from ensembl_annotations.versions import STORE_VERSION
 
 if TYPE_CHECKING:
+    from ensembl_annotations.fetch.plan import Plan as FetchPlan
     from ensembl_annotations.project.overview import State
     from ensembl_annotations.project.params import Params
 
@@ -131,6 +135,8 @@ def _materialize(
 ) -> dict[str, dict[str, Any]]:
     request = _plan(project, assets, force)
     _restore(project, request)
+    if request.assets and not request.downloads:
+        _refuse_download_for_layout(project)
     try:
         with _unchanged_vcfs(project, request):
             _run(project, request)
@@ -171,6 +177,11 @@ class _Request:
     force: bool
     told: dict[AssetPaths, object]
     elsewhere: list[str]
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the reference is to be downloaded again."""
+        return self.force and REFERENCE in self.assets
 
     def is_for_all(self, params: Params) -> bool:
         """Tell whether every asset of the parameters was asked for."""
@@ -279,8 +290,7 @@ def _restore(project: Project, request: _Request) -> None:
     ``dvc repro`` takes it from there only where the record of the run that made it is here, too, which
     is so on the machine of that run only.
     """
-    is_downloaded = request.force and REFERENCE in request.assets
-    if is_downloaded or not project.lock.outs(FETCH):
+    if request.downloads or not project.lock.outs(FETCH):
         return
     otherwise = (
         f" To make the reference from what Ensembl published instead, run 'dvc repro {FETCH}'."
@@ -441,22 +451,63 @@ def check_published(project: Project) -> None:
     EnsemblAnnotationsError
         Naming what is not published, and what is.
     """
-    # Here, since it takes long to import.
-    from ensembl_annotations.fetch import Layout
-    from ensembl_annotations.fetch.manifest import load_manifest_of
-    from ensembl_annotations.fetch.plan import make_plan
-    from ensembl_annotations.project.params import place_of
-
-    options, wanted = fetch_options(project), project.params.ensembl
-    layout = Layout(wanted.species, wanted.assembly, wanted.release)
-    manifest = load_manifest_of(layout, options["manifest"])
     try:
-        make_plan(manifest, options["out"], chromosomes=wanted.wanted, fasta=wanted.fasta)
+        _reference_plan(project)
     except EnsemblAnnotationsError as error:
+        # Here, since it takes long to import.
+        from ensembl_annotations.project.params import place_of
+
         name = "chromosomes" if isinstance(error, UsageError) else "fasta"
         where = place_of(project.root / PARAMS_FILE, "ensembl", name)
         error.message = f"{where}: {error.message.removeprefix(f'{name}: ')}"
         raise
+
+
+def _refuse_download_for_layout(project: Project) -> None:
+    """Refuse to download what is here in another layout, unless the parameters say so.
+
+    From the download cache, or a mirror that is a folder, it is made again without a question.
+    """
+    wanted, store = project.params.ensembl, read_object(project.root / STORE / FILE_NAME)
+    same = {"species": wanted.species, "assembly": wanted.assembly, "release": wanted.release}
+    found = store.get("store_version", STORE_VERSION)
+    if found == STORE_VERSION or any(store.get(key) != value for key, value in same.items()):
+        return
+    # Here, since it takes long to import.
+    from ensembl_annotations.fetch.cache import CACHE_VARIABLE
+    from ensembl_annotations.fetch.mirrors import folder_of
+
+    options = fetch_options(project)
+    is_remote = any(folder_of(mirror) is None for mirror in options["mirrors"])
+    if project.params.run.force_download or not is_remote or not options["manifest"].exists():
+        return
+    plan = _reference_plan(project)
+    if not plan.num_missing:
+        return
+    raise EnsemblAnnotationsError(
+        f"{STORE}: the layout of this reference has version {found}, this program reads "
+        f"{STORE_VERSION}, so it has to be made again; for that, {plan.num_missing} of "
+        f"{len(plan.wanted)} files ({format_bytes(plan.remaining_bytes)}) would have to be downloaded, "
+        "which the download cache lacks. Nothing was changed.",
+        hint=f"To download what is missing, run '.venv/bin/dvc repro {FETCH}', then this again. Or "
+        "have the reference published ('ensembl-annotations publish') from where it was made again, or "
+        f"name a download cache that has the files with ${CACHE_VARIABLE}. 'ensembl-annotations "
+        "materialize --dry-run' shows the plan; --force downloads all files again.",
+        code="would_download",
+    )
+
+
+def _reference_plan(project: Project) -> FetchPlan:
+    """Return what making the reference takes, by the manifest that is here."""
+    # Here, since it takes long to import.
+    from ensembl_annotations.fetch import Layout
+    from ensembl_annotations.fetch.manifest import load_manifest_of
+    from ensembl_annotations.fetch.plan import make_plan
+
+    options, wanted = fetch_options(project), project.params.ensembl
+    layout = Layout(wanted.species, wanted.assembly, wanted.release)
+    manifest = load_manifest_of(layout, options["manifest"])
+    return make_plan(manifest, options["out"], chromosomes=wanted.wanted, fasta=wanted.fasta)
 
 
 def fetch_options(project: Project) -> dict[str, Any]:

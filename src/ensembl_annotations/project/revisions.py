@@ -26,7 +26,7 @@ from ensembl_annotations.project.git import run_git
 from ensembl_annotations.project.lock import BrokenLockError, read_lock
 from ensembl_annotations.project.paths import LOCK, STORE
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, OTHER_LAYOUT, ReferenceStore
 
 
 @contextmanager
@@ -75,9 +75,24 @@ def open_store(name: str, project: Project) -> Iterator[ReferenceStore]:
         links = Path(temporary)
         for path, cached in _cached_files(name, commit, project.resolved()).items():
             (links / path).symlink_to(cached)
+        yield _store_of(name, links)
+
+
+def _store_of(name: str, links: Path) -> ReferenceStore:
+    """Open the store of a revision by links to its files."""
+    try:
         store = ReferenceStore(links)
         store.check()
-        yield store
+    except ReferenceStoreError as error:
+        # The folder of links is gone when the message is read.
+        error.message = error.message.replace(f"{links}", f"{name}: {STORE}")
+        if error.code == OTHER_LAYOUT:
+            error.hint = (
+                "Give a folder instead, in which this program made the release of that revision: "
+                "'ensembl-annotations fetch --out FOLDER'. Or use the program of that revision."
+            )
+        raise
+    return store
 
 
 def _commit(name: str, project: Project) -> str | None:

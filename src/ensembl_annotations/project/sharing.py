@@ -10,7 +10,7 @@ from typing import Any
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.progress import format_bytes
-from ensembl_annotations.common.words import listed
+from ensembl_annotations.common.words import count_files, listed
 from ensembl_annotations.project.folders import refuse_foreign
 from ensembl_annotations.project.materialize import fetch_options, plan_materialize
 from ensembl_annotations.project.paths import FETCH, STORE
@@ -73,7 +73,7 @@ def publish(project: Project) -> dict[str, Any]:
     shared.check_room(sum(sizes[piece] for piece in before))
     num_pushed = sum(piece in before for piece in pieces)
     _LOG.info(
-        f"{len(pieces)} files verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
+        f"{count_files(len(pieces))} verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
     )
     shared.push([*before])
     _raise_for(shared.remote_problems(everything), "Publish again.")

@@ -43,6 +43,9 @@ TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
 """Bytes of a sequence that have a checksum."""
 
+OTHER_LAYOUT = "other_layout"
+"""The code of the error for a store that another version of the program wrote."""
+
 _MOST_NAMED = 8
 
 IDENTITY_KEY = "ensembl_annotations"
@@ -278,7 +281,9 @@ def _check_version(path: Path, version: object) -> None:
     if version != STORE_VERSION:
         raise ReferenceStoreError(
             f"{path}: the store's layout has version {version}, this program reads {STORE_VERSION}.",
-            hint="Run 'dvc repro fetch_ensembl' to make it again, or use the program that wrote it.",
+            hint="To make it again run 'make' in its repository, or 'ensembl-annotations fetch' where it "
+            "is of no repository; or use the program that wrote it.",
+            code=OTHER_LAYOUT,
         )
 
 

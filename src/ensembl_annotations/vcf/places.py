@@ -10,11 +10,13 @@ Source of both formats: the SAM/BAM and tabix specifications, and CSIv1, of hts-
 from __future__ import annotations
 
 import struct
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Protocol
 
 from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, BgzfWriter, compress_bgzf
@@ -39,16 +41,6 @@ class Places:
     rises: Iterable[Rise]
 
 
-@dataclass(slots=True)
-class _Contig:
-    """Where the records of a contig are in the whole text; in order, as what `Places` has."""
-
-    num_records: int = 0
-    spots: list[tuple[int, int, int]] = field(default_factory=list)
-    windows: list[int] = field(default_factory=list)
-    begins: list[int] = field(default_factory=list)
-
-
 def depth_of(kind: str) -> int:
     """Return how many levels of bins an index has below the first."""
     return _CSI_DEPTH if kind == "csi" else _TBI_DEPTH
@@ -69,66 +61,84 @@ class TabixIndex:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._contigs: dict[str, _Contig] = {}
+        # Flat, for a file may have 500,000 contigs: numbers of contig, bin, begin and end of each spot,
+        # and of contig, window and begin of each rise, as `Places` has them, in the whole text.
+        self._names, self._last_name = bytearray(), ""
+        self._num_records, self._spots, self._rises = array("q"), array("q"), array("q")
 
     def add(self, places: Places, base: int) -> None:
         """Add the records of a text that begins at `base` of the uncompressed file."""
-        contigs = [self._contigs.setdefault(run.name, _Contig()) for run in places.runs]
-        for run, contig in zip(places.runs, contigs, strict=True):
-            contig.num_records += run.num_records
+        contigs = [self._contig(run) for run in places.runs]
+        spots, rises = self._spots, self._rises
         for number, bin_number, begin, end in places.spots:
-            spots = contigs[number].spots
-            if spots and spots[-1][0] == bin_number:
-                spots[-1] = (bin_number, spots[-1][1], base + end)
+            if spots and (spots[-4], spots[-3]) == (contigs[number], bin_number):
+                spots[-1] = base + end
             else:
-                spots.append((bin_number, base + begin, base + end))
+                spots.extend((contigs[number], bin_number, base + begin, base + end))
         for number, window, begin in places.rises:
-            contig = contigs[number]
-            if not contig.windows or window > contig.windows[-1]:
-                contig.windows.append(window)
-                contig.begins.append(base + begin)
+            if not rises or rises[-3] != contigs[number] or window > rises[-2]:
+                rises.extend((contigs[number], window, base + begin))
+
+    def _contig(self, run: Run) -> int:
+        """Count the records of a run and return the number of its contig; contigs stay together."""
+        if not self._num_records or run.name != self._last_name:
+            self._names += run.name.encode() + b"\0"
+            self._last_name = run.name
+            self._num_records.append(0)
+        self._num_records[-1] += run.num_records
+        return len(self._num_records) - 1
 
     def content(self, written: BgzfWriter) -> bytes:
         """Return the index file of what was written."""
-        names = b"".join(name.encode() + b"\0" for name in self._contigs)
-        about = _VCF_COLUMNS + struct.pack("<i", len(names)) + names
-        count = struct.pack("<i", len(self._contigs))
+        about = _VCF_COLUMNS + struct.pack("<i", len(self._names)) + self._names
+        count = struct.pack("<i", len(self._num_records))
         if self._kind == "csi":
             head = b"CSI\1" + struct.pack("<3i", _SHIFT, _CSI_DEPTH, len(about)) + about + count
         else:
             head = b"TBI\1" + count + about
-        addresses = [0, *accumulate(written.block_sizes)]
+        addresses = array("q", accumulate(written.block_sizes, initial=0))
 
         def virtual(place: int) -> int:
             # Where the input's last line had no newline, the output's has none.
             block, within = divmod(min(place, written.num_bytes), BLOCK_BYTES)
             return addresses[block] << 16 | within
 
-        body = [
-            part for contig in self._contigs.values() for part in self._entries(contig, virtual)
-        ]
-        return compress_bgzf(b"".join([head, *body, struct.pack("<Q", 0)]))
+        body = bytearray(head)
+        rises = groupby(_rows(self._rises, 3), itemgetter(0))
+        for (number, spots), (_, raised) in zip(
+            groupby(_rows(self._spots, 4), itemgetter(0)), rises, strict=True
+        ):
+            for part in self._entries(self._num_records[number], [*spots], [*raised], virtual):
+                body += part
+        return compress_bgzf(bytes(body + struct.pack("<Q", 0)))
 
-    def _entries(self, contig: _Contig, virtual: _Virtual) -> Iterator[bytes]:
+    def _entries(
+        self,
+        num_records: int,
+        spots: list[tuple[int, ...]],
+        rises: list[tuple[int, ...]],
+        virtual: _Virtual,
+    ) -> Iterator[bytes]:
+        """Yield what an index has of a contig."""
         depth = depth_of(self._kind)
         bins: dict[int, list[tuple[int, int]]] = {}
-        for number, begin, end in contig.spots:
+        for _, number, begin, end in spots:
             bins.setdefault(number, []).append((virtual(begin), virtual(end)))
-        first, last = bins[contig.spots[0][0]][0][0], bins[contig.spots[-1][0]][-1][1]
+        first, last = bins[spots[0][1]][0][0], bins[spots[-1][1]][-1][1]
         _lift(bins)
-        begins = [virtual(begin) for begin in contig.begins]
+        windows, begins = [item[1] for item in rises], [virtual(item[2]) for item in rises]
         yield struct.pack("<i", len(bins) + 1)
         yield self._head(_first_bin(depth + 1) + 1, 0, 2)
-        yield struct.pack("<4Q", first, last, contig.num_records, 0)
+        yield struct.pack("<4Q", first, last, num_records, 0)
         for number in sorted(bins):
             level = next(item for item in range(depth, -1, -1) if number >= _first_bin(item))
             window = number - _first_bin(level) << 3 * (depth - level)
             chunks = _merged(sorted(bins[number]))
-            yield self._head(number, begins[bisect_left(contig.windows, window)], len(chunks))
+            yield self._head(number, begins[bisect_left(windows, window)], len(chunks))
             yield struct.pack(f"<{2 * len(chunks)}Q", *(edge for chunk in chunks for edge in chunk))
         if self._kind == "tbi":
-            every = range(contig.windows[-1] + 1)
-            lowest = [begins[bisect_left(contig.windows, window)] for window in every]
+            every = range(windows[-1] + 1)
+            lowest = [begins[bisect_left(windows, window)] for window in every]
             yield struct.pack(f"<i{len(lowest)}Q", len(lowest), *lowest)
 
     def _head(self, number: int, lowest: int, num_chunks: int) -> bytes:
@@ -141,6 +151,11 @@ class _Virtual(Protocol):
     """From a place in the text to BGZF's virtual offset."""
 
     def __call__(self, place: int, /) -> int: ...
+
+
+def _rows(numbers: array[int], width: int) -> Iterator[tuple[int, ...]]:
+    """Yield the numbers in rows of so many."""
+    return zip(*[iter(numbers)] * width, strict=True)
 
 
 def _lift(bins: dict[int, list[tuple[int, int]]]) -> None:
