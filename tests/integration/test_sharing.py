@@ -431,7 +431,7 @@ def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remot
     path.write_bytes(content[:-1])
     done = tool(writer, "repair", **remote.variables)
     assert "mended: none." in done.output
-    assert "Put back in the workspace, as dvc.lock has them: 1 files." in done.output
+    assert "Put back in the workspace, as dvc.lock has them: 1 file." in done.output
     assert writer.digests(STORE) == expected
 
 
