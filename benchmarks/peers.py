@@ -22,7 +22,7 @@ SNPSIFT_MAX_VARIANTS = 1_000
 REGIONS_MAX_VARIANTS = 1_000
 
 OURS_VCF, OURS_6, OURS_TABLE = "ours", "ours, level 6", "ours, VCF and parquet"
-FORMER = "a former release of ours"
+FORMER = "ours, a former release"
 BCF, BCF_6, VCF = "bcftools, BCF", "bcftools, BCF, level 6", "bcftools, vcf.gz"
 BCF_ALL = "bcftools, BCF, all fields"
 BCF_NORM, BCF_REGIONS = "bcftools norm, then BCF", "bcftools -R, BCF"
@@ -119,6 +119,11 @@ def runs(data: Data, folder: Path, families: Sequence[str]) -> dict[str, Run]:
 def _run(data: Data, stem: Path, label: str) -> Run:
     out = stem.with_suffix(".vcf.gz")
     index = out.with_suffix(".gz.csi")
+    if label == FORMER and data.former:
+        program, store = data.former
+        command = [str(program), "annotate", "--vcf", str(data.query), "--reference", str(store),
+                   "--out-vcf", str(out)]  # fmt: skip
+        return Run(label, command, (out, index))
     if label.startswith(OURS_VCF):
         outputs = [out, index]
         command = [*OURS, "annotate", "--vcf", str(data.query), "--reference", str(data.store),
@@ -129,11 +134,6 @@ def _run(data: Data, stem: Path, label: str) -> Run:
             outputs.append(stem.with_suffix(".parquet"))
             command += ["--out-parquet", str(outputs[-1])]
         return Run(label, command, tuple(outputs))
-    if label == FORMER and data.former:
-        program, store = data.former
-        command = [str(program), "annotate", "--vcf", str(data.query), "--reference", str(store),
-                   "--out-vcf", str(out)]  # fmt: skip
-        return Run(label, command, (out, index))
     if label == FLOOR:
         script = Path(__file__).parent / "floor.py"
         command = [sys.executable, str(script), str(data.query), str(data.store), str(out)]
