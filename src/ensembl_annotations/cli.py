@@ -372,11 +372,15 @@ def annotate(summary: Path | None, **options: Any) -> None:
           bcftools view -i 'ENS_RSCLIN~"[|]pathogenic$" || ENS_RSCLIN~"[|]pathogenic[|]"'
     """  # noqa: D301
     from ensembl_annotations.annotate.targets import Targets
-    from ensembl_annotations.project.project import Project
-    from ensembl_annotations.project.verification import refuse_other_reference
+    from ensembl_annotations.project.paths import STORE, find_root
 
     with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
-        refuse_other_reference(options["reference"], Project.open())
+        # Outside a repository there is nothing to compare with, and no time to lose on importing it.
+        if find_root(Path()) or STORE.exists():
+            from ensembl_annotations.project.project import Project
+            from ensembl_annotations.project.verification import refuse_other_reference
+
+            refuse_other_reference(options["reference"], Project.open())
         if summary is not None:
             # The page is written when all else is: that nothing is overwritten by it is seen to before.
             about = ("out_vcf", "out_parquet", "index", "level", "genotypes")

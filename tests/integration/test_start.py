@@ -11,7 +11,7 @@ import pytest
 from ensembl_annotations import fetch_ensembl
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("numpy", "polars", "pyarrow", "pandas", "pydantic", "pysam", "jinja2", "requests")
+HEAVY = ("numpy", "polars", "pyarrow", "pandas", "pydantic", "pysam", "jinja2", "requests", "yaml")
 
 
 @pytest.fixture(scope="module")
