@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from ensembl_annotations.variants.outcomes import TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.header import structured_header_line
 from ensembl_annotations.vcf.places import Places, TabixIndex
-from ensembl_annotations.vcf.read import INFO_ID, Header
+from ensembl_annotations.vcf.read import Header, header_fields
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,8 @@ def header_bytes(
 
 
 def _is_replaced(line: bytes, tags: set[str], *, with_source: bool) -> bool:
-    match = re.match(INFO_ID, line)
-    if match:
-        return match[1].decode("utf-8", "replace") in tags
+    if name := header_fields(line, b"INFO").get(b"ID"):
+        return name.decode("utf-8", "replace") in tags
     return with_source and line.startswith(f"##{METADATA_KEY}=".encode())
 
 
