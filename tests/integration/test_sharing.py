@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,16 @@ class Remote:
     server: S3Server | None = None
 
     def configure(self, project: Project) -> None:
-        project.dvc("remote", "modify", "refcache", "url", self.url)
+        # As `dvc remote modify` does, which takes longer.
+        path = project.path(".dvc/config")
+        config = ConfigParser(interpolation=None)
+        config.read(path, "utf-8")
+        section = config["'remote \"refcache\"'"]
+        section["url"] = self.url
         if self.server is not None:
-            project.dvc("remote", "modify", "refcache", "endpointurl", self.server.url)
+            section["endpointurl"] = self.server.url
+        with path.open("w", encoding="utf-8") as file:
+            config.write(file)
         project.commit()
 
     def objects(self) -> dict[str, bytes]:
