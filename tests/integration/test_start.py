@@ -11,7 +11,10 @@ import pytest
 from ensembl_annotations import fetch_ensembl
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("numpy", "polars", "pyarrow", "pandas", "pydantic", "pysam", "jinja2", "requests", "yaml")
+HEAVY = (
+    "difflib", "filelock", "jinja2", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pysam",
+    "requests", "secrets", "tempfile", "yaml",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +53,17 @@ def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:
+    # A run of 50 ms takes a first sample of its memory, and imports psutil for it.
+    program = (
+        "import sys\n"
+        "import ensembl_annotations.annotate.annotate, ensembl_annotations.cli\n"
+        "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
+    )
+    names = ",".join((*HEAVY, "psutil", "socket", "subprocess"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, names], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -11,9 +11,8 @@ from __future__ import annotations
 import ctypes as c
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
@@ -324,8 +323,7 @@ class Sequence2Bit:
         return out.raw[:count]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is asked of all pieces of a run.
 
     Attributes

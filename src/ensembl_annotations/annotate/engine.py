@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ensembl_annotations import _kernel
 from ensembl_annotations._kernel import BadLine, Contig, Result, Settings, contig_runs
@@ -89,7 +88,7 @@ class Engine:
         ReferenceStoreError
             Where a file of the reference is altered.
         """
-        settings = replace(self._settings, with_rows=with_rows, index_depth=index_depth)
+        settings = self._settings._replace(with_rows=with_rows, index_depth=index_depth)
         contigs, places = self._contigs_of(piece)
         with (
             self._explained(piece),

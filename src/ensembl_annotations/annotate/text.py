@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.common.errors import InputError
@@ -17,8 +16,7 @@ from ensembl_annotations.vcf.places import Places, TabixIndex
 from ensembl_annotations.vcf.read import INFO_ID, Header
 
 
-@dataclass(frozen=True)
-class Additions:
+class Additions(NamedTuple):
     """What is added to a VCF.
 
     Attributes
