@@ -355,9 +355,8 @@ static int find_pages(Group *group, Column *column) {
     return at == end ? 0 : bad_page(group);
 }
 
-Column *column_of(Group *group, int number) {
+Column *open_column(Group *group, int number) {
     Column *column = group->column + number;
-    if (column->is_open) return column;
     column->chunk = chunk_of(group->table, group->number, number);
     column->type = column_types[number];
     column->nullable = group->table->nullable[number];
@@ -370,10 +369,7 @@ Column *column_of(Group *group, int number) {
     return column;
 }
 
-static inline int is_on(const Page *page, int32_t row) { return page->first <= row && row - page->first < page->rows; }
-
-Page *page_of(Column *column, int32_t row) {
-    if (is_on(column->page + column->last, row)) return column->page + column->last;
+Page *find_page(Column *column, int32_t row) {
     int low = 0, high = column->num_pages;
     while (high - low > 1) {
         int middle = (low + high) / 2;
@@ -408,8 +404,15 @@ static int unpack_lz4(const uint8_t *packed, int64_t num_packed, uint8_t *out, i
         back |= (int64_t)next_byte(&c) << 8;
         n = lz4_length(&c, token & 15) + 4;
         if (c.is_bad || back < 1 || back > to - out || n > end - to) return -1;
+        /* What is repeated after fewer than 8 bytes is repeated after twice as many, too. */
+        for (; back < 8 && n > 0; back *= 2) {
+            int64_t count = least(back, n);
+            for (int64_t i = 0; i < count; i++) to[i] = to[i - back];
+            to += count, n -= count;
+        }
+        if (!n) continue;
         const uint8_t *from = to - back;
-        if (back >= 8 && end - to >= n + 8)
+        if (end - to >= n + 8)
             for (int64_t i = 0; i < n; i += 8) memcpy(to + i, from + i, 8);
         else
             for (int64_t i = 0; i < n; i++) to[i] = from[i];
@@ -422,11 +425,11 @@ static int unpack_lz4(const uint8_t *packed, int64_t num_packed, uint8_t *out, i
 
 /* Read runs for `rows` values; -1 where they don't have as many. */
 static int read_runs(Cursor *c, int width, int32_t rows, Run **runs, int32_t *count, Arena *arena) {
-    int32_t first = 0, room = 8;
+    int32_t first = 0, room = 64;
     Run *run = take(arena, (size_t)room * sizeof(Run));
     *count = 0;
     while (first < rows) {
-        uint64_t head = varint(c);
+        uint64_t head = c->p < c->end && *c->p < 128 ? *c->p++ : varint(c);
         int64_t n = (int64_t)(head >> 1) * (head & 1 ? 8 : 1);
         if (c->is_bad || n < 1 || n > INT32_MAX) return -1;
         if (*count == room) {
@@ -469,10 +472,27 @@ static inline uint32_t value_at(const Run *run, int width, int32_t row) {
     return (uint32_t)(load64(run->bits + (bit >> 3)) >> (bit & 7) & ~0ull >> (64 - width));
 }
 
+/* Without the processor's own instruction, which not every one has. */
+static inline int32_t ones_of(uint64_t bits) {
+    bits -= bits >> 1 & 0x5555555555555555ull;
+    bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+    return (int32_t)(((bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Full) * 0x0101010101010101ull >> 56);
+}
+
 static int32_t count_ones(const uint8_t *bits, int32_t n) {
     int32_t count = 0;
-    for (; n >= 64; n -= 64, bits += 8) count += __builtin_popcountll(load64(bits));
-    return n ? count + __builtin_popcountll(load64(bits) & ~0ull >> (64 - n)) : count;
+    for (; n >= 64; n -= 64, bits += 8) count += ones_of(load64(bits));
+    return n ? count + ones_of(load64(bits) & ~0ull >> (64 - n)) : count;
+}
+
+/* Ones before a row of a run of levels, counted on from the row that was asked for last. */
+static inline int32_t ones_before(Page *page, const Run *level, int32_t within) {
+    int32_t number = (int32_t)(level - page->level);
+    if (page->counted_run != number || page->counted > within) page->counted_run = number, page->counted = page->ones = 0;
+    int32_t whole = page->counted & ~63;        /* a word that was counted in part is counted again */
+    page->ones += count_ones(level->bits + whole / 8, within - whole) - count_ones(level->bits + whole / 8, page->counted - whole);
+    page->counted = within;
+    return page->ones;
 }
 
 /* The levels say which rows are not null; `known` counts those before a run. Returns how many there are. */
@@ -538,7 +558,7 @@ static int64_t place_at(Group *group, Column *column, int32_t row) {
         const Run *level = run_at(page->level, page->num_levels, &page->last_level, at);
         int32_t within = at - level->first;
         if (level->bits ? !(level->bits[within >> 3] >> (within & 7) & 1) : !level->value) return -1;
-        at = level->known + (level->bits ? count_ones(level->bits, within) : within);
+        at = level->known + (level->bits ? ones_before(page, level, within) : within);
     }
     uint32_t place = value_at(run_at(page->run, page->num_runs, &page->last_run, at), page->width, at);
     if (place >= (uint32_t)column->dictionary.rows) return bad_page(group) - 1;
