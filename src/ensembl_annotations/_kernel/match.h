@@ -68,7 +68,7 @@ typedef struct {
 } Site;
 
 /* Row groups in use: those that were asked for last. */
-enum { NUM_OPEN = 4 };
+enum { NUM_OPEN = 2 };
 typedef struct {
     Group group[NUM_OPEN];
     int64_t used[NUM_OPEN], clock;

@@ -382,41 +382,47 @@ Page *find_page(Column *column, int32_t row) {
 
 /* ---- LZ4 ---- */
 
-static int64_t lz4_length(Cursor *c, int64_t n) {
-    if (n != 15) return n;
-    for (uint8_t byte = 255; byte == 255 && !c->is_bad;) n += byte = next_byte(c);
-    return n;
+enum { SLACK = 32 };       /* bytes behind what is unpacked that may be overwritten */
+
+/* The rest of a length that does not fit into a token; NULL where it is cut, or longer than any page. */
+static const uint8_t *add_length(const uint8_t *p, const uint8_t *end, int64_t *n) {
+    for (uint8_t byte = 255; byte == 255;) {
+        if (p == end || *n > MOST_GROUP_BYTES) return NULL;
+        *n += byte = *p++;
+    }
+    return p;
+}
+
+/* Copy what was unpacked `back` bytes before, which may overlap. */
+static uint8_t *repeat(uint8_t *to, int64_t back, int64_t n) {
+    uint8_t *end = to + n;
+    /* What is repeated after fewer than 16 bytes is repeated after twice as many, too. */
+    for (; back < 16 && to < end; back *= 2)
+        for (int64_t i = least(back, end - to); i > 0; i--, to++) *to = to[-back];
+    for (; to < end; to += 16) memcpy(to, to - back, 16);
+    return end;
 }
 
 /* Unpack a block that has exactly `size` bytes. */
-static int unpack_lz4(const uint8_t *packed, int64_t num_packed, uint8_t *out, int64_t size) {
-    Cursor c = {packed, packed + num_packed, 0};
-    uint8_t *to = out, *end = out + size;
-    while (!c.is_bad && c.p < c.end) {
-        uint8_t token = next_byte(&c);
-        int64_t n = lz4_length(&c, token >> 4);
-        if (c.is_bad || n > c.end - c.p || n > end - to) return -1;
-        if (n <= 16 && c.end - c.p >= 16 && end - to >= 16) memcpy(to, c.p, 16);
-        else memcpy(to, c.p, (size_t)n);
-        to += n, c.p += n;
-        if (c.p == c.end) return to == end ? 0 : -1;
-        int64_t back = next_byte(&c);
-        back |= (int64_t)next_byte(&c) << 8;
-        n = lz4_length(&c, token & 15) + 4;
-        if (c.is_bad || back < 1 || back > to - out || n > end - to) return -1;
-        /* What is repeated after fewer than 8 bytes is repeated after twice as many, too. */
-        for (; back < 8 && n > 0; back *= 2) {
-            int64_t count = least(back, n);
-            for (int64_t i = 0; i < count; i++) to[i] = to[i - back];
-            to += count, n -= count;
-        }
-        if (!n) continue;
-        const uint8_t *from = to - back;
-        if (end - to >= n + 8)
-            for (int64_t i = 0; i < n; i += 8) memcpy(to + i, from + i, 8);
-        else
-            for (int64_t i = 0; i < n; i++) to[i] = from[i];
-        to += n;
+static int unpack_lz4(const uint8_t *p, int64_t num_packed, uint8_t *out, int64_t size) {
+    const uint8_t *end = p + num_packed;
+    uint8_t *to = out, *stop = out + size;
+    while (p < end) {
+        uint8_t token = *p++;
+        int64_t n = token >> 4;
+        if (n == 15 && !(p = add_length(p, end, &n))) return -1;
+        if (n > end - p || n > stop - to) return -1;
+        if (n <= 16 && end - p >= 16) memcpy(to, p, 16);
+        else memcpy(to, p, (size_t)n);
+        to += n, p += n;
+        if (p == end) return to == stop ? 0 : -1;
+        if (end - p < 2) return -1;
+        int64_t back = p[0] | p[1] << 8;
+        p += 2, n = token & 15;
+        if (n == 15 && !(p = add_length(p, end, &n))) return -1;
+        n += 4;
+        if (back < 1 || back > to - out || n > stop - to) return -1;
+        to = repeat(to, back, n);
     }
     return -1;
 }
@@ -451,11 +457,10 @@ static int read_runs(Cursor *c, int width, int32_t rows, Run **runs, int32_t *co
 }
 
 static inline const Run *run_at(const Run *run, int32_t count, int32_t *last, int32_t row) {
-    int32_t low = 0, high = count;
-    if (run[*last].first <= row) {
-        low = *last;
-        if (low + 1 == count || row < run[low + 1].first) return run + low;
-    }
+    /* Mostly it is soon behind the last one. */
+    int32_t low = run[*last].first <= row ? *last : 0, high = low + 1;
+    for (int32_t step = 1; high < count && run[high].first <= row; step *= 2) low = high, high += step;
+    if (high > count) high = count;
     while (high - low > 1) {
         int32_t middle = (low + high) / 2;
         if (run[middle].first <= row) low = middle;
@@ -518,7 +523,7 @@ static int check_page(Group *group, Page *page, int codec) {
     page->data = group->bytes + page->at;
     if (!is_intact(page->data, (size_t)page->packed, page->crc)) return bad_page(group);
     if (codec == LZ4 && page->size) {
-        uint8_t *out = take(&group->arena, (size_t)page->size + 16);
+        uint8_t *out = take(&group->arena, (size_t)page->size + SLACK);
         if (unpack_lz4(page->data, page->packed, out, page->size)) return bad_page(group);
         page->data = out;
     }
