@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,26 @@ def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:
         [sys.executable, "-c", program, names], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_conversion_does_without_pandas_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    program = (
+        "import sys\n"
+        "from ensembl_annotations.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print('pandas' in sys.modules)\n"
+    )
+    arguments = [
+        "fetch", "--base-url", str(ROOT / "data/mini_ensembl"), "--release", "116", "--fasta",
+        "--chromosomes", "22", "--out", str(tmp_path / "store"),
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.splitlines()[-1] == "False"
