@@ -8,9 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -374,7 +373,7 @@ def annotate(summary: Path | None, **options: Any) -> None:
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
 
-    with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
+    with ExitStack() as stack:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         if find_root(Path()) or STORE.exists():
             from ensembl_annotations.project.project import Project
@@ -387,7 +386,11 @@ def annotate(summary: Path | None, **options: Any) -> None:
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
             targets = Targets(*(options[name] for name in about))
             targets.check(options["vcf"], options["reference"], *others, summary)
-            options["tally"] = options["tally"] or Path(temporary) / "tally.json"
+            if options["tally"] is None:
+                from tempfile import TemporaryDirectory
+
+                folder = stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-"))
+                options["tally"] = Path(folder) / "tally.json"
         result = ensembl_annotations.annotate_vcf(**options)
         if summary is not None:
             from ensembl_annotations.report.report import write_page

@@ -80,7 +80,7 @@ static int as_file(Bytes data) {
     return fd;
 }
 
-static void call(Bytes table, Bytes sequence, Bytes text, int head) {
+static void call(Room *room, Bytes table, Bytes sequence, Bytes text, int head) {
     Problem problem;
     uint32_t footer = table.n >= 8 ? load32(table.p + table.n - 8) : 0;
     if ((int64_t)footer > table.n - 8) footer = 0;
@@ -99,7 +99,7 @@ static void call(Bytes table, Bytes sequence, Bytes text, int head) {
     Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1)};
     options.contig = &contig, options.contig_of_run = places;
     Result result;
-    if (!kernel_annotate(text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free(&result);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
     kernel_free_runs(runs);
@@ -120,6 +120,7 @@ int main(int argc, char **argv) {
     Bytes table = read_all(argv[3]), sequence = read_all(argv[4]), text = read_all(argv[5]);
     int head = 17 + sequence.p[16] + 4 + 8 + 8 * (int)load32(sequence.p + 17 + sequence.p[16] + 8) + 8;
     int64_t footer = table.n - 8 - load32(table.p + table.n - 8);
+    Room *room = kernel_new_room();
     long calls = 0;
     for (time_t end = time(NULL) + atol(argv[1]); time(NULL) < end; calls++) {
         Bytes t = copy(table), s = copy(sequence), q = copy(text);
@@ -132,9 +133,10 @@ int main(int argc, char **argv) {
         }
         if (q.n && q.p[q.n - 1] != '\n') q.p[q.n++] = '\n';
         save(argv[6], "table.parquet", t), save(argv[6], "sequence.2bit", s), save(argv[6], "query.txt", q);
-        call(t, s, q, head);
+        call(room, t, s, q, head);
         free(t.p), free(s.p), free(q.p);
     }
+    kernel_free_room(room);
     printf("%ld calls\n", calls);
     return 0;
 }

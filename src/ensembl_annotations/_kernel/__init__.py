@@ -11,15 +11,14 @@ from __future__ import annotations
 import ctypes as c
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 2
+ABI = 3
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -262,7 +261,9 @@ def _library() -> Any:
         "kernel_free_runs": (None, c.POINTER(_Run)),
         "kernel_parts": (c.c_int64, *text, c.POINTER(_Work), c.POINTER(c.POINTER(_Part))),
         "kernel_free_parts": (None, c.POINTER(_Part)),
-        "kernel_annotate": (c.c_int, *text, options, c.POINTER(Result), problem),
+        "kernel_new_room": (c.c_void_p,),
+        "kernel_free_room": (None, c.c_void_p),
+        "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
         "kernel_free": (None, c.POINTER(Result)),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
     }
@@ -324,8 +325,7 @@ class Sequence2Bit:
         return out.raw[:count]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is asked of all pieces of a run.
 
     Attributes
@@ -416,9 +416,24 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
     )
 
 
+class Room:
+    """Memory that a piece is annotated in, kept for the next one."""
+
+    def __init__(self) -> None:
+        # The function too: at the end of the program this module may be gone before.
+        self._free, self.handle = _library().kernel_free_room, _library().kernel_new_room()
+
+    def __del__(self) -> None:
+        self._free(self.handle)
+
+
 @contextmanager
 def annotated(
-    text: bytes, settings: Settings, contigs: Sequence[Contig], places: Sequence[int]
+    text: bytes,
+    settings: Settings,
+    contigs: Sequence[Contig],
+    places: Sequence[int],
+    room: Room | None = None,
 ) -> Iterator[Result]:
     """Annotate whole lines; the result's memory is there as long as the block runs.
 
@@ -430,15 +445,17 @@ def annotated(
     contigs : sequence of Contig
     places : sequence of int
         For each of the `contig_runs`, which of the contigs it is.
+    room : Room, optional
+        One that is not in use for another piece.
 
     Raises
     ------
     BadLine, BadFile
     """
+    room = room or Room()
     result, problem = Result(), _Problem()
-    if _library().kernel_annotate(
-        text, len(text), _options(settings, contigs, places), result, problem
-    ):
+    options = _options(settings, contigs, places)
+    if _library().kernel_annotate(room.handle, text, len(text), options, result, problem):
         problem.raise_it()
     try:
         yield result

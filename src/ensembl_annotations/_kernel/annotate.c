@@ -99,14 +99,14 @@ static int is_in_par(const Piece *piece, const Record *r) {
     return 0;
 }
 
-static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, Result *result) {
-    Out out = {0};
-    reserve(&out, (size_t)piece->size + (size_t)values->num_items * 192 + 64);
-    int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns) : NULL;
+static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, Out *out, Result *result) {
+    out->at = out->begin;
+    reserve(out, (size_t)piece->size + (size_t)values->num_items * 192 + 64);
+    int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns, match->arena) : NULL;
     Places places = {0};
     if (ends) {
-        places.spot = need_memory(NULL, (size_t)piece->num_records * sizeof(Spot));
-        places.rise = need_memory(NULL, (size_t)piece->num_records * sizeof(Rise));
+        places.spot = take(match->arena, (size_t)piece->num_records * sizeof(Spot));
+        places.rise = take(match->arena, (size_t)piece->num_records * sizeof(Rise));
     }
     const uint8_t *copied = piece->text;                     /* lines that get nothing go out together */
     int64_t ahead = 0, item = 0, site = 0, num_sites = 0;    /* ahead: of the output, behind `copied` */
@@ -122,17 +122,16 @@ static void write_text(const Piece *piece, const Options *options, Match *match,
         num_sites += change.num_sites, site = next_site;
         result->num_par += change.is_par, result->num_conflicts += ids_conflict(&change);
         if (change.num_items || change.num_sites || change.is_par || r->is_cut) {
-            put(&out, copied, (size_t)(r->line - copied));
-            put_record(&out, &change, options);
+            put(out, copied, (size_t)(r->line - copied));
+            put_record(out, &change, options);
             copied = r->end + 1;
-            ahead = out.at - out.begin - (copied - piece->text);
+            ahead = out->at - out->begin - (copied - piece->text);
         }
         if (ends) add_place(&places, r->run, most(r->pos - 1, 0), ends[i], begin, r->end + 1 - piece->text + ahead, options->index_depth);
     }
-    put(&out, copied, (size_t)(piece->text + piece->size - copied));
-    free(ends);
+    put(out, copied, (size_t)(piece->text + piece->size - copied));
     match->num_sites = num_sites;
-    result->text = out.begin, result->text_bytes = out.at - out.begin;
+    result->text = out->begin, result->text_bytes = out->at - out->begin;
     result->spot = places.spot, result->num_spots = places.num_spots;
     result->rise = places.rise, result->num_rises = places.num_rises;
 }
@@ -245,30 +244,59 @@ static void write_rows(Piece *piece, const Match *match, const Values *values, R
 
 /* ---- the calls ---- */
 
-int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
-    Piece piece = {.text = text, .size = size};
-    Match match = {.with_sites = options->with_sites, .arena = &piece.arena, .problem = problem};
+/* Memory that a piece is annotated in, kept for the next one: to ask the system for it anew takes a fifth of the time. */
+struct Room {
+    Piece piece;
+    Match match;
+    Out text;
+};
+enum { MOST_KEPT = 64 << 20 };
+
+Room *kernel_new_room(void) {
+    Room *room = need_memory(NULL, sizeof *room);
+    *room = (Room){0};
+    return room;
+}
+
+static void empty_room(Room *room) {
+    drop_match(&room->match);
+    drop_piece(&room->piece);
+    free(room->text.begin);
+    *room = (Room){0};
+}
+
+void kernel_free_room(Room *room) {
+    if (room) empty_room(room);
+    free(room);
+}
+
+static int64_t room_bytes(const Room *room) {
+    const Match *match = &room->match;
+    int64_t total = (int64_t)room->piece.arena.total + room->piece.allele_room * (int64_t)sizeof(Allele) + (room->text.end - room->text.begin);
+    total += match->query_room * (int64_t)sizeof(Query) + match->hit_room * (int64_t)sizeof(Hit) + match->site_room * (int64_t)sizeof(Site);
+    for (int i = 0; i < NUM_OPEN; i++) total += (int64_t)match->finder.group[i].arena.total + match->finder.group[i].room;
+    return total;
+}
+
+int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
+    Piece *piece = &room->piece;
+    Match *match = &room->match;
+    if (room_bytes(room) > MOST_KEPT) empty_room(room);
+    begin_piece(piece, text, size);
+    begin_match(match, options->with_sites, &piece->arena, problem);
     *result = (Result){0};
     *problem = (Problem){0};
-    int failed = cut_piece(&piece, options, problem);
-    if (!failed) {
-        split_alleles(&piece, options);
-        add_queries(&match, &piece, options);
-        failed = find_matches(&match, piece.allele) || observe_bases(&match, &piece, options, &result->compared);
-    }
-    if (!failed) {
-        sort_sites(&match);
-        Values values = find_values(&match, piece.num_alleles, &piece.arena);
-        write_text(&piece, options, &match, &values, result);
-        count(&piece, result);
-        if (options->with_rows) write_rows(&piece, &match, &values, result);
-        result->run = piece.run, result->num_runs = piece.num_runs;
-        piece.run = NULL;
-        drop_values(&values);
-    }
-    drop_match(&match);
-    drop_piece(&piece);
-    return failed ? -1 : 0;
+    if (cut_piece(piece, options, problem)) return -1;
+    split_alleles(piece, options);
+    add_queries(match, piece, options);
+    if (find_matches(match, piece->allele) || observe_bases(match, piece, options, &result->compared)) return -1;
+    sort_sites(match);
+    Values values = find_values(match, piece->num_alleles, &piece->arena);
+    write_text(piece, options, match, &values, &room->text, result);
+    count(piece, result);
+    if (options->with_rows) write_rows(piece, match, &values, result);
+    result->run = piece->run, result->num_runs = piece->num_runs;
+    return 0;
 }
 
 static void free_column(TextColumn *column) {
@@ -278,7 +306,7 @@ static void free_column(TextColumn *column) {
 }
 
 void kernel_free(Result *r) {
-    void *all[] = {r->text, r->run, r->spot, r->rise, r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
+    void *all[] = {r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
                    r->is_shifted, r->item_allele, r->item_mac, r->item_multi, r->item_shifted, r->item_frequency, r->site_record};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     for (int i = 0; i < NUM_TEXTS; i++) free_column(r->item_text + i);
@@ -289,7 +317,8 @@ void kernel_free(Result *r) {
 /* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
 int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem) {
     Piece piece = {.text = text, .size = size};
-    Match match = {.arena = &piece.arena, .problem = problem};
+    Match match = {0};
+    begin_match(&match, 0, &piece.arena, problem);
     *compared = (Compared){0};
     *problem = (Problem){0};
     int failed = cut_piece(&piece, options, problem);

@@ -5,7 +5,7 @@
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 2 };
+enum { ABI = 3 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */
@@ -24,6 +24,9 @@ enum {
     NUM_TEXTS
 };
 
+typedef struct Room Room;
+
+/* Text, runs, spots and rises are in the room, until it is used for the next piece. */
 typedef struct {
     /* the annotated text */
     uint8_t *text;
@@ -71,7 +74,9 @@ PUBLIC int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 PUBLIC void kernel_free_runs(ContigRun *runs);
 PUBLIC int64_t kernel_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
 PUBLIC void kernel_free_parts(Part *parts);
-PUBLIC int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
+PUBLIC Room *kernel_new_room(void);
+PUBLIC void kernel_free_room(Room *room);
+PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
 PUBLIC void kernel_free(Result *result);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
 

@@ -68,7 +68,7 @@ typedef struct {
 } Site;
 
 /* Row groups in use: those that were asked for last. */
-enum { NUM_OPEN = 4 };
+enum { NUM_OPEN = 2 };
 typedef struct {
     Group group[NUM_OPEN];
     int64_t used[NUM_OPEN], clock;
@@ -94,6 +94,7 @@ typedef struct {
 
 void add_query(Match *match, Allele *alleles, int32_t number, const Contig *contig, int64_t pos, Text ref, const Region *regions, int num_regions);
 int find_matches(Match *match, Allele *alleles);
+void begin_match(Match *match, int with_sites, Arena *arena, Problem *problem);
 void drop_match(Match *match);
 int is_in_region(const Contig *contig, const Allele *allele, const Region *region);
 

@@ -72,9 +72,13 @@ typedef struct {
     Text value;
 } Untyped;
 
+/* Words of a piece; where it has one, records are looked at more closely. */
+enum { HAS_ENS = 1, HAS_END = 2, HAS_SVLEN = 4, HAS_LEN = 8 };
+
 typedef struct {
     const uint8_t *text;
     int64_t size;
+    int words;
     Record *record;
     int64_t num_records;
     ContigRun *run;
@@ -89,6 +93,7 @@ int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 int64_t find_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
 int cut_piece(Piece *piece, const Options *options, Problem *problem);
 void split_alleles(Piece *piece, const Options *options);
+void begin_piece(Piece *piece, const uint8_t *text, int64_t size);
 void drop_piece(Piece *piece);
 int has_place(const Record *record, const Contig *contig);
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ensembl_annotations._kernel import Result, contig_runs, numbers, view
 from ensembl_annotations.annotate.compared import num_known
@@ -64,8 +64,7 @@ _MOST_NAMED = 100
 _MIN_COMPARED = 1000
 
 
-@dataclass(frozen=True)
-class _Annotated:
+class _Annotated(NamedTuple):
     """An annotated piece."""
 
     text: bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ensembl_annotations.vcf.read import BATCH_BYTES, PER_ALLELE_BYTE, Limits
 
@@ -33,8 +33,7 @@ _PER_CONTIG = 1200
 _LEAST_ALONE_MB = 60
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How a run is cut into pieces.
 
     Attributes

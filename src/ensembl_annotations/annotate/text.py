@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.common.errors import InputError
@@ -16,8 +15,7 @@ from ensembl_annotations.vcf.places import Places, TabixIndex
 from ensembl_annotations.vcf.read import Header, header_fields
 
 
-@dataclass(frozen=True)
-class Additions:
+class Additions(NamedTuple):
     """What is added to a VCF.
 
     Attributes

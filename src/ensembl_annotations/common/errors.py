@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,6 +143,8 @@ def explained_os_errors(doing: str, path: Path | str = "") -> Iterator[None]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return the end of a message on an unknown name: the one that was meant, or all there are."""
+    import difflib
+
     folded = {item.lower(): item for item in known}
     close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     return f" Did you mean {folded[close[0]]!r}?" if close else f" Known: {', '.join(known)}."

@@ -14,9 +14,8 @@ import json
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError, check_name
@@ -65,8 +64,7 @@ class StoreKind(Kind):
     SHA256 = "{name}: SHA-256 is {found}, expected {expected}"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What all files of a store have in common."""
 
     species: str
@@ -74,8 +72,7 @@ class Origin:
     release: int
 
 
-@dataclass(frozen=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """What one file of a store is of."""
 
     species: str
@@ -86,7 +83,7 @@ class FileIdentity:
 
     @classmethod
     def of(cls, origin: Origin, chromosome: str, role: str) -> FileIdentity:
-        return cls(**asdict(origin), chromosome=chromosome, role=role)
+        return cls(*origin, chromosome, role)
 
     @property
     def file_name(self) -> str:
@@ -95,7 +92,7 @@ class FileIdentity:
 
     def as_metadata(self) -> dict[str, str]:
         """Return it as the footer has it: the same bytes on every machine."""
-        content = {"name": self.file_name, **asdict(self)}
+        content = {"name": self.file_name, **self._asdict()}
         return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
 
     def problem(self, bare: tuple[bytes, bytes]) -> Problem | None:
@@ -124,8 +121,7 @@ def _labels(content: Mapping[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(NamedTuple):
     """One file of a store; `rows` are those of parquet, or the bases of a sequence."""
 
     path: Path

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.text import arrow_numbers, numpy_numbers
 from ensembl_annotations.store.describe import FileIdentity, Origin
 from ensembl_annotations.variants.schema import (
     ALLELES,
@@ -130,17 +131,19 @@ def _flat(rows: Rows, chromosome: str) -> pa.Table:
     """
     is_snv = rows.code % 5 != 0
     columns = {
-        "chrom": pa.DictionaryArray.from_arrays(_numbers(np.zeros(len(rows))), [chromosome]),
-        "start": pa.array(rows.start.astype(np.int32)),
-        "pos": pa.array((rows.start + 1 - _column(rows, "offset").to_numpy()).astype(np.int32)),
-        "code": pa.array(rows.code.astype(np.uint8)),
-        "rs": pa.array(rows.rs.astype(np.uint32)),
+        "chrom": pa.DictionaryArray.from_arrays(
+            _numbers(np.zeros(len(rows))), _texts([chromosome])
+        ),
+        "start": _numbers(rows.start),
+        "pos": _numbers(rows.start + 1 - numpy_numbers(_column(rows, "offset"))),
+        "code": arrow_numbers(rows.code.astype(np.uint8)),
+        "rs": arrow_numbers(rows.rs.astype(np.uint32)),
     }
     for name, base in (("ref", rows.code // 4), ("alt", rows.code % 4)):
         encoded = _encoded(rows, name)
-        number = np.where(is_snv, base, encoded.indices.fill_null(0).to_numpy() + len(_BASES))
-        words = pa.concat_arrays([pa.array(_BASES), encoded.dictionary]).dictionary_encode()
-        columns[name] = _compact(words.indices.to_numpy()[number], words.dictionary)
+        number = np.where(is_snv, base, numpy_numbers(encoded.indices) + len(_BASES))
+        words = pa.concat_arrays([_texts(_BASES), encoded.dictionary]).dictionary_encode()
+        columns[name] = _compact(numpy_numbers(words.indices)[number], words.dictionary)
     for column in ALLELES:
         if column.name not in columns:
             as_kept = _encoded if pa.types.is_string(column.dtype) else _column
@@ -150,7 +153,11 @@ def _flat(rows: Rows, chromosome: str) -> pa.Table:
 
 
 def _numbers(values: npt.NDArray[np.generic]) -> pa.Array:
-    return pa.array(values.astype(np.int32))
+    return arrow_numbers(values.astype(np.int32))
+
+
+def _texts(values: list[str]) -> pa.Array:
+    return pl.Series(values).to_arrow().cast(pa.string())
 
 
 def _details(rows: Rows, name: str) -> pa.Array:

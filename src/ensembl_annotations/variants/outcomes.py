@@ -6,14 +6,13 @@ kernel numbers tags and reasons in this order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 UNNAMED_ENTRY = "unnamed_entry"
 """Stands for an empty INFO entry: an evidence or clinical value that has no name in the dump."""
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """An INFO tag: its header fields, and the group by which it can be chosen."""
 
     id: str

@@ -13,11 +13,10 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, BgzfWriter, compress_bgzf
 from ensembl_annotations.vcf.order import Run
@@ -32,8 +31,7 @@ Spot = tuple[int, int, int, int]
 Rise = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where the records of a piece are in its text, in order; runs are counted from 0."""
 
     runs: Sequence[Run]

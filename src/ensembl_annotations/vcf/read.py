@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError
@@ -37,8 +38,7 @@ _FIELD = rb'[<,]\s*(\w+)=("(?:[^"\\]|\\.)*"?|[^",>]*)'
 _MAX_FIRST_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a VCF may have, so that no file takes all memory.
 
     Attributes
@@ -137,8 +137,7 @@ def header_fields(line: bytes, key: bytes) -> dict[bytes, bytes]:
     return {name: value.strip(b'"') for name, value in found}
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """The text of whole record lines, not looked at yet.
 
     Attributes
