@@ -2,6 +2,7 @@
 #ifndef KERNEL_MATCH_H
 #define KERNEL_MATCH_H
 #include "alleles.h"
+#include "genes.h"
 #include "parquet.h"
 #include "sequence.h"
 
@@ -20,6 +21,7 @@ typedef struct {
 typedef struct {
     const Table *table, *x_table;           /* NULL where the store has none */
     const Sequence *sequence, *x_sequence;
+    const GeneFile *genes, *x_genes;
     int32_t reason;                         /* why nothing on it is looked up; else MATCHED */
     int32_t is_y;                           /* the regions are to be looked up on X too */
 } Contig;
