@@ -14,9 +14,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, groupby, islice, pairwise
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -41,6 +42,7 @@ _REGION = re.compile(r"##sequence-region\s+(\S+)\s+(\d+)\s+(\d+)\s*")
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _MITOCHONDRION = "MT"
 _MIN_TRANSCRIPTS_FOR_SHARE = 1_000
+_BATCH_ROWS = 4096
 _KNOWN_ATTRIBUTES = frozenset(
     [
         "ID",
@@ -109,38 +111,33 @@ class GenesFound:
     first_bad: BadRow | None = None
 
 
-class _Feature(NamedTuple):
-    """A line and its number."""
+@dataclass(slots=True)
+class _Feature:
+    """A line of a gene, a transcript or something else that has an ID, and its number."""
 
     number: int
     line: str
-
-    @property
-    def fields(self) -> list[str]:
-        return self.line.split("\t")
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        entries = (entry.partition("=") for entry in self.fields[8].split(";") if entry)
-        return {key.strip(): unquote(value) for key, _, value in entries}
+    fields: list[str]
+    attributes: dict[str, str]
 
 
 @dataclass(slots=True)
 class _Parts:
-    """What the lines of a transcript's exons and CDS say; `first` is the first of them."""
+    """What the lines of a transcript's exons and CDS say; `number` and `line` are the first one's."""
 
-    first: _Feature
+    number: int
+    line: str
     strands: set[str] = field(default_factory=set)
     exons: list[Place] = field(default_factory=list)
     cds: list[tuple[int, int, str]] = field(default_factory=list)
     cds_attributes: str = ""
 
 
-class _Contig:
-    """The features of one contig, as they are read: gene models whole, all else counted."""
+class _Block:
+    """Features of one contig that may name each other: up to ``###``, or to the contig's end."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, contig: str) -> None:
+        self.contig = contig
         self.features: dict[str, _Feature] = {}
         self.twice: set[str] = set()
         self.parts: dict[str, _Parts] = {}
@@ -149,26 +146,37 @@ class _Contig:
     def add(self, number: int, line: str, fields: list[str], where: str) -> None:
         """Add a line that has all its fields."""
         kind, attributes = fields[2], fields[8]
-        if kind not in ("exon", "CDS"):
-            match = _ID.search(attributes)
-            if match is None or match[1] in self.features:
-                self.other_types[kind] += 1
-                self.twice |= {match[1]} if match else set()
-            else:
-                self.features[match[1]] = _Feature(number, line)
+        if kind in ("exon", "CDS"):
+            self._add_part(number, line, fields, where)
             return
+        match = _ID.search(attributes)
+        if match is None or match[1] in self.features:
+            self.other_types[kind] += 1
+            self.twice |= {match[1]} if match else set()
+        else:
+            self.features[match[1]] = _Feature(number, line, fields, _attributes(attributes))
+
+    def _add_part(self, number: int, line: str, fields: list[str], where: str) -> None:
+        kind, attributes = fields[2], fields[8]
         parents = _PARENT.search(attributes)
         if parents is None:
             raise _unreadable(where, f"{kind} with a Parent", attributes)
-        place = int(fields[3]), int(fields[4])
+        start, end = int(fields[3]), int(fields[4])
         for parent in parents[1].split(","):
-            parts = self.parts.setdefault(parent, _Parts(_Feature(number, line)))
+            parts = self.parts.get(parent)
+            if parts is None:
+                parts = self.parts[parent] = _Parts(number, line)
             parts.strands.add(fields[6])
             if kind == "exon":
-                parts.exons.append(place)
+                parts.exons.append((start, end))
             else:
-                parts.cds.append((*place, fields[7]))
-                parts.cds_attributes = parts.cds_attributes or attributes
+                parts.cds.append((start, end, fields[7]))
+                parts.cds_attributes = attributes
+
+
+def _attributes(text: str) -> dict[str, str]:
+    entries = (entry.partition("=") for entry in text.split(";") if entry)
+    return {key.strip(): unquote(value) for key, _, value in entries}
 
 
 def transcripts_of(
@@ -220,26 +228,28 @@ def transcripts_of(
 
     Notes
     -----
-    One contig at a time is in memory.
+    The rows of one contig at a time are in memory, and one block of lines.
     """
     found = GenesFound() if found is None else found
     ended: set[str] = set()
     with open_expanded(path, name, progress, sha256) as text:
-        for contig in _read_contigs(text, name, chromosome, sequence_of):
-            if contig.name in ended:
+        blocks = _read_blocks(text, name, chromosome, sequence_of)
+        for contig, members in groupby(blocks, attrgetter("contig")):
+            if contig in ended:
                 raise SourceError(
-                    f"{name}: features of {contig.name} stand in several places; expected one contig "
+                    f"{name}: features of {contig} stand in several places; expected one contig "
                     "after the other.",
                     hint="The file's format may have changed; report it.",
                 )
-            ended.add(contig.name)
-            sequence = sequence_of(contig.name)
+            ended.add(contig)
+            sequence = sequence_of(contig)
             if sequence is None:
-                found.num_without_sequence += len(contig.parts)
+                found.num_without_sequence += sum(len(block.parts) for block in members)
                 continue
-            rows = _rows_of(contig, sequence, peptides, found, quarantine)
-            if rows:
-                yield contig.name, _table(rows)
+            rows = (_rows_of(block, sequence, peptides, found, quarantine) for block in members)
+            table = _sorted_table(chain.from_iterable(rows), name)
+            if len(table):
+                yield contig, table
     _refuse_bad(found, name, max_bad_percent)
 
 
@@ -268,26 +278,29 @@ def _unreadable(where: str, expected: str, found: str) -> SourceError:
     )
 
 
-def _read_contigs(
+def _read_blocks(
     text: BinaryIO, name: str, chromosome: str, sequence_of: SequenceOf
-) -> Iterator[_Contig]:
-    contig: _Contig | None = None
+) -> Iterator[_Block]:
+    block: _Block | None = None
     for number, line in _read_lines(text, name):
         where = f"{name}, line {number}"
         if number == 1 and not re.match(r"##gff-version\s+3", line):
             raise _unreadable(where, "##gff-version 3", line)
         if line.startswith("#") or not line:
             _check_region(line, where, sequence_of)
+            if block is not None and line.startswith("###"):
+                yield block
+                block = _Block(block.contig)
             continue
         fields = _checked_fields(line, where, chromosome)
-        if contig is None or fields[0] != contig.name:
-            if contig is not None:
-                yield contig
-            contig = _Contig(fields[0])
-        contig.add(number, line, fields, where)
-    if contig is None:
+        if block is None or fields[0] != block.contig:
+            if block is not None:
+                yield block
+            block = _Block(fields[0])
+        block.add(number, line, fields, where)
+    if block is None:
         raise SourceError(f"{name}: has no features; expected GFF3 with gene models.")
-    yield contig
+    yield block
 
 
 def _read_lines(text: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
@@ -326,7 +339,7 @@ def _checked_fields(line: str, where: str, chromosome: str) -> list[str]:
         raise _unreadable(where, f"{_NUM_FIELDS} fields", line)
     if chromosome not in ("all", fields[0]):
         raise _unreadable(where, f"a feature of {chromosome}", fields[0])
-    is_place = all(text.isascii() and text.isdigit() for text in fields[3:5])
+    is_place = fields[3].isdecimal() and fields[4].isdecimal()
     if not is_place or not 0 < int(fields[3]) <= int(fields[4]) <= _LAST_PLACE:
         raise _unreadable(where, "start and end, 1-based", " ".join(fields[3:5]))
     return fields
@@ -336,49 +349,52 @@ def _checked_fields(line: str, where: str, chromosome: str) -> list[str]:
 
 
 def _rows_of(
-    contig: _Contig,
+    block: _Block,
     sequence: Sequence2Bit,
     peptides: Mapping[str, Peptide],
     found: GenesFound,
     quarantine: Callable[[BadRow], object],
 ) -> list[dict[str, Any]]:
-    rows, genes = [], set[str]()
-    names = dict.fromkeys([*contig.parts, *filter(_is_transcript, contig.features)])
+    rows, used = [], dict[str, _Feature]()
+    names = dict.fromkeys([*block.parts, *filter(_is_transcript, block.features)])
     for name in names:
-        feature = contig.features.get(name)
         try:
-            if feature is None:
-                raise _Unusable("its parent is missing")
-            if name in contig.twice:
-                raise _Unusable("its ID stands there twice")
-            gene_name = feature.attributes.get("Parent", "")
-            gene = contig.features.get(gene_name)
-            if gene is None:
-                raise _Unusable("its gene is missing")
-            row = _row_of(contig, name, feature, gene, sequence, peptides)
+            feature, gene = _with_gene(block, name)
+            rows.append(_row_of(block, name, feature, gene, sequence, peptides))
         except _Unusable as problem:
-            number, line = feature or contig.parts[name].first
-            bad = (number, str(problem), line)
+            first = block.features.get(name) or block.parts[name]
+            bad = (first.number, str(problem), first.line)
             found.reasons[str(problem)] += 1
             found.first_bad = found.first_bad or bad
             quarantine(bad)
             continue
-        rows.append(row)
-        genes.add(gene_name)
-        found.peptides[row["peptide"]] += 1
+        used[name] = feature
+        used[feature.attributes["Parent"]] = gene
+    for feature in used.values():
         found.unknown_attributes.update(feature.attributes.keys() - _KNOWN_ATTRIBUTES)
-    for gene_name in genes:
-        attributes = contig.features[gene_name].attributes
-        found.unknown_attributes.update(attributes.keys() - _KNOWN_ATTRIBUTES)
-    found.other_types += contig.other_types
-    used = genes | names.keys()
+    found.other_types += block.other_types
     found.other_types.update(
-        feature.fields[2] for name, feature in contig.features.items() if name not in used
+        feature.fields[2]
+        for name, feature in block.features.items()
+        if name not in used and name not in names
     )
+    found.peptides.update(row["peptide"] for row in rows)
     found.num_transcripts += len(rows)
-    found.num_genes += len(genes)
-    rows.sort(key=lambda row: (row["start"], row["end"], row["transcript_id"]))
+    found.num_genes += len(used) - len(rows)
     return rows
+
+
+def _with_gene(block: _Block, name: str) -> tuple[_Feature, _Feature]:
+    """Return the features of a transcript and of its gene."""
+    feature = block.features.get(name)
+    if feature is None:
+        raise _Unusable("its parent is missing")
+    if name in block.twice:
+        raise _Unusable("its ID stands there twice")
+    gene = block.features.get(feature.attributes.get("Parent", ""))
+    if gene is None:
+        raise _Unusable("its gene is missing")
+    return feature, gene
 
 
 def _is_transcript(name: str) -> bool:
@@ -387,7 +403,7 @@ def _is_transcript(name: str) -> bool:
 
 
 def _row_of(
-    contig: _Contig,
+    block: _Block,
     name: str,
     feature: _Feature,
     gene: _Feature,
@@ -398,13 +414,13 @@ def _row_of(
     strand = feature.fields[6]
     if strand not in ("+", "-"):
         raise _Unusable("it has no strand")
-    parts = contig.parts.get(name)
+    parts = block.parts.get(name)
     exons = _checked_exons(feature, parts, sequence.num_bases)
     own, of_gene = feature.attributes, gene.attributes
     tags = own.get("tag", "").split(",")
     level = re.match(r"[1-5](?!\d)", own.get("transcript_support_level", ""))
     row: dict[str, Any] = {
-        "chrom": contig.name,
+        "chrom": block.contig,
         "start": exons[0][0],
         "end": exons[-1][1],
         "strand": 1 if strand == "+" else -1,
@@ -475,7 +491,7 @@ def _coding_columns(
         starts_transcript=reaches[0 if is_forward else 1],
         ends_transcript=reaches[1 if is_forward else 0],
     )
-    protein = _Feature(0, "\t" * 8 + parts.cds_attributes).attributes
+    protein = _attributes(parts.cds_attributes)
     protein_id = protein.get("protein_id") or _bare(protein.get("ID", ""))
     version = _version_of(protein)
     if peptide and version is None and protein_id in ("", peptide.protein_id):
@@ -500,6 +516,15 @@ def _version_of(attributes: Mapping[str, str]) -> int | None:
     return int(version) if re.fullmatch(r"\d{1,9}", version) else None
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    columns = [pa.array([row.get(item.name) for row in rows], item.dtype) for item in GENES]
-    return pa.table(columns, schema=GENES_SCHEMA)
+def _sorted_table(rows: Iterator[dict[str, Any]], name: str) -> pa.Table:
+    tables = [GENES_SCHEMA.empty_table()]
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        columns = [pa.array([row.get(item.name) for row in batch], item.dtype) for item in GENES]
+        tables.append(pa.table(columns, schema=GENES_SCHEMA))
+    table = pa.concat_tables(tables)
+    if len(table["transcript_id"].unique()) < len(table):
+        raise SourceError(
+            f"{name}: a transcript's ID stands there twice, in two genes.",
+            hint="The file may be damaged; try another mirror with --force.",
+        )
+    return table.sort_by([(key, "ascending") for key in ("start", "end", "transcript_id")])

@@ -290,19 +290,25 @@ GOOD = Model("ENST90000000002", [(50, 60)], gene="ENSG90000000002", biotype="lnc
         (SPLICED, "ID=gene:ENSG90000000001", "ID=gene:ENSG90000000009", "its gene is missing"),
         (SPLICED, f"ID=transcript:{ONE}", "ID=transcript:else", "its parent is missing"),
         (SPLICED, f"Parent=transcript:{ONE}", "Parent=transcript:else", "it has no exons"),
-        (SPLICED, "", f"1\td\tmRNA\t1\t9\t.\t+\t.\tID=transcript:{ONE}\n", "stands there twice"),
+        (SPLICED, "###", f"1\td\tmRNA\t1\t9\t.\t+\t.\tID=transcript:{ONE}\n###", "stands there twice"),
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_is_quarantined_whole(
     model: Model, old: str, new: str, reason: str, tmp_path: Path
 ) -> None:
     text = gff3([model, GOOD], {})
-    text = text.replace(old, new) if old else text + new
+    text = text.replace(old, new) if old else text
     rows, found, bad = read(tmp_path, text, {"1": SEQUENCE}, {ONE: "MKWD"})
     assert (list(rows), found.num_transcripts) == ([GOOD.transcript], 1)
     assert any(reason in why for _, why, _ in bad)
     assert all(text.splitlines()[number - 1] == line for number, _, line in bad)
     assert found.reasons.total() == len(bad)
+
+
+def test_one_id_in_two_genes_is_an_error(tmp_path: Path) -> None:
+    models = [SPLICED, replace(SPLICED, gene="ENSG90000000002")]
+    with pytest.raises(SourceError, match="a transcript's ID stands there twice, in two genes"):
+        read(tmp_path, gff3(models, {}), {"1": SEQUENCE})
 
 
 def test_no_usable_transcript_at_all_is_an_error(tmp_path: Path) -> None:
