@@ -36,8 +36,8 @@ RESTORE_HINT = (
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
 
-ROLES = ("alleles", "sequence")
-"""The kinds of file of a chromosome: parquet, and .2bit."""
+ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
+"""The kinds of file of a chromosome, and how their names end."""
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -90,8 +90,7 @@ class FileIdentity:
 
     @property
     def file_name(self) -> str:
-        end = "parquet" if self.role == "alleles" else "2bit"
-        return f"{self.species}-chr{self.chromosome}.{end}"
+        return f"{self.species}-chr{self.chromosome}.{ROLES[self.role]}"
 
     def as_metadata(self) -> dict[str, str]:
         """Return it as the footer has it: the same bytes on every machine."""
@@ -204,7 +203,11 @@ class ReferenceStore:
 
     @property
     def chromosomes(self) -> list[str]:
-        return [item.chromosome for item in self.resources if item.role == "alleles"]
+        return self.chromosomes_with("alleles")
+
+    def chromosomes_with(self, role: str) -> list[str]:
+        """Return the chromosomes that have a file of this kind."""
+        return [item.chromosome for item in self.resources if item.role == role]
 
     def resource(self, chromosome: str, role: str = "alleles") -> Resource | None:
         """Return the file of a chromosome, or None where the store has none."""
@@ -379,8 +382,10 @@ def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
     return head, handle.read()
 
 
-def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequence2Bit | Problem:
-    """Open a file of a store for look-ups, or say what is wrong with it.
+def open_resource(
+    handle: BinaryIO, item: Resource, number: int
+) -> Table | Sequence2Bit | Problem | None:
+    """Open a file of a store for look-ups, or say what is wrong with it; genes are checked only.
 
     Parameters
     ----------
@@ -400,6 +405,8 @@ def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequ
             return Problem(name, StoreKind.FOOTER)
         if problem := item.identity.problem((head, tail)):
             return problem
+        if item.role == "genes":
+            return None
         if item.role == "sequence":
             opened = Sequence2Bit(handle.fileno(), number, head, tail)
             rows = opened.num_bases

@@ -74,6 +74,7 @@ class Reference:
                         f"{item.path}: was replaced while the store was in use: {found}.",
                         hint="Run the command again; nothing was written. " + RESTORE_HINT,
                     )
+                assert found is not None
                 self._opened[number] = found
             return self._opened[number]
 
