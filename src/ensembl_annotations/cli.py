@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
+TRANSCRIPT_MODES = ("pick", "gene", "all")
 INDEX_KINDS = ("csi", "tbi", "none")
 PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
 """Options of `fetch` that its plan depends on."""
@@ -338,7 +339,14 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default="all",
     metavar="NAME,...",
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
-    "source, details) separated by commas. The table has all.",
+    "source, details, consequence) separated by commas. The table has all.",
+)
+@click.option(
+    "--transcripts",
+    type=click.Choice(TRANSCRIPT_MODES),
+    default="pick",
+    help="Whose consequences are told, if the reference has genes: of one transcript for each ALT; of "
+    "one of each gene; of all.",
 )
 @click.option(
     "--id",

@@ -114,10 +114,11 @@ class Contig(c.Structure):
         ("x_table", c.c_void_p),
         ("sequence", c.c_void_p),
         ("x_sequence", c.c_void_p),
-        ("genes", c.c_void_p),
-        ("x_genes", c.c_void_p),
         ("reason", c.c_int32),
         ("is_y", c.c_int32),
+        ("genes", c.c_void_p),
+        ("x_genes", c.c_void_p),
+        ("is_mt", c.c_int32),
     ]
 
 
@@ -140,7 +141,6 @@ class _Options(c.Structure):
         ("num_runs", c.c_int64),
         ("most_allele_bytes", c.c_int64),
         ("most_alts", c.c_int64),
-        ("mt_genes", c.c_void_p),
     ]
 
 
@@ -287,6 +287,11 @@ def _library() -> Any:
     return library
 
 
+def terms() -> list[str]:
+    """Return the terms of consequences, by severity."""
+    return [_library().kernel_term(number).decode() for number in range(_NUM_TERMS)]
+
+
 def crc32(data: bytes) -> int:
     """Return the CRC-32 of bytes."""
     return int(_library().kernel_crc32(data, len(data)))
@@ -380,8 +385,6 @@ class Settings:
         Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
     transcripts : str
         Whose consequences are told: one of `TRANSCRIPTS`.
-    mt_genes : int, optional
-        Handle of the genes of the mitochondrion, which has a genetic code of its own.
     """
 
     num_columns: int
@@ -396,7 +399,6 @@ class Settings:
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
     transcripts: str = "pick"
-    mt_genes: int | None = None
 
 
 def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
@@ -455,7 +457,6 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         len(places),
         settings.most_allele_bytes,
         settings.most_alts,
-        settings.mt_genes,
     )
 
 

@@ -43,7 +43,7 @@ Variant variant_of(int64_t pos, Text ref, Text alt);
 typedef struct {
     const Genes *genes;
     Bases *bases;
-    Arena *arena;                /* for texts of calls */
+    Arena *arena;                /* for texts of a call */
     int is_mt;                   /* the genetic code of vertebrate mitochondria */
 } Caller;
 

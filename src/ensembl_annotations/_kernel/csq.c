@@ -7,6 +7,7 @@ typedef struct {
     const GeneFile *file;
     const Sequence *sequence;
     int64_t shift;
+    int is_mt;
     Genes genes;
     Bases *bases;
 } Ground;
@@ -23,7 +24,7 @@ typedef struct {
     Call *call;                  /* of one ALT: a row per transcript */
     int32_t *best;               /* of each gene */
     int64_t num_calls, call_room;
-} Work_on;
+} Calls;
 
 /* ---- which row is told ---- */
 
@@ -168,7 +169,8 @@ static void put_transcript(Out *out, const Case *c, int is_pick) {
     if (is_pick) put_char(out, '1');
 }
 
-static void put_row(const Work_on *w, const Ground *ground, const Call *call, Text allele, int is_pick) {
+/* The texts of a call are found anew: of long alleles, and many transcripts, they are not kept. */
+static void put_row(const Calls *w, const Call *call, Text allele, int is_pick) {
     Out *out = &w->found->text;
     if (allele.n) put(out, allele.p, (size_t)allele.n);
     else put_char(out, '-');
@@ -179,18 +181,20 @@ static void put_row(const Work_on *w, const Ground *ground, const Call *call, Te
         if (is_pick) put_char(out, '1');
         return;
     }
-    Call again = *call;
-    Case c = case_of(&w->caller, &w->variant, call->transcript, &again);
-    again = *call;
-    (void)ground;
+    rewind_arena(w->caller.arena);
+    Call told;
+    Case c = case_of(&w->caller, &w->variant, call->transcript, &told);
+    told = *call;
+    if (told.has_codons) find_codons(&c);
     put_transcript(out, &c, is_pick);
 }
 
 /* ---- an ALT ---- */
 
 static void add_call(void *context, int32_t transcript) {
-    Work_on *w = context;
+    Calls *w = context;
     w->call = grown(w->call, w->num_calls, &w->call_room, sizeof(Call));
+    rewind_arena(w->caller.arena);
     Case c = case_of(&w->caller, &w->variant, transcript, w->call + w->num_calls++);
     call_consequences(&c);
 }
@@ -200,7 +204,7 @@ static int is_same_gene(const Genes *genes, const Call *one, const Call *other) 
     return a == b || same_text(text_in(genes, a), text_in(genes, b));
 }
 
-static int is_chosen(const Work_on *w, const Genes *genes, int64_t number, int64_t pick) {
+static int is_chosen(const Calls *w, const Genes *genes, int64_t number, int64_t pick) {
     if (number == pick || w->options->transcripts == ALL_TRANSCRIPTS) return 1;
     if (w->options->transcripts == ONE_TRANSCRIPT) return 0;
     const Call *call = w->call + number;
@@ -211,7 +215,7 @@ static int is_chosen(const Work_on *w, const Genes *genes, int64_t number, int64
     return 1;
 }
 
-static void put_worst(const Work_on *w, const Genes *genes, const Call *call) {
+static void put_worst(const Calls *w, const Genes *genes, const Call *call) {
     Out *out = &w->found->text;
     put_string(out, term_names[call->worst]);
     if (call->transcript < 0) return;
@@ -219,7 +223,7 @@ static void put_worst(const Work_on *w, const Genes *genes, const Call *call) {
     put_char(out, '&'), put_safe(out, text_in(genes, transcript_of(genes, call)->id));
 }
 
-static void tell(Work_on *w, const Ground *ground, Text allele, Told *told) {
+static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {
     const Genes *genes = &ground->genes;
     int64_t pick = 0, worst = 0, any = 0;
     for (int64_t i = 1; i < w->num_calls; i++)
@@ -233,7 +237,7 @@ static void tell(Work_on *w, const Ground *ground, Text allele, Told *told) {
     for (int64_t i = 0; i < w->num_calls; i++) {
         if (!is_chosen(w, genes, i, pick)) continue;
         if (any++) put_char(out, ',');
-        put_row(w, ground, w->call + i, allele, i == pick);
+        put_row(w, w->call + i, allele, i == pick);
     }
     told->worst = out->at - out->begin;
     put_worst(w, genes, w->call + worst);
@@ -254,7 +258,7 @@ static Text shown_allele(const Piece *piece, const Record *r, const Allele *alle
     return is_indel && is_shared ? (Text){allele->alt.p + 1, allele->alt.n - 1} : allele->alt;
 }
 
-static int call_allele(Work_on *w, Ground *ground, const Record *r, const Allele *allele, Told *told) {
+static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *allele, Told *told) {
     Text ref = field_of(r, REF);
     int agrees = bases_agree(ground->sequence, ground->bases->window, r->pos - 1 + ground->shift, ref, w->problem);
     if (agrees < 0) return -1;
@@ -262,10 +266,9 @@ static int call_allele(Work_on *w, Ground *ground, const Record *r, const Allele
         w->found->num_ref_differs++;
         return 0;
     }
-    rewind_arena(&w->arena);
     w->num_calls = 0;
     w->variant = variant_of(r->pos + ground->shift, ref, allele->alt);
-    w->caller = (Caller){&ground->genes, ground->bases, &w->arena, w->options->mt_genes == ground->file};
+    w->caller = (Caller){&ground->genes, ground->bases, &w->arena, ground->is_mt};
     find_transcripts(&ground->genes, w->variant.start - FLANK, w->variant.end + FLANK, add_call, w);
     if (!w->num_calls) w->call = grown(w->call, 0, &w->call_room, sizeof(Call)), w->call[w->num_calls++] = intergenic_call();
     tell(w, ground, shown_allele(w->piece, r, allele), told);
@@ -274,7 +277,7 @@ static int call_allele(Work_on *w, Ground *ground, const Record *r, const Allele
 
 /* ---- a piece ---- */
 
-static int open_ground(Work_on *w, Ground *ground, const GeneFile *file, const Sequence *sequence, int64_t shift, int64_t first, int64_t last) {
+static int open_ground(Calls *w, Ground *ground, const GeneFile *file, const Sequence *sequence, int64_t shift, int64_t first, int64_t last) {
     ground->file = file, ground->sequence = sequence, ground->shift = shift;
     if (!file || !sequence) return 0;
     if (!ground->bases) {
@@ -291,7 +294,7 @@ static void close_ground(Ground *ground) {
 }
 
 /* In older releases the pseudo-autosomal regions of Y are masked, and have no genes: X has them. */
-static Ground *ground_of(Work_on *w, const Contig *contig, const Allele *allele) {
+static Ground *ground_of(Calls *w, const Contig *contig, const Allele *allele) {
     for (int i = 0; i < w->options->num_regions; i++) {
         const Region *region = w->options->region + i;
         if (!contig->x_genes || !contig->x_sequence || !is_in_region(contig, allele, region)) continue;
@@ -302,7 +305,7 @@ static Ground *ground_of(Work_on *w, const Contig *contig, const Allele *allele)
     return &w->own;
 }
 
-static int call_run(Work_on *w, const ContigRun *run, int64_t first) {
+static int call_run(Calls *w, const ContigRun *run, int64_t first) {
     const Contig *contig = w->options->contig + w->options->contig_of_run[run - w->piece->run];
     if (!contig->genes && !contig->x_genes) return 0;
     int64_t low = INT64_MAX, high = 0;
@@ -311,6 +314,7 @@ static int call_run(Work_on *w, const ContigRun *run, int64_t first) {
         low = least(low, r->pos), high = most(high, r->pos + field_of(r, REF).n);
     }
     if (open_ground(w, &w->own, contig->genes, contig->sequence, 0, low, high)) return -1;
+    w->own.is_mt = contig->is_mt;
     for (int64_t i = first; i < first + run->num_records; i++) {
         const Record *r = w->piece->record + i;
         for (int32_t k = 0; k < r->num_alleles && has_place(r, contig); k++) {
@@ -331,7 +335,7 @@ int find_consequences(const Piece *piece, const Options *options, Consequences *
     if (!is_asked) return 0;
     found->told = need_memory(NULL, (size_t)piece->num_alleles * sizeof(Told));
     memset(found->told, 0, (size_t)piece->num_alleles * sizeof(Told));
-    Work_on w = {.piece = piece, .options = options, .found = found, .problem = problem};
+    Calls w = {.piece = piece, .options = options, .found = found, .problem = problem};
     int64_t first = 0;
     for (int64_t i = 0; i < piece->num_runs && !failed; first += piece->run[i++].num_records) failed = call_run(&w, piece->run + i, first);
     close_ground(&w.own), close_ground(&w.x);

@@ -21,9 +21,10 @@ typedef struct {
 typedef struct {
     const Table *table, *x_table;           /* NULL where the store has none */
     const Sequence *sequence, *x_sequence;
-    const GeneFile *genes, *x_genes;
     int32_t reason;                         /* why nothing on it is looked up; else MATCHED */
     int32_t is_y;                           /* the regions are to be looked up on X too */
+    const GeneFile *genes, *x_genes;        /* the transcripts there */
+    int32_t is_mt;                          /* it has the genetic code of vertebrate mitochondria */
 } Contig;
 
 typedef struct {

@@ -80,5 +80,7 @@ def annotate_command(label: Label, store: ReferenceStore | None, reference: str)
     tags, ids = says.get("Tags", "all"), says.get("IDColumn", "append")
     words += ["--tags", tags.replace("|", ",")] if tags != "all" else []
     words += ["--id", ids] if ids != "append" else []
+    transcripts = says.get("Transcripts", "pick")
+    words += ["--transcripts", transcripts] if transcripts != "pick" else []
     words += ["--genotypes"] if label.with_genotypes else []
     return shlex.join(["ensembl-annotations", "annotate", *words])

@@ -98,7 +98,11 @@ class AnnotateParams(_Strict):
     )
     tags: str = Field(
         examples=["all"],
-        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all",
+        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`, `consequence`) separated by commas; the table has all",
+    )
+    transcripts: Literal["pick", "gene", "all"] = Field(
+        default="pick",
+        description="Whose consequences are told, if the reference has genes: `pick`, those of one transcript for each ALT; `gene`, of one of each gene; `all`",
     )
     id: Literal["append", "replace", "keep"] = Field(
         description="What becomes of the VCF's ID column: `append` matched IDs; `replace` its IDs by matched ones if there are any; `keep` it as it is"

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
+from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
@@ -384,8 +384,8 @@ def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
 
 def open_resource(
     handle: BinaryIO, item: Resource, number: int
-) -> Table | Sequence2Bit | Problem | None:
-    """Open a file of a store for look-ups, or say what is wrong with it; genes are checked only.
+) -> Table | Sequence2Bit | Genes | Problem:
+    """Open a file of a store for look-ups, or say what is wrong with it.
 
     Parameters
     ----------
@@ -398,18 +398,19 @@ def open_resource(
     name, end = item.path.name, handle.seek(0, os.SEEK_END)
     if end != item.num_bytes:
         return Problem(name, StoreKind.SIZE, end, item.num_bytes)
-    opened: Table | Sequence2Bit
+    opened: Table | Sequence2Bit | Genes
     try:
         head, tail = bare_parts(handle)
         if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
             return Problem(name, StoreKind.FOOTER)
         if problem := item.identity.problem((head, tail)):
             return problem
-        if item.role == "genes":
-            return None
         if item.role == "sequence":
             opened = Sequence2Bit(handle.fileno(), number, head, tail)
             rows = opened.num_bases
+        elif item.role == "genes":
+            opened = Genes(handle.fileno(), number, end, tail[:-8])
+            rows = opened.num_rows
         else:
             opened = Table(handle.fileno(), number, end, tail[:-8])
             rows = opened.num_rows

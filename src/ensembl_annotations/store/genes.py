@@ -12,7 +12,10 @@ from ensembl_annotations.store.describe import FileIdentity, ReferenceStore
 from ensembl_annotations.store.write import parquet_writer
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.schema import GENES, GENES_SCHEMA, ROW_GROUP_ROWS
+from ensembl_annotations.variants.schema import GENES, GENES_SCHEMA
+
+ROW_GROUP_ROWS = 4096
+"""Transcripts of a row group: annotating reads those that a piece of a VCF reaches."""
 
 
 def write_genes(folder: Path, identity: FileIdentity, transcripts: pa.Table) -> Path:

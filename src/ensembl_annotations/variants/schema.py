@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ensembl_annotations.variants.outcomes import CSQ_FIELDS
+
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group, about."""
 
@@ -106,8 +108,8 @@ _VERSION = "version as Ensembl has it"
 
 GENES = (
     _text("chrom", "name of the chromosome or contig, as Ensembl has it", "seqid", nullable=False),
-    Column("start", pa.int32(), "first base of the transcript, 1-based; the file is sorted by start, end and transcript_id", False, "bp", "exon"),
-    Column("end", pa.int32(), "last base of the transcript", False, "bp", "exon"),
+    Column("start", pa.int32(), "first base of the transcript, 1-based; the file is sorted by start, end and transcript_id", False, "bp", "exon", statistics=True),
+    Column("end", pa.int32(), "last base of the transcript", False, "bp", "exon", statistics=True),
     Column("strand", pa.int8(), "1 or -1", False, None, "strand"),
     _text("transcript_id", "ID of the transcript, without version", "transcript_id", nullable=False),
     _number("transcript_version", pa.int32(), _VERSION, "version", nullable=True),
@@ -210,9 +212,30 @@ ANNOTATION = (
 )  # fmt: skip
 """What annotation adds to the table."""
 
+_TERMS = ("consequence",)
+_CSQ = pa.struct(
+    [(name.lower(), _TEXT_LIST if name.lower() in _TERMS else pa.string()) for name in CSQ_FIELDS]
+)
 
-def result_schema(*, with_genotype: bool, with_genotypes: bool = False) -> pa.Schema:
+CONSEQUENCE = (
+    Column("ens_gene", _WORD, "gene of the picked transcript", source="gene_id"),
+    Column("ens_symbol", _WORD, "its symbol", source="Name"),
+    Column("ens_transcript", _WORD, "the picked transcript, without version", source="transcript_id"),
+    Column("ens_consequence", _TEXT_LIST, "consequences for it, by severity; null where the ALT was not called"),
+    Column("ens_impact", _WORD, "impact of the most severe of them: HIGH, MODERATE, LOW or MODIFIER"),
+    Column("ens_hgvsc", pa.string(), "the change of the transcript by HGVS"),
+    Column("ens_hgvsp", pa.string(), "the change of the protein by HGVS, where it can be told"),
+    Column("ens_worst", _WORD, "most severe consequence for any transcript: term&gene&transcript"),
+    Column("ens_csq", pa.list_(_CSQ), "what ENS_CSQ has of the ALT: an entry per transcript that was asked for"),
+)  # fmt: skip
+"""What annotation adds to the table where the reference has genes."""
+
+
+def result_schema(
+    *, with_genotype: bool, with_genotypes: bool = False, with_genes: bool = False
+) -> pa.Schema:
     """Return the schema of the annotated table."""
     columns = RESULT + (GENOTYPE if with_genotype else ())
     columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
+    columns += CONSEQUENCE if with_genes else ()
     return pa.schema([column.field for column in columns])
