@@ -95,18 +95,6 @@ void reserve(Out *out, size_t more) {
     out->end = out->begin + room;
 }
 
-void put(Out *out, const void *p, size_t n) {
-    if (!n) return;
-    reserve(out, n);
-    memcpy(out->at, p, n);
-    out->at += n;
-}
-
-void put_char(Out *out, char c) {
-    reserve(out, 1);
-    *out->at++ = (uint8_t)c;
-}
-
 void put_string(Out *out, const char *text) { put(out, text, strlen(text)); }
 
 void put_number(Out *out, uint64_t number) {

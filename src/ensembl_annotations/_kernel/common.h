@@ -46,8 +46,19 @@ typedef struct {
 } Out;
 
 void reserve(Out *out, size_t more);
-void put(Out *out, const void *p, size_t n);
-void put_char(Out *out, char c);
+
+static inline void put(Out *out, const void *p, size_t n) {
+    if (!n) return;
+    if ((size_t)(out->end - out->at) < n) reserve(out, n);
+    memcpy(out->at, p, n);
+    out->at += n;
+}
+
+static inline void put_char(Out *out, char c) {
+    if (out->at == out->end) reserve(out, 1);
+    *out->at++ = (uint8_t)c;
+}
+
 void put_string(Out *out, const char *text);
 void put_number(Out *out, uint64_t number);
 

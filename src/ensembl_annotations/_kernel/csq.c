@@ -54,16 +54,6 @@ static int is_picked_before(const Genes *genes, const Call *one, const Call *oth
 
 /* ---- text ---- */
 
-/* Letters that part fields, lists and tags are replaced as VEP does. */
-static void put_safe(Out *out, Text text) {
-    reserve(out, (size_t)text.n * 3);
-    for (int64_t i = 0; i < text.n; i++) {
-        uint8_t letter = text.p[i];
-        if (letter == '=' || letter == ';') put_string(out, letter == '=' ? "%3D" : "%3B");
-        else *out->at++ = letter == ',' || letter == '|' ? '&' : letter <= ' ' || letter == 127 ? '_' : letter;
-    }
-}
-
 static void put_between(Out *out, int64_t first, int64_t last) {
     if (!first && !last) return;
     if (first > last && last) put_between(out, last, first);
@@ -85,15 +75,16 @@ static void put_numbers(Out *out, int32_t first, int32_t last, int32_t of) {
 }
 
 static void put_terms(Out *out, uint32_t terms) {
-    for (int i = 0, any = 0; i < NUM_TERMS; i++) {
-        if (!(terms >> i & 1)) continue;
+    for (int any = 0; terms; terms &= terms - 1) {
         if (any++) put_char(out, '&');
-        put_string(out, term_names[i]);
+        put_string(out, term_names[__builtin_ctz(terms)]);
     }
 }
 
+static void put_text(Out *out, Text text) { put(out, text.p, (size_t)text.n); }
+
 static void put_version(Out *out, Text id, int32_t version) {
-    put_safe(out, id);
+    put_text(out, id);
     if (version < 0) return;
     put_char(out, '.');
     put_number(out, (uint64_t)version);
@@ -143,24 +134,27 @@ static void put_flags(Out *out, int flags) {
     if (flags & NO_END) put_string(out, "cds_end_NF");
 }
 
-/* What follows the allele, of a row with a transcript; `c` is the case that was called, or the same anew. */
+/* What follows the allele and its consequences, of a row with a transcript. */
 static void put_transcript(Out *out, const Case *c, int is_pick) {
     const Genes *genes = c->caller->genes;
     const Transcript *t = c->t;
     const Call *call = c->call;
-    Text id = text_in(genes, t->id), symbol = text_in(genes, t->symbol);
-    if (symbol.p) put_safe(out, symbol);
-    put_char(out, '|'), put_safe(out, text_in(genes, t->gene));
-    put_string(out, "|Transcript|"), put_safe(out, id);
-    put_char(out, '|'), put_safe(out, text_in(genes, t->biotype));
-    put_char(out, '|'), put_numbers(out, call->exon_first, call->exon_last, t->num_exons);
-    put_char(out, '|'), put_numbers(out, call->intron_first, call->intron_last, t->num_exons - 1);
-    put_char(out, '|'), put_name(out, c, id, t->version, put_hgvs_transcript);
-    put_char(out, '|');
-    if (t->protein) put_name(out, c, text_in(genes, t->protein), t->protein_version, put_hgvs_protein);
-    put_char(out, '|'), put_positions(out, call);
-    put_char(out, '|');
-    if (call->distance >= 0) put_number(out, (uint64_t)call->distance);
+    Text id = text_in(genes, t->id);
+    put_text(out, text_in(genes, t->symbol));
+    put_char(out, '|'), put_text(out, text_in(genes, t->gene));
+    put(out, "|Transcript|", 12), put_text(out, id);
+    put_char(out, '|'), put_text(out, text_in(genes, t->biotype));
+    if (call->distance >= 0) {
+        put(out, "||||||||||", 10), put_number(out, (uint64_t)call->distance);
+    } else {
+        put_char(out, '|'), put_numbers(out, call->exon_first, call->exon_last, t->num_exons);
+        put_char(out, '|'), put_numbers(out, call->intron_first, call->intron_last, t->num_exons - 1);
+        put_char(out, '|'), put_name(out, c, id, t->version, put_hgvs_transcript);
+        put_char(out, '|');
+        if (call->has_peptides && t->protein) put_name(out, c, text_in(genes, t->protein), t->protein_version, put_hgvs_protein);
+        put_char(out, '|'), put_positions(out, call);
+        put_char(out, '|');
+    }
     put_string(out, t->strand > 0 ? "|1|" : "|-1|");
     put_flags(out, t->flags);
     put_char(out, '|');
@@ -219,8 +213,8 @@ static void put_worst(const Calls *w, const Genes *genes, const Call *call) {
     Out *out = &w->found->text;
     put_string(out, term_names[call->worst]);
     if (call->transcript < 0) return;
-    put_char(out, '&'), put_safe(out, text_in(genes, transcript_of(genes, call)->gene));
-    put_char(out, '&'), put_safe(out, text_in(genes, transcript_of(genes, call)->id));
+    put_char(out, '&'), put_text(out, text_in(genes, transcript_of(genes, call)->gene));
+    put_char(out, '&'), put_text(out, text_in(genes, transcript_of(genes, call)->id));
 }
 
 static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {

@@ -111,7 +111,7 @@ static void read_column(Cursor *c, GeneFile *file) {
         level += leaf.repetition != REQUIRED;
         if ((leaf.repetition == REPEATED) != (depth == 0)) c->is_bad = 1;
     }
-    if (leaf.children || (depth != 0 && depth != 2) || file->num_leaves == MOST_LEAVES) c->is_bad = 1;
+    if (leaf.children || (depth != 0 && depth != 2) || (depth && !level) || file->num_leaves == MOST_LEAVES) c->is_bad = 1;
     for (int i = 0; i < NUM_GENE_COLUMNS && !c->is_bad; i++) {
         if (!same_text(top.name, (Text){(const uint8_t *)names[i], (int64_t)strlen(names[i])})) continue;
         if (file->place[i] >= 0 || leaf.type != types[i] || (depth == 2) != is_list(i)) c->is_bad = 1;
@@ -170,71 +170,63 @@ void close_gene_file(GeneFile *file) {
     free(file);
 }
 
-/* ---- a column, value by value ---- */
+/* ---- a column, page by page ---- */
 
-/* RLE and bit-packing: levels, and places in a dictionary. */
-typedef struct {
-    Cursor c;
-    int width, is_packed;
-    int64_t left;
-    uint32_t value;
-    int64_t bit;
-} Runs;
-
-static int next_run(Runs *r) {
-    uint64_t head = varint(&r->c);
-    r->is_packed = head & 1, r->left = (int64_t)(head >> 1) * (r->is_packed ? 8 : 1), r->bit = 0;
-    int64_t size = r->is_packed ? (r->left >> 3) * r->width : (r->width + 7) / 8;
-    if (r->c.is_bad || r->left < 1 || r->left > INT32_MAX || size > r->c.end - r->c.p) return -1;
-    if (!r->is_packed) {
-        r->value = 0;
-        for (int i = 0; i < size; i++) r->value |= (uint32_t)r->c.p[i] << 8 * i;
-        r->c.p += size;
+/* Unpack RLE and bit-packing: levels, and places in a dictionary. -1 where there are not as many values. */
+static int unpack(Cursor *c, int width, int64_t n, uint32_t *out) {
+    while (n > 0) {
+        uint64_t head = varint(c);
+        int64_t count = (int64_t)(head >> 1) * (head & 1 ? 8 : 1), size = head & 1 ? (count >> 3) * width : (width + 7) / 8;
+        if (c->is_bad || count < 1 || count > INT32_MAX || size > c->end - c->p) return -1;
+        int64_t used = least(count, n);
+        if (head & 1) {
+            uint64_t mask = width ? ~0ull >> (64 - width) : 0;
+            for (int64_t i = 0, bit = 0; i < used; i++, bit += width) out[i] = (uint32_t)(load64(c->p + (bit >> 3)) >> (bit & 7) & mask);
+        } else {
+            uint32_t value = 0;
+            for (int i = 0; i < size; i++) value |= (uint32_t)c->p[i] << 8 * i;
+            for (int64_t i = 0; i < used; i++) out[i] = value;
+        }
+        c->p += size, out += used, n -= used;
     }
     return 0;
 }
 
-/* The next value; where there is none, what follows fails too. */
-static uint32_t next_value(Runs *r) {
-    if (r->c.is_bad || (!r->left && next_run(r))) {
-        r->c.is_bad = 1;
-        return 0;
-    }
-    r->left--;
-    if (!r->is_packed || !r->width) return r->is_packed ? 0 : r->value;
-    uint32_t value = (uint32_t)(load64(r->c.p + (r->bit >> 3)) >> (r->bit & 7) & ~0ull >> (64 - r->width));
-    r->bit += r->width;
-    if (!r->left) r->c.p += r->bit >> 3;
-    return value;
-}
-
+/* Values are numbers, places of texts in the pool, or flags. */
 typedef struct {
     Genes *genes;
     const GeneFile *file;
     const uint8_t *at, *end;         /* what is left of the column */
-    int column, level, encoding, is_bad;
-    int64_t left;                    /* values of the page */
-    Runs repetition, definition, place;
-    Cursor plain;
-    int64_t bit;                     /* of a page of flags */
+    int column, level;
+    int64_t num_levels, num_values;  /* of the page: a null, and a list without any, have a level but no value */
+    uint32_t *repetition, *definition, *value;
     const uint8_t *numbers;          /* of the dictionary */
-    uint32_t *texts, num_entries;    /* of the dictionary: places in the pool */
+    uint32_t *texts, num_entries;
 } Reader;
 
-static int bad_page(Reader *r) {
-    r->is_bad = 1;
+static int bad_page(const Reader *r) {
     return fail_store(r->genes->problem, r->file->file, "a page of its transcripts is altered");
+}
+
+/* Letters that part fields, lists and tags of ENS_CSQ are replaced, as VEP does. */
+static void put_safe(Out *out, Text text) {
+    for (int64_t i = 0; i < text.n; i++) {
+        uint8_t letter = text.p[i];
+        if (letter == '=' || letter == ';') memcpy(out->at, letter == '=' ? "%3D" : "%3B", 3), out->at += 3;
+        else *out->at++ = letter == ',' || letter == '|' ? '&' : letter <= ' ' || letter == 127 ? '_' : letter;
+    }
 }
 
 static uint32_t into_pool(Genes *genes, Text text) {
     Out *pool = &genes->pool;
     if (!text.p || pool->at - pool->begin > MOST_POOL) return 0;
-    reserve(pool, (size_t)text.n + 4 + 8);
-    uint32_t place = (uint32_t)(pool->at - pool->begin), n = (uint32_t)text.n;
-    memcpy(pool->at, &n, 4);
-    memcpy(pool->at + 4, text.p, (size_t)text.n);
-    pool->at += 4 + text.n;
-    return place;
+    reserve(pool, (size_t)text.n * 3 + 4 + 8);
+    int64_t place = pool->at - pool->begin;
+    pool->at += 4;
+    put_safe(pool, text);
+    uint32_t n = (uint32_t)(pool->at - pool->begin - place - 4);
+    memcpy(pool->begin + place, &n, 4);
+    return (uint32_t)place;
 }
 
 static Text next_text(Cursor *c) {
@@ -271,6 +263,8 @@ static Head read_head(Cursor *c) {
     return h;
 }
 
+static uint32_t *room_of(Reader *r, int64_t n) { return take(&r->genes->arena, (size_t)n * 4); }
+
 static int read_dictionary(Reader *r, Cursor page, int64_t values) {
     if (r->texts || r->numbers || values > page.end - page.p) return bad_page(r);
     r->num_entries = (uint32_t)values;
@@ -279,90 +273,73 @@ static int read_dictionary(Reader *r, Cursor page, int64_t values) {
         return page.end - page.p == 4 * values ? 0 : bad_page(r);
     }
     if (types[r->column] != IS_TEXT) return bad_page(r);
-    r->texts = need_memory(NULL, (size_t)values * 4);
+    r->texts = room_of(r, values);
     for (int64_t i = 0; i < values; i++) r->texts[i] = into_pool(r->genes, next_text(&page));
     return page.is_bad || page.p != page.end ? bad_page(r) : 0;
 }
 
-static int read_levels(Reader *r, Cursor *c, Runs *runs, int most_level) {
+static int read_levels(Reader *r, Cursor *c, int most_level, uint32_t **levels) {
     if (c->end - c->p < 4 || (int64_t)load32(c->p) > c->end - c->p - 4) return bad_page(r);
-    const uint8_t *begin = c->p + 4;
-    c->p = begin + load32(c->p);
-    *runs = (Runs){.c = {begin, c->p, 0}, .width = most_level > 1 ? 2 : 1};
+    Cursor inner = {c->p + 4, c->p + 4 + load32(c->p), 0};
+    *levels = room_of(r, r->num_levels);
+    c->p = inner.end;
+    return unpack(&inner, most_level > 1 ? 2 : 1, r->num_levels, *levels) ? bad_page(r) : 0;
+}
+
+static int read_places(Reader *r, Cursor *c) {
+    int width = next_byte(c);
+    if ((!r->texts && !r->numbers) || c->is_bad || width > 24 || unpack(c, width, r->num_values, r->value)) return bad_page(r);
+    for (int64_t i = 0; i < r->num_values; i++) {
+        if (r->value[i] >= r->num_entries) return bad_page(r);
+        r->value[i] = r->texts ? r->texts[r->value[i]] : load32(r->numbers + 4 * (int64_t)r->value[i]);
+    }
     return 0;
 }
 
-static int next_page(Reader *r) {
-    Cursor c = {r->at, r->end, 0};
-    Head h = read_head(&c);
-    if (c.is_bad || h.packed > c.end - c.p || !is_intact(c.p, (size_t)h.packed, (uint32_t)h.crc)) return bad_page(r);
-    c.end = c.p + h.packed;
-    r->at = c.end;
-    if (h.type == 2) return read_dictionary(r, c, h.values) || next_page(r) ? -1 : 0;
-    if (h.type || h.values < 1) return bad_page(r);
-    r->left = h.values, r->bit = 0;
-    if (r->file->is_list[r->column] && read_levels(r, &c, &r->repetition, 1)) return -1;
-    if (r->level && read_levels(r, &c, &r->definition, r->level)) return -1;
-    r->encoding = (int)h.encoding, r->plain = c;
-    if (h.encoding == PLAIN) return 0;
-    if (h.encoding != DICTIONARY && h.encoding != OLD_DICTIONARY) return bad_page(r);
-    if (!r->texts && !r->numbers) return bad_page(r);
-    int width = c.p < c.end ? next_byte(&c) : 0;
-    if (width > 24) return bad_page(r);
-    r->place = (Runs){.c = c, .width = width};
+static int read_plain(Reader *r, Cursor *c) {
+    int64_t n = r->num_values, size = c->end - c->p;
+    if (types[r->column] == IS_TEXT) {
+        for (int64_t i = 0; i < n; i++) r->value[i] = into_pool(r->genes, next_text(c));
+        return c->is_bad ? bad_page(r) : 0;
+    }
+    if (size != (types[r->column] == IS_NUMBER ? 4 * n : (n + 7) / 8)) return bad_page(r);
+    if (types[r->column] == IS_NUMBER) memcpy(r->value, c->p, (size_t)n * 4);
+    else for (int64_t i = 0; i < n; i++) r->value[i] = c->p[i >> 3] >> (i & 7) & 1;
     return 0;
+}
+
+static int read_page(Reader *r, Cursor c, const Head *h) {
+    r->num_levels = r->num_values = h->values, r->repetition = r->definition = NULL;
+    if (r->file->is_list[r->column] && read_levels(r, &c, 1, &r->repetition)) return -1;
+    if (r->level && read_levels(r, &c, r->level, &r->definition)) return -1;
+    for (int64_t i = 0; r->level && i < r->num_levels; i++) r->num_values -= r->definition[i] != (uint32_t)r->level;
+    r->value = room_of(r, r->num_values);
+    if (!r->num_values) return 0;
+    if (h->encoding == PLAIN) return read_plain(r, &c);
+    return h->encoding == DICTIONARY || h->encoding == OLD_DICTIONARY ? read_places(r, &c) : bad_page(r);
 }
 
 static Reader open_column(Genes *genes, const GeneFile *file, int group, int column, const uint8_t *begin) {
-    const Slice *slice = slice_of(file, group, column);
-    return (Reader){.genes = genes, .file = file, .column = column, .level = file->most_level[column], .at = begin, .end = begin + slice->size};
+    rewind_arena(&genes->arena);
+    return (Reader){.genes = genes, .file = file, .column = column, .level = file->most_level[column], .at = begin,
+                    .end = begin + slice_of(file, group, column)->size};
 }
 
-/* Go to the next value. Returns whether it is there: 0 for null, or for a list without any; and, of a list,
-   in `is_first` whether it begins one. */
-static int has_next(Reader *r, int *is_first) {
-    *is_first = 1;
-    if (r->is_bad || (!r->left && next_page(r))) return 0;
-    r->left--;
-    if (r->file->is_list[r->column]) *is_first = !next_value(&r->repetition);
-    return !r->level || next_value(&r->definition) == (uint32_t)r->level;
-}
-
-static int32_t number_here(Reader *r) {
-    uint32_t value = 0;
-    if (r->encoding == PLAIN) {
-        if (r->plain.end - r->plain.p < 4) bad_page(r);
-        else value = load32(r->plain.p), r->plain.p += 4;
-    } else {
-        uint32_t place = next_value(&r->place);
-        if (place >= r->num_entries) bad_page(r);
-        else value = load32(r->numbers + 4 * (int64_t)place);
+/* Go to the next page: 1; 0 behind the last one, -1 where it is not what it must be. */
+static int next_page(Reader *r) {
+    while (r->at < r->end) {
+        Cursor c = {r->at, r->end, 0};
+        Head h = read_head(&c);
+        if (c.is_bad || h.packed > c.end - c.p || !is_intact(c.p, (size_t)h.packed, (uint32_t)h.crc)) return bad_page(r);
+        c.end = r->at = c.p + h.packed;
+        if (h.type == 2) {
+            if (read_dictionary(r, c, h.values)) return -1;
+            continue;
+        }
+        if (h.type || h.values < 1 || h.values > MOST_ROWS) return bad_page(r);
+        return read_page(r, c, &h) ? -1 : 1;
     }
-    return (int32_t)value;
-}
-
-static uint32_t text_here(Reader *r) {
-    if (r->encoding == PLAIN) return into_pool(r->genes, next_text(&r->plain));
-    uint32_t place = next_value(&r->place);
-    if (place < r->num_entries) return r->texts[place];
-    bad_page(r);
     return 0;
-}
-
-static int flag_here(Reader *r) {
-    if (r->encoding != PLAIN || r->bit >> 3 >= r->plain.end - r->plain.p) {
-        bad_page(r);
-        return 0;
-    }
-    int flag = r->plain.p[r->bit >> 3] >> (r->bit & 7) & 1;
-    r->bit++;
-    return flag;
-}
-
-static int close_column(Reader *r) {
-    if (!r->is_bad && (r->left || r->plain.is_bad || r->definition.c.is_bad || r->repetition.c.is_bad || r->place.c.is_bad || r->at != r->end)) bad_page(r);
-    free(r->texts);
-    return r->is_bad ? -1 : 0;
 }
 
 /* ---- transcripts ---- */
@@ -400,31 +377,45 @@ static void set_text(const Genes *genes, Transcript *t, int column, uint32_t val
     }
 }
 
-static int read_flat(Reader *r, Transcript *t, int32_t rows) {
+static void set_flag(Transcript *t, int column, uint32_t value) {
     static const uint8_t flags[NUM_GENE_COLUMNS] = {
         [G_CANONICAL] = IS_CANONICAL, [G_MANE] = IS_MANE, [G_CLINICAL] = IS_CLINICAL, [G_NO_START] = NO_START, [G_NO_END] = NO_END,
     };
-    for (int32_t i = 0, first; i < rows && !r->is_bad; i++, t++) {
-        int is_there = has_next(r, &first);
-        if (!is_there) continue;
-        if (types[r->column] == IS_FLAG) t->flags |= flag_here(r) ? flags[r->column] : 0;
-        else if (types[r->column] == IS_NUMBER) set_number(t, r->column, number_here(r));
-        else set_text(r->genes, t, r->column, text_here(r));
+    if (value) t->flags |= flags[column];
+}
+
+static int read_flat(Reader *r, Transcript *t, int32_t rows) {
+    int32_t row = 0;
+    int more;
+    while ((more = next_page(r)) > 0) {
+        if (r->num_levels > rows - row) return bad_page(r);
+        const uint32_t *value = r->value;
+        for (int64_t i = 0; i < r->num_levels; i++, row++) {
+            if (r->definition && !r->definition[i]) continue;
+            if (types[r->column] == IS_NUMBER) set_number(t + row, r->column, (int32_t)*value++);
+            else if (types[r->column] == IS_TEXT) set_text(r->genes, t + row, r->column, *value++);
+            else set_flag(t + row, r->column, *value++);
+        }
     }
-    return close_column(r);
+    return more || row == rows ? more : bad_page(r);
 }
 
 /* Values of all rows follow one another in `values`; `count` gets how many each row has. */
-static int read_list(Reader *r, int64_t num_values, int32_t rows, int32_t *values, int32_t *count) {
-    int32_t row = -1, n = 0, first;
-    for (int64_t i = 0; i < num_values && !r->is_bad; i++) {
-        int is_there = has_next(r, &first);
-        if (first && ++row < rows) count[row] = 0;
-        if (row < 0 || row >= rows) return bad_page(r), close_column(r);
-        if (is_there) values[n++] = number_here(r), count[row]++;
+static int read_list(Reader *r, int64_t num_levels, int32_t rows, int32_t *values, int32_t *count) {
+    int32_t row = -1;
+    int more;
+    while ((more = next_page(r)) > 0) {
+        if (r->num_levels > num_levels) return bad_page(r);
+        num_levels -= r->num_levels;
+        memcpy(values, r->value, (size_t)r->num_values * 4);
+        values += r->num_values;
+        for (int64_t i = 0; i < r->num_levels; i++) {
+            if (!r->repetition[i] && ++row < rows) count[row] = 0;
+            if (row < 0 || row >= rows) return bad_page(r);
+            count[row] += r->definition[i] == (uint32_t)r->level;
+        }
     }
-    if (!r->is_bad && row != rows - 1) bad_page(r);
-    return close_column(r);
+    return more || (row == rows - 1 && !num_levels) ? more : bad_page(r);
 }
 
 static int add_exons(Genes *genes, Transcript *t, int32_t rows, const int32_t *starts, const int32_t *ends, const int32_t *count) {
@@ -445,10 +436,11 @@ static int read_exons(Genes *genes, const GeneFile *file, int group, const uint8
     const Slice *one = slice_of(file, group, G_EXON_STARTS), *other = slice_of(file, group, G_EXON_ENDS);
     int32_t *starts = need_memory(NULL, (size_t)one->num_values * 4), *ends = need_memory(NULL, (size_t)other->num_values * 4);
     int32_t *count = need_memory(NULL, (size_t)rows * 4), *same = need_memory(NULL, (size_t)rows * 4);
-    Reader first = open_column(genes, file, group, G_EXON_STARTS, bytes + (one->at - begin));
-    Reader second = open_column(genes, file, group, G_EXON_ENDS, bytes + (other->at - begin));
-    int failed = read_list(&first, one->num_values, rows, starts, count) || read_list(&second, other->num_values, rows, ends, same);
-    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, starts, ends, count))) failed = bad_page(&second);
+    Reader r = open_column(genes, file, group, G_EXON_STARTS, bytes + (one->at - begin));
+    int failed = read_list(&r, one->num_values, rows, starts, count);
+    r = open_column(genes, file, group, G_EXON_ENDS, bytes + (other->at - begin));
+    failed = failed || read_list(&r, other->num_values, rows, ends, same);
+    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, starts, ends, count))) failed = bad_page(&r);
     free(starts), free(ends), free(count), free(same);
     return failed;
 }
@@ -568,6 +560,7 @@ int use_genes(Genes *genes, const GeneFile *file, int64_t from, int64_t to, Prob
 }
 
 void drop_genes(Genes *genes) {
+    clear(&genes->arena);
     void *all[] = {genes->transcript, genes->reach, genes->exon, genes->special, genes->pool.begin, genes->bytes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     *genes = (Genes){0};

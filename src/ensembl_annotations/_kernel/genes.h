@@ -2,7 +2,8 @@
 
    Only row groups that reach a span of the chromosome are read, as a whole, and each page is checked against
    its CRC-32 before anything in it is believed. What the format allows but the store does not write is an
-   error. A text is a place in `pool`: its length in 4 bytes, then the bytes; place 0 is null. */
+   error. A text is a place in `pool`: its length in 4 bytes, then the bytes, as ENS_CSQ can have
+   them; place 0 is null. */
 #ifndef KERNEL_GENES_H
 #define KERNEL_GENES_H
 #include "common.h"
@@ -58,6 +59,7 @@ typedef struct {
     Out pool;
     uint8_t *bytes;                  /* of the row group that is read */
     int64_t bytes_room;
+    Arena arena;                     /* for a column */
     Problem *problem;
 } Genes;
 

@@ -21,7 +21,10 @@ ROW_GROUP_ROWS = 4096
 def write_genes(folder: Path, identity: FileIdentity, transcripts: pa.Table) -> Path:
     """Write the transcripts of a chromosome, with the columns `GENES`, and return the file's path."""
     with parquet_writer(folder, identity, GENES) as writer:
-        writer.write_table(transcripts.cast(writer.schema), row_group_size=ROW_GROUP_ROWS)
+        # Cast one by one: the dictionaries of a row group have only what occurs in it.
+        for begin in range(0, len(transcripts), ROW_GROUP_ROWS):
+            rows = transcripts.slice(begin, ROW_GROUP_ROWS).combine_chunks()
+            writer.write_table(rows.cast(writer.schema))
     return folder / identity.file_name
 
 
