@@ -289,7 +289,7 @@ def test_a_manifest_of_before_genes_says_so_where_they_are_asked_for(tmp_path: P
     path.write_text(json.dumps({key: GOOD[key] for key in GOOD if key not in ("gff3", "peptides")}))
     manifest = load_manifest(path)
     assert manifest.files_of("vcf", ["1"]) == list(published("1"))
-    with pytest.raises(SourceError, match="made before gene models were used.*--update"):
+    with pytest.raises(SourceError, match=r"made before gene models were used.*--update"):
         manifest.files_of("gff3", ["1"])
 
 
