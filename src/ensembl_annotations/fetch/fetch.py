@@ -157,6 +157,8 @@ def fetch_ensembl(
             )
             for line in plan.lines():
                 _LOG.info(line)
+            if not plan.manifest.vcf:
+                _LOG.warning(f"{layout.vcf_folder}: not published; the reference has no variants.")
             plan.check_disk()
             job = _Job(plan.manifest, plan, source, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)

@@ -140,7 +140,12 @@ class Manifest:
                 f"{by_name[ALL].name}.",
                 hint=f"Set chromosomes to '{ALL}'.",
             )
-        return resolve_chromosomes(chromosomes, list(by_name), self.species, self.assembly)
+        try:
+            return resolve_chromosomes(chromosomes, list(by_name), self.species, self.assembly)
+        except UsageError as error:
+            if not self.vcf:
+                error.hint = f"{error.hint or ''} No variation is published, these have sequences."
+            raise
 
     def files_of(self, role: str, chromosomes: Sequence[str]) -> list[PublishedFile]:
         """Return the published files of a kind that tell of these chromosomes.
@@ -210,6 +215,8 @@ def read_manifest(
         )
         if fasta is None:
             error = no_answer(problems)
+            if vcf is None and isinstance(error, NotPublishedError):
+                raise no_answer(vcf_problems, layout)
             is_absent = isinstance(error, NotPublishedError)
             if isinstance(error, WrongAssemblyError) or (with_fasta and not is_absent):
                 raise error

@@ -71,8 +71,9 @@ def cached_manifest(
         _LOG.debug("%s: what the mirrors publish, as they said before", path)
         return kept.manifest
     manifest = read_manifest(mirrors, layout, with_fasta=with_fasta, with_genes=with_genes)
-    if (with_fasta and not manifest.fasta) or (with_genes and not manifest.gff3):
-        return manifest  # the mirror that has the sequences may be down for the moment
+    is_one_of_many = len(mirrors) > 1 and with_genes and not manifest.gff3
+    if (with_fasta and not manifest.fasta) or is_one_of_many:
+        return manifest  # the mirror that has the sequences, or genes, may be down for the moment
     if manifest.missing:
         return manifest  # a list that may be cut, or of a release that is not all there yet
     with suppress(EnsemblAnnotationsError, OSError):

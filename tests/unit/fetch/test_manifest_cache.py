@@ -109,8 +109,11 @@ def test_an_answer_without_the_sequences_is_not_kept(
     assert len(asked) == 3
     answer_with(monkeypatch, asked, lambda _: (VCF, FASTA, (), ()))
     for _ in range(2):
-        cached_manifest([BASE], MOUSE, with_genes=True)
+        cached_manifest([BASE, "https://example.com"], MOUSE, with_genes=True)
     assert len(asked) == 5
+    for _ in range(2):
+        cached_manifest([BASE], MOUSE, with_genes=True)
+    assert len(asked) == 6
 
 
 def test_a_list_that_may_be_cut_is_not_kept(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
