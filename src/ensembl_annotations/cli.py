@@ -36,7 +36,9 @@ MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
 TRANSCRIPT_MODES = ("pick", "gene", "all")
 INDEX_KINDS = ("csi", "tbi", "none")
-PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
+PLANNED = (
+    "out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "genes", "force",
+)  # fmt: skip
 """Options of `fetch` that its plan depends on."""
 
 # What ends a program that does not say otherwise: 'kill', and a terminal that closes.
@@ -215,9 +217,16 @@ def main() -> None:
     help="A name for where the data are from, kept in the store.",
 )
 @click.option(
-    "--fasta",
-    is_flag=True,
-    help="Fetch the sequence too: annotate then checks every REF, and finds indels anywhere in their repeat.",
+    "--genes/--no-genes",
+    default=True,
+    help="Fetch the genes too, where they and the sequence are published: annotate then tells what a variant "
+    "does to them.",
+)
+@click.option(
+    "--fasta/--no-fasta",
+    default=True,
+    help="Fetch the sequence too, where it is published: annotate then checks every REF, and finds indels "
+    "anywhere in their repeat.",
 )
 @click.option(
     "--jobs",
@@ -240,7 +249,7 @@ def main() -> None:
 )
 @quiet_option
 def fetch(dry_run: bool, **options: Any) -> None:
-    """Download a release's variation files, verify them, and build a reference store.
+    """Download a release's variants, sequences and genes, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
     again. Sizes are in MB (10^6 bytes) and GB (10^9 bytes), times in seconds.
@@ -261,10 +270,12 @@ def fetch(dry_run: bool, **options: Any) -> None:
 
 def describe_fetched(result: dict[str, Any]) -> str:
     """Return the line of result of a fetch."""
+    genes = f"{result['num_transcripts']} transcripts, " if "num_genes" in result else ""
+    exact = f"exact only on {result['exact_only_on']}, " if "exact_only_on" in result else ""
     return (
         f"{result['run']['status']}: {result['species']} {result['assembly']} release "
         f"{result['release']}, {result['num_files']} files, {result['num_variants']} variants, "
-        f"{result['num_alleles']} alleles, {result['num_quarantined']} quarantined, "
+        f"{result['num_alleles']} alleles, {genes}{result['num_quarantined']} quarantined, {exact}"
         f"{result['total_size_gb']} GB, in {result['run']['cache_path']}"
     )
 

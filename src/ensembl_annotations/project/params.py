@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -59,7 +60,10 @@ class EnsemblParams(_Strict):
         description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`",
     )
     fasta: bool = Field(
-        description="Fetch the sequence too: to check every REF, and to find indels at any position of their repeat"
+        description="Fetch the sequence too, where it is published: to check every REF, and to find indels at any position of their repeat"
+    )
+    genes: bool = Field(
+        description="Fetch the genes too, where they and the sequence are published: to tell what a variant does to them"
     )
     max_bad_percent: float = Field(
         ge=0,
@@ -75,6 +79,13 @@ class EnsemblParams(_Strict):
             expected = "expected 'all', or names separated by commas"
             raise ValueError("is empty" if value is None else f"{expected}; found {value!r}")
         _parsed(parse_chromosomes, str(value))
+        return value
+
+    @field_validator("genes")
+    @classmethod
+    def _with_fasta(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("fasta") is False:
+            raise ValueError("needs the sequence: expected fasta: true, or genes: false")
         return value
 
     @property

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from ensembl_annotations._kernel import Sequence2Bit
 from ensembl_annotations.common.errors import SourceError, WrongAssemblyError
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, BadRow
 from ensembl_annotations.fetch.convert.peptides import (
     Comparison,
@@ -109,6 +110,20 @@ class GenesFound:
     unknown_attributes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     first_bad: BadRow | None = None
+
+    def notes(self) -> Iterator[str]:
+        """Yield what is worth knowing of them."""
+        counts = {
+            "transcripts are on contigs without a sequence, and left out": self.num_without_sequence,
+            "published peptides differ from the sequence: no amino-acid change is told there": self.peptides["edited"],
+            "transcripts have a CDS, and no published peptide to check it with": self.peptides["unchecked"],
+            "transcripts contradict themselves or the sequence, and are quarantined": self.reasons.total(),
+        }  # fmt: skip
+        for text, count in counts.items():
+            if count:
+                yield f"{count} {text}"
+        if self.unknown_attributes:
+            yield f"unknown attributes: {listed(sorted(self.unknown_attributes), 8)}"
 
 
 @dataclass(slots=True)
