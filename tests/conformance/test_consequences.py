@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from ensembl_annotations import _kernel
 from ensembl_annotations.variants.outcomes import TERMS, TRANSCRIPT_MODES
-from tests.support.consequences import TRUTH, Alt, Genome, opened_files, read_truth, scored
+from tests.support.consequences import (
+    TRUTH,
+    Alt,
+    Genome,
+    opened_files,
+    read_truth,
+    scored,
+    transcript,
+)
 from tests.support.genes import reverse_complement
 
 
@@ -88,38 +96,11 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
         place for start, end in zip(starts, ends, strict=True) for place in range(start, end + 1)
     ]
     cds = sorted(draw(st.lists(st.sampled_from(inside), min_size=2, max_size=2)))
-    is_coding = draw(st.booleans())
-    start_nf, end_nf = draw(st.booleans()), draw(st.booleans())
-    return {
-        "chrom": "1",
-        "start": starts[0],
-        "end": ends[-1],
-        "strand": draw(st.sampled_from((1, -1))),
-        "transcript_id": "ENST90000000001",
-        "transcript_version": 1,
-        "gene_id": "ENSG90000000001",
-        "gene_version": 1,
-        "symbol": "DEMO1",
-        "gene_biotype": "protein_coding",
-        "biotype": "protein_coding" if is_coding else "lncRNA",
-        "protein_id": "ENSP90000000001" if is_coding else None,
-        "protein_version": 1 if is_coding else None,
-        "exon_starts": starts,
-        "exon_ends": ends,
-        "cds_start": cds[0] if is_coding else None,
-        "cds_end": cds[1] if is_coding else None,
-        "cds_phase": draw(st.integers(0, 2)) if is_coding else None,
-        "canonical": True,
-        "mane_select": False,
-        "mane_plus_clinical": False,
-        "tsl": None,
-        "ccds": None,
-        "tags": None,
-        "cds_start_nf": is_coding and start_nf,
-        "cds_end_nf": is_coding and end_nf,
-        "selenocysteines": [],
-        "peptide": "agrees" if is_coding else "none",
-    }
+    more: dict[str, Any] = {"strand": draw(st.sampled_from((1, -1)))}
+    if draw(st.booleans()):
+        more |= {"cds_start": cds[0], "cds_end": cds[1], "cds_phase": draw(st.integers(0, 2))}
+        more |= {"cds_start_nf": draw(st.booleans()), "cds_end_nf": draw(st.booleans())}
+    return transcript("1", list(zip(starts, ends, strict=True)), **more)
 
 
 BASES = st.text("ACGT", min_size=SIZE, max_size=SIZE)

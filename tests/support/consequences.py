@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +39,64 @@ SCORED = (
 _TAGS = sum(1 << TAG_IDS.index(tag) for tag in ("ENS_CSQ", "ENS_WORST"))
 
 
+def transcript(contig: str, exons: Sequence[tuple[int, int]], **more: Any) -> dict[str, Any]:
+    """Return a row of `GENES`: a transcript without a CDS, unless more is said."""
+    row = dict.fromkeys(GENES_SCHEMA.names)
+    row |= {
+        "chrom": contig,
+        "start": exons[0][0],
+        "end": exons[-1][1],
+        "strand": 1,
+        "transcript_id": "ENST90000000001",
+        "transcript_version": 1,
+        "gene_id": "ENSG90000000001",
+        "symbol": "DEMO1",
+        "gene_biotype": "lncRNA",
+        "biotype": "lncRNA",
+        "exon_starts": [start for start, _ in exons],
+        "exon_ends": [end for _, end in exons],
+        **dict.fromkeys(("canonical", "mane_select", "mane_plus_clinical"), False),
+        **dict.fromkeys(("cds_start_nf", "cds_end_nf"), False),
+        "selenocysteines": [],
+        "peptide": "none",
+    }
+    if "cds_start" in more:
+        coding = {"biotype": "protein_coding", "protein_id": "ENSP90000000001", "cds_phase": 0}
+        row |= {**coding, "protein_version": 1, "peptide": "agrees"}
+    return row | more
+
+
+def transcript_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Return transcripts in the order of the store."""
+    order = sorted(rows, key=lambda row: (row["start"], row["end"], row["transcript_id"]))
+    return pa.Table.from_pylist(order, GENES_SCHEMA)
+
+
+def random_transcripts(contig: str, length: int, count: int) -> list[dict[str, Any]]:
+    """Return transcripts of any shape on a contig."""
+    draw = random.Random(count)
+    rows = []
+    for number in range(count):
+        begin = draw.randrange(1, length - 40)
+        width = draw.randrange(20, min(length - begin, 4000))
+        edges = sorted(draw.sample(range(begin, begin + width), 2 * draw.randrange(1, 8)))
+        exons = list(zip(edges[::2], edges[1::2], strict=True))
+        more: dict[str, Any] = {
+            "strand": draw.choice((1, -1)),
+            "transcript_id": f"ENST{number:011}",
+        }
+        if draw.random() < 0.7:
+            inside = [place for start, end in exons for place in range(start, end + 1)]
+            low, high = sorted(draw.choices(inside, k=2))
+            more |= {"cds_start": low, "cds_end": high, "cds_phase": draw.randrange(3)}
+            more |= {
+                "cds_start_nf": draw.random() < 0.3,
+                "selenocysteines": draw.sample(range(1, 50), draw.randrange(3)),
+            }
+        rows.append(transcript(contig, exons, **more))
+    return rows
+
+
 class Genome:
     """Sequences and transcripts, opened for calls; close it, or use it with `with`."""
 
@@ -58,9 +117,8 @@ class Genome:
         writer = SequenceWriter(self.folder, FileIdentity.of(ORIGIN, contig, "sequence"))
         writer.add(bases.upper().encode())
         writer.finish()
-        rows = sorted(transcripts, key=lambda row: (row["start"], row["end"], row["transcript_id"]))
-        table = pa.Table.from_pylist(rows, GENES_SCHEMA)
-        write_genes(self.folder, FileIdentity.of(ORIGIN, contig, "genes"), table)
+        identity = FileIdentity.of(ORIGIN, contig, "genes")
+        write_genes(self.folder, identity, transcript_table(transcripts))
 
     def contig(self, name: str) -> Contig:
         sequence, genes = self._open(name)
