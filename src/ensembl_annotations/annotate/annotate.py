@@ -298,12 +298,18 @@ def annotate_vcf(
             notes.append(text)
             _LOG.warning(text)
 
-        plan = plan_pieces(memory_mb, table=targets.parquet is not None or tally_path is not None)
-        _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
             has_genes = bool(store.chromosomes_with("genes"))
             additions = chosen if has_genes else chosen.without_genes()
+            plan = plan_pieces(
+                memory_mb,
+                table=targets.parquet is not None or tally_path is not None,
+                transcripts=transcripts if has_genes else None,
+            )
+            _LOG.debug(
+                "pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers
+            )
             if chromosomes is not None:
                 chromosomes = resolve_chromosomes(
                     chromosomes, annotated_chromosomes(store), store.species, store.assembly
