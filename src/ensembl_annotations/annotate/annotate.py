@@ -367,6 +367,7 @@ def annotate_vcf(
                                 provenance,
                                 notes,
                                 findings,
+                                counts.by_severity() if has_genes else None,
                             ),
                         )
                     # As late as can be: DVC takes the file's digest after the run.

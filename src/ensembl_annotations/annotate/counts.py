@@ -58,6 +58,10 @@ class Tally:
             **(self._impacts() if store.chromosomes_with("genes") else {}),
         }
 
+    def by_severity(self) -> dict[str, int]:
+        """Return the ALTs by their most severe term, by severity."""
+        return {term: self.terms[term] for term in TERMS if self.terms[term]}
+
     def _impacts(self) -> dict[str, int]:
         """Return how many ALTs have which impact, by the most severe term of all transcripts."""
         counts = Counter[str]()

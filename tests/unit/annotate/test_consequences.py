@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ def test_what_is_not_called_is_counted(store: Path, tmp_path: Path) -> None:
         == "ENS_CSQ=A|intergenic_variant|MODIFIER||||||||||||||||||||1;ENS_WORST=intergenic_variant"
     )
     assert figures["num_uncalled_ref"] == 1 and figures["num_symbolic"] == 1
+    tally = json.loads((tmp_path / "t.json").read_text())
+    assert tally["consequences"] == {"intergenic_variant": 1}
 
 
 def test_tags_and_their_lines_can_be_left_out(store: Path, tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_ends_of_a_contig_end_nothing(tmp_path: Path) -> None:
         tmp_path, "1", bases, model, (1, "A", "AA"), (8, "AA", "A"), (1, bases, "A"), (9, "A", "ACC"), (9, "A", "C")
     )  # fmt: skip
     assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"] == ""
-    assert found[4]["hgvsp"].endswith("p.Ter3TrpextTer?")
+    assert found[4]["hgvsp"].endswith("p.Ter3TyrextTer?")
     assert found[3]["consequence"] == "downstream_gene_variant" and found[3]["distance"] == "0"
 
 
