@@ -43,6 +43,7 @@ with (
         match=params.annotate.match,
         tags=params.annotate.tags,
         id_column=params.annotate.id,
+        transcripts=params.annotate.transcripts,
         genotypes=params.annotate.genotypes,
         memory_mb=params.run.memory_mb,
     )

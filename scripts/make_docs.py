@@ -82,6 +82,7 @@ def documents() -> dict[Path, str]:
         "result": column_table(
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),
+        "consequence": column_table(schema.CONSEQUENCE),
         "tags": tag_table(),
         "groups": group_table(),
         "reasons": reason_table(),

@@ -33,8 +33,11 @@ _LOG = logging.getLogger(__name__)
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
+TRANSCRIPT_MODES = ("pick", "gene", "all")
 INDEX_KINDS = ("csi", "tbi", "none")
-PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
+PLANNED = (
+    "out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "genes", "force",
+)  # fmt: skip
 """Options of `fetch` that its plan depends on."""
 
 # What ends a program that does not say otherwise: 'kill', and a terminal that closes.
@@ -213,9 +216,16 @@ def main() -> None:
     help="A name for where the data are from, kept in the store.",
 )
 @click.option(
-    "--fasta",
-    is_flag=True,
-    help="Fetch the sequence too: annotate then checks every REF, and finds indels anywhere in their repeat.",
+    "--genes/--no-genes",
+    default=True,
+    help="Fetch the genes too, where they and the sequence are published: annotate then tells what a variant "
+    "does to them.",
+)
+@click.option(
+    "--fasta/--no-fasta",
+    default=True,
+    help="Fetch the sequence too, where it is published: annotate then checks every REF, and finds indels "
+    "anywhere in their repeat.",
 )
 @click.option(
     "--jobs",
@@ -238,7 +248,7 @@ def main() -> None:
 )
 @quiet_option
 def fetch(dry_run: bool, **options: Any) -> None:
-    """Download a release's variation files, verify them, and build a reference store.
+    """Download a release's variants, sequences and genes, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
     again. Sizes are in MB (10^6 bytes) and GB (10^9 bytes), times in seconds.
@@ -259,10 +269,12 @@ def fetch(dry_run: bool, **options: Any) -> None:
 
 def describe_fetched(result: dict[str, Any]) -> str:
     """Return the line of result of a fetch."""
+    genes = f"{result['num_transcripts']} transcripts, " if "num_genes" in result else ""
+    exact = f"exact only on {result['exact_only_on']}, " if "exact_only_on" in result else ""
     return (
         f"{result['run']['status']}: {result['species']} {result['assembly']} release "
         f"{result['release']}, {result['num_files']} files, {result['num_variants']} variants, "
-        f"{result['num_alleles']} alleles, {result['num_quarantined']} quarantined, "
+        f"{result['num_alleles']} alleles, {genes}{result['num_quarantined']} quarantined, {exact}"
         f"{result['total_size_gb']} GB, in {result['run']['cache_path']}"
     )
 
@@ -337,7 +349,14 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default="all",
     metavar="NAME,...",
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
-    "source, details) separated by commas. The table has all.",
+    "source, details, consequence) separated by commas. The table has all.",
+)
+@click.option(
+    "--transcripts",
+    type=click.Choice(TRANSCRIPT_MODES),
+    default="pick",
+    help="Whose consequences are told, if the reference has genes: of one transcript for each ALT; of "
+    "one of each gene; of all.",
 )
 @click.option(
     "--id",

@@ -30,8 +30,9 @@ MATCHED = -1
 BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS = range(7)
 """What can be wrong with a line."""
 
-NUM_TAGS = 15
+NUM_TAGS = 17
 ID_MODES = ("append", "replace", "keep")
+TRANSCRIPTS = ("pick", "gene", "all")
 UNTYPED_KEYS = ("DP", "GQ", "AD")
 TEXTS = (
     "id", "allele_clin", "clin", "evidence", "source", "tsa", "ma", "maf", "aa", "af",
@@ -39,6 +40,7 @@ TEXTS = (
 """Columns of text of an ALT's IDs."""
 
 _NUM_REASONS = 10
+_NUM_TERMS = 30
 _ALL_GOOD, _BAD_INPUT, _BAD_STORE = range(3)
 
 
@@ -104,7 +106,7 @@ class Region(c.Structure):
 
 
 class Contig(c.Structure):
-    """What a CHROM of the input is in the reference; handles are of `Table` and `Sequence`."""
+    """What a CHROM of the input is in the reference; handles are of `Table`, `Sequence2Bit` and `Genes`."""
 
     _fields_ = [
         ("table", c.c_void_p),
@@ -113,6 +115,9 @@ class Contig(c.Structure):
         ("x_sequence", c.c_void_p),
         ("reason", c.c_int32),
         ("is_y", c.c_int32),
+        ("genes", c.c_void_p),
+        ("x_genes", c.c_void_p),
+        ("is_mt", c.c_int32),
     ]
 
 
@@ -128,6 +133,7 @@ class _Options(c.Structure):
         ("with_rows", c.c_int32),
         ("num_regions", c.c_int32),
         ("num_contigs", c.c_int32),
+        ("transcripts", c.c_int32),
         ("region", Region * 2),
         ("contig", c.POINTER(Contig)),
         ("contig_of_run", c.POINTER(c.c_int32)),
@@ -230,6 +236,11 @@ class Result(c.Structure):
         ("num_sites", c.c_int64),
         ("site_record", c.c_void_p),
         ("site_id", TextColumn),
+        ("num_terms", c.c_int64 * _NUM_TERMS),
+        ("num_ref_differs", c.c_int64),
+        ("num_told", c.c_int64),
+        ("csq", TextColumn),
+        ("worst", TextColumn),
     ]
 
 
@@ -253,6 +264,10 @@ def _library() -> Any:
         "kernel_open_table": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
         "kernel_close_table": (None, c.c_void_p),
         "kernel_num_rows": (c.c_int64, c.c_void_p),
+        "kernel_open_genes": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
+        "kernel_close_genes": (None, c.c_void_p),
+        "kernel_num_transcripts": (c.c_int64, c.c_void_p),
+        "kernel_term": (c.c_char_p, c.c_int),
         "kernel_num_bases": (c.c_int64, c.c_void_p),
         "kernel_open_sequence": (c.c_void_p, c.c_int, c.c_int32, *text, *text, problem),
         "kernel_close_sequence": (None, c.c_void_p),
@@ -271,6 +286,11 @@ def _library() -> Any:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def terms() -> list[str]:
+    """Return the terms of consequences, by severity."""
+    return [_library().kernel_term(number).decode() for number in range(_NUM_TERMS)]
 
 
 def crc32(data: bytes) -> int:
@@ -296,6 +316,26 @@ class Table:
     def __del__(self) -> None:
         if getattr(self, "handle", None):
             _library().kernel_close_table(self.handle)
+
+
+class Genes:
+    """An open file of transcripts; the footer was checked before."""
+
+    def __init__(self, fd: int, number: int, file_bytes: int, footer: bytes) -> None:
+        problem = _Problem()
+        self.handle = _library().kernel_open_genes(
+            fd, number, file_bytes, footer, len(footer), problem
+        )
+        if not self.handle:
+            problem.raise_it()
+
+    @property
+    def num_rows(self) -> int:
+        return int(_library().kernel_num_transcripts(self.handle))
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            _library().kernel_close_genes(self.handle)
 
 
 class Sequence2Bit:
@@ -343,6 +383,8 @@ class Settings(NamedTuple):
     regions : sequence of Region
     most_allele_bytes, most_alts : int
         Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
+    transcripts : str
+        Whose consequences are told: one of `TRANSCRIPTS`.
     """
 
     num_columns: int
@@ -356,6 +398,7 @@ class Settings(NamedTuple):
     regions: Sequence[Region] = ()
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
+    transcripts: str = "pick"
 
 
 def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
@@ -407,6 +450,7 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         settings.with_rows,
         len(settings.regions),
         len(contigs),
+        TRANSCRIPTS.index(settings.transcripts),
         (Region * 2)(*settings.regions),
         (Contig * len(contigs))(*contigs),
         (c.c_int32 * len(places))(*places),

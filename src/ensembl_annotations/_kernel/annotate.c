@@ -99,9 +99,9 @@ static int is_in_par(const Piece *piece, const Record *r) {
     return 0;
 }
 
-static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, Out *out, Result *result) {
+static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, const Consequences *consequences, Out *out, Result *result) {
     out->at = out->begin;
-    reserve(out, (size_t)piece->size + (size_t)values->num_items * 192 + 64);
+    reserve(out, (size_t)piece->size + (size_t)values->num_items * 192 + (size_t)(consequences->text.at - consequences->text.begin) + 64);
     int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns, match->arena) : NULL;
     Places places = {0};
     if (ends) {
@@ -114,14 +114,14 @@ static void write_text(const Piece *piece, const Options *options, Match *match,
         const Record *r = piece->record + i;
         int64_t begin = r->line - piece->text + ahead, first = item, next_site;
         while (item < values->num_items && values->item[item].allele < r->first_allele + r->num_alleles) item++;
-        Change change = {.record = r, .item = values->item + first, .num_items = item - first, .af = values->af, .is_par = is_in_par(piece, r)};
+        Change change = {.record = r, .item = values->item + first, .num_items = item - first, .af = values->af, .is_par = is_in_par(piece, r), .consequences = consequences};
         change.num_sites = own_sites(match, site, (int32_t)i, change.item, change.num_items, &next_site);
         change.site = match->site + site;
         if (change.num_sites) memmove(match->site + num_sites, change.site, (size_t)change.num_sites * sizeof(Site));
         change.site = match->site + num_sites;
         num_sites += change.num_sites, site = next_site;
         result->num_par += change.is_par, result->num_conflicts += ids_conflict(&change);
-        if (change.num_items || change.num_sites || change.is_par || r->is_cut) {
+        if (change.num_items || change.num_sites || change.is_par || r->is_cut || has_consequences(consequences, r)) {
             put(out, copied, (size_t)(r->line - copied));
             put_record(out, &change, options);
             copied = r->end + 1;
@@ -233,7 +233,28 @@ static void write_alleles(const Piece *piece, Result *result) {
     }
 }
 
-static void write_rows(Piece *piece, const Match *match, const Values *values, Result *result) {
+static Text csq_text(const void *rows, int64_t i, Arena *arena) {
+    const Consequences *c = rows;
+    const Told *told = c->told + i;
+    return (void)arena, told->worst > told->csq ? (Text){c->text.begin + told->csq, told->worst - told->csq} : (Text){0};
+}
+
+static Text worst_text(const void *rows, int64_t i, Arena *arena) {
+    const Consequences *c = rows;
+    const Told *told = c->told + i;
+    return (void)arena, told->end > told->worst ? (Text){c->text.begin + told->worst, told->end - told->worst} : (Text){0};
+}
+
+static void count_consequences(const Consequences *consequences, Result *result) {
+    memcpy(result->num_terms, consequences->num_terms, sizeof result->num_terms);
+    result->num_ref_differs = consequences->num_ref_differs;
+}
+
+static void write_rows(Piece *piece, const Match *match, const Values *values, const Consequences *consequences, Result *result) {
+    int64_t num_told = consequences->told ? piece->num_alleles : 0;
+    result->num_told = num_told;
+    result->csq = text_column(consequences, num_told, csq_text, &piece->arena);
+    result->worst = text_column(consequences, num_told, worst_text, &piece->arena);
     write_alleles(piece, result);
     write_items(values, result, &piece->arena);
     result->num_sites = match->num_sites;
@@ -290,13 +311,19 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
     split_alleles(piece, options);
     add_queries(match, piece, options);
     if (find_matches(match, piece->allele) || observe_bases(match, piece, options, &result->compared)) return -1;
-    sort_sites(match);
-    Values values = find_values(match, piece->num_alleles, &piece->arena);
-    write_text(piece, options, match, &values, &room->text, result);
-    count(piece, result);
-    if (options->with_rows) write_rows(piece, match, &values, result);
-    result->run = piece->run, result->num_runs = piece->num_runs;
-    return 0;
+    Consequences consequences = {0};
+    int failed = find_consequences(piece, options, &consequences, problem);
+    if (!failed) {
+        sort_sites(match);
+        Values values = find_values(match, piece->num_alleles, &piece->arena);
+        write_text(piece, options, match, &values, &consequences, &room->text, result);
+        count(piece, result);
+        count_consequences(&consequences, result);
+        if (options->with_rows) write_rows(piece, match, &values, &consequences, result);
+        result->run = piece->run, result->num_runs = piece->num_runs;
+    }
+    drop_consequences(&consequences);
+    return failed ? -1 : 0;
 }
 
 static void free_column(TextColumn *column) {
@@ -311,6 +338,8 @@ void kernel_free(Result *r) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     for (int i = 0; i < NUM_TEXTS; i++) free_column(r->item_text + i);
     free_column(&r->site_id);
+    free_column(&r->csq);
+    free_column(&r->worst);
     *r = (Result){0};
 }
 
@@ -359,6 +388,21 @@ int64_t kernel_num_rows(const Table *table) {
     for (int g = 0; g < table->num_groups; g++) rows += chunk_of(table, g, COLUMN_START)->rows;
     return rows;
 }
+
+GeneFile *kernel_open_genes(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem) {
+    *problem = (Problem){0};
+    return open_gene_file(fd, file, file_bytes, footer, footer_bytes, problem);
+}
+
+void kernel_close_genes(GeneFile *file) { close_gene_file(file); }
+
+int64_t kernel_num_transcripts(const GeneFile *file) {
+    int64_t rows = 0;
+    for (int g = 0; g < file->num_groups; g++) rows += file->rows[g];
+    return rows;
+}
+
+const char *kernel_term(int number) { return number >= 0 && number < NUM_TERMS ? term_names[number] : NULL; }
 
 int64_t kernel_num_bases(const Sequence *sequence) { return sequence->length; }
 

@@ -2,6 +2,7 @@
 #ifndef KERNEL_MATCH_H
 #define KERNEL_MATCH_H
 #include "alleles.h"
+#include "genes.h"
 #include "parquet.h"
 #include "sequence.h"
 
@@ -22,6 +23,8 @@ typedef struct {
     const Sequence *sequence, *x_sequence;
     int32_t reason;                         /* why nothing on it is looked up; else MATCHED */
     int32_t is_y;                           /* the regions are to be looked up on X too */
+    const GeneFile *genes, *x_genes;        /* the transcripts there */
+    int32_t is_mt;                          /* it has the genetic code of vertebrate mitochondria */
 } Contig;
 
 typedef struct {

@@ -4,7 +4,7 @@
 
 const char *const tag_names[NUM_TAGS] = {
     "ENS_ID", "ENS_MATCH", "ENS_MULTI", "ENS_CLIN", "ENS_AF", "ENS_MA", "ENS_MAF", "ENS_MAC", "ENS_TSA", "ENS_AA",
-    "ENS_EVIDENCE", "ENS_SOURCE", "ENS_RSCLIN", "ENS_PAR", "ENS_SITE_ID",
+    "ENS_EVIDENCE", "ENS_SOURCE", "ENS_RSCLIN", "ENS_PAR", "ENS_SITE_ID", "ENS_CSQ", "ENS_WORST",
 };
 enum { MOST_POS = 2147483647, MOST_DIGITS = 10 };
 static const int64_t most_lookup_pos = 2147483648 - 256;

@@ -9,10 +9,11 @@ enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE };
 /* The tags of variants/schema.py, in its order. */
 enum {
     TAG_ID, TAG_MATCH, TAG_MULTI, TAG_CLIN, TAG_AF, TAG_MA, TAG_MAF, TAG_MAC, TAG_TSA, TAG_AA, TAG_EVIDENCE,
-    TAG_SOURCE, TAG_RSCLIN, TAG_PAR, TAG_SITE_ID, NUM_TAGS
+    TAG_SOURCE, TAG_RSCLIN, TAG_PAR, TAG_SITE_ID, TAG_CSQ, TAG_WORST, NUM_TAGS
 };
 extern const char *const tag_names[NUM_TAGS];
 enum { APPEND_IDS, REPLACE_IDS, KEEP_IDS };
+enum { ONE_TRANSCRIPT, ONE_OF_EACH_GENE, ALL_TRANSCRIPTS };
 
 /* What the Python side asks for; see __init__.py. */
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
     int32_t with_rows;               /* give the ALTs and what they match as columns too */
     int32_t num_regions;
     int32_t num_contigs;
+    int32_t transcripts;             /* whose consequences are told */
     Region region[2];
     const Contig *contig;
     const int32_t *contig_of_run;

@@ -24,7 +24,12 @@ from ensembl_annotations.annotate.guard import (
     report_exchanged,
 )
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
-from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
+from ensembl_annotations.annotate.lookup import (
+    Contigs,
+    annotated_chromosomes,
+    par_of,
+    report_unresolved,
+)
 from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.targets import Targets
@@ -38,7 +43,13 @@ from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.outcomes import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
+from ensembl_annotations.variants.outcomes import (
+    ID_MODES,
+    LOOKED_UP,
+    MATCH_MODES,
+    REASONS,
+    TRANSCRIPT_MODES,
+)
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.index import check_position
@@ -158,7 +169,7 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import allele_rows, id_rows
+    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
@@ -169,7 +180,8 @@ def _rows(
     table = None
     if schema is not None:
         records = typed_records(batch, len(job.reader.header.samples))
-        table = typed_table(batch, records, alleles, ids, schema)
+        called = consequence_rows(result) if "ens_csq" in schema.names else None
+        table = typed_table(batch, records, alleles, ids, schema, called)
     return table, part_of(batch, alleles, ids) if job.summarise else None
 
 
@@ -188,6 +200,7 @@ def annotate_vcf(
     match: str = "allele",
     tags: str | Sequence[str] = ALL_TAGS,
     id_column: str = "append",
+    transcripts: str = "pick",
     index: str = "csi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
@@ -223,11 +236,14 @@ def annotate_vcf(
         same site with another allele, for records without an ALT too.
     tags : str or sequence of str
         Which tags to write to the VCF: ``all``, or names of tags and of the groups ``id``,
-        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details`` (in a string, separated
-        by commas). The table, the summary and the counts have all.
+        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details``, ``consequence`` (in a
+        string, separated by commas). The table, the summary and the counts have all.
     id_column : str
         ``append`` matched IDs to the VCF's ID column; ``replace`` it by them, where there are any;
         or ``keep`` it as it is.
+    transcripts : str
+        Whose consequences are told, if the reference has genes: ``pick``, those of one transcript for
+        each ALT; ``gene``, of one of each gene; ``all``.
     index : str
         ``csi``, ``tbi`` or ``none``.
     genotypes : bool
@@ -267,7 +283,10 @@ def annotate_vcf(
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if id_column not in ID_MODES:
         raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
-    additions = Additions(parse_tags(tags), id_column, overwrite_tags)
+    if transcripts not in TRANSCRIPT_MODES:
+        expected = ", ".join(TRANSCRIPT_MODES)
+        raise UsageError(f"--transcripts: expected {expected}; found {transcripts!r}.")
+    chosen = Additions(parse_tags(tags), id_column, overwrite_tags, transcripts)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
@@ -278,13 +297,21 @@ def annotate_vcf(
             notes.append(text)
             _LOG.warning(text)
 
-        plan = plan_pieces(memory_mb, table=targets.parquet is not None or tally_path is not None)
-        _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
+            has_genes = bool(store.chromosomes_with("genes"))
+            additions = chosen if has_genes else chosen.without_genes()
+            plan = plan_pieces(
+                memory_mb,
+                table=targets.parquet is not None or tally_path is not None,
+                transcripts=transcripts if has_genes else None,
+            )
+            _LOG.debug(
+                "pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers
+            )
             if chromosomes is not None:
                 chromosomes = resolve_chromosomes(
-                    chromosomes, store.chromosomes, store.species, store.assembly
+                    chromosomes, annotated_chromosomes(store), store.species, store.assembly
                 )
             store.check(_needed(store, chromosomes))
             with (
@@ -309,7 +336,7 @@ def annotate_vcf(
                 job = _Job(
                     engine, additions, plan.workers, targets.tabix_kind, tally_path is not None
                 )
-                provenance = _provenance(store, chromosomes, additions, match)
+                provenance = _provenance(store, chromosomes, chosen, match)
                 progress = Progress()
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
@@ -339,6 +366,7 @@ def annotate_vcf(
                                 provenance,
                                 notes,
                                 findings,
+                                counts.by_severity() if has_genes else None,
                             ),
                         )
                     # As late as can be: DVC takes the file's digest after the run.
@@ -383,8 +411,9 @@ def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[st
 def _provenance(
     store: ReferenceStore, chromosomes: Sequence[str] | None, additions: Additions, match: str
 ) -> dict[str, str]:
-    named = _needed(store, chromosomes) or store.chromosomes
-    looked_up = store.chromosomes if chromosomes is None else chromosomes
+    whole = annotated_chromosomes(store)
+    named = _needed(store, chromosomes) or whole
+    looked_up = whole if chromosomes is None else chromosomes
     can_shift = any(store.resource(name, "sequence") is not None for name in named)
     return {
         "ID": "ensembl_annotations",
@@ -400,6 +429,7 @@ def _provenance(
         "OverwriteTags": "yes" if additions.overwrite else "no",
         "Tags": describe_tags(additions.tags),
         "IDColumn": additions.id_mode,
+        **({"Transcripts": additions.transcripts} if store.chromosomes_with("genes") else {}),
     }
 
 
@@ -427,7 +457,7 @@ def _write(
                     contig_lines=contig_lines(added, header.line_end),
                 )
             )
-        table = _table(targets, outputs, provenance, header.samples, stack)
+        table = _table(job, targets, outputs, provenance, stack)
         declared = {*job.contigs.lengths, *added} if targets.is_bcf else set()
         bases, assembly = Compared(), job.contigs.store.assembly
         for done in job.annotated(table.schema if table is not None else None):
@@ -474,10 +504,10 @@ def _findings(job: _Job) -> Findings | None:
 
 
 def _table(
+    job: _Job,
     targets: Targets,
     outputs: Outputs,
     provenance: dict[str, str],
-    samples: list[str],
     stack: ExitStack,
 ) -> TableWriter | None:
     if targets.parquet is None:
@@ -485,7 +515,9 @@ def _table(
     from ensembl_annotations.annotate.table import TableWriter
 
     path = outputs.temporary(targets.parquet)
-    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes)
+    genes = bool(job.contigs.store.chromosomes_with("genes"))
+    samples = job.reader.header.samples
+    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes, genes=genes)
     stack.callback(table.abandon)
     return table
 

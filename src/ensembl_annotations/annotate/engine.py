@@ -74,6 +74,7 @@ class Engine:
             regions=self._places.regions,
             most_allele_bytes=reader.limits.allele_bytes,
             most_alts=MAX_ALTS,
+            transcripts=additions.transcripts,
         )
         # As many as pieces are in work at a time.
         self._rooms: deque[Room] = deque()

@@ -369,6 +369,7 @@ def tally_text(
     provenance: Mapping[str, str],
     notes: Sequence[str],
     findings: Findings,
+    consequences: Mapping[str, int] | None = None,
 ) -> str:
     """Return the text of ``tally.json``.
 
@@ -387,6 +388,8 @@ def tally_text(
     notes : sequence of str
         What the run said.
     findings : Findings
+    consequences : mapping of str to int, optional
+        ALTs by their most severe term; None where the reference has no genes.
     """
     cube = findings.cube()
     lengths = header.contigs()
@@ -408,5 +411,6 @@ def tally_text(
         "other_terms": _ordered(findings.other_terms),
         "certain": findings.certain.as_json(),
         "uncertain": findings.uncertain.as_json(),
+        **({} if consequences is None else {"consequences": dict(consequences)}),
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

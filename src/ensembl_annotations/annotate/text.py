@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.variants.outcomes import TAG_IDS, TAGS, tag_header_line
+from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.variants.outcomes import GENE_TAGS, TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.header import structured_header_line
 from ensembl_annotations.vcf.places import Places, TabixIndex
@@ -27,11 +27,31 @@ class Additions(NamedTuple):
         One of `ID_MODES`.
     overwrite : bool
         Replace the chosen tags where the input has them.
+    transcripts : str
+        One of `TRANSCRIPT_MODES`.
     """
 
     tags: tuple[str, ...] = TAG_IDS
     id_mode: str = "append"
     overwrite: bool = False
+    transcripts: str = "pick"
+
+    def without_genes(self) -> Additions:
+        """Return what a reference without genes can add.
+
+        Raises
+        ------
+        UsageError
+            Where that is no tag.
+        """
+        kept = tuple(tag for tag in self.tags if tag not in GENE_TAGS)
+        if not kept:
+            raise UsageError(
+                f"tags: expected a reference with genes for {', '.join(self.tags)}; found one without.",
+                hint="Make the reference with genes (--genes; ensembl.genes in params.yaml), or "
+                "choose other tags.",
+            )
+        return self._replace(tags=kept)
 
 
 def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None:

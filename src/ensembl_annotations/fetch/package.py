@@ -13,7 +13,9 @@ from pydantic import BaseModel
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.convert import FREQUENCIES, BadRow, Conversion
+from ensembl_annotations.fetch.convert.gff3 import GenesFound
 from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.store.describe import (
@@ -22,11 +24,13 @@ from ensembl_annotations.store.describe import (
     footer_sha256,
 )
 from ensembl_annotations.store.write import schema_description
+from ensembl_annotations.variants.schema import ALLELES, GENES
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
 from ensembl_annotations.versions import STORE_VERSION
 
 _LEVEL = 6
 _FLUSH_BYTES = 1 << 20
+_MOST_NAMED = 30
 _HEADER = b"file\tline\treason\ttext\n"
 
 
@@ -90,7 +94,7 @@ class Source(BaseModel):
 
 
 class DataFile(BaseModel):
-    """A file of the store; the rows of a sequence are its bases.
+    """A file of the store; the rows of a sequence are its bases, those of genes transcripts.
 
     Alleles have `frequencies`, records by how far theirs is known; a sequence has `num_other_letters`, which
     became N though they are neither N nor a base.
@@ -110,8 +114,15 @@ class DataFile(BaseModel):
     frequencies: dict[str, int] | None = None
     num_other_letters: int | None = None
 
+    @property
+    def published_name(self) -> str:
+        """The name of the published file that it was converted from."""
+        return Path(self.sources[0].path).name
+
     @classmethod
-    def of(cls, path: Path, chromosome: str, role: str, num_rows: int, source: Source) -> DataFile:
+    def of(
+        cls, path: Path, chromosome: str, role: str, num_rows: int, *sources: Source
+    ) -> DataFile:
         is_sequence = role == "sequence"
         return cls(
             name=path.name.lower().replace("_", "-").replace(".parquet", ""),
@@ -124,7 +135,7 @@ class DataFile(BaseModel):
             hash=f"sha256:{sha256_of(path)}",
             footer_sha256=footer_sha256(path),
             rows=num_rows,
-            sources=[source],
+            sources=list(sources),
         )
 
     def add_frequencies(self, conversion: Conversion) -> None:
@@ -143,6 +154,32 @@ class QuarantinedRows(BaseModel):
     reasons: dict[str, int]
 
 
+class Genes(BaseModel):
+    """What was found in the published gene models; see `GenesFound`."""
+
+    num_genes: int
+    num_transcripts: int
+    num_without_sequence: int
+    peptides: dict[str, int]
+    other_types: dict[str, int]
+    unknown_attributes: dict[str, int]
+
+    @classmethod
+    def of(cls, found: Sequence[GenesFound]) -> Genes:
+        def total(name: str) -> dict[str, int]:
+            counts = sum((getattr(item, name) for item in found), Counter[str]())
+            return dict(sorted(counts.items()))
+
+        return cls(
+            num_genes=sum(item.num_genes for item in found),
+            num_transcripts=sum(item.num_transcripts for item in found),
+            num_without_sequence=sum(item.num_without_sequence for item in found),
+            peptides=total("peptides"),
+            other_types=total("other_types"),
+            unknown_attributes=total("unknown_attributes"),
+        )
+
+
 class License(BaseModel):
     """Under which terms the data may be used."""
 
@@ -154,8 +191,9 @@ class License(BaseModel):
 class DataPackage(BaseModel):
     """``datapackage.json``, as it is written.
 
-    `num_ref_differs` is there only where the sequence was fetched, `release_date` only where Ensembl's files
-    have one.
+    `num_ref_differs` is there only where a sequence was fetched, `genes` only where gene models were, and
+    `release_date` only where Ensembl's files have one. `exact_only_on` are the chromosomes with variants and
+    without a sequence.
     """
 
     profile: str = "data-package"
@@ -173,6 +211,8 @@ class DataPackage(BaseModel):
     num_unnamed_entries: int
     num_ref_differs: int | None
     unknown_info_keys: dict[str, int]
+    exact_only_on: list[str]
+    genes: Genes | None
     quarantine: QuarantinedRows
     schemas: dict[str, dict[str, list[dict[str, Any]]]]
     resources: list[DataFile]
@@ -185,8 +225,7 @@ class DataPackage(BaseModel):
         source: str,
         resources: list[DataFile],
         conversions: Sequence[Conversion],
-        *,
-        fasta: bool,
+        genes: Sequence[GenesFound] = (),
     ) -> DataPackage:
         unknown: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
@@ -195,11 +234,16 @@ class DataPackage(BaseModel):
             unknown += conversion.unknown
             reasons += conversion.reasons
             versions |= conversion.source_versions
+        for found in genes:
+            reasons += found.reasons
         species, assembly, release = manifest.species, manifest.assembly, manifest.release
         quarantine = folder / QUARANTINE
+        with_sequence = {item.chromosome for item in resources if item.role == "sequence"}
+        kinds = [*(["variation"] if manifest.vcf else []), *(["genes"] if genes else [])]
+        columns = {"alleles": ALLELES} | ({"genes": GENES} if genes else {})
         return cls(
             name=f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
-            title=f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
+            title=f"Ensembl {' and '.join(kinds)} of {species} on {assembly}, release {release}",
             source=source,
             release=release,
             # The youngest file's: they are made one after the other.
@@ -209,15 +253,25 @@ class DataPackage(BaseModel):
             source_versions=dict(sorted(versions.items())),
             num_variants=sum(item.num_records for item in conversions),
             num_unnamed_entries=sum(item.num_unnamed for item in conversions),
-            num_ref_differs=sum(item.num_ref_differs for item in conversions) if fasta else None,
+            num_ref_differs=sum(item.num_ref_differs for item in conversions)
+            if with_sequence
+            else None,
             unknown_info_keys=dict(sorted(unknown.items())),
+            exact_only_on=[
+                item.chromosome
+                for item in resources
+                if item.role == "alleles" and item.chromosome not in with_sequence
+            ],
+            genes=Genes.of(genes) if genes else None,
             quarantine=QuarantinedRows(
                 bytes=quarantine.stat().st_size,
                 hash=f"sha256:{sha256_of(quarantine)}",
                 rows=reasons.total(),
                 reasons=dict(sorted(reasons.items())),
             ),
-            schemas={"alleles": {"fields": schema_description()}},
+            schemas={
+                role: {"fields": schema_description(declared)} for role, declared in columns.items()
+            },
             resources=resources,
         )
 
@@ -235,7 +289,19 @@ class DataPackage(BaseModel):
             "num_unnamed_entries": self.num_unnamed_entries,
             "num_unknown_info_keys": sum(self.unknown_info_keys.values()),
             "num_ref_differs": self.num_ref_differs,
+            "exact_only_on": listed(self.exact_only_on, _MOST_NAMED) or None,
+            **self._gene_figures(),
             "total_size_gb": round(sum(item.bytes for item in self.resources) / 1e9, 6),
             "reference_sha256": sha256_of(folder / FILE_NAME),
         }
         return {name: value for name, value in figures.items() if value is not None}
+
+    def _gene_figures(self) -> dict[str, Any]:
+        if self.genes is None:
+            return {}
+        return {
+            "num_genes": self.genes.num_genes,
+            "num_transcripts": self.genes.num_transcripts,
+            "num_peptides_edited": self.genes.peptides.get("edited", 0),
+            "num_peptides_unchecked": self.genes.peptides.get("unchecked", 0),
+        }

@@ -442,7 +442,7 @@ def _tell_stale(project: Project, elsewhere: Sequence[str]) -> None:
 
 
 def check_published(project: Project) -> None:
-    """Refuse chromosomes and sequences that the manifest does not list.
+    """Refuse chromosomes that the manifest does not list, and genes that it does not know of.
 
     To be called before DVC runs `fetch_ensembl`: it removes the reference first.
 
@@ -457,7 +457,7 @@ def check_published(project: Project) -> None:
         # Here, since it takes long to import.
         from ensembl_annotations.project.params import place_of
 
-        name = "chromosomes" if isinstance(error, UsageError) else "fasta"
+        name = "chromosomes" if isinstance(error, UsageError) else "genes"
         where = place_of(project.root / PARAMS_FILE, "ensembl", name)
         error.message = f"{where}: {error.message.removeprefix(f'{name}: ')}"
         raise
@@ -507,7 +507,13 @@ def _reference_plan(project: Project) -> FetchPlan:
     options, wanted = fetch_options(project), project.params.ensembl
     layout = Layout(wanted.species, wanted.assembly, wanted.release)
     manifest = load_manifest_of(layout, options["manifest"])
-    return make_plan(manifest, options["out"], chromosomes=wanted.wanted, fasta=wanted.fasta)
+    return make_plan(
+        manifest,
+        options["out"],
+        chromosomes=wanted.wanted,
+        fasta=wanted.fasta,
+        genes=wanted.genes,
+    )
 
 
 def fetch_options(project: Project) -> dict[str, Any]:
@@ -525,6 +531,7 @@ def fetch_options(project: Project) -> dict[str, Any]:
         "assembly": wanted.assembly,
         "chromosomes": wanted.wanted,
         "fasta": wanted.fasta,
+        "genes": wanted.genes,
         "manifest": project.root / manifest_path(wanted.source, layout),
         "dvc_cache": project.dvc.cache,
     }

@@ -36,7 +36,7 @@ _FIELDS = {
     "Engine": "engine", "Source": "source", "Release": "release", "Species": "species",
     "Assembly": "assembly", "ReferenceSHA256": "reference_sha256", "Match": "match",
     "SiteIDs": "site_ids", "Chromosomes": "chromosomes", "OverwriteTags": "overwrite_tags",
-    "Tags": "tags", "IDColumn": "id_column",
+    "Tags": "tags", "IDColumn": "id_column", "Transcripts": "transcripts",
 }  # fmt: skip
 
 

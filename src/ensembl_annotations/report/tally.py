@@ -90,6 +90,7 @@ class Tally(BaseModel):
     other_terms: dict[str, int]
     certain: Pathogenic
     uncertain: Pathogenic
+    consequences: dict[str, int] | None = None
 
     @field_validator("metrics")
     @classmethod

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
+from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
@@ -35,8 +35,8 @@ RESTORE_HINT = (
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
 
-ROLES = ("alleles", "sequence")
-"""The kinds of file of a chromosome: parquet, and .2bit."""
+ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
+"""The kinds of file of a chromosome, and how their names end."""
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -87,8 +87,7 @@ class FileIdentity(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        end = "parquet" if self.role == "alleles" else "2bit"
-        return f"{self.species}-chr{self.chromosome}.{end}"
+        return f"{self.species}-chr{self.chromosome}.{ROLES[self.role]}"
 
     def as_metadata(self) -> dict[str, str]:
         """Return it as the footer has it: the same bytes on every machine."""
@@ -200,7 +199,11 @@ class ReferenceStore:
 
     @property
     def chromosomes(self) -> list[str]:
-        return [item.chromosome for item in self.resources if item.role == "alleles"]
+        return self.chromosomes_with("alleles")
+
+    def chromosomes_with(self, role: str) -> list[str]:
+        """Return the chromosomes that have a file of this kind."""
+        return [item.chromosome for item in self.resources if item.role == role]
 
     def resource(self, chromosome: str, role: str = "alleles") -> Resource | None:
         """Return the file of a chromosome, or None where the store has none."""
@@ -375,7 +378,9 @@ def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
     return head, handle.read()
 
 
-def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequence2Bit | Problem:
+def open_resource(
+    handle: BinaryIO, item: Resource, number: int
+) -> Table | Sequence2Bit | Genes | Problem:
     """Open a file of a store for look-ups, or say what is wrong with it.
 
     Parameters
@@ -389,7 +394,7 @@ def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequ
     name, end = item.path.name, handle.seek(0, os.SEEK_END)
     if end != item.num_bytes:
         return Problem(name, StoreKind.SIZE, end, item.num_bytes)
-    opened: Table | Sequence2Bit
+    opened: Table | Sequence2Bit | Genes
     try:
         head, tail = bare_parts(handle)
         if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
@@ -399,6 +404,9 @@ def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequ
         if item.role == "sequence":
             opened = Sequence2Bit(handle.fileno(), number, head, tail)
             rows = opened.num_bases
+        elif item.role == "genes":
+            opened = Genes(handle.fileno(), number, end, tail[:-8])
+            rows = opened.num_rows
         else:
             opened = Table(handle.fileno(), number, end, tail[:-8])
             rows = opened.num_rows

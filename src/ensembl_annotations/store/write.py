@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ from ensembl_annotations.variants.schema import (
     DETAILS,
     PAGE_ROWS,
     ROW_GROUP_ROWS,
+    Column,
 )
 
 Numbers = npt.NDArray[np.int64]
@@ -82,31 +83,33 @@ class Rows:
         return Rows(start, code, rs, detail, details, max(self.last_pos, earlier.last_pos))
 
 
-def _schema() -> pa.Schema:
+def _schema(columns: Sequence[Column] = ALLELES) -> pa.Schema:
     """Return the columns as they are handed to the writer: texts as numbers of a dictionary."""
     return pa.schema(
         [
             pa.field(column.name, pa.dictionary(pa.int32(), pa.string()), column.nullable)
             if pa.types.is_string(column.dtype)
             else column.field
-            for column in ALLELES
+            for column in columns
         ]
     )
 
 
-def parquet_writer(folder: Path, identity: FileIdentity) -> pq.ParquetWriter:
+def parquet_writer(
+    folder: Path, identity: FileIdentity, columns: Sequence[Column] = ALLELES
+) -> pq.ParquetWriter:
     """Open a store's parquet file: encodings as its columns say, checksums, what it is in the footer."""
     writer = pq.ParquetWriter(
         folder / identity.file_name,
-        _schema(),
-        compression={column.name: column.codec for column in ALLELES},
-        use_dictionary=[column.name for column in ALLELES if column.dictionary],
+        _schema(columns),
+        compression={column.path: column.codec for column in columns},
+        use_dictionary=[column.path for column in columns if column.dictionary],
         column_encoding={
-            column.name: "PLAIN" if column.dtype == pa.bool_() else column.encoding
-            for column in ALLELES
+            column.path: "PLAIN" if column.dtype == pa.bool_() else column.encoding
+            for column in columns
             if not column.dictionary
         },
-        write_statistics=[column.name for column in ALLELES if column.statistics],
+        write_statistics=[column.path for column in columns if column.statistics],
         max_rows_per_page=PAGE_ROWS,
         # However long its texts are, a column that has a dictionary keeps it: readers count on it.
         dictionary_pagesize_limit=_NO_LIMIT,
@@ -321,7 +324,7 @@ class StoreWriter:
             yield chromosome, writer.path, writer.num_rows
 
 
-def schema_description() -> list[dict[str, Any]]:
+def schema_description(columns: Sequence[Column] = ALLELES) -> list[dict[str, Any]]:
     """Return the columns as ``datapackage.json`` lists them."""
     return [
         {
@@ -332,5 +335,5 @@ def schema_description() -> list[dict[str, Any]]:
             "description": column.description,
             "source": column.source,
         }
-        for column in ALLELES
+        for column in columns
     ]

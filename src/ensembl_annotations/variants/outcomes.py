@@ -25,6 +25,36 @@ class Tag(NamedTuple):
 _ENCODED = "Percent-encoded: % , ; = & | : and white space."
 _PER_ID = "in the order of ENS_ID, joined by &"
 
+TERMS = {
+    **dict.fromkeys(
+        ("transcript_ablation", "splice_acceptor_variant", "splice_donor_variant", "stop_gained",
+         "frameshift_variant", "stop_lost", "start_lost"), "HIGH"),
+    **dict.fromkeys(
+        ("inframe_insertion", "inframe_deletion", "missense_variant", "protein_altering_variant"), "MODERATE"),
+    **dict.fromkeys(
+        ("splice_donor_5th_base_variant", "splice_region_variant", "splice_donor_region_variant",
+         "splice_polypyrimidine_tract_variant", "incomplete_terminal_codon_variant", "start_retained_variant",
+         "stop_retained_variant", "synonymous_variant"), "LOW"),
+    **dict.fromkeys(
+        ("coding_sequence_variant", "5_prime_UTR_variant", "3_prime_UTR_variant",
+         "non_coding_transcript_exon_variant", "intron_variant", "NMD_transcript_variant",
+         "non_coding_transcript_variant", "coding_transcript_variant", "upstream_gene_variant",
+         "downstream_gene_variant", "intergenic_variant"), "MODIFIER"),
+}  # fmt: skip
+"""Every term of a consequence, by severity, and its impact. The kernel numbers terms in this order."""
+
+IMPACTS = ("HIGH", "MODERATE", "LOW", "MODIFIER")
+
+CSQ_FIELDS = (
+    "Allele", "Consequence", "IMPACT", "SYMBOL", "Gene", "Feature_type", "Feature", "BIOTYPE", "EXON", "INTRON",
+    "HGVSc", "HGVSp", "cDNA_position", "CDS_position", "Protein_position", "Amino_acids", "Codons", "DISTANCE",
+    "STRAND", "FLAGS", "MANE_SELECT", "CANONICAL", "PICK",
+)  # fmt: skip
+"""Fields of an entry of ENS_CSQ."""
+
+TRANSCRIPT_MODES = ("pick", "gene", "all")
+"""Whose consequences are told of each ALT: one transcript's, one's of each gene, or all."""
+
 TAGS = (
     Tag("ENS_ID", "A", "String", f"IDs of the Ensembl variants that are this ALT, joined by &: rs by number, then others. {_ENCODED}", "id"),
     Tag("ENS_MATCH", "A", "String", f"How each ID matches, {_PER_ID}: exact = same allele key, shifted = the same insertion or deletion written elsewhere in its repeat", "id"),
@@ -41,9 +71,14 @@ TAGS = (
     Tag("ENS_RSCLIN", ".", "String", f"Clinical significance terms of an ID, which may be another allele's, REF's included: id|term(|term)*. {_ENCODED}", "clinical"),
     Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X and Y", "id"),
     Tag("ENS_SITE_ID", ".", "String", f"IDs of Ensembl variants at the same site that are none of the ALTs; only with match: position. {_ENCODED}", "id"),
+    Tag("ENS_CSQ", ".", "String", f"Consequences of each ALT for transcripts, by the rules of Ensembl VEP. Format: {'|'.join(CSQ_FIELDS)}", "consequence"),
+    Tag("ENS_WORST", "A", "String", "Most severe consequence of this ALT for any transcript: term&gene&transcript; the term alone if there is none", "consequence"),
 )  # fmt: skip
 TAG_IDS = tuple(tag.id for tag in TAGS)
-TAG_GROUPS = ("id", "frequency", "clinical", "evidence", "source", "details")
+TAG_GROUPS = ("id", "frequency", "clinical", "evidence", "source", "details", "consequence")
+GENE_TAGS = tuple(tag.id for tag in TAGS if tag.group == "consequence")
+"""Tags that only a reference with genes gives."""
+
 """Names by which several tags can be chosen at once."""
 
 ID_MODES = ("append", "replace", "keep")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ensembl_annotations.variants.outcomes import CSQ_FIELDS
+
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group, about."""
 
@@ -35,6 +37,11 @@ class Column:
     @property
     def field(self) -> pa.Field:
         return pa.field(self.name, self.dtype, self.nullable)
+
+    @property
+    def path(self) -> str:
+        """How parquet names the column's values."""
+        return f"{self.name}.list.element" if pa.types.is_list(self.dtype) else self.name
 
 
 def _text(
@@ -95,6 +102,43 @@ MAF_UNKNOWN, MAF_OF_ALT, MAF_OF_REF, MAF_OF_OTHER = range(4)
 """What the column ``maf_of`` says."""
 
 ALLELES_SCHEMA = pa.schema([column.field for column in ALLELES])
+
+_PLACES = pa.list_(pa.field("element", pa.int32(), False))
+_VERSION = "version as Ensembl has it"
+
+GENES = (
+    _text("chrom", "name of the chromosome or contig, as Ensembl has it", "seqid", nullable=False),
+    Column("start", pa.int32(), "first base of the transcript, 1-based; the file is sorted by start, end and transcript_id", False, "bp", "exon", statistics=True),
+    Column("end", pa.int32(), "last base of the transcript", False, "bp", "exon", statistics=True),
+    Column("strand", pa.int8(), "1 or -1", False, None, "strand"),
+    _text("transcript_id", "ID of the transcript, without version", "transcript_id", nullable=False),
+    _number("transcript_version", pa.int32(), _VERSION, "version", nullable=True),
+    _text("gene_id", "ID of the gene, without version", "gene_id", nullable=False),
+    _number("gene_version", pa.int32(), _VERSION, "version", nullable=True),
+    _text("symbol", "name of the gene", "Name"),
+    _text("gene_biotype", "biotype of the gene", "biotype", nullable=False),
+    _text("biotype", "biotype of the transcript", "biotype", nullable=False),
+    _text("protein_id", "ID of the protein, without version; null where there is no CDS", "protein_id"),
+    _number("protein_version", pa.int32(), _VERSION, "version, pep.all", nullable=True),
+    Column("exon_starts", _PLACES, "first base of each exon, ascending", False, "bp", "exon"),
+    Column("exon_ends", _PLACES, "last base of each exon, ascending", False, "bp", "exon"),
+    _number("cds_start", pa.int32(), "lowest base of the CDS on the genome", "CDS", nullable=True),
+    _number("cds_end", pa.int32(), "highest base of the CDS on the genome", "CDS", nullable=True),
+    _number("cds_phase", pa.int8(), "bases before the first whole codon of the CDS", "phase", nullable=True),
+    Column("canonical", pa.bool_(), "Ensembl's canonical transcript of the gene", False, None, "tag"),
+    Column("mane_select", pa.bool_(), "MANE Select", False, None, "tag"),
+    Column("mane_plus_clinical", pa.bool_(), "MANE Plus Clinical", False, None, "tag"),
+    _number("tsl", pa.int8(), "transcript support level, 1 to 5", "transcript_support_level", nullable=True),
+    _text("ccds", "ID of the consensus CDS", "ccdsid"),
+    _text("tags", "all tags of the transcript, joined by commas", "tag"),
+    Column("cds_start_nf", pa.bool_(), "the start of the CDS is not known", False, None, "phase, pep.all"),
+    Column("cds_end_nf", pa.bool_(), "the end of the CDS is not known", False, None, "FASTA, pep.all"),
+    Column("selenocysteines", _PLACES, "places of selenocysteine in the protein, 1-based", False, "residue", "FASTA, pep.all"),
+    _text("peptide", "how the translated CDS compares with the published peptide: agrees; edited (it differs, so no amino-acid change can be told); none (no CDS); unchecked (no peptide is published)", "FASTA, pep.all", nullable=False),
+)  # fmt: skip
+"""A file per chromosome with a sequence: one row per transcript."""
+
+GENES_SCHEMA = pa.schema([column.field for column in GENES])
 
 DETAILS = (
     "ref", "alt", "name", "tsa", "evidence", "clin", "clin_certain", "source", "ma", "maf", "mac", "maf_of", "aa",
@@ -168,9 +212,30 @@ ANNOTATION = (
 )  # fmt: skip
 """What annotation adds to the table."""
 
+_TERMS = ("consequence",)
+_CSQ = pa.struct(
+    [(name.lower(), _TEXT_LIST if name.lower() in _TERMS else pa.string()) for name in CSQ_FIELDS]
+)
 
-def result_schema(*, with_genotype: bool, with_genotypes: bool = False) -> pa.Schema:
+CONSEQUENCE = (
+    Column("ens_gene", _WORD, "gene of the picked transcript", source="gene_id"),
+    Column("ens_symbol", _WORD, "its symbol", source="Name"),
+    Column("ens_transcript", _WORD, "the picked transcript, without version", source="transcript_id"),
+    Column("ens_consequence", _TEXT_LIST, "consequences for it, by severity; null where the ALT was not called"),
+    Column("ens_impact", _WORD, "impact of the most severe of them: HIGH, MODERATE, LOW or MODIFIER"),
+    Column("ens_hgvsc", pa.string(), "the change of the transcript by HGVS"),
+    Column("ens_hgvsp", pa.string(), "the change of the protein by HGVS, where it can be told"),
+    Column("ens_worst", _WORD, "most severe consequence for any transcript: term&gene&transcript"),
+    Column("ens_csq", pa.list_(_CSQ), "what ENS_CSQ has of the ALT: an entry per transcript that was asked for"),
+)  # fmt: skip
+"""What annotation adds to the table where the reference has genes."""
+
+
+def result_schema(
+    *, with_genotype: bool, with_genotypes: bool = False, with_genes: bool = False
+) -> pa.Schema:
     """Return the schema of the annotated table."""
     columns = RESULT + (GENOTYPE if with_genotype else ())
     columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
+    columns += CONSEQUENCE if with_genes else ()
     return pa.schema([column.field for column in columns])

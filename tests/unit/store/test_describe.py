@@ -86,7 +86,7 @@ def test_another_version_of_the_layout_is_refused(folder: Path) -> None:
         (lambda package: package.pop("species"), "species"),
         (lambda package: package["resources"][0].pop("rows"), "rows"),
         (lambda package: package["resources"][0].update(hash="md5:0"), "is md5, expected sha256"),
-        (lambda package: package["resources"][0].update(role="genes"), "role 'genes'"),
+        (lambda package: package["resources"][0].update(role="hens"), "role 'hens'"),
         (lambda package: package["resources"][0].update(chromosome=21), "chromosome is 21"),
         (lambda package: package["resources"][0].update(chromosome="X"), "chrX.parquet should be"),
         (lambda package: package["resources"][0].update(path="../a.parquet"), "is listed as"),
