@@ -44,7 +44,11 @@ def cut(content: bytes) -> bytes:
     ("name", "value", "message"),
     [
         ("chromosomes", "chr77", "ensembl.chromosomes: chr77: not among the available chromosomes"),
-        ("fasta", True, "ensembl.fasta: No FASTA of chromosome 1 is published"),
+        (
+            "fasta",
+            False,
+            "ensembl.genes: needs the sequence: expected fasta: true, or genes: false",
+        ),
         ("max_bad_percent", "1 %", "ensembl.max_bad_percent: expected a number, found '1 %'"),
     ],
 )
