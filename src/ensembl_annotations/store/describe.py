@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ RESTORE_HINT = (
 
 ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
 """The kinds of file of a chromosome, and how their names end."""
+
+_OF_CHROMOSOME = rf".+-chr(.+?)\.(?:{'|'.join(map(re.escape, ROLES.values()))})"
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -118,6 +121,12 @@ class FileIdentity(NamedTuple):
 
 def _labels(content: Mapping[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
+
+
+def chromosome_of(name: str) -> str | None:
+    """Return the chromosome of a file by its name; None where it is not of one."""
+    match = re.fullmatch(_OF_CHROMOSOME, name)
+    return match[1] if match else None
 
 
 class Resource(NamedTuple):
