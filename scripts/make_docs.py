@@ -82,6 +82,7 @@ def documents() -> dict[Path, str]:
         "result": column_table(
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),
+        "read": column_table(schema.READ),
         "tags": tag_table(),
         "groups": group_table(),
         "reasons": reason_table(),

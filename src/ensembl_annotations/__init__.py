@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ensembl_annotations.project.overview import write_catalog
     from ensembl_annotations.project.provenance import trace_provenance
     from ensembl_annotations.report.report import write_report
-    from ensembl_annotations.store.published import scan_reference
+    from ensembl_annotations.store.scan import scan_reference
 
 __all__ = [
     "annotate_vcf",
@@ -40,7 +40,7 @@ _MODULES = {
     "plan_materialize": "ensembl_annotations.project.materialize",
     "plan_fetch": "ensembl_annotations.fetch",
     "read_history": "ensembl_annotations.project.history",
-    "scan_reference": "ensembl_annotations.store.published",
+    "scan_reference": "ensembl_annotations.store.scan",
     "trace_provenance": "ensembl_annotations.project.provenance",
     "write_catalog": "ensembl_annotations.project.overview",
     "write_report": "ensembl_annotations.report.report",
