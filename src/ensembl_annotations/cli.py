@@ -24,7 +24,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
-from ensembl_annotations.common.words import count_files, printable_lines
+from ensembl_annotations.common.words import count_files, printable, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
@@ -469,6 +469,38 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         show(f"\nall assets, and the samples side by side: {CATALOG}")
     if command := record_command():
         show(f"\nTo keep in git how this was made:\n  {command}")
+
+
+@main.command("lookup")
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "--reference",
+    type=PATH,
+    default=Path("data/ensembl_annotations"),
+    help="Folder of the reference store.",
+)
+@click.option(
+    "--chromosomes", default="all", help=f"Look for IDs on these only. {CHROMOSOMES_HELP}"
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON, with all values.")
+@click.option("--tsv", "form", flag_value="tsv", help="Print tab-separated text, with all values.")
+def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
+    """Print what the reference has of each QUERY: an ID, an allele or a region.
+
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
+    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    it. For what is not found, it says why.
+
+    \b
+    Example:
+      ensembl-annotations lookup rs1801133 1:11796321:G:A
+    """  # noqa: D301
+    from ensembl_annotations.annotate.query import describe_lookup
+
+    found = ensembl_annotations.lookup(query, **options)
+    for line in describe_lookup(found, form or "table"):
+        # Each field on its own: tabs are no letters of theirs.
+        click.echo("\t".join(map(printable, line.split("\t"))))
 
 
 @main.command("merge")

@@ -24,7 +24,7 @@ def _complements(frequencies: pl.Series) -> pl.Series:
     )
 
 
-def _items(name: str, separator: str = "|") -> pl.Expr:
+def terms(name: str, separator: str = "|") -> pl.Expr:
     """Return a column of joined texts as lists: null is an empty one, as nothing is published."""
     return pl.col(name).str.split(separator).fill_null(_NONE)
 
@@ -37,11 +37,11 @@ _COLUMNS: dict[str, pl.Expr] = {
     "multi": pl.col("num_alts") > 1,
     "maf": pl.col("maf").cast(pl.Float64),
     "af": allele_frequency().cast(pl.Float64),
-    "clin": pl.when("clin_certain").then(_items("clin")).otherwise(_NONE),
-    "rsclin": _items("clin"),
-    "evidence": _items("evidence"),
-    "source": _items("source"),
-    "other": _items("other", ";"),
+    "clin": pl.when("clin_certain").then(terms("clin")).otherwise(_NONE),
+    "rsclin": terms("clin"),
+    "evidence": terms("evidence"),
+    "source": terms("source"),
+    "other": terms("other", ";"),
     "start": pl.col("start").cast(pl.Int64),
 }
 
