@@ -111,7 +111,7 @@ def test_why_nothing_is_found(query: str, reason: str, store: Path) -> None:
 
 @pytest.mark.parametrize("query", ["", "1 2", "21:4:T", "21:5-4", "77:5", "21:4:T:A,C", "a:b:c:d"])
 def test_what_is_no_query_is_told(query: str, store: Path) -> None:
-    with pytest.raises(UsageError, match="query|chromosomes: 77"):
+    with pytest.raises(UsageError, match=r"query|chromosomes: 77"):
         lookup(query, store)
 
 
