@@ -317,7 +317,7 @@ def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
         num_bytes=entry["bytes"],
         sha256=digest,
         footer_sha256=entry["footer_sha256"],
-        rows=entry["rows"],
+        rows=entry["num_rows"],
     )
 
 
