@@ -44,6 +44,7 @@ with (
         tags=params.annotate.tags,
         id_column=params.annotate.id,
         genotypes=params.annotate.genotypes,
+        index=params.annotate.index,
         memory_mb=params.run.memory_mb,
     )
     fold_details(paths)

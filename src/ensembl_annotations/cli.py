@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
-INDEX_KINDS = ("csi", "tbi", "none")
+INDEX_KINDS = ("tbi", "csi", "none")
 PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
 """Options of `fetch` that its plan depends on."""
 
@@ -285,8 +285,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--index",
     type=click.Choice(INDEX_KINDS),
-    default="csi",
-    help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
+    default="tbi",
+    help="The index beside the annotated VCF; a BCF, and a VCF with positions over 2^29, get a csi in place of a tbi.",
 )
 @click.option(
     "--out-parquet",
