@@ -295,6 +295,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="The annotated table, a row per record and ALT.",
 )
 @click.option(
+    "--out-tsv",
+    type=PATH,
+    metavar="FILE.tsv|FILE.tsv.gz",
+    help="The annotated table as tab-separated text; lists are joined by commas, - is null.",
+)
+@click.option(
     "--genotypes",
     is_flag=True,
     help="Write the genotypes of all samples to the table, as a list.",
@@ -354,8 +360,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @quiet_option
-def annotate(summary: Path | None, **options: Any) -> None:
-    """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
+def annotate(summary: Path | None, out_tsv: Path | None, **options: Any) -> None:
+    """Annotate a VCF; at least one of --out-vcf, --out-parquet and --out-tsv is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
@@ -381,14 +387,21 @@ def annotate(summary: Path | None, **options: Any) -> None:
             from ensembl_annotations.project.verification import refuse_other_reference
 
             refuse_other_reference(options["reference"], Project.open())
-        if summary is not None:
-            # The page is written when all else is: that nothing is overwritten by it is seen to before.
+        if out_tsv is not None:
+            options["out_parquet"] = options["out_parquet"] or Path(temporary) / "table.parquet"
+        if summary is not None or out_tsv is not None:
+            # They are written when all else is: that nothing is overwritten by them is seen to before.
             about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
             targets = Targets(*(options[name] for name in about))
-            targets.check(options["vcf"], options["reference"], *others, summary)
+            targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
+        if summary is not None:
             options["tally"] = options["tally"] or Path(temporary) / "tally.json"
         result = ensembl_annotations.annotate_vcf(**options)
+        if out_tsv is not None:
+            from ensembl_annotations.annotate.export import write_tsv
+
+            write_tsv(options["out_parquet"], out_tsv)
         if summary is not None:
             from ensembl_annotations.report.report import write_page
 

@@ -401,6 +401,7 @@ def _provenance(
         "OverwriteTags": "yes" if additions.overwrite else "no",
         "Tags": describe_tags(additions.tags),
         "IDColumn": additions.id_mode,
+        "Databases": "|".join(f"{name} {of}" for name, of in store.source_versions.items()),
     }
 
 

@@ -211,7 +211,7 @@ def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
     if form == "json":
         return json.dumps(found.to_dicts(), indent=2, ensure_ascii=False).split("\n")
     if form == "tsv":
-        return (tsv_header(found) + tsv_rows(found)).rstrip("\n").split("\n")
+        return (tsv_header(found.columns) + tsv_rows(found)).rstrip("\n").split("\n")
     rows = [_cells(row) for row in found.filter(pl.col("reason").is_null()).iter_rows(named=True)]
     lines = aligned([_HEAD, *rows]) if rows else []
     why = NOT_FOUND | REASONS

@@ -6,14 +6,16 @@ an item too; an empty list is nothing at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 _NULL = "-"
 
 
-def tsv_header(frame: pl.DataFrame) -> str:
+def tsv_header(names: Sequence[str]) -> str:
     """Return the line of the columns' names."""
-    return "\t".join(frame.columns) + "\n"
+    return "\t".join(names) + "\n"
 
 
 def tsv_rows(frame: pl.DataFrame) -> str:

@@ -176,6 +176,7 @@ class ReferenceStore:
             self.assembly = _checked_name(self.package, "assembly")
             self.species = _checked_name(self.package, "species")
             self.source = _checked_name(self.package, "source")
+            self.source_versions: dict[str, str] = self.package.get("source_versions", {})
             self.package["quarantine"]["hash"].removeprefix("sha256:")
             origin = Origin(self.species, self.assembly, int(self.release))
             self.resources = [

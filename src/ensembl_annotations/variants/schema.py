@@ -162,6 +162,18 @@ GENOTYPE = (
         source="input",
     ),
     Column("ad", pa.list_(pa.int32()), "AD, read depth of REF and each ALT", source="input"),
+    Column(
+        "dosage",
+        pa.int32(),
+        "how often GT has this ALT; null where there is no GT, or it has not this ALT, but a missing allele",
+        source="GT",
+    ),
+    Column(
+        "zygosity",
+        _WORD,
+        "het; hom, all of several alleles; hemi, the only allele; absent; null where GT or an allele of it is missing",
+        source="GT",
+    ),
 )
 """Genotype columns, for a VCF with exactly one sample."""
 
@@ -180,6 +192,7 @@ ANNOTATION = (
     Column("ens_mac", pa.list_(pa.int32()), "minor allele count of each ID", source="MAC"),
     Column("ens_aa", _TEXT_LIST, "ancestral allele of each ID", source="AA"),
     Column("ens_af", pa.float64(), "frequency of this ALT where it is decided", source="MA, MAF"),
+    Column("ens_af_why", _WORD, "why ens_af is null: not_published, no matched ID has a frequency; undecided, it is not certain whose it is, or records disagree; null where ens_af is not, and where nothing matches", source="MA, MAF"),
     Column("ens_clin", _TEXT_LIST, "clinical terms certain to be this ALT's, of all matched IDs", source="CLIN_*"),
     Column("ens_rsclin", _TEXT_LIST, "clinical terms of all matched IDs, whichever allele they are of", source="CLIN_*"),
     Column("ens_evidence", _TEXT_LIST, "evidence terms of all matched IDs", source="E_*"),
@@ -195,4 +208,6 @@ def result_schema(*, with_genotype: bool, with_genotypes: bool = False) -> pa.Sc
     """Return the schema of the annotated table."""
     columns = RESULT + (GENOTYPE if with_genotype else ())
     columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
-    return pa.schema([column.field for column in columns])
+    return pa.schema(
+        column.field.with_metadata({"description": column.description}) for column in columns
+    )

@@ -20,7 +20,7 @@ def test_values_can_be_read_back() -> None:
             "comma": [["a,b", "c"], [None], ["%"]],
         }
     )
-    text = (tsv_header(frame) + tsv_rows(frame)).encode()
+    text = (tsv_header(frame.columns) + tsv_rows(frame)).encode()
     found = pl.read_csv(text, separator="\t", quote_char=None, null_values="-")
     assert found.select("number", "share", "flag", "text").equals(frame[["number", "share", "flag", "text"]])  # fmt: skip
     lists = [line.split("\t")[4:] for line in text.decode().splitlines()]
