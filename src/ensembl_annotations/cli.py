@@ -516,6 +516,24 @@ def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> 
         click.echo("\t".join(map(printable, line.split("\t"))))
 
 
+@main.command("sql")
+@click.argument("folder", type=PATH, default=Path("data/ensembl_annotations"))
+def sql_command(folder: Path) -> None:
+    """Print SQL that makes a view of a reference store in DuckDB, named ensembl.
+
+    FOLDER is the store. The view has a row per ALT of each published record, with typed values: see
+    docs/analysis.md.
+
+    \b
+    Example:
+      ensembl-annotations sql data/ensembl_annotations > ensembl.sql
+      duckdb -init ensembl.sql -c "SELECT * FROM ensembl WHERE rs = 1801133"
+    """  # noqa: D301
+    from ensembl_annotations.store.sql import view_sql
+
+    show(view_sql(folder))
+
+
 @main.command("merge")
 def merge_command() -> None:
     """Merge what git left in conflict: params.yaml by key, dvc.lock by stage, figures of metrics/.
