@@ -45,6 +45,7 @@ with (
         id_column=params.annotate.id,
         transcripts=params.annotate.transcripts,
         genotypes=params.annotate.genotypes,
+        index=params.annotate.index,
         memory_mb=params.run.memory_mb,
     )
     fold_details(paths)

@@ -84,6 +84,7 @@ def documents() -> dict[Path, str]:
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),
         "consequence": column_table(schema.CONSEQUENCE),
+        "read": column_table(schema.READ),
         "tags": tag_table(),
         "groups": group_table(),
         "reasons": reason_table(),

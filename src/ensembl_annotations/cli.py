@@ -23,7 +23,7 @@ from ensembl_annotations.common.errors import (
     explain_os_error,
 )
 from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
-from ensembl_annotations.common.words import count_files, printable_lines
+from ensembl_annotations.common.words import count_files, printable, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
@@ -34,7 +34,7 @@ PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
 TRANSCRIPT_MODES = ("pick", "gene", "all")
-INDEX_KINDS = ("csi", "tbi", "none")
+INDEX_KINDS = ("tbi", "csi", "none")
 PLANNED = (
     "out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "genes", "force",
 )  # fmt: skip
@@ -296,14 +296,20 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--index",
     type=click.Choice(INDEX_KINDS),
-    default="csi",
-    help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
+    default="tbi",
+    help="The index beside the annotated VCF; a BCF, and a VCF with positions over 2^29, get a csi in place of a tbi.",
 )
 @click.option(
     "--out-parquet",
     type=PATH,
     metavar="FILE.parquet",
     help="The annotated table, a row per record and ALT.",
+)
+@click.option(
+    "--out-tsv",
+    type=PATH,
+    metavar="FILE.tsv|FILE.tsv.gz",
+    help="The annotated table as tab-separated text; lists are joined by commas, - is null.",
 )
 @click.option(
     "--genotypes",
@@ -372,8 +378,8 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @quiet_option
-def annotate(summary: Path | None, **options: Any) -> None:
-    """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
+def annotate(summary: Path | None, out_tsv: Path | None, **options: Any) -> None:
+    """Annotate a VCF; at least one of --out-vcf, --out-parquet and --out-tsv is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
@@ -399,18 +405,24 @@ def annotate(summary: Path | None, **options: Any) -> None:
             from ensembl_annotations.project.verification import refuse_other_reference
 
             refuse_other_reference(options["reference"], Project.open())
-        if summary is not None:
-            # The page is written when all else is: that nothing is overwritten by it is seen to before.
+        if summary is not None or out_tsv is not None:
+            from tempfile import TemporaryDirectory
+
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
+            if out_tsv is not None:
+                options["out_parquet"] = options["out_parquet"] or folder / "table.parquet"
+            # They are written when all else is: that nothing is overwritten by them is seen to before.
             about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
             targets = Targets(*(options[name] for name in about))
-            targets.check(options["vcf"], options["reference"], *others, summary)
-            if options["tally"] is None:
-                from tempfile import TemporaryDirectory
-
-                folder = stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-"))
-                options["tally"] = Path(folder) / "tally.json"
+            targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
+        if summary is not None:
+            options["tally"] = options["tally"] or folder / "tally.json"
         result = ensembl_annotations.annotate_vcf(**options)
+        if out_tsv is not None:
+            from ensembl_annotations.annotate.export import write_tsv
+
+            write_tsv(options["out_parquet"], out_tsv)
         if summary is not None:
             from ensembl_annotations.report.report import write_page
 
@@ -491,6 +503,56 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         show(f"\nall assets, and the samples side by side: {CATALOG}")
     if command := record_command():
         show(f"\nTo keep in git how this was made:\n  {command}")
+
+
+@main.command("lookup")
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "--reference",
+    type=PATH,
+    default=Path("data/ensembl_annotations"),
+    help="Folder of the reference store.",
+)
+@click.option(
+    "--chromosomes", default="all", help=f"Look for IDs on these only. {CHROMOSOMES_HELP}"
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON, with all values.")
+@click.option("--tsv", "form", flag_value="tsv", help="Print tab-separated text, with all values.")
+def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
+    """Print what the reference has of each QUERY: an ID, an allele or a region.
+
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
+    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    it. For what is not found, it says why.
+
+    \b
+    Example:
+      ensembl-annotations lookup rs1801133 1:11796321:G:A
+    """  # noqa: D301
+    from ensembl_annotations.annotate.query import describe_lookup
+
+    found = ensembl_annotations.lookup(query, **options)
+    for line in describe_lookup(found, form or "table"):
+        # Each field on its own: tabs are no letters of theirs.
+        click.echo("\t".join(map(printable, line.split("\t"))))
+
+
+@main.command("sql")
+@click.argument("folder", type=PATH, default=Path("data/ensembl_annotations"))
+def sql_command(folder: Path) -> None:
+    """Print SQL that makes a view of a reference store in DuckDB, named ensembl.
+
+    FOLDER is the store. The view has a row per ALT of each published record, with typed values: see
+    docs/analysis.md.
+
+    \b
+    Example:
+      ensembl-annotations sql data/ensembl_annotations > ensembl.sql
+      duckdb -init ensembl.sql -c "SELECT * FROM ensembl WHERE rs = 1801133"
+    """  # noqa: D301
+    from ensembl_annotations.store.sql import view_sql
+
+    show(view_sql(folder))
 
 
 @main.command("merge")

@@ -94,7 +94,7 @@ def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
-        "annotated.vcf.gz.csi",
+        "annotated.vcf.gz.tbi",
         "tally.json",
     ]
     assert sorted(project.digests(REPORTED)) == [

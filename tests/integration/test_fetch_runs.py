@@ -465,7 +465,7 @@ def test_with_sequences_indels_have_rolls_and_without_they_have_none(tmp_path: P
         assert result.get("num_ref_differs") == (1 if fasta else None)
         package = json.loads((out / "datapackage.json").read_bytes())
         sequences = [item for item in package["resources"] if item["role"] == "sequence"]
-        assert [item["rows"] for item in sequences] == [len(sequence)] * fasta
+        assert [item["num_rows"] for item in sequences] == [len(sequence)] * fasta
     assert sorted(made[True]) == [(1, 0, 4), (2, 0, 5), (3, None, None)]
     assert sorted(made[False]) == [(1, None, None), (2, None, None), (3, None, None)]
 

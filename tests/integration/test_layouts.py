@@ -150,7 +150,7 @@ def test_a_layout_is_fetched(name: str, server: Nginx, tmp_path: Path) -> None:
     invoke("verify", tmp_path / "store").succeeded()
     package = json.loads((tmp_path / "store" / "datapackage.json").read_bytes())
     alleles = [item for item in package["resources"] if item["role"] == "alleles"]
-    assert {item["chromosome"]: item["rows"] for item in alleles} == expected
+    assert {item["chromosome"]: item["num_rows"] for item in alleles} == expected
     for item in alleles:
         assert (tmp_path / "store" / item["path"]).is_file()
         assert [part["path"] for part in item["sources"]] == [source.format(item["chromosome"])]

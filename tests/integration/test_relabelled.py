@@ -63,7 +63,7 @@ def exchange_files(store: Path) -> None:
 
     def change(package: Package) -> None:
         one, other = (entry_of(package, name) for name in names)
-        for key in ("bytes", "hash", "footer_sha256", "rows"):
+        for key in ("bytes", "hash", "footer_sha256", "num_rows"):
             one[key], other[key] = other[key], one[key]
 
     edit(store, change)

@@ -110,5 +110,5 @@ def described(chromosome: str, role: str, path: Path, num_rows: int) -> dict[str
         "bytes": path.stat().st_size,
         "hash": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
         "footer_sha256": footer_sha256(path),
-        "rows": num_rows,
+        "num_rows": num_rows,
     }

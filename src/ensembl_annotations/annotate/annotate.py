@@ -52,9 +52,8 @@ from ensembl_annotations.variants.outcomes import (
 )
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
-from ensembl_annotations.vcf.index import check_position
 from ensembl_annotations.vcf.order import Run, SortOrder
-from ensembl_annotations.vcf.places import Places, depth_of
+from ensembl_annotations.vcf.places import DEPTH, Places
 from ensembl_annotations.vcf.read import Piece, VcfReader
 from ensembl_annotations.versions import ENGINE_VERSION
 
@@ -95,7 +94,7 @@ class _Job:
     engine: Engine
     additions: Additions
     workers: int = 1
-    index: str | None = None
+    with_index: bool = False
     summarise: bool = False
 
     @property
@@ -109,7 +108,7 @@ class _Job:
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
         with_rows = schema is not None or self.summarise
-        depth = 0 if self.index is None else depth_of(self.index)
+        depth = DEPTH if self.with_index else 0
         with self.engine.annotated(piece, with_rows=with_rows, index_depth=depth) as result:
             runs = _runs(result, piece)
             for run, found in zip(runs, result.run[: result.num_runs], strict=True):
@@ -201,7 +200,7 @@ def annotate_vcf(
     tags: str | Sequence[str] = ALL_TAGS,
     id_column: str = "append",
     transcripts: str = "pick",
-    index: str = "csi",
+    index: str = "tbi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
@@ -245,7 +244,8 @@ def annotate_vcf(
         Whose consequences are told, if the reference has genes: ``pick``, those of one transcript for
         each ALT; ``gene``, of one of each gene; ``all``.
     index : str
-        ``csi``, ``tbi`` or ``none``.
+        ``tbi``, ``csi`` or ``none``. A BCF, and a VCF with positions over 2^29, get a ``csi`` where a
+        ``tbi`` is asked for.
     genotypes : bool
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
@@ -334,7 +334,7 @@ def annotate_vcf(
                 )
                 check_build(engine, assembly, noted)
                 job = _Job(
-                    engine, additions, plan.workers, targets.tabix_kind, tally_path is not None
+                    engine, additions, plan.workers, targets.makes_index, tally_path is not None
                 )
                 provenance = _provenance(store, chromosomes, chosen, match)
                 progress = Progress()
@@ -432,6 +432,7 @@ def _provenance(
         "Tags": describe_tags(additions.tags),
         "IDColumn": additions.id_mode,
         **({"Transcripts": additions.transcripts} if store.chromosomes_with("genes") else {}),
+        "Databases": "|".join(f"{name} {of}" for name, of in store.source_versions.items()),
     }
 
 
@@ -453,7 +454,6 @@ def _write(
             writer.write(
                 header_bytes(
                     header,
-                    provenance["Release"],
                     provenance,
                     job.additions,
                     contig_lines=contig_lines(added, header.line_end),
@@ -461,7 +461,7 @@ def _write(
             )
         table = _table(job, targets, outputs, provenance, stack)
         declared = {*job.contigs.lengths, *added} if targets.is_bcf else set()
-        bases, assembly = Compared(), job.contigs.store.assembly
+        bases, assembly, last_base = Compared(), job.contigs.store.assembly, 0
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
@@ -475,13 +475,12 @@ def _write(
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
-                job.index = None
+                job.with_index = False
             if findings is not None and done.part is not None:
                 findings.add(done.part)
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
-            if temporary is not None:
-                check_position(done.last_base, targets.index_kind, vcf)
+            last_base = max(last_base, done.last_base)
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:
@@ -493,7 +492,9 @@ def _write(
         if writer is not None:
             writer.finish(without_last_byte=job.reader.ends_without_newline)
     if writer is not None and temporary is not None:
-        targets.write_index(vcf, writer, outputs, log, is_sorted=order.is_sorted)
+        targets.write_index(
+            vcf, writer, outputs, log, is_sorted=order.is_sorted, last_base=last_base
+        )
     return tally, findings
 
 

@@ -15,7 +15,7 @@ from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import known_frequencies
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
 from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.genotypes import genotype_lists
+from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual")
@@ -163,6 +163,8 @@ def typed_table(
     )
     if consequences is not None:
         table = table.join(consequences, on="query", how="left", maintain_order="left")
+    if "gt" in records.columns:
+        table = table.hstack(_carried(table))
     names = [name for name in schema.names if name != _GTS]
     whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
     if _GTS not in schema.names:
@@ -198,7 +200,27 @@ def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:
         },
     )
     frequency = known_frequencies(ids).select("query", ens_af=pl.col("af").cast(pl.Float64))
-    return listed.join(frequency, on="query", how="left", maintain_order="left")
+    published = ids.group_by("query").agg(published=pl.col("has_frequency").any())
+    why = pl.when("published").then(pl.lit("undecided")).otherwise(pl.lit("not_published"))
+    return (
+        listed.join(frequency, on="query", how="left", maintain_order="left")
+        .join(published, on="query", how="left", maintain_order="left")
+        .with_columns(ens_af_why=pl.when(pl.col("ens_af").is_null()).then(why))
+    )
+
+
+def _carried(alleles: pl.DataFrame) -> pl.DataFrame:
+    """Return ``dosage`` and ``zygosity`` of each ``alt``, number ``alt_index``, in the genotype ``gt``."""
+    pairs = alleles.select("gt", "alt_index").unique()
+    found = [carried_copies(gt, index + 1) for gt, index in pairs.iter_rows()]
+    schema = {"dosage": pl.Int32, "zygosity": pl.String}
+    known = pairs.hstack(pl.DataFrame(found, schema, orient="row"))
+    joined = alleles.join(
+        known, ["gt", "alt_index"], "left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.select(
+        pl.when(pl.col("alt").is_not_null()).then(name).alias(name) for name in schema
+    )
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

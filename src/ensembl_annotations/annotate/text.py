@@ -74,7 +74,6 @@ def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None
 
 def header_bytes(
     header: Header,
-    release: str,
     provenance: dict[str, str],
     additions: Additions,
     *,
@@ -86,7 +85,7 @@ def header_bytes(
         # What made tags that stay is still told by the line of that run.
         stay = header.info_ids() & ({*TAG_IDS} - tags)
         kept = [line for line in kept if not _is_replaced(line, tags, with_source=not stay)]
-    ours = [tag_header_line(tag, release) for tag in TAGS if tag.id in tags]
+    ours = [tag_header_line(tag) for tag in TAGS if tag.id in tags]
     # htslib keeps one line of an ID only, the first.
     runs = 1 + sum(line.startswith(f"##{METADATA_KEY}=".encode()) for line in kept)
     number = {"ID": f"{provenance['ID']}.{runs}"} if runs > 1 else {}
@@ -151,8 +150,8 @@ class VcfWriter:
     def abandon(self) -> None:
         self._out.abandon()
 
-    def write_index(self, path: Path) -> bool:
+    def write_index(self, path: Path, kind: str) -> bool:
         """Write the index of what was written; of a BCF, htslib may find a value it can't index."""
         assert self._index is not None and isinstance(self._out, BgzfWriter)
-        path.write_bytes(self._index.content(self._out))
+        path.write_bytes(self._index.content(self._out, kind))
         return True

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.logs import is_watched
-from ensembl_annotations.common.words import markdown
+from ensembl_annotations.common.words import aligned, markdown
 from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.compare.entries import (
     ALLELE,
@@ -411,8 +410,4 @@ def _table(rows: list[list[str]], as_markdown: bool) -> list[str]:
         cut = [[markdown(text) for text in row] for row in cut]
         ruled = [cut[0], ["---"] * len(cut[0]), *cut[1:]]
         return [f"| {' | '.join(row)} |" for row in ruled]
-    widths = np.max([[len(text) for text in row] for row in cut], axis=0).tolist()
-    return [
-        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cut
-    ]
+    return aligned(cut)

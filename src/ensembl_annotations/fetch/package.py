@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.hashes import sha256_of
@@ -31,6 +32,7 @@ from ensembl_annotations.versions import STORE_VERSION
 _LEVEL = 6
 _FLUSH_BYTES = 1 << 20
 _MOST_NAMED = 30
+_ENSEMBL = "https://www.ensembl.org"
 _HEADER = b"file\tline\treason\ttext\n"
 
 
@@ -78,6 +80,7 @@ class Quarantine:
 class Source(BaseModel):
     """A published file: its path below a mirror's base, and what CHECKSUMS says of it."""
 
+    title: str
     path: str
     checksum: str
     bytes: int
@@ -86,6 +89,7 @@ class Source(BaseModel):
     @classmethod
     def of(cls, file: PublishedFile, fetched: FetchedFile) -> Source:
         return cls(
+            title=Path(fetched.relative).name,
             path=fetched.relative,
             checksum=f"{file.checksum:05d} {file.blocks}",
             bytes=fetched.num_bytes,
@@ -109,7 +113,8 @@ class DataFile(BaseModel):
     bytes: int
     hash: str
     footer_sha256: str
-    rows: int
+    # Readers of the standard would count the rows of what has `rows`.
+    rows: int = Field(serialization_alias="num_rows")
     sources: list[Source]
     frequencies: dict[str, int] | None = None
     num_other_letters: int | None = None
@@ -125,7 +130,7 @@ class DataFile(BaseModel):
     ) -> DataFile:
         is_sequence = role == "sequence"
         return cls(
-            name=path.name.lower().replace("_", "-").replace(".parquet", ""),
+            name=re.sub("[^a-z0-9.]", "-", path.name.removesuffix(".parquet").lower()),
             path=path.name,
             format="2bit" if is_sequence else "parquet",
             mediatype=f"application/{'octet-stream' if is_sequence else 'vnd.apache.parquet'}",
@@ -183,7 +188,7 @@ class Genes(BaseModel):
 class License(BaseModel):
     """Under which terms the data may be used."""
 
-    name: str = "ensembl-data"
+    name: str = "other"
     title: str = "Ensembl's data are free to use without restriction; the databases they come from may ask for citation"
     path: str = "https://www.ensembl.org/info/about/legal/disclaimer.html"
 
@@ -275,9 +280,46 @@ class DataPackage(BaseModel):
             resources=resources,
         )
 
+    def as_standard(self) -> dict[str, Any]:
+        """Return it as a Frictionless Data Package, which has the columns with each file.
+
+        Notes
+        -----
+        `type` says which of Frictionless' checks fit: bytes and hash. As a table it would read parquet by
+        pandas, to which a whole number that is null is none.
+        """
+        content = self.model_dump(exclude_none=True, by_alias=True)
+        schemas = content.pop("schemas")
+        names = Counter[str]()
+        for item in content["resources"]:
+            names[item["name"]] += 1
+            # Names of contigs may differ in case alone.
+            if (number := names[item["name"]]) > 1:
+                item["name"] += f"-{number}"
+            item["type"] = "file"
+            if item["role"] in schemas:
+                item["schema"] = schemas[item["role"]]
+        databases = [
+            {"title": name, "version": version} for name, version in self.source_versions.items()
+        ]
+        return {
+            **content,
+            "description": f"{self.title}. Made by ensembl-annotations from what Ensembl published; "
+            "docs/output.md of that program explains the files and columns.",
+            "version": str(self.release),
+            "sources": [
+                {"title": f"Ensembl, release {self.release}", "path": _ENSEMBL},
+                *databases,
+            ],
+            "contributors": [
+                {"title": "Ensembl", "path": _ENSEMBL, "role": "author"},
+                {"title": "ensembl-annotations", "role": "wrangler"},
+            ],
+        }
+
     def write(self, folder: Path) -> dict[str, Any]:
         """Write it; return the figures of ``metrics/fetch_ensembl.json``: functions of the content only."""
-        write_json(folder / FILE_NAME, self.model_dump(exclude_none=True))
+        write_json(folder / FILE_NAME, self.as_standard())
         figures = {
             "release": self.release,
             "assembly": self.assembly,

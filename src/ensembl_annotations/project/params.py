@@ -123,6 +123,10 @@ class AnnotateParams(_Strict):
     genotypes: bool = Field(
         description="Write the genotypes of all samples to the table, as a list (`gts`)"
     )
+    index: Literal["tbi", "csi"] = Field(
+        default="tbi",
+        description="The index beside the annotated VCF; where positions are over 2^29, a `csi` all the same",
+    )
 
     @field_validator("tags")
     @classmethod

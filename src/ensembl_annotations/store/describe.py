@@ -180,6 +180,7 @@ class ReferenceStore:
             self.assembly = _checked_name(self.package, "assembly")
             self.species = _checked_name(self.package, "species")
             self.source = _checked_name(self.package, "source")
+            self.source_versions: dict[str, str] = self.package.get("source_versions", {})
             self.package["quarantine"]["hash"].removeprefix("sha256:")
             origin = Origin(self.species, self.assembly, int(self.release))
             self.resources = [
@@ -325,7 +326,7 @@ def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
         num_bytes=entry["bytes"],
         sha256=digest,
         footer_sha256=entry["footer_sha256"],
-        rows=entry["rows"],
+        rows=entry["num_rows"],
     )
 
 

@@ -325,15 +325,26 @@ class StoreWriter:
 
 
 def schema_description(columns: Sequence[Column] = ALLELES) -> list[dict[str, Any]]:
-    """Return the columns as ``datapackage.json`` lists them."""
+    """Return the columns as ``datapackage.json`` lists them: as Frictionless Table Schema has fields."""
     return [
         {
             "name": column.name,
-            "type": str(column.dtype),
-            "nullable": column.nullable,
+            "type": _table_schema_type(column.dtype),
+            "arrow_type": str(column.dtype),
+            "constraints": {"required": not column.nullable},
             **({"unit": column.unit} if column.unit else {}),
             "description": column.description,
             "source": column.source,
         }
         for column in columns
     ]
+
+
+def _table_schema_type(dtype: pa.DataType) -> str:
+    if pa.types.is_list(dtype):
+        return "array"
+    if pa.types.is_boolean(dtype):
+        return "boolean"
+    if pa.types.is_string(dtype):
+        return "string"
+    return "integer" if pa.types.is_integer(dtype) else "number"

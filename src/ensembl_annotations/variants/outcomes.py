@@ -85,11 +85,16 @@ ID_MODES = ("append", "replace", "keep")
 """What becomes of the ID column: matched IDs are added, take the place of the input's, or neither."""
 
 
-def tag_header_line(tag: Tag, release: str) -> str:
-    """Return the VCF header line of a tag."""
+def tag_header_line(tag: Tag) -> str:
+    """Return the VCF header line of a tag.
+
+    Notes
+    -----
+    It ends with the description: scikit-allel finds no other, though a Source and Version may follow. Both are
+    in our own line.
+    """
     return (
-        f"##INFO=<ID={tag.id},Number={tag.number},Type={tag.type},"
-        f'Description="{tag.description}",Source="Ensembl",Version="{release}">'
+        f'##INFO=<ID={tag.id},Number={tag.number},Type={tag.type},Description="{tag.description}">'
     )
 
 

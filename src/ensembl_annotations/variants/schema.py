@@ -147,18 +147,40 @@ DETAILS = (
 """What many alleles share, while they are converted or compared: `ref` and `alt` are null where the code
 has them, and `offset` is how far the key starts behind POS - 1."""
 
-PUBLISHED = (
-    "start", "code", "pos", "ref", "alt", "rs", "name", "alt_index", "num_alts", "tsa", "evidence", "clin",
-    "clin_certain", "source", "ma", "maf", "mac", "aa", "af", "roll_left", "roll_right", "other",
-)  # fmt: skip
-"""Columns of a store as it is read: `af` is the frequency of the ALT, where it is known."""
-
 PAGE_ROWS = 8192
 """Rows of a page: what is read to look up one."""
 
 
 _TEXT_LIST = pa.list_(pa.string())
 _WORD = pa.string()
+
+READ = (
+    Column("chrom", _WORD, "name of the chromosome or contig, as Ensembl has it", False, None, "CHROM"),
+    Column("pos", pa.int64(), "POS as published, 1-based", False, "bp", "POS"),
+    Column("id", _WORD, "the ID; null where none is published", source="ID"),
+    Column("ref", _WORD, "REF as published", False, None, "REF"),
+    Column("alt", _WORD, "this ALT as published", False, None, "ALT"),
+    Column("multi", pa.bool_(), "whether the record has several ALTs", False, None, "ALT"),
+    Column("tsa", _WORD, "type of sequence alteration", source="TSA"),
+    Column("ma", _WORD, "minor allele", source="MA"),
+    Column("maf", pa.float64(), "minor allele frequency", source="MAF"),
+    Column("mac", pa.int32(), "minor allele count", source="MAC"),
+    Column("aa", _WORD, "ancestral allele", source="AA"),
+    Column("af", pa.float64(), "frequency of this ALT where it is decided; where it is null, a maf says that it is undecided, no maf that none is published", source="MA, MAF"),
+    Column("clin", _TEXT_LIST, "clinical terms certain to be this ALT's; empty where none is", False, None, "CLIN_*"),
+    Column("rsclin", _TEXT_LIST, "clinical terms of the ID, whichever allele they are of; empty where there is none", False, None, "CLIN_*"),
+    Column("evidence", _TEXT_LIST, "evidence terms", False, None, "E_*"),
+    Column("source", _TEXT_LIST, "databases", False, None, "source flags"),
+    Column("other", _TEXT_LIST, "INFO entries that are none of the above", False, None, "INFO"),
+    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID"),
+    Column("num_alts", pa.int32(), "number of ALTs of the record", False, None, "ALT"),
+    Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, None, "ALT"),
+    Column("start", pa.int64(), "start of the allele key, as in the files", False, "bp"),
+    Column("code", pa.uint8(), "what the allele key is, as in the files; 0 of an ALT that can't match", False),
+    Column("roll_left", pa.int32(), "how far an insertion or deletion can slide left", True, "bp", "FASTA"),
+    Column("roll_right", pa.int32(), "the same to the right", True, "bp", "FASTA"),
+)  # fmt: skip
+"""A reference store as `scan_reference` reads it: in the words and types of the annotated table."""
 
 RESULT = (
     Column("record", pa.int64(), "0-based number of the record in the input VCF", False),
@@ -184,6 +206,18 @@ GENOTYPE = (
         source="input",
     ),
     Column("ad", pa.list_(pa.int32()), "AD, read depth of REF and each ALT", source="input"),
+    Column(
+        "dosage",
+        pa.int32(),
+        "how often GT has this ALT; null where there is no GT, or it has not this ALT, but a missing allele",
+        source="GT",
+    ),
+    Column(
+        "zygosity",
+        _WORD,
+        "het; hom, all of several alleles; hemi, the only allele; absent; null where GT or an allele of it is missing",
+        source="GT",
+    ),
 )
 """Genotype columns, for a VCF with exactly one sample."""
 
@@ -202,6 +236,7 @@ ANNOTATION = (
     Column("ens_mac", pa.list_(pa.int32()), "minor allele count of each ID", source="MAC"),
     Column("ens_aa", _TEXT_LIST, "ancestral allele of each ID", source="AA"),
     Column("ens_af", pa.float64(), "frequency of this ALT where it is decided", source="MA, MAF"),
+    Column("ens_af_why", _WORD, "why ens_af is null: not_published, no matched ID has a frequency; undecided, it is not certain whose it is, or records disagree; null where ens_af is not, and where nothing matches", source="MA, MAF"),
     Column("ens_clin", _TEXT_LIST, "clinical terms certain to be this ALT's, of all matched IDs", source="CLIN_*"),
     Column("ens_rsclin", _TEXT_LIST, "clinical terms of all matched IDs, whichever allele they are of", source="CLIN_*"),
     Column("ens_evidence", _TEXT_LIST, "evidence terms of all matched IDs", source="E_*"),
@@ -238,4 +273,6 @@ def result_schema(
     columns = RESULT + (GENOTYPE if with_genotype else ())
     columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
     columns += CONSEQUENCE if with_genes else ()
-    return pa.schema([column.field for column in columns])
+    return pa.schema(
+        column.field.with_metadata({"description": column.description}) for column in columns
+    )

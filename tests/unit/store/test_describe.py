@@ -85,7 +85,7 @@ def test_another_version_of_the_layout_is_refused(folder: Path) -> None:
         (lambda package: package.update(release="next"), "invalid literal"),
         (lambda package: package.update(quarantine={}), "KeyError"),
         (lambda package: package.pop("species"), "species"),
-        (lambda package: package["resources"][0].pop("rows"), "rows"),
+        (lambda package: package["resources"][0].pop("num_rows"), "num_rows"),
         (lambda package: package["resources"][0].update(hash="md5:0"), "is md5, expected sha256"),
         (lambda package: package["resources"][0].update(role="hens"), "role 'hens'"),
         (lambda package: package["resources"][0].update(chromosome=21), "chromosome is 21"),
@@ -247,7 +247,7 @@ def test_a_file_that_is_of_something_else_is_found(folder: Path) -> None:
     relabelled(folder, ALLELES, table.select([1, 0, 2, 3]), mine)
     assert kinds() == [StoreKind.UNREADABLE]
     relabelled(folder, ALLELES, table, mine)
-    edit(folder, lambda package: package["resources"][0].update(rows=3))
+    edit(folder, lambda package: package["resources"][0].update(num_rows=3))
     assert kinds() == [StoreKind.ROWS]
 
 
