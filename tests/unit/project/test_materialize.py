@@ -128,11 +128,15 @@ def test_the_reference_is_told_of_always_and_samples_as_asked(planned: Planned) 
 
 def test_all_that_is_wrong_with_samples_is_told_before_a_download(planned: Planned) -> None:
     planned.write("a", HEADER.format("##contig=<ID=1,length=249250621>\n"))
+    # Where another can be used, its stage says so, and the others are made.
+    planned.plan()
+    with pytest.raises(InputError, match=r"Sample a of params\.yaml: .* GRCh37"):
+        planned.plan(f"{SAMPLES}@a")
     (planned.root / "data/vcf/b.vcf").unlink()
     with pytest.raises(InputError) as caught:
         planned.plan()
     assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == [
-        "Sample a of params.yaml", "Sample b of params.yaml",
+        "Sample b of params.yaml", "Sample a of params.yaml",
     ]  # fmt: skip
     assert str(planned.root) not in caught.value.message
     assert f"materialize {REFERENCE}'" in str(caught.value.hint)
@@ -165,12 +169,12 @@ def commands(planned: Planned, *assets: str, force: bool = False) -> list[tuple[
 
 
 def test_a_sample_brings_its_report_and_what_is_forced_comes_first(planned: Planned) -> None:
-    assert commands(planned, f"{SAMPLES}@a") == [("repro", "report@a")]
+    assert commands(planned, f"{SAMPLES}@a") == [("repro", "--keep-going", "report@a")]
     planned.ran.clear()
     assert commands(planned, f"{SAMPLES}@a", force=True) == [
         ("repro", "fetch_ensembl"),
         ("repro", "--force", "--single-item", "annotate@a"),
-        ("repro", "report@a"),
+        ("repro", "--keep-going", "report@a"),
     ]
     planned.ran.clear()
     assert commands(planned, REFERENCE, force=True)[0] == ("repro", "ensembl_manifest")
