@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pysam.bcftools
 import pytest
 
@@ -235,3 +240,105 @@ def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None
     cohort.git("add", "sheet.csv")
     assert "sheet.csv: git has this sheet" in cohort.materialize(code=2).output
     assert "git has this sheet" in cohort.dvc("repro", code=None).output
+
+
+# --- Faults of the machine
+
+
+def notes(project: Project) -> list[Path]:
+    return sorted(project.path(".dvc/cache/ensembl-annotations").rglob("*.json"))
+
+
+@pytest.fixture
+def big(cohort: Project) -> Project:
+    """The same, with a VCF that takes long, and comes last."""
+    text = vcf_text(cohort, 0)
+    last = text.splitlines(keepends=True)[-1]
+    content = text + b"".join(last for _ in range(400_000))
+    cohort.path(f"{COHORT}/z.vcf").write_bytes(content)
+    return cohort.with_real_programs()
+
+
+def begun(project: Project, num_notes: int, *command: str) -> subprocess.Popen[bytes]:
+    """Return a run that has kept so many results, and writes another."""
+    process = subprocess.Popen(
+        command,
+        cwd=project.root,
+        env={**project.environment, "PYTHONPATH": str(project.path("src"))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + 120
+    while len(notes(project)) < num_notes or not list(project.path(f"{OUT}/z").glob(".*.tmp")):
+        assert process.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    return process
+
+
+def test_after_a_kill_only_what_is_left_is_made(big: Project) -> None:
+    process = begun(big, 3, sys.executable, "-m", "dvc", "repro", ANNOTATE)
+    started = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for item in started:
+        item.kill()
+    process.wait()
+    psutil.wait_procs(started, timeout=60)
+    before = times(big, "a", "b", "c")
+    assert not big.path(f"{OUT}/z/receipt.json").exists()
+    write_vcf(big, f"{COHORT}/z.vcf.gz", 9)
+    big.path(f"{COHORT}/z.vcf").unlink()
+    done = big.materialize()
+    assert "3 of 4 samples are unchanged" in done.output
+    assert times(big, "a", "b", "c") == before
+    assert not list(big.path("data").rglob(".*.tmp"))
+
+
+def test_two_at_once_take_turns(big: Project) -> None:
+    run = [sys.executable, "-m", "ensembl_annotations.cli", "materialize"]
+    first = begun(big, 3, *run)
+    second = big.run(*run, PYTHONPATH=str(big.path("src")))
+    assert first.wait(60) == 0
+    assert f"Process {first.pid} is at work here (materialize); waiting for it" in second.output
+    assert second.ran == []
+    assert folders(big) == ["a", "b", "c", "tally.json", "z"]
+
+
+def test_a_full_disk_is_no_result(cohort: Project) -> None:
+    cohort.materialize()
+    cohort.commit()
+    before, noted = cohort.digests("data/annotated"), notes(cohort)
+    write_vcf(cohort, f"{COHORT}/d.vcf.gz", 3)
+    # As on a full disk, no file can become larger than a result is.
+    limit = 3000
+    script = cohort.path("scripts/annotate.py")
+    text = script.read_text("utf-8")
+    script.write_text(
+        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n{text}"
+    )
+    project = cohort.with_real_programs()
+    done = project.materialize(code=1)
+    assert "Error: 'dvc repro" in done.output
+    assert "failed:" not in done.output
+    assert cohort.digests("data/annotated") == before
+    assert notes(cohort) == noted
+    script.write_text(text)
+    assert "3 of 4 samples are unchanged" in cohort.materialize().output
+
+
+def test_a_vcf_that_changes_while_others_are_annotated(cohort: Project) -> None:
+    """DVC takes the digest of the folder when all are done: what was made of the former file must not count."""
+    other = cohort.path("data/vcf/other.vcf.gz")
+    write_vcf(cohort, "data/vcf/other.vcf.gz", 8)
+    script = cohort.path("scripts/annotate.py")
+    text = script.read_text("utf-8")
+    target = cohort.path(f"{COHORT}/b.vcf.gz")
+    script.write_text(
+        f'{text}\nfrom pathlib import Path\nPath("{other}").replace("{target}")\n', "utf-8"
+    )
+    done = cohort.materialize(code=1)
+    assert f"{COHORT}/b.vcf.gz: changed while the pipeline ran" in done.output
+    script.write_text(text)
+    assert "2 of 3 samples are unchanged" in cohort.materialize().output
+    assert receipt(cohort, "b")["vcf"]["md5"] == hashlib.md5(target.read_bytes()).hexdigest()

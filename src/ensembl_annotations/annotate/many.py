@@ -20,7 +20,9 @@ from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL, num_known, sha
 from ensembl_annotations.annotate.counts import Tally
 from ensembl_annotations.annotate.failures import Failure, failure_of
 from ensembl_annotations.annotate.memory import MIN_MEMORY_MB, num_together
+from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import InputError, PassingInputError
+from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.common.logs import about
 from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.pool import in_order
@@ -132,7 +134,7 @@ def annotate_sample(
             (task.folder / name).unlink(missing_ok=True)
         return Outcome(task.sample, None, failure_of(error, task.vcf))
     made.pop("run")
-    return Outcome(task.sample, made | _of_tally(task.folder / TALLY))
+    return Outcome(task.sample, made | _of_tally(task.folder / TALLY, task.vcf))
 
 
 def annotate_many(
@@ -180,9 +182,16 @@ def _size_of(vcf: Path) -> int:
         return 0
 
 
-def _of_tally(path: Path) -> dict[str, Any]:
-    """Return what the report of many samples needs of a sample's tally."""
+def _of_tally(path: Path, vcf: Path) -> dict[str, Any]:
+    """Return what the report of many samples needs of a sample's tally.
+
+    Its notes name the file without its folder: the same VCF has the same result, wherever it lies.
+    """
     content = json.loads(path.read_bytes())
+    notes = [note.replace(str(vcf), vcf.name) for note in content["notes"]]
+    if notes != content["notes"]:
+        with atomic_path(path) as temporary:
+            temporary.write_text(compact_json(content | {"notes": notes}), "utf-8")
     cube = content["cube"]
     contigs: dict[str, list[int]] = {}
     changes: Counter[bool] = Counter()
@@ -266,4 +275,4 @@ def entry_tally(
         "contigs": contigs,
         "frequencies": dict(sorted(frequencies.items())),
     }
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(content)

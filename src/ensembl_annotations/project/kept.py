@@ -73,8 +73,7 @@ class KeptResults:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_objects.fs.generic import transfer
 
-        if not (files := note["files"]):
-            return
+        files = note["files"]
         paths = [str((folder / name).absolute()) for name in files]
         kept = [self._cache.oid_to_path(md5) for md5 in files.values()]
         with explained_os_errors("restoring a result", folder):

@@ -49,7 +49,7 @@ from ensembl_annotations.store.describe import ReferenceStore
 _LOG = logging.getLogger(__name__)
 
 _TELL_EVERY_SEC = 30
-_MOST_PRINTED = 10
+_MOST_PRINTED = 3
 
 
 def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
@@ -148,16 +148,16 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
         told = time.monotonic()
         options, memory_mb = _options(project), project.params.run.memory_mb
         for task, outcome in annotate_many(tasks, STORE, options, memory_mb):
-            receipt = receipts[task.sample]
-            kept.keep(key_of(receipt), task.folder, RESULTS, outcome.as_json())
+            receipt, content = receipts[task.sample], outcome.as_json()
+            write_json(task.folder / RECEIPT, receipt | content)
+            kept.keep(key_of(receipt), task.folder, (*RESULTS, RECEIPT), content)
             done[task.sample] = outcome
             if time.monotonic() > told + _TELL_EVERY_SEC:
                 told = time.monotonic()
                 _LOG.info(f"{len(done)} of {len(entry.vcfs)} samples are done")
-    for sample, receipt in receipts.items():
-        _tell_failure(done[sample])
-        write_json(paths.folder / sample / RECEIPT, receipt | done[sample].as_json())
-    return [done[sample] for sample in receipts]
+    for outcome in (made := [done[sample] for sample in receipts]):
+        _tell_failure(outcome)
+    return made
 
 
 def _tell_failure(outcome: Outcome) -> None:

@@ -101,6 +101,9 @@ _MOST_IN_FULL, _MOST_IN_SHORT, _MOST_FAILED, _MOST_OF_A_MESSAGE = 1, 10, 8, 120
 _SHOWN = (
     "path", *HEADLINES[ANNOTATE], "num_samples", "num_failed", "duration_sec", "peak_memory_mb",
 )  # fmt: skip
+_REFERENCE_SHOWN = (
+    "path", *HEADLINES[FETCH], "assembly", "species", "num_files", "total_size_gb", "cache_path",
+)  # fmt: skip
 
 
 def materialize(
@@ -671,11 +674,7 @@ def describe_made(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if len(entries) <= _MOST_IN_FULL:
         return [line for name in results for line in _in_full(name, results[name])]
     ran = [name for name in entries if results[name]["status"] != "cached"]
-    reference = results[REFERENCE]
-    lines = _in_full(REFERENCE, reference)
-    if reference["status"] == "cached":
-        about = f"release {reference.get('release')}, {reference.get('assembly')}"
-        lines = ["", f"{REFERENCE}: cached, {about}, in {reference['path']}"]
+    lines = _in_full(REFERENCE, results[REFERENCE])
     lines += ["", *(f"{name}: {_in_short(results[name])}" for name in ran[:_MOST_IN_SHORT])]
     if more := len(ran) - _MOST_IN_SHORT:
         lines += [f"and {more} more entries: annotated"] if more > 0 else []
@@ -689,8 +688,10 @@ def _in_full(asset: str, result: Mapping[str, Any]) -> list[str]:
         lines.append(f"  page: {page}")
     for key, value in result.items():
         # What did not happen is no news; all counts are in `metrics/`.
-        is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
-        if key != "status" and not is_nothing and (not sample or key in _SHOWN):
+        is_cached = result["status"] == "cached"
+        is_nothing = is_cached and key in NOTHING_RAN and not value
+        is_shown = key in _SHOWN if sample else key in _REFERENCE_SHOWN or not is_cached
+        if key != "status" and not is_nothing and is_shown:
             lines.append(f"  {key}: {value}")
     return lines
 
