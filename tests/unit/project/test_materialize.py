@@ -13,7 +13,14 @@ import pytest
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
 from ensembl_annotations.common.logs import now_utc
 from ensembl_annotations.project import materialize as tested
-from ensembl_annotations.project.materialize import _asset_names, _plan, _record, _run
+from ensembl_annotations.project.materialize import (
+    _asset_names,
+    _plan,
+    _record,
+    _run,
+    describe_made,
+    refuse_failed,
+)
 from ensembl_annotations.project.paths import paths_of
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
@@ -203,3 +210,47 @@ def test_where_nothing_ran_that_is_recorded(planned: Planned) -> None:
     run.write_text('{"status": "downloaded", "duration_sec": 8.5, "more": 1}')
     assert _record(project, paths, before)["duration_sec"] == 8.5
     assert len((planned.root / "logs/runs.jsonl").read_text().splitlines()) == 1
+
+
+def made(num_entries: int, status: str = "annotated") -> dict[str, Any]:
+    reference = {"status": "cached", "path": "data/ensembl_annotations", "release": 116}
+    figures = {"status": status, "num_records": 7, "annotated_percent": 90.0}
+    entries = {
+        f"{SAMPLES}@e{at}": {**figures, "path": f"data/annotated/e{at}"}
+        for at in range(num_entries)
+    }
+    return {REFERENCE: reference, **entries}
+
+
+def test_what_was_made_is_told_in_few_lines() -> None:
+    few = describe_made(made(1))
+    assert few[few.index(f"{SAMPLES}@e0: annotated") :] == [
+        f"{SAMPLES}@e0: annotated",
+        "  num_records: 7",
+        "  annotated_percent: 90.0",
+        "  path: data/annotated/e0",
+    ]
+    for number in (2, 300):
+        assert len(describe_made(made(number))) <= 20
+    last = describe_made(made(300))[-2:]
+    assert last == ["and 290 more entries: annotated", "0 of 300 entries: cached"]
+    assert describe_made(made(300, "cached"))[-1] == "300 of 300 entries: cached"
+
+
+def test_what_failed_is_told_at_the_end(tmp_path: Path) -> None:
+    results = made(2)
+    refuse_failed(results, tmp_path)
+    results[f"{SAMPLES}@e0"] |= {"num_failed": 1, "num_samples": 1}
+    results[f"{SAMPLES}@e1"] |= {"num_failed": 20, "num_samples": 300}
+    for entry, names in (("e0", ["e0"]), ("e1", [f"s{at}" for at in range(20)])):
+        folder = tmp_path / "data/annotated" / entry
+        folder.mkdir(parents=True)
+        rows = [f"{name}\t\t{'x' * 500}\t" for name in names]
+        (folder / "failures.tsv").write_text("\n".join(["sample", *rows]) + "\n")
+    with pytest.raises(EnsemblAnnotationsError) as caught:
+        refuse_failed(results, tmp_path)
+    told = caught.value.message
+    assert told.startswith("280 annotated, 21 failed: e0 (xxx")
+    assert "), e1/s0 (xxx" in told
+    assert told.endswith("and 13 more")
+    assert len(told) < 1500
