@@ -43,7 +43,7 @@ from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
 from ensembl_annotations.project.paths import STORE, AssetPaths, sample_of
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.project.receipts import RECEIPT, receipt_of
+from ensembl_annotations.project.receipts import RECEIPT, made_from, made_with
 from ensembl_annotations.store.describe import ReferenceStore
 
 _LOG = logging.getLogger(__name__)
@@ -133,9 +133,10 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
         kept = KeptResults(repo, project.dvc.cache)
         tasks: list[Task] = []
         receipts: dict[str, dict[str, Any]] = {}
+        same = made_with(project)
         with explained_os_errors("reading"):
             for item in entry.vcfs:
-                receipts[item.sample] = receipt_of(project, kept, item.vcf)
+                receipts[item.sample] = made_from(kept, item.vcf) | same
                 task = Task(item.sample, item.vcf, paths.folder / item.sample)
                 note = kept.find(key_of(receipts[item.sample]))
                 if note is None:
