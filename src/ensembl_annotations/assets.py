@@ -12,22 +12,25 @@ seconds at what is changed outside the UI: ``params.yaml``, and what `make` has 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dvc.dependency.param import ParamsDependency
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.logs import forwarded_messages
 from ensembl_annotations.common.metrics import RUN_LOG, stamp_of
 from ensembl_annotations.project.history import current_figures
-from ensembl_annotations.project.materialize import materialize
+from ensembl_annotations.project.materialize import materialize, refuse_failed
 from ensembl_annotations.project.paths import (
     LOCK,
     PARAMS_FILE,
     REFERENCE,
     SAMPLES,
     STORE,
+    TALLY,
     all_assets,
     asset_of,
     goal_of,
@@ -56,6 +59,7 @@ _LOOKED_AT = (
 )
 # Dagster gives a look a minute; what is left is for the next one.
 _MOST_EVENTS = 100
+_MOST_ROWS = 500
 _IN_PROGRESS = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -92,7 +96,7 @@ def _stages(asset: str) -> list[str]:
 def _sources(asset: str) -> dict[str, str]:
     """Return the data that the stages of an asset read, and the asset that each is: none for its own."""
     samples, sample = Project.open().params.samples, sample_of(asset)
-    tally = paths_of(asset).folder / "tally.json"
+    tally = paths_of(asset).folder / TALLY
     vcf = {samples[sample].vcf: _VCF} if sample in samples else {}
     return {STORE.as_posix(): REFERENCE, tally.as_posix(): "", **vcf}
 
@@ -167,9 +171,34 @@ def _event(
         metadata={
             key: dg.MetadataValue.path(value) if key in ("path", "cache_path") else value
             for key, value in shown.items()
-        },
+        }
+        | _sample_table(paths.folder / TALLY),
         tags=tags,
     )
+
+
+def _sample_table(tally: Path) -> dict[str, dg.TableMetadataValue]:
+    """Return the samples of an entry of many as a table, failed ones first; nothing for another tally."""
+    content = read_object(tally)
+    if "failures" not in content:
+        return {}
+    failed = [
+        {
+            "sample": item["sample"],
+            "state": "failed",
+            "records": "",
+            "percent": "",
+            "why": item["message"],
+        }
+        for item in content["failures"]
+    ]
+    made = [
+        {"sample": row["sample"], "state": "annotated", "records": str(row["num_records"]),
+         "percent": str(row["annotated_percent"]), "why": ""}
+        for row in sorted(content["samples"], key=lambda row: row["annotated_percent"])
+    ]  # fmt: skip
+    records = [dg.TableRecord(row) for row in [*failed, *made][:_MOST_ROWS]]
+    return {"samples": dg.MetadataValue.table(records)} if records else {}
 
 
 def _observe(instance: dg.DagsterInstance, sample: str, version: str) -> str:
@@ -256,6 +285,11 @@ def _annotated(context: _Context, wanted: Iterable[str]) -> Iterator[dg.AssetMat
     for asset, ran in made.items():
         if asset != REFERENCE:
             yield _event(context.instance, asset, _figures(asset, ran))
+    # What was made of the others is told; the run is red, as `make` ends with an error.
+    try:
+        refuse_failed(made)
+    except EnsemblAnnotationsError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 @dg.asset_check(asset=ensembl_annotations)

@@ -22,7 +22,13 @@ from ensembl_annotations.common.errors import (
     UsageError,
     explain_os_error,
 )
-from ensembl_annotations.common.logs import LIBRARIES, NORMAL, QUIET, printed_messages
+from ensembl_annotations.common.logs import (
+    LIBRARIES,
+    NORMAL,
+    QUIET,
+    QUIET_VARIABLE,
+    printed_messages,
+)
 from ensembl_annotations.common.words import count_files, printable, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
@@ -56,8 +62,10 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def reported_errors(verbosity: int = NORMAL) -> Iterator[None]:
+def reported_errors(verbosity: int | None = None) -> Iterator[None]:
     """Print messages on stderr; turn our errors into one of them and their exit code."""
+    if verbosity is None:
+        verbosity = QUIET if os.environ.get(QUIET_VARIABLE) else NORMAL
     _catch_signals()
     _replace_closed_streams()
     remove_leftovers(output_folders(Path()))
@@ -435,8 +443,10 @@ def describe_annotated(result: dict[str, Any]) -> str:
     """Return the line of result of an annotation."""
     from ensembl_annotations.annotate.compared import not_compared, num_known
 
+    failed = f"{number} failed, " if (number := result.get("num_failed")) else ""
+    samples = f"{result['num_samples']} samples, {failed}" if "num_samples" in result else ""
     return (
-        f"annotated: {result['num_records']} records, {num_known(result)} of "
+        f"annotated: {samples}{result['num_records']} records, {num_known(result)} of "
         f"{result['num_compared']} alleles that could be compared known to Ensembl release "
         f"{result['release']} ({result['annotated_percent']} %), "
         + (f"{rest}, " if (rest := not_compared(result)) else "")
@@ -477,11 +487,17 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     Also removes what samples left behind that are no longer in params.yaml, and renews catalog.html.
 
+    Exit code 1 if a VCF can't be used, too: the others are annotated, and failures.tsv says why.
+
     \b
     Example:
       ensembl-annotations materialize ensembl_annotations
     """  # noqa: D301
-    from ensembl_annotations.project.materialize import NOTHING_RAN, record_command, report_page
+    from ensembl_annotations.project.materialize import (
+        describe_made,
+        record_command,
+        refuse_failed,
+    )
     from ensembl_annotations.project.paths import CATALOG
 
     if dry_run:
@@ -489,20 +505,13 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
             show(line)
         return
     results = ensembl_annotations.materialize(list(assets) or None, force=force)
-    for name, result in results.items():
-        show(f"\n{name}: {result['status']}")
-        page = report_page(name)
-        if page is not None and page.exists():
-            show(f"  page: {page}")
-        for key, value in result.items():
-            # What did not happen is no news.
-            is_nothing = result["status"] == "cached" and key in NOTHING_RAN and not value
-            if key != "status" and not is_nothing:
-                show(f"  {key}: {value}")
+    for line in describe_made(results):
+        show(line)
     if CATALOG.exists():
         show(f"\nall assets, and the samples side by side: {CATALOG}")
     if command := record_command():
         show(f"\nTo keep in git how this was made:\n  {command}")
+    refuse_failed(results)
 
 
 @main.command("lookup")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -479,3 +480,26 @@ def test_uv_starts_the_ui_in_a_new_clone(demo: Project, tmp_path: Path) -> None:
     assert project.path("uv.lock").is_file()
     assert project.path(".venv/bin/dagster-ui").is_file()
     assert project.changed() == []
+
+
+OF_MANY = """
+result = dg.materialize([ensembl_annotations, annotated_vcf], raise_on_error=False)
+rows = [[list(record.data.values()) for record in value.records] for *_, metadata in told(result)
+        if (value := metadata.get('samples'))]
+[result.success, rows]
+"""
+
+
+def test_an_entry_of_many_has_a_table_and_what_failed_fails_the_run(project: Project) -> None:
+    folder = project.path("data/vcf/cohort")
+    folder.mkdir()
+    text = gzip.decompress(project.path(SAMPLE_VCF).read_bytes())
+    (folder / "a.vcf.gz").write_bytes(gzip.compress(text, mtime=0))
+    (folder / "b.vcf.gz").write_bytes(gzip.compress(text + b"chr22\t5000", mtime=0))
+    project.set_param("samples", {"cohort": {"vcf": "data/vcf/cohort"}})
+    success, tables = run(project, OF_MANY)
+    assert not success
+    ((failed, made),) = tables
+    assert (failed[:2], made[:2]) == (["b", "failed"], ["a", "annotated"])
+    assert failed[-1].startswith("expected 10 columns")
+    assert made[2] == "153"

@@ -91,20 +91,49 @@ def test_all_samples_that_can_not_be_used_are_named_at_once(project: Project) ->
 
 
 def test_what_a_failing_stage_made_before_is_put_back(pair: Project) -> None:
-    before, vcf = everything(pair), pair.path(OTHER_VCF)
-    vcf.write_bytes(cut(vcf.read_bytes()))
-    done = pair.materialize(code=1)
-    assert done.ran == [OTHER]
-    assert "Put back as it was before: data/annotated/other\n" in done.output
-    assert everything(pair) == before
-    assert pair.changed() == []
-    # In the order of a stage's removal: the reference, which a failing download would replace.
+    before = everything(pair)
     pair.path("data/mini_ensembl/release-116/variation/vcf/homo_sapiens").rename(pair.path("away"))
     downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(pair.path("no-downloads"))}
     failed = pair.materialize("--force", "ensembl_annotations", code=1, **downloads)
     assert failed.ran[-1] == FETCH
     assert "Put back as it was before: data/ensembl_annotations\n" in failed.output
     assert everything(pair) == before
+    pair.path("away").rename(pair.path("data/mini_ensembl/release-116/variation/vcf/homo_sapiens"))
+    # What passes is no result of a sample either: here, a program that another one ends.
+    pair.path("scripts/annotate.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    pair.set_param("annotate.level", 2)
+    killed = pair.materialize(code=1)
+    assert sorted(killed.ran) == [OTHER, ANNOTATE]
+    assert "Put back as it was before: data/annotated/" in killed.output
+    assert everything(pair) == before
+
+
+def test_a_vcf_that_can_not_be_used_is_a_result_and_stops_no_other(pair: Project) -> None:
+    before, vcf = everything(pair), pair.path(OTHER_VCF)
+    intact = vcf.read_bytes()
+    vcf.write_bytes(cut(intact))
+    pair.set_param("annotate.level", 2)
+    done = pair.materialize(code=1)
+    assert sorted(done.ran) == [OTHER, ANNOTATE, OTHER_REPORT]
+    last = "Error: 1 annotated, 1 failed: other (line 189: expected 10 columns"
+    assert last in done.output
+    assert sorted(pair.digests("data/annotated/other")) == ["failures.tsv", "tally.json"]
+    (_, row) = pair.path("data/annotated/other/failures.tsv").read_text("utf-8").splitlines()
+    assert row.startswith(
+        "other\t189\texpected 10 columns as in the #CHROM line, found 2.\tCorrect"
+    )
+    figures = pair.metrics("annotate/other")
+    assert (figures["num_failed"], figures["num_records"], figures["release"]) == (1, 0, 116)
+    assert "can't be used" in pair.path("data/reports/other/summary.html").read_text("utf-8")
+    # Nothing is tried again, and it is still said.
+    again = pair.materialize(code=1)
+    assert (again.ran, last in again.output) == ([], True)
+    # What was made before comes back.
+    vcf.write_bytes(intact)
+    pair.set_param("annotate.level", 1)
+    assert pair.materialize().ran == []
+    assert everything(pair) == before
+    assert pair.changed() == []
 
 
 def test_what_a_failing_stage_never_made_is_not_looked_for(demo: Project, tmp_path: Path) -> None:
@@ -124,7 +153,9 @@ def test_a_vcf_that_changes_before_dvc_takes_its_digest(project: Project) -> Non
     other.write_bytes(gzip.compress(text.replace(b"\nchr2\t", b"\nchr3\t"), mtime=0))
     project.set_param("annotate.level", 2)
     with project.path("scripts/annotate.py").open("a") as script:
-        script.write(f'\nif Path("{other}").exists():\n    Path("{other}").replace("{vcf}")\n')
+        script.write(
+            f'\nfrom pathlib import Path\nif Path("{other}").exists():\n    Path("{other}").replace("{vcf}")\n'
+        )
     done = project.materialize(code=1)
     assert done.ran[0] == "annotate@sample"
     assert f"{SAMPLE_VCF}: changed while the pipeline ran" in done.output

@@ -57,6 +57,15 @@ class Plan(NamedTuple):
     max_absent: int
 
 
+def num_together(memory_mb: int) -> int:
+    """Return how many small VCFs, each with a table and within `MIN_MEMORY_MB`, may be annotated at a time.
+
+    What the program and its libraries take they share.
+    """
+    room = memory_mb - _FIXED_MB - _TABLE_MB
+    return max(1, min(os.cpu_count() or 1, room // (MIN_MEMORY_MB - _FIXED_MB - _TABLE_MB)))
+
+
 def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None = None) -> Plan:
     """Return what fits into a budget (10^6 bytes).
 

@@ -7,7 +7,6 @@ genome's length, not on the number of records. It says as much of a person as th
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import polars as pl
 
 from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL
 from ensembl_annotations.annotate.rows import known_frequencies
+from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header
 
@@ -413,4 +413,4 @@ def tally_text(
         "uncertain": findings.uncertain.as_json(),
         **({} if consequences is None else {"consequences": dict(consequences)}),
     }
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(content)

@@ -51,6 +51,13 @@ class InputError(EnsemblAnnotationsError):
     default_code = "bad_input"
 
 
+class PassingInputError(InputError):
+    """The user's VCF can't be used in this run, but may be in another: it says nothing about the VCF.
+
+    It changes while it is read, or takes more memory than the run may use.
+    """
+
+
 class ReferenceStoreError(EnsemblAnnotationsError):
     """A reference store is incomplete, altered, or of another version."""
 

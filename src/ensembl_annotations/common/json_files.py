@@ -23,6 +23,11 @@ def parse_object(content: bytes | str) -> dict[str, Any]:
     return {}
 
 
+def compact_json(content: Any) -> str:
+    """Return JSON without blanks, in one line, with the letters that there are."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; an empty one where there is no file, or it holds none."""
     with suppress(OSError):

@@ -10,10 +10,13 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,22 @@ PACKAGE = logging.getLogger("ensembl_annotations")
 QUIET, NORMAL, VERBOSE, LIBRARIES = -1, 0, 1, 2
 """How much is printed: warnings only; what happens; details; the details of libraries, too."""
 
+_about: ContextVar[str] = ContextVar("about", default="")
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Put a name before what this thread says while the block runs, such as that of one of many samples."""
+    token = _about.set(f"{name}: ")
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+QUIET_VARIABLE = "ENSEMBL_ANNOTATIONS_QUIET"
+"""Has a stage print warnings and errors only; all that it says is in its log."""
+
 _LEVELS = {QUIET: logging.WARNING, NORMAL: logging.INFO}
 
 
@@ -32,7 +51,7 @@ class _Printer(logging.Handler):
     """Prints messages on stderr, above the bars that are there; details with time and module."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = printable_lines(record.getMessage())
+        text = printable_lines(_about.get() + record.getMessage())
         if record.levelno < logging.INFO:
             moment = time.strftime("%H:%M:%S", time.localtime(record.created))
             text = f"{moment} {record.name.removeprefix(f'{PACKAGE.name}.')}: {text}"
@@ -60,6 +79,41 @@ def printed_messages(verbosity: int = NORMAL) -> Iterator[None]:
         PACKAGE.setLevel(before[1])
 
 
+class _Few(logging.Filter):
+    """Lets through so many warnings, and so many errors, and counts the others."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most, self._lock = most, threading.Lock()
+        self._seen: Counter[int] = Counter()
+        self.num_left = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        with self._lock:
+            self._seen[record.levelno] += 1
+            is_left = self._seen[record.levelno] > self._most
+            self.num_left += is_left
+        return not is_left
+
+
+@contextmanager
+def few_printed(most: int, log: Path) -> Iterator[None]:
+    """Print only the first warnings and errors of a block that may have thousands, and say where all are."""
+    few = _Few(most)
+    printers = [item for item in logging.getLogger().handlers if isinstance(item, _Printer)]
+    for printer in printers:
+        printer.addFilter(few)
+    try:
+        yield
+    finally:
+        for printer in printers:
+            printer.removeFilter(few)
+        if few.num_left:
+            PACKAGE.warning(f"{few.num_left} more of these are in {log}")
+
+
 class _Forwarder(logging.Handler):
     """Hands messages on to another logger, which has handlers of its own."""
 
@@ -68,7 +122,7 @@ class _Forwarder(logging.Handler):
         self._target = target
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._target.log(record.levelno, record.getMessage())
+        self._target.log(record.levelno, _about.get() + record.getMessage())
 
 
 @contextmanager
@@ -118,7 +172,7 @@ class _StageLog(logging.Handler):
         self._path = path
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.write(record.levelname.lower(), record.getMessage())
+        self.write(record.levelname.lower(), _about.get() + record.getMessage())
 
     def write(self, level: str, message: str, **more: str) -> None:
         line = {"time": now_utc(), "level": level, **more, "message": message.strip()}

@@ -99,7 +99,8 @@ class Progress:
         totals = {
             "download": download_bytes, "convert": convert_bytes, "annotate": annotate_bytes,
         }  # fmt: skip
-        has_bars = is_watched()
+        # Of what one thread of several does, nobody wants to see a bar of its own.
+        has_bars = is_watched() and threading.current_thread() is threading.main_thread()
         with self._lock:
             self._tracks = {
                 name: _Track(name, total) for name, total in totals.items() if total > 0

@@ -14,7 +14,15 @@ from ensembl_annotations.common.metrics import LOGS
 from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.file_list import cached_path
 from ensembl_annotations.project.git import run_git
-from ensembl_annotations.project.paths import ANNOTATE, ANNOTATED, LOCK, METRICS, REPORTS, STORE
+from ensembl_annotations.project.paths import (
+    ANNOTATE,
+    ANNOTATED,
+    LOCK,
+    METRICS,
+    REPORTS,
+    SAMPLE_NAME,
+    STORE,
+)
 from ensembl_annotations.project.project import Project
 
 # What stages write, complete or not.
@@ -23,7 +31,9 @@ _IN_STORE = re.compile(
 )
 _IN_REPORT = r"\.[^/]*\.tmp|summary\.html|{sample}_mqc\.json"
 # Older commits had the page and the section for MultiQC in the sample's folder.
-_IN_SAMPLE = rf"{_IN_REPORT}|annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|tally\.json"
+_RESULTS = r"annotated\.(vcf\.gz(\.csi|\.tbi)?|parquet)|tally\.json|receipt\.json|\.[^/]*\.tmp"
+# Of an entry of many, each sample has a folder.
+_IN_SAMPLE = rf"{_IN_REPORT}|failures\.tsv|({SAMPLE_NAME.pattern}/)?({_RESULTS})"
 _PLOTS = r"|(contigs|frequencies)\.svg"
 # Nobody's loss.
 _UNSEEN = (".DS_Store", "*.pyc")

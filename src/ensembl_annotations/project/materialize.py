@@ -11,16 +11,20 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ensembl_annotations.annotate.failures import FAILURES, read_failures
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     InputError,
+    PassingInputError,
     UsageError,
     nearest,
 )
@@ -28,13 +32,21 @@ from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.logs import now_utc
 from ensembl_annotations.common.metrics import RUN_LOG, log_run, stamp_of
 from ensembl_annotations.common.progress import format_bytes
-from ensembl_annotations.common.words import listed
-from ensembl_annotations.project.figures import read_figures
+from ensembl_annotations.common.words import listed, one_line
+from ensembl_annotations.project.entry import (
+    Entry,
+    is_many,
+    is_sheet,
+    read_entry,
+    refuse_tracked_sheet,
+)
+from ensembl_annotations.project.figures import HEADLINES, read_figures
 from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign, refuse_links
 from ensembl_annotations.project.git import changed_files
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
+    ANNOTATE,
     ASSETS,
     CATALOG,
     FETCH,
@@ -57,6 +69,7 @@ from ensembl_annotations.project.paths import (
 from ensembl_annotations.project.privacy import refuse_pushed_results
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.prune import prune_samples
+from ensembl_annotations.project.receipts import unlike_receipts
 from ensembl_annotations.project.remote import SharedReference
 from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
 from ensembl_annotations.report.report import PAGE
@@ -83,6 +96,15 @@ _NOTHING_DONE = {
 _NO_TIME = {"duration_sec": 0.0, "cpu_percent": 0.0, "peak_memory_mb": 0.0}
 NOTHING_RAN = {**_NOTHING_DONE, **_NO_TIME}
 """Figures of a run where DVC had nothing to run."""
+
+# Of what `describe_made` prints: more entries are told of in a line each, and of those not all.
+_MOST_IN_FULL, _MOST_IN_SHORT, _MOST_FAILED, _MOST_OF_A_MESSAGE = 1, 10, 8, 120
+_SHOWN = (
+    "path", *HEADLINES[ANNOTATE], "num_samples", "num_failed", "duration_sec", "peak_memory_mb",
+)  # fmt: skip
+_REFERENCE_SHOWN = (
+    "path", *HEADLINES[FETCH], "assembly", "species", "num_files", "total_size_gb", "cache_path",
+)  # fmt: skip
 
 
 def materialize(
@@ -230,48 +252,88 @@ def _asset_names(assets: Iterable[str], params: Params, elsewhere: Collection[st
 
 
 def _check_samples(project: Project, samples: Iterable[str]) -> None:
-    """Look at the VCFs' headers before a reference is downloaded for them, which may take hours.
+    """Look at sheets, folders and headers before a reference is downloaded for them, which may take hours.
 
     Raises
     ------
-    InputError
-        Where any is missing, is no VCF, or says that it is of another assembly; all are named.
+    EnsemblAnnotationsError
+        Where any VCF is missing, or a sheet or folder is wrong, or no VCF at all can be used; all are named.
     """
-    # Here, since they take long to import.
-    from ensembl_annotations.annotate.guard import check_header
-    from ensembl_annotations.vcf.read import VcfReader
-
-    params, errors, made = project.params, [], None
+    params, made = project.params, None
+    wrong: list[EnsemblAnnotationsError] = []
+    unusable: list[EnsemblAnnotationsError] = []
+    num_usable = 0
     for sample in samples:
-        about = params.samples[sample]
-        vcf = project.root / about.vcf
-        is_here = os.access(vcf, os.F_OK)
-        if not is_here:
+        path = params.samples[sample].vcf
+        if not os.access(project.root / path, os.F_OK):
             made = project.dvc.outputs() if made is None else made
-            if vcf in made:
+            if project.root / path in made:
+                num_usable += 1
                 continue
         try:
-            if is_here and not vcf.is_file():
-                raise InputError(f"{about.vcf}: is no file; expected a VCF.", hint="Give a file.")
-            with VcfReader(vcf) as reader:
-                check_header(
-                    reader.header,
-                    params.ensembl.species,
-                    params.ensembl.assembly,
-                    params.annotate.assembly,
-                    about.vcf,
-                )
-        except EnsemblAnnotationsError as error:
-            told = error.message.replace(f"{project.root}{os.sep}", "")
-            error.message = f"Sample {sample} of {PARAMS_FILE}: {told}"
-            errors.append(error)
-    if errors:
+            refuse_tracked_sheet(project.root, path)
+            error = _check_headers(project, read_entry(project.root, path))
+        except EnsemblAnnotationsError as found:
+            wrong.append(_about_sample(project, sample, found))
+        else:
+            # One that can't be used is told of by its stage, and stops no other.
+            num_usable += error is None
+            unusable += [_about_sample(project, sample, error)] if error else []
+    if num_usable and not wrong:
+        for told in unusable:
+            _LOG.warning(f"{told} It will fail; the others are annotated.")
+        return
+    if errors := [*wrong, *unusable]:
         first, hints = errors[0], dict.fromkeys(error.hint for error in errors if error.hint)
         others = f"'ensembl-annotations materialize {REFERENCE}', or {SAMPLES}@NAME"
         without = "this sample" if len(errors) == 1 else "these samples"
         first.message = "\n".join(error.message for error in errors)
         first.hint = " ".join([*hints, f"Without {without}: {others}."])
         raise first
+
+
+def _about_sample(
+    project: Project, sample: str, error: EnsemblAnnotationsError
+) -> EnsemblAnnotationsError:
+    told = error.message.replace(f"{project.root}{os.sep}", "")
+    error.message = f"Sample {sample} of {PARAMS_FILE}: {told}"
+    return error
+
+
+def _check_headers(project: Project, entry: Entry) -> InputError | None:
+    """Return why no VCF of an entry can be used by its header; None as soon as one can.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where there is no file.
+    """
+    # Here, since they take long to import.
+    from ensembl_annotations.annotate.guard import check_header
+    from ensembl_annotations.vcf.read import VcfReader
+
+    params, first = project.params, None
+    for item in entry.vcfs:
+        vcf = project.root / item.vcf
+        if os.access(vcf, os.F_OK) and not vcf.is_file():
+            raise UsageError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
+        is_here = vcf.exists()
+        try:
+            with VcfReader(vcf) as reader:
+                check_header(
+                    reader.header,
+                    params.ensembl.species,
+                    params.ensembl.assembly,
+                    params.annotate.assembly,
+                    str(item.vcf),
+                )
+        except InputError as error:
+            if not is_here:
+                raise
+            first = first or error
+        else:
+            return None
+    return first
 
 
 # --- Restore
@@ -328,13 +390,47 @@ def _run(project: Project, request: _Request) -> None:
         stages = [stage_of(name) for name in request.assets]
         _repro(project, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
     if request.assets:
-        _repro(project, *map(goal_of, request.assets))
+        # What fails of one entry keeps no other waiting.
+        keep_going = ["--keep-going"] if len(request.told) > 1 else []
+        _repro(project, *keep_going, *map(goal_of, request.assets))
+        _run_changed_sheets(project, request)
         _refuse_not_cached(project)
+
+
+def _run_changed_sheets(project: Project, request: _Request) -> None:
+    """Run again what was made of other VCFs than a sheet names: DVC sees the sheet only.
+
+    Raises
+    ------
+    InputError
+        Where a VCF of many changed during the run; what was made of it does not count.
+    """
+    samples = project.params.samples
+    sheets = [
+        sample
+        for paths in request.told
+        if (sample := sample_of(paths.asset)) and is_sheet(samples[sample].vcf)
+    ]
+    if sheets and (changed := unlike_receipts(project, sheets)):
+        assets = [asset_of(sample) for sample in changed]
+        _LOG.info(f"VCFs of sheets have changed: {listed(chain(*changed.values()))}")
+        _repro(project, "--force", "--single-item", *map(stage_of, assets))
+        _repro(project, *map(goal_of, assets))
+    ran = [
+        sample
+        for paths, before in request.told.items()
+        if (sample := sample_of(paths.asset))
+        and is_many(project.root, samples[sample].vcf)
+        and stamp_of(project.root / paths.run) != before
+    ]
+    if ran and (changed := unlike_receipts(project, ran)):
+        project.dvc.forget_runs(stage_of(asset_of(sample)) for sample in changed)
+        raise _changed_meanwhile(listed(chain(*changed.values())))
 
 
 @contextmanager
 def _unchanged_vcfs(project: Project, request: _Request) -> Iterator[None]:
-    """Forget what was made of VCFs that change during the run, and refuse them.
+    """Forget what was made of entries' only VCFs that change during the run, and refuse them.
 
     Notes
     -----
@@ -344,6 +440,7 @@ def _unchanged_vcfs(project: Project, request: _Request) -> Iterator[None]:
         paths.stage: project.params.samples[sample].vcf
         for paths in request.told
         if (sample := sample_of(paths.asset))
+        and not is_many(project.root, project.params.samples[sample].vcf)
     }
 
     def look() -> dict[str, tuple[object, object]]:
@@ -365,12 +462,15 @@ def _unchanged_vcfs(project: Project, request: _Request) -> Iterator[None]:
         made = project.dvc.outputs() if changed else set()
         if changed := [stage for stage in changed if project.root / vcfs[stage] not in made]:
             project.dvc.forget_runs(changed)
-            raise InputError(
-                f"{listed(vcfs[stage] for stage in changed)}: changed while the pipeline ran; what was "
-                "made of it does not count.",
-                hint="Run it again when the file is complete.",
-                code="changed",
-            )
+            raise _changed_meanwhile(listed(vcfs[stage] for stage in changed))
+
+
+def _changed_meanwhile(vcfs: str) -> PassingInputError:
+    return PassingInputError(
+        f"{vcfs}: changed while the pipeline ran; what was made of it does not count.",
+        hint="Run it again when the file is complete.",
+        code="changed",
+    )
 
 
 def _repro(project: Project, *arguments: str, **variables: str) -> None:
@@ -571,7 +671,83 @@ def record_command(project: Project | Path | str = Path()) -> str | None:
     return shlex.join(["git", "add", "--", *paths]) if files else None
 
 
-def report_page(asset: str) -> Path | None:
-    """Return where the page of a sample's asset is, ``annotated_vcf@NAME``; None for another."""
+def describe_made(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return as lines of text what `materialize` did, in few of them whatever the number of entries.
+
+    Parameters
+    ----------
+    results : mapping
+        As `materialize` returns them.
+    """
+    entries = [name for name in results if sample_of(name)]
+    if len(entries) <= _MOST_IN_FULL:
+        return [line for name in results for line in _in_full(name, results[name])]
+    # What ran comes first.
+    entries.sort(key=lambda name: results[name]["status"] == "cached")
+    shown, others = entries[:_MOST_IN_SHORT], entries[_MOST_IN_SHORT:]
+    lines = _in_full(REFERENCE, results[REFERENCE])
+    lines += ["", *(f"{name}: {_in_short(results[name])}" for name in shown)]
+    if others:
+        statuses = Counter(results[name]["status"] for name in others)
+        counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
+        lines.append(f"and {len(others)} more entries: {counts}")
+    return lines
+
+
+def _in_full(asset: str, result: Mapping[str, Any]) -> list[str]:
+    lines = ["", f"{asset}: {result['status']}"]
     sample = sample_of(asset)
-    return REPORTS / sample / PAGE if sample else None
+    if sample and (page := REPORTS / sample / PAGE).exists():
+        lines.append(f"  page: {page}")
+    for key, value in result.items():
+        # What did not happen is no news; all counts are in `metrics/`.
+        is_cached = result["status"] == "cached"
+        is_nothing = is_cached and key in NOTHING_RAN and not value
+        is_shown = key in _SHOWN if sample else key in _REFERENCE_SHOWN or not is_cached
+        if key != "status" and not is_nothing and is_shown:
+            lines.append(f"  {key}: {value}")
+    return lines
+
+
+def _in_short(result: Mapping[str, Any]) -> str:
+    failed = f", {number} failed" if (number := result.get("num_failed")) else ""
+    return (
+        f"{result['status']}{failed}, {result.get('num_records')} records, "
+        f"{result.get('annotated_percent')} % of compared in Ensembl"
+    )
+
+
+def refuse_failed(
+    results: Mapping[str, Mapping[str, Any]], project: Project | Path | str = Path()
+) -> None:
+    """Raise where any VCF could not be used: what is made of the others is there.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        With the number of those that are annotated, and each that failed with the reason.
+    """
+    root = Project.open(project).root
+    entries = [name for name in results if results[name].get("num_failed")]
+    if not entries:
+        return
+    failed = [
+        f"{_name_in(sample_of(name), sample)} ({one_line(what)[:_MOST_OF_A_MESSAGE]})"
+        for name in entries
+        for sample, what in read_failures(root / str(results[name]["path"]))
+    ]
+    num_all = sum(
+        result.get("num_samples", 1) for name, result in results.items() if sample_of(name)
+    )
+    num_failed = sum(results[name]["num_failed"] for name in entries)
+    where = listed(f"{results[name]['path']}/{FAILURES}" for name in entries)
+    raise EnsemblAnnotationsError(
+        f"{num_all - num_failed} annotated, {num_failed} failed: {listed(failed, _MOST_FAILED)}",
+        hint=f"All are in {where}. Correct or replace these VCFs, or take them out, and run this again: it "
+        "annotates what has changed.",
+        code="failed_vcfs",
+    )  # fmt: skip
+
+
+def _name_in(entry: str, sample: str) -> str:
+    return entry if sample == entry else f"{entry}/{sample}"

@@ -39,7 +39,7 @@ from ensembl_annotations.project.project import Project
 from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
 from ensembl_annotations.report.page import render
 from ensembl_annotations.report.report import PAGE
-from ensembl_annotations.report.tally import Tally, read_tally
+from ensembl_annotations.report.tally import EntryTally, read_tally
 
 UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"
 _NOT_KNOWN = "not known on this machine"
@@ -96,16 +96,19 @@ class Sample:
     asset : Asset
     page : str, optional
         Address of its page, where that is on this machine.
-    tally : Tally, optional
-        What was counted, where its ``tally.json`` is on this machine.
+    metrics : dict, optional
+        What was counted, of an entry of many in all, where its ``tally.json`` is on this machine.
+    of_many : EntryTally, optional
+        What is told of each sample of an entry of many.
     problem : str
-        Why there is no tally.
+        Why there are no counts.
     """
 
     name: str
     asset: Asset
     page: str | None
-    tally: Tally | None
+    metrics: dict[str, Any] | None
+    of_many: EntryTally | None
     problem: str
 
 
@@ -277,10 +280,12 @@ def catalog_page(project: Project, folder: Path, states: Mapping[str, State] | N
                 _charts(name, mine),
             )
         )
+    samples = [_sample(project, asset, folder) for asset in assets if sample_of(asset.name)]
     return render(
         "report/catalog.html.j2",
         assets=assets,
-        samples=[_sample(project, asset, folder) for asset in assets if sample_of(asset.name)],
+        samples=samples,
+        of_many={REFERENCE: None} | {sample.asset.name: sample.of_many for sample in samples},
         lineage=_lineage(params, assets),
         notes=history.notes,
         most_reasons=_MOST_REASONS,
@@ -326,16 +331,20 @@ def write_catalog(
 
 def _sample(project: Project, asset: Asset, folder: Path) -> Sample:
     name = sample_of(asset.name)
-    page, tally, problem = project.root / REPORTS / name / PAGE, None, ""
-    file = project.root / asset.path / TALLY
+    page, problem = project.root / REPORTS / name / PAGE, ""
+    file, of_many, metrics = project.root / asset.path / TALLY, None, None
     try:
         tally = read_tally(file)
+        if isinstance(tally, EntryTally):
+            of_many, metrics = tally, read_figures(project, paths_of(asset.name)) or None
+        else:
+            metrics = tally.metrics
     except FileNotFoundError:
         problem = f"{asset.path}/{TALLY} is not on this machine."
     except (InputError, OSError) as error:
         problem = str(error).replace(f"{project.root}{os.sep}", "")
     address = quote(Path(os.path.relpath(page, folder)).as_posix()) if page.exists() else None
-    return Sample(name, asset, address, tally, problem)
+    return Sample(name, asset, address, metrics, of_many, problem)
 
 
 def _metadata(

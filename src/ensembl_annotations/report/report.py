@@ -1,18 +1,22 @@
-"""The report of an entry, made from its tally alone: a page, a section for MultiQC, two pictures."""
+"""The report of an entry, of one VCF or many, from its tally alone: page, section for MultiQC, two pictures."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
+from ensembl_annotations.report.charts import Chart
+from ensembl_annotations.report.samples import samples_page
 from ensembl_annotations.report.summary import (
     contig_chart,
+    contig_counts,
     frequency_chart,
     multiqc_section,
     summary_page,
 )
-from ensembl_annotations.report.tally import read_tally
+from ensembl_annotations.report.tally import EntryTally, Tally, read_tally
 
 PAGE = "summary.html"
 MULTIQC = "_mqc.json"
@@ -34,7 +38,7 @@ def write_page(tally: Path | str, page: Path | str) -> None:
         Where the tally can't be read as one.
     """
     with explained_os_errors("writing the report"):
-        content = summary_page(read_tally(Path(tally)))
+        content = _parts(read_tally(Path(tally)), "").page
         with Outputs() as outputs:
             outputs.write_text(Path(page), content)
 
@@ -70,9 +74,37 @@ def write_report(tally: Path | str, folder: Path | str, name: str) -> None:
     if not name or Path(name).name != name:
         raise UsageError(f"--name: expected a name to put into that of a file, found {name!r}.")
     with explained_os_errors("writing the report"):
-        content = read_tally(Path(tally))
+        parts = _parts(read_tally(Path(tally)), name)
         with Outputs() as outputs:
-            outputs.write_text(folder / PAGE, summary_page(content, name))
-            outputs.write_text(folder / f"{name}{MULTIQC}", multiqc_section(name, content.metrics))
-            outputs.write_text(folder / "contigs.svg", contig_chart(content).file())
-            outputs.write_text(folder / "frequencies.svg", frequency_chart(content).file())
+            outputs.write_text(folder / PAGE, parts.page)
+            outputs.write_text(folder / f"{name}{MULTIQC}", parts.multiqc)
+            outputs.write_text(folder / "contigs.svg", parts.contigs.file())
+            outputs.write_text(folder / "frequencies.svg", parts.frequencies.file())
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a report consists of."""
+
+    page: str
+    multiqc: str
+    contigs: Chart
+    frequencies: Chart
+
+
+def _parts(tally: Tally | EntryTally, name: str) -> _Parts:
+    if isinstance(tally, EntryTally):
+        rows = {str(row["sample"]): row for row in tally.samples}
+        return _Parts(
+            samples_page(tally, name),
+            multiqc_section(rows, tally.release, tally.assembly),
+            contig_chart(tally.contigs),
+            frequency_chart(tally.frequencies),
+        )
+    metrics = tally.metrics
+    return _Parts(
+        summary_page(tally, name),
+        multiqc_section({name: metrics}, metrics["release"], metrics["assembly"]),
+        contig_chart(contig_counts(tally)),
+        frequency_chart(tally.frequencies),
+    )

@@ -32,7 +32,7 @@ _MOST_STRIPS = 60
 _KINDS = ("SNV", "insertion", "deletion", "MNV", "indel", "not a sequence")
 _PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
 # Of fewer SNVs the ratio says nothing.
-_MIN_SNVS = 300
+MIN_SNVS = 300
 
 
 def summary_page(tally: Tally, name: str = "") -> str:
@@ -140,7 +140,7 @@ def _charts(tally: Tally) -> dict[str, Chart]:
             _PARTS,
             "kind",
         ),
-        "frequencies": frequency_chart(tally),
+        "frequencies": frequency_chart(tally.frequencies),
         "terms": bars(
             "terms",
             "Clinical significance",
@@ -153,19 +153,19 @@ def _charts(tally: Tally) -> dict[str, Chart]:
             (("k", "of this ALT"), ("n", "of the ID, allele uncertain")),
             "term",
         ),
-        "contigs": contig_chart(tally),
+        "contigs": contig_chart(contig_counts(tally)),
         "genome": _genome(tally),
     }
 
 
-def frequency_chart(tally: Tally) -> Chart:
+def frequency_chart(frequencies: Mapping[str, int]) -> Chart:
     """Return the spectrum of the ALTs' frequencies, of those that are known."""
     return bars(
         "frequencies",
         "Frequency of the ALT",
         "Known ALTs by the frequency that Ensembl's minor allele gives them, where it decides.",
         [
-            (label, (tally.frequencies.get(label, 0),))
+            (label, (frequencies.get(label, 0),))
             for label in (*FREQUENCY_CLASSES, UNDECIDED, UNPUBLISHED)
         ],
         (("k", "ALTs"),),
@@ -173,9 +173,13 @@ def frequency_chart(tally: Tally) -> Chart:
     )
 
 
-def contig_chart(tally: Tally) -> Chart:
+def contig_counts(tally: Tally) -> dict[str, Counts]:
     """Return the number of ALTs of each contig, by status."""
-    contigs = _counts(tally.frame, "chrom")
+    return _counts(tally.frame, "chrom")
+
+
+def contig_chart(contigs: Mapping[str, Counts]) -> Chart:
+    """Return the number of ALTs of each contig, by status."""
     shown = [*contigs.items()][:_MOST_STRIPS]
     rest = [*contigs.items()][_MOST_STRIPS:]
     if rest:
@@ -204,7 +208,7 @@ def _ratios(cube: pl.DataFrame) -> list[tuple[str, str, str, str]]:
         name, of_kind = _PARTS[status][1], snvs.filter(pl.col("status") == status)
         ti = int(of_kind.filter("transition")["count"].sum())
         tv = int(of_kind.filter(~pl.col("transition"))["count"].sum())
-        ratio = f"{ti / tv:.2f}" if ti + tv >= _MIN_SNVS and tv else "too few"
+        ratio = f"{ti / tv:.2f}" if ti + tv >= MIN_SNVS and tv else "too few"
         rows.append((name, number(ti), number(tv), ratio))
     return rows
 
@@ -235,8 +239,10 @@ def _genome(tally: Tally) -> Chart:
     )
 
 
-def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
-    """Return a ``*_mqc.json``: a row of MultiQC's table for a sample.
+def multiqc_section(
+    rows: Mapping[str, Mapping[str, Any]], release: object, assembly: object
+) -> str:
+    """Return a ``*_mqc.json``: a row of MultiQC's table for each sample.
 
     Notes
     -----
@@ -264,8 +270,7 @@ def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
             {
                 "id": "ensembl_annotations",
                 "section_name": "Ensembl annotations",
-                "description": f"Variants looked up in Ensembl release {metrics['release']} "
-                f"({metrics['assembly']}).",
+                "description": f"Variants looked up in Ensembl release {release} ({assembly}).",
                 "plot_type": "table",
                 "pconfig": {"id": "ensembl_annotations_table", "title": "Ensembl annotations"},
                 "headers": {
@@ -281,7 +286,10 @@ def multiqc_section(sample: str, metrics: Mapping[str, Any]) -> str:
                     }
                     for name, (title, text, form) in shown.items()
                 },
-                "data": {sample: {name: metrics[name] for name in shown}},
+                "data": {
+                    sample: {name: metrics[name] for name in shown}
+                    for sample, metrics in rows.items()
+                },
             },
             indent=2,
         )

@@ -10,10 +10,13 @@ from pydantic import BaseModel, ValidationError, field_validator
 
 from ensembl_annotations.annotate.tally import CUBE, STATES
 from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.variants.outcomes import REASONS
 
 _COUNTS = ("records", "alleles", "compared", "exact", "shifted", "par", "id_conflicts", *REASONS)
 _METRICS = {"release", "assembly", "annotated_percent", *(f"num_{name}" for name in _COUNTS)}
+_ROW = {"sample", "num_known", "transitions", "transversions", "annotated_percent"}
+_ROW |= {f"num_{name}" for name in _COUNTS}
 _PROVENANCE = {
     *(
         "Release",
@@ -117,22 +120,53 @@ class Tally(BaseModel):
         return pl.DataFrame(self.cube, schema=_CUBE).select(*CUBE, "count")
 
 
+class FailedSample(BaseModel):
+    """A sample of an entry whose VCF can't be used."""
+
+    sample: str
+    line: int | None
+    message: str
+    hint: str
+
+
+class EntryTally(BaseModel):
+    """What is told of all samples of an entry; `entry_tally` says what each part is."""
+
+    release: int
+    release_date: str | None
+    assembly: str
+    source: str
+    reference_sha256: str
+    options: dict[str, Any]
+    samples: list[dict[str, Any]]
+    failures: list[FailedSample]
+    contigs: dict[str, tuple[int, int, int]]
+    frequencies: dict[str, int]
+
+    @field_validator("samples")
+    @classmethod
+    def _has_counts(cls, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [_with_all(_ROW, row) for row in samples]
+
+
 def _with_all(names: set[str], found: dict[str, Any]) -> dict[str, Any]:
     if missing := sorted(names - found.keys()):
         raise ValueError(f"without {', '.join(missing)}")
     return found
 
 
-def read_tally(path: Path) -> Tally:
-    """Read a tally.
+def read_tally(path: Path) -> Tally | EntryTally:
+    """Read the tally of a run, or that of an entry of many VCFs or of one that can't be used.
 
     Raises
     ------
     InputError
         Where it is none.
     """
+    content = path.read_bytes()
+    kind = EntryTally if "failures" in parse_object(content) else Tally
     try:
-        return Tally.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

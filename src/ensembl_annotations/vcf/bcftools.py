@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, BinaryIO, cast
 
+from ensembl_annotations.common.errors import PassingInputError
+
 # A process of its own: in ours, bcftools would write to our stdout, and end us where it fails.
 _CODE = """
 import sys, pysam, pysam.bcftools
@@ -51,10 +53,22 @@ class Bcftools:
         self.output = cast(BinaryIO, self._process.stdout)
 
     def failure(self) -> str | None:
-        """Wait until it ends; return what it said where it failed, else None."""
+        """Wait until it ends; return what it said where it failed, else None.
+
+        Raises
+        ------
+        PassingInputError
+            Where a signal ended it, such as for lack of memory.
+        """
         code = self._process.wait()
         if not code:
             return None
+        if code < 0:
+            raise PassingInputError(
+                f"bcftools was ended by signal {-code}.",
+                hint="Run it again; if it was for lack of memory, with more of it.",
+                code="killed",
+            )
         self._said.seek(0)
         text = self._said.read(_SAID_BYTES).decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if re.match(r"\[[EW]::", line)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ensembl_annotations._kernel import line_parts
-from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.errors import InputError, PassingInputError
 from ensembl_annotations.vcf.source import Source
 
 BATCH_BYTES = 4 << 20
@@ -225,7 +225,9 @@ class VcfReader:
         self, line: int, what: str, limit: int, found: object, hint: str | None = None
     ) -> InputError:
         """Return the error for a line that has more of something than it may; by default, of memory."""
-        return InputError(
+        # What one run has no memory for, another may have.
+        kind = InputError if hint else PassingInputError
+        return kind(
             f"{self.path}: line {line}: {what}: expected at most {limit:,}, found {found}.",
             hint=hint or self.limits.hint,
             code="too_large",

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     InputError,
+    PassingInputError,
     explain_os_error,
 )
 from ensembl_annotations.common.metrics import stamp_of
@@ -97,11 +98,11 @@ class Source:
 
         Raises
         ------
-        InputError
+        PassingInputError
             Where it was written to, replaced or removed meanwhile: what was read is not what it has.
         """
         if self._stamp is not None and stamp_of(self._path) != self._stamp:
-            raise InputError(
+            raise PassingInputError(
                 f"{self.name}: changed while it was read: expected the file as it was opened, found "
                 "another size, time or file there.",
                 hint="Run it again when the file is complete; nothing was written under a final name.",

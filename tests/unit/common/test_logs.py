@@ -15,6 +15,8 @@ from ensembl_annotations.common.logs import (
     PACKAGE,
     QUIET,
     VERBOSE,
+    about,
+    few_printed,
     forwarded_messages,
     logged_stage,
     printed_messages,
@@ -141,3 +143,19 @@ def test_what_happens_is_forwarded_while_the_block_runs() -> None:
     MODULE.warning("later")
     assert records == [(logging.INFO, "100 % of it"), (logging.WARNING, "odd")]
     assert (PACKAGE.level, PACKAGE.handlers) == before
+
+
+def test_of_thousands_only_the_first_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    with printed_messages(), logged_stage(log), few_printed(2, log):
+        MODULE.info("begins")
+        for number in range(5):
+            with about(f"s{number}"):
+                MODULE.warning("odd")
+        MODULE.error("broken")
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == ["begins", "s0: odd", "s1: odd", "broken", f"3 more of these are in {log}"]
+    logged = [json.loads(line)["message"] for line in log.read_text().splitlines()]
+    assert [message for message in logged if "odd" in message] == [f"s{at}: odd" for at in range(5)]

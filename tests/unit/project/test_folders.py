@@ -74,6 +74,7 @@ REPORT = "data/reports/me"
         (STORE, [".datapackage.json.7.tmp", ".DS_Store"]),
         (SAMPLE, ["annotated.vcf.gz", "annotated.vcf.gz.csi", "annotated.vcf.gz.tbi"]),
         (SAMPLE, ["annotated.parquet", "tally.json", "summary.html", "me_mqc.json"]),
+        (SAMPLE, ["failures.tsv", "a/annotated.vcf.gz", "a/receipt.json", "b-2/tally.json"]),
         (REPORT, ["summary.html", "me_mqc.json", "contigs.svg", "frequencies.svg"]),
     ],
 )
@@ -93,6 +94,9 @@ def test_what_stages_write_is_ours(folder: str, names: list[str], tmp_path: Path
         (SAMPLE, "contigs.svg"),
         (SAMPLE, "you_mqc.json"),
         (SAMPLE, "annotated.vcf"),
+        (SAMPLE, "a/notes.txt"),
+        (SAMPLE, "a/b/tally.json"),
+        (SAMPLE, ".a/tally.json"),
         (REPORT, "annotated.vcf.gz"),
         (REPORT, "tally.json"),
     ],

@@ -13,7 +13,14 @@ import pytest
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, InputError, UsageError
 from ensembl_annotations.common.logs import now_utc
 from ensembl_annotations.project import materialize as tested
-from ensembl_annotations.project.materialize import _asset_names, _plan, _record, _run
+from ensembl_annotations.project.materialize import (
+    _asset_names,
+    _plan,
+    _record,
+    _run,
+    describe_made,
+    refuse_failed,
+)
 from ensembl_annotations.project.paths import paths_of
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
@@ -128,11 +135,15 @@ def test_the_reference_is_told_of_always_and_samples_as_asked(planned: Planned) 
 
 def test_all_that_is_wrong_with_samples_is_told_before_a_download(planned: Planned) -> None:
     planned.write("a", HEADER.format("##contig=<ID=1,length=249250621>\n"))
+    # Where another can be used, its stage says so, and the others are made.
+    planned.plan()
+    with pytest.raises(InputError, match=r"Sample a of params\.yaml: .* GRCh37"):
+        planned.plan(f"{SAMPLES}@a")
     (planned.root / "data/vcf/b.vcf").unlink()
     with pytest.raises(InputError) as caught:
         planned.plan()
     assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == [
-        "Sample a of params.yaml", "Sample b of params.yaml",
+        "Sample b of params.yaml", "Sample a of params.yaml",
     ]  # fmt: skip
     assert str(planned.root) not in caught.value.message
     assert f"materialize {REFERENCE}'" in str(caught.value.hint)
@@ -165,12 +176,12 @@ def commands(planned: Planned, *assets: str, force: bool = False) -> list[tuple[
 
 
 def test_a_sample_brings_its_report_and_what_is_forced_comes_first(planned: Planned) -> None:
-    assert commands(planned, f"{SAMPLES}@a") == [("repro", "report@a")]
+    assert commands(planned, f"{SAMPLES}@a") == [("repro", "--keep-going", "report@a")]
     planned.ran.clear()
     assert commands(planned, f"{SAMPLES}@a", force=True) == [
         ("repro", "fetch_ensembl"),
         ("repro", "--force", "--single-item", "annotate@a"),
-        ("repro", "report@a"),
+        ("repro", "--keep-going", "report@a"),
     ]
     planned.ran.clear()
     assert commands(planned, REFERENCE, force=True)[0] == ("repro", "ensembl_manifest")
@@ -199,3 +210,50 @@ def test_where_nothing_ran_that_is_recorded(planned: Planned) -> None:
     run.write_text('{"status": "downloaded", "duration_sec": 8.5, "more": 1}')
     assert _record(project, paths, before)["duration_sec"] == 8.5
     assert len((planned.root / "logs/runs.jsonl").read_text().splitlines()) == 1
+
+
+def made(num_entries: int, status: str = "annotated") -> dict[str, Any]:
+    reference = {"status": "cached", "path": "data/ensembl_annotations", "release": 116}
+    figures = {"status": status, "num_records": 7, "annotated_percent": 90.0}
+    entries = {
+        f"{SAMPLES}@e{at}": {**figures, "path": f"data/annotated/e{at}"}
+        for at in range(num_entries)
+    }
+    return {REFERENCE: reference, **entries}
+
+
+def test_what_was_made_is_told_in_few_lines() -> None:
+    few = describe_made(made(1))
+    assert few[few.index(f"{SAMPLES}@e0: annotated") :] == [
+        f"{SAMPLES}@e0: annotated",
+        "  num_records: 7",
+        "  annotated_percent: 90.0",
+        "  path: data/annotated/e0",
+    ]
+    for number in (2, 300):
+        assert len(describe_made(made(number))) <= 20
+    results = made(300)
+    results[f"{SAMPLES}@e0"]["status"] = "cached"
+    *_, first, last = describe_made(results)[-11:]
+    assert first.startswith(f"{SAMPLES}@e10: annotated, 7 records, 90.0 %")
+    assert last == "and 290 more entries: 289 annotated, 1 cached"
+    assert describe_made(made(300, "cached"))[-1] == "and 290 more entries: 290 cached"
+
+
+def test_what_failed_is_told_at_the_end(tmp_path: Path) -> None:
+    results = made(2)
+    refuse_failed(results, tmp_path)
+    results[f"{SAMPLES}@e0"] |= {"num_failed": 1, "num_samples": 1}
+    results[f"{SAMPLES}@e1"] |= {"num_failed": 20, "num_samples": 300}
+    for entry, names in (("e0", ["e0"]), ("e1", [f"s{at}" for at in range(20)])):
+        folder = tmp_path / "data/annotated" / entry
+        folder.mkdir(parents=True)
+        rows = [f"{name}\t\t{'x' * 500}\t" for name in names]
+        (folder / "failures.tsv").write_text("\n".join(["sample", *rows]) + "\n")
+    with pytest.raises(EnsemblAnnotationsError) as caught:
+        refuse_failed(results, tmp_path)
+    told = caught.value.message
+    assert told.startswith("280 annotated, 21 failed: e0 (xxx")
+    assert "), e1/s0 (xxx" in told
+    assert told.endswith("and 13 more")
+    assert len(told) < 1500

@@ -14,6 +14,7 @@ from ensembl_annotations.report.summary import (
     _not_looked_up,
     _ratios,
     contig_chart,
+    contig_counts,
     frequency_chart,
     multiqc_section,
     summary_page,
@@ -34,7 +35,10 @@ def test_each_contig_has_its_alts_by_status() -> None:
         ("chr2", 5, 2, "indel", None, 8),
     ]
     # In the order of the VCF.
-    assert contig_chart(tally(*cells)).rows == [["chr2", "5", "0", "8"], ["chr1", "0", "2", "0"]]
+    assert contig_chart(contig_counts(tally(*cells))).rows == [
+        ["chr2", "5", "0", "8"],
+        ["chr1", "0", "2", "0"],
+    ]
     kinds = _charts(tally(*cells))["kinds"].rows
     assert kinds == [["SNV", "1", "2", "0"], ["indel", "4", "0", "8"]]
 
@@ -42,7 +46,7 @@ def test_each_contig_has_its_alts_by_status() -> None:
 @pytest.mark.parametrize(("count", "rest"), [(60, None), (61, "1 other contigs"), (99, "39 other")])
 def test_of_many_contigs_the_rest_is_one_row(count: int, rest: str | None) -> None:
     cells: list[Cell] = [(f"c{number}", 0, 0, "SNV", None, 2) for number in range(count)]
-    rows = contig_chart(tally(*cells)).rows
+    rows = contig_chart(contig_counts(tally(*cells))).rows
     assert len(rows) == min(count, 61)
     if rest is not None:
         assert rows[-1][0].startswith(rest)
@@ -57,16 +61,20 @@ def test_control_characters_of_a_vcf_are_seen_and_not_obeyed() -> None:
     }  # fmt: skip
     found = {"genotypes": {"het": 1}, "listed": [variant], "num_filtered": 0}
     content = tally((odd, 0, 0, "SNV", True, 1234), vcf=odd, samples=[odd], certain=found)
-    for text in (summary_page(content), summary_page(content, odd), contig_chart(content).file()):
+    for text in (
+        summary_page(content),
+        summary_page(content, odd),
+        contig_chart(contig_counts(content)).file(),
+    ):
         assert not set("\x1b\x07\u202e") & set(text)
         assert r"chr\u001b[31m\u0007\u202e1" in text
         assert "1\u202f234" in text
-    ElementTree.fromstring(contig_chart(content).file())
+    ElementTree.fromstring(contig_chart(contig_counts(content)).file())
 
 
 def test_frequencies_are_all_there_in_their_order() -> None:
     found = {"over 50 to 100 %": 3, "not published": 2, "0 to 0.01 %": 1}
-    rows = frequency_chart(tally(frequencies=found)).rows
+    rows = frequency_chart(found).rows
     labels = [label for label, _ in rows]
     assert labels[0] == "0 to 0.01 %"
     assert labels[-3:] == ["over 50 to 100 %", "published, ALT uncertain", "not published"]
@@ -131,7 +139,7 @@ def test_the_genome_is_drawn_to_its_end_and_beyond() -> None:
     lengths = {"chr1": 2_000_001}
     chart = _charts(tally(*cells, contig_lengths=lengths))["genome"]
     assert "The tallest is 3." in chart.text
-    assert contig_chart(tally()).rows == []
+    assert contig_chart(contig_counts(tally())).rows == []
     assert "The tallest is 0." in _charts(tally())["genome"].text
 
 
@@ -178,7 +186,7 @@ def test_text_of_the_vcf_is_no_html() -> None:
 
 def test_multiqc_gets_one_row() -> None:
     metrics = tally(metrics={"num_records": 7, "annotated_percent": 50.0}).metrics
-    found = json.loads(multiqc_section("me", metrics))
+    found = json.loads(multiqc_section({"me": metrics}, 116, "GRCh38"))
     assert list(found["data"]) == ["me"]
     assert found["data"]["me"].keys() == found["headers"].keys()
     assert (found["data"]["me"]["num_records"], found["plot_type"]) == (7, "table")

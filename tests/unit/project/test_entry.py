@@ -1,0 +1,91 @@
+"""What an entry of ``params.yaml`` holds, and all that can be wrong with a folder or a sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.project.entry import ignored_note, is_many, read_entry
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def problems(root: Path, path: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        read_entry(root, path)
+    return caught.value.message.splitlines()
+
+
+def test_a_path_says_what_an_entry_is(tmp_path: Path) -> None:
+    touch(tmp_path, "vcfs/a.vcf", "me.vcf.gz")
+    (tmp_path / "s.CSV").write_text("sample,vcf\nb,me.vcf.gz\n")
+    one, folder, sheet = (read_entry(tmp_path, path) for path in ("me.vcf.gz", "vcfs", "s.CSV"))
+    assert (one.is_many, folder.is_many, sheet.is_many) == (False, True, True)
+    assert [is_many(tmp_path, path) for path in ("me.vcf.gz", "vcfs", "s.CSV")] == [
+        False,
+        True,
+        True,
+    ]
+    assert [(item.sample, item.vcf) for item in folder.vcfs] == [("a", Path("vcfs/a.vcf"))]
+    assert [(item.sample, item.vcf) for item in sheet.vcfs] == [("b", Path("me.vcf.gz"))]
+    # That it is missing DVC says, or the one who opens it.
+    assert read_entry(tmp_path, "nothing.vcf").vcfs[0].vcf == Path("nothing.vcf")
+
+
+def test_a_folder_has_samples_by_the_names_of_files(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"v/{name}" for name in ("c.vcf.gz", "a.VCF", "b.bcf", "d.vcf.bgz")))
+    touch(tmp_path, "v/c.vcf.gz.csi", "v/c.vcf.gz.tbi", "v/.x.vcf", "v/notes.txt", "v/more/e.vcf")
+    found = read_entry(tmp_path, "v")
+    assert [item.sample for item in found.vcfs] == ["a", "b", "c", "d"]
+    assert found.ignored == ["more", "notes.txt"]
+    assert str(ignored_note(found)).endswith("(.vcf.gz, .vcf.bgz, .vcf, .bcf): more, notes.txt")
+
+
+def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "v/a.vcf", "v/A.vcf.gz", "v/b c.vcf", "v/d.1.vcf")
+    (tmp_path / "v/e.vcf").symlink_to(tmp_path / "v/a.vcf")
+    (tmp_path / "v/f.vcf").symlink_to(tmp_path / "nothing")
+    name = "expected a sample's name of letters, digits, - and _, a letter or digit first; found"
+    assert problems(tmp_path, "v") == [
+        "v: a.vcf: sample a is A.vcf.gz too, as A.",
+        f"v: b c.vcf: {name} 'b c'.",
+        f"v: d.1.vcf: {name} 'd.1'.",
+        "v: e.vcf: v/e.vcf is the VCF of a.vcf too.",
+        "v: f.vcf: v/f.vcf: no such file; expected a VCF.",
+    ]
+    touch(tmp_path, "none/notes.txt")
+    assert problems(tmp_path, "none")[0].startswith("none: holds no VCF")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "line 1: expected the columns sample,vcf; found ''"),
+        ("sample;vcf\na;b\n", "line 1: expected the columns sample,vcf; found 'sample;vcf'"),
+        ("sample,vcf,vcf\na,v.vcf,v.vcf\n", "line 1: expected the columns"),
+        ("sample,vcf\n", "holds no sample"),
+        ('sample,vcf\n"a,b.vcf\n', "is no CSV in UTF-8 (unexpected end of data)"),
+        ("sample,vcf\na\n", "line 2: expected sample,vcf; found no vcf"),
+        ("sample,vcf\n../a,v.vcf\n", "line 2: expected a sample's name"),
+        ("sample,vcf\na,folder\n", "line 2: folder: is no file; expected a VCF"),
+        ("sample,vcf\n\na,x.vcf\nb,y.vcf\n", "line 3: x.vcf: no such file; expected a VCF"),
+    ],
+)
+def test_a_sheet_that_is_wrong(text: str, problem: str, tmp_path: Path) -> None:
+    touch(tmp_path, "v.vcf", "folder/x")
+    (tmp_path / "s.csv").write_text(text)
+    assert problems(tmp_path, "s.csv")[0].startswith(f"s.csv: {problem}")
+
+
+def test_a_sheet_that_is_no_text_or_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b"sample,vcf\n\xff,x\n")
+    assert "is no CSV in UTF-8" in problems(tmp_path, "s.csv")[0]
+    assert "no such file" in problems(tmp_path, "t.csv")[0]
+    touch(tmp_path, "folder.csv/a.vcf")
+    assert "can't be read (Is a directory)" in problems(tmp_path, "folder.csv")[0]
