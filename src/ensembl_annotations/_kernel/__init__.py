@@ -263,6 +263,7 @@ def _library() -> Any:
         "kernel_free_parts": (None, c.POINTER(_Part)),
         "kernel_new_room": (c.c_void_p,),
         "kernel_free_room": (None, c.c_void_p),
+        "kernel_rest_room": (None, c.c_void_p),
         "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
         "kernel_free": (None, c.POINTER(Result)),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
@@ -461,6 +462,7 @@ def annotated(
         yield result
     finally:
         _library().kernel_free(result)
+        _library().kernel_rest_room(room.handle)
 
 
 def compared(
