@@ -1,7 +1,7 @@
 """The compiled part: a piece of a VCF and open files of a store in, annotated text out.
 
 The library is plain C behind ctypes: the interpreter is free for other threads while it works, and it
-keeps nothing between calls but what was opened. Here are its structures, as ``kernel.h`` has them, and
+keeps nothing between calls but what was opened, and the memory of a `Room`. Here are its structures, as ``kernel.h`` has them, and
 a class or function for each of its own. Which contig is what, headers, errors' sentences, compression
 and threads are Python's.
 """

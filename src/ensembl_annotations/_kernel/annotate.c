@@ -1,4 +1,5 @@
-/* A piece of a VCF: lines in, lines out. No state is kept between calls, so pieces may be worked on in parallel. */
+/* A piece of a VCF: lines in, lines out. Nothing but the memory of a room is kept between calls, so pieces may be
+   worked on in parallel, each in a room of its own. */
 #include "kernel.h"
 
 #include <stdlib.h>
