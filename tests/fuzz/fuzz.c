@@ -105,6 +105,7 @@ static void call(Room *room, Bytes table, Bytes sequence, Bytes text, Bytes gene
     options.contig = &contig, options.contig_of_run = places;
     Result result;
     if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    kernel_rest_room(room);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
     kernel_free_runs(runs);

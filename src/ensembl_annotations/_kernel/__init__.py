@@ -1,7 +1,7 @@
 """The compiled part: a piece of a VCF and open files of a store in, annotated text out.
 
 The library is plain C behind ctypes: the interpreter is free for other threads while it works, and it
-keeps nothing between calls but what was opened. Here are its structures, as ``kernel.h`` has them, and
+keeps nothing between calls but what was opened, and the memory of a `Room`. Here are its structures, as ``kernel.h`` has them, and
 a class or function for each of its own. Which contig is what, headers, errors' sentences, compression
 and threads are Python's.
 """
@@ -278,6 +278,7 @@ def _library() -> Any:
         "kernel_free_parts": (None, c.POINTER(_Part)),
         "kernel_new_room": (c.c_void_p,),
         "kernel_free_room": (None, c.c_void_p),
+        "kernel_rest_room": (None, c.c_void_p),
         "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
         "kernel_free": (None, c.POINTER(Result)),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
@@ -505,6 +506,7 @@ def annotated(
         yield result
     finally:
         _library().kernel_free(result)
+        _library().kernel_rest_room(room.handle)
 
 
 def compared(

@@ -1,4 +1,5 @@
-/* A piece of a VCF: lines in, lines out. No state is kept between calls, so pieces may be worked on in parallel. */
+/* A piece of a VCF: lines in, lines out. Nothing but the memory of a room is kept between calls, so pieces may be
+   worked on in parallel, each in a room of its own. */
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -299,10 +300,14 @@ static int64_t room_bytes(const Room *room) {
     return total;
 }
 
+/* What a piece left is not needed any more; of an unusually large one nothing is kept. */
+void kernel_rest_room(Room *room) {
+    if (room_bytes(room) > MOST_KEPT) empty_room(room);
+}
+
 int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
     Piece *piece = &room->piece;
     Match *match = &room->match;
-    if (room_bytes(room) > MOST_KEPT) empty_room(room);
     begin_piece(piece, text, size);
     begin_match(match, options->with_sites, &piece->arena, problem);
     *result = (Result){0};

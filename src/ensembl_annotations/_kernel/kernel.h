@@ -26,7 +26,7 @@ enum {
 
 typedef struct Room Room;
 
-/* Text, runs, spots and rises are in the room, until it is used for the next piece. */
+/* Text, runs, spots and rises are in the room, until it rests. */
 typedef struct {
     /* the annotated text */
     uint8_t *text;
@@ -85,6 +85,7 @@ PUBLIC int64_t kernel_parts(const uint8_t *text, int64_t size, const Work *work,
 PUBLIC void kernel_free_parts(Part *parts);
 PUBLIC Room *kernel_new_room(void);
 PUBLIC void kernel_free_room(Room *room);
+PUBLIC void kernel_rest_room(Room *room);
 PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
 PUBLIC void kernel_free(Result *result);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
