@@ -79,6 +79,7 @@ def documents() -> dict[Path, str]:
     """Return the documents as they should be."""
     tables = {
         "alleles": column_table(schema.ALLELES),
+        "genes": column_table(schema.GENES),
         "result": column_table(
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),

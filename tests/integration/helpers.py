@@ -32,7 +32,8 @@ DEMO = {
         "species": "homo_sapiens",
         "assembly": "GRCh38",
         "chromosomes": "all",
-        "fasta": False,
+        "fasta": True,
+        "genes": True,
         "max_bad_percent": 1,
     },
     "annotate": {

@@ -44,7 +44,11 @@ def cut(content: bytes) -> bytes:
     ("name", "value", "message"),
     [
         ("chromosomes", "chr77", "ensembl.chromosomes: chr77: not among the available chromosomes"),
-        ("fasta", True, "ensembl.fasta: No FASTA of chromosome 1 is published"),
+        (
+            "fasta",
+            False,
+            "ensembl.genes: needs the sequence: expected fasta: true, or genes: false",
+        ),
         ("max_bad_percent", "1 %", "ensembl.max_bad_percent: expected a number, found '1 %'"),
     ],
 )
@@ -199,7 +203,7 @@ def test_a_clone_without_any_vcf_gets_the_reference(pair: Project, tmp_path: Pat
     assert done.ran[-1] == FETCH
     assert told(done) == []
     assert stages(clone) == locked
-    assert len(clone.digests(STORE)) == 27
+    assert len(clone.digests(STORE)) == 31
     assert clone.changed() == []
     # DVC alone, where nothing else has changed.
     assert clone.dvc("repro", "--allow-missing").ran == []

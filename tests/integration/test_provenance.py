@@ -415,7 +415,7 @@ def test_verify_compares_with_dvc_lock(changed: Project, has_list: bool) -> None
     if not has_list:
         shutil.rmtree(changed.path(".dvc/cache"))
     whole = changed.tool("verify", STORE).output
-    assert "25 files verified, release 116; as in datapackage.json and dvc.lock." in whole
+    assert "29 files verified, release 116; as in datapackage.json and dvc.lock." in whole
     # A description that leaves a chromosome out, and its files gone, is consistent in itself.
     path = changed.path(f"{STORE}/datapackage.json")
     package = json.loads(path.read_bytes())

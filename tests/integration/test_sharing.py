@@ -132,7 +132,7 @@ def test_what_is_published_is_pulled_verified_and_used(
     writer: Project, remote: Remote, tmp_path: Path
 ) -> None:
     first = tool(writer, "publish", **remote.variables)
-    assert "27 files" in first.output
+    assert "31 files" in first.output
     again = tool(writer, "publish", **remote.variables)
     assert " 0 pushed" in again.output
     clone = reader(writer, tmp_path)
@@ -949,7 +949,7 @@ def test_some_chromosomes_are_pulled_checked(
     assert clone.digests(STORE) == expected
     assert "2 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,22").output
     assert "chromosomes: 77: not among" in tool(clone, "pull", "--chromosomes", "77", code=2).output
-    assert "here: 27 files" in tool(clone, "pull", **remote.variables).output
+    assert "here: 31 files" in tool(clone, "pull", **remote.variables).output
     assert clone.digests(STORE) == writer.digests(STORE)
 
 

@@ -415,7 +415,8 @@ def _provenance(
     whole = annotated_chromosomes(store)
     named = _needed(store, chromosomes) or whole
     looked_up = whole if chromosomes is None else chromosomes
-    can_shift = any(store.resource(name, "sequence") is not None for name in named)
+    exact = [name for name in named if store.resource(name, "sequence") is None]
+    can_shift = len(exact) < len(named)
     return {
         "ID": "ensembl_annotations",
         "Engine": str(ENGINE_VERSION),
@@ -425,6 +426,7 @@ def _provenance(
         "Assembly": store.assembly,
         "ReferenceSHA256": store.digest,
         "Match": "exact,shifted" if can_shift else "exact",
+        **({"ExactOnly": "|".join(exact[:_MOST_NAMED])} if can_shift and exact else {}),
         "SiteIDs": "yes" if match == "position" else "no",
         "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else ALL_CHROMOSOMES,
         "OverwriteTags": "yes" if additions.overwrite else "no",

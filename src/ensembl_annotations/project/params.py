@@ -60,10 +60,12 @@ class EnsemblParams(_Strict):
         description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`",
     )
     fasta: bool = Field(
-        description="Fetch the sequence too, where it is published: to check every REF, and to find indels at any position of their repeat"
+        examples=["true"],
+        description="Fetch the sequence too, where it is published: to check every REF, and to find indels at any position of their repeat",
     )
     genes: bool = Field(
-        description="Fetch the genes too, where they and the sequence are published: to tell what a variant does to them"
+        examples=["true"],
+        description="Fetch the genes too, where they and the sequence are published: to tell what a variant does to them",
     )
     max_bad_percent: float = Field(
         ge=0,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -38,6 +39,8 @@ RESTORE_HINT = (
 
 ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
 """The kinds of file of a chromosome, and how their names end."""
+
+_OF_CHROMOSOME = re.compile(rf".+-chr(.+?)\.(?:{'|'.join(map(re.escape, ROLES.values()))})")
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -121,6 +124,12 @@ class FileIdentity:
 
 def _labels(content: Mapping[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
+
+
+def chromosome_of(name: str) -> str | None:
+    """Return the chromosome of a file by its name; None where it is not of one."""
+    match = _OF_CHROMOSOME.fullmatch(name)
+    return match[1] if match else None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         ("match: allele", "match: site", "match: expected 'allele' or 'position', found 'site'."),
         ("fasta: true", "fasta: yes", "fasta: expected true or false, found 'yes'."),
         ("fasta: true", "fasta: false", "line 10: ensembl.genes: needs the sequence: expected fasta: true, or"),
+        ("  genes: true ", "  # ", "ensembl.genes: missing. Write, for example, `genes: true`."),
         ("genes: true", "genes: 1", "genes: expected true or false, found 1."),
         ("homo_sapiens", "Homo sapiens", "species: expected only small letters, digits and '_', found 'Homo"),
         ("source: mini", "source: mimi", "line 4: ensembl.source: 'mimi' has no mirror under"),

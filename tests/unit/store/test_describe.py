@@ -19,6 +19,7 @@ from ensembl_annotations.store.describe import (
     FileIdentity,
     ReferenceStore,
     StoreKind,
+    chromosome_of,
     footer_sha256,
 )
 from tests.support.store import ORIGIN, described, snv, write_store
@@ -270,3 +271,18 @@ def test_of_many_problems_eight_are_named(tmp_path: Path) -> None:
         store.check()
     assert caught.value.message.count("is missing") == 8
     assert "and 2 more" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "chromosome"),
+    [
+        ("homo_sapiens-chr22.parquet", "22"),
+        ("homo_sapiens-chr22.2bit", "22"),
+        ("homo_sapiens-chr22.genes.parquet", "22"),
+        ("mus_musculus-chrGL456210.1.parquet", "GL456210.1"),
+        ("mus_musculus-chrGL456210.1.genes.parquet", "GL456210.1"),
+        ("datapackage.json", None),
+    ],
+)
+def test_the_chromosome_of_a_file_is_told_by_its_name(name: str, chromosome: str | None) -> None:
+    assert chromosome_of(name) == chromosome
