@@ -518,9 +518,9 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 @click.argument("query", nargs=-1, required=True)
 @click.option(
     "--reference",
-    type=PATH,
-    default=Path("data/ensembl_annotations"),
-    help="Folder of the reference store.",
+    metavar="PATH|URL",
+    default="data/ensembl_annotations",
+    help="Folder of the reference store; for IDs and regions also its address, https://… or s3://….",
 )
 @click.option(
     "--chromosomes", default="all", help=f"Look for IDs on these only. {CHROMOSOMES_HELP}"

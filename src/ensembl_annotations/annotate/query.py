@@ -21,7 +21,8 @@ from ensembl_annotations.common.tsv import tsv_header, tsv_rows
 from ensembl_annotations.common.words import aligned, printable
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.published import read_schema, terms
-from ensembl_annotations.store.scan import scan_reference
+from ensembl_annotations.store.remote import is_remote
+from ensembl_annotations.store.scan import described_store, scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS
 
@@ -59,7 +60,7 @@ def lookup(
         ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele; ``1:11796321`` or
         ``1:11796000-11797000``, a position or region (POS, 1-based, bounds included).
     reference : Path or str
-        Folder of the store.
+        Folder of the store; for IDs and regions also an address as `scan_reference` takes it.
     chromosomes : sequence of str, or str, optional
         Look for IDs on these only; default all.
 
@@ -85,7 +86,7 @@ def lookup(
     'allele_differs'
     """
     queries = [query] if isinstance(query, str) else list(query)
-    store = ReferenceStore(reference)
+    store = described_store(reference)
     alleles, regions, ids = {}, {}, {}
     for text in queries:
         if found := _ALLELE.fullmatch(text.strip()):
@@ -100,6 +101,11 @@ def lookup(
                 hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A, or a region such "
                 "as 1:11796000-11797000.",
             )
+    if alleles and is_remote(reference):
+        raise UsageError(
+            f"query: {next(iter(alleles))!r}: an allele is matched in a store on this machine only.",
+            hint="Look up its position, or fetch or pull the store.",
+        )
     parts = [_alleles(alleles, reference)] if alleles else []
     parts += [_published(text, *place, reference) for text, place in regions.items()]
     parts += [_by_id(ids, reference, chromosomes)] if ids else []

@@ -8,7 +8,7 @@ of row groups, which polars looks at. Whatever is chosen so, the whole filter is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ from polars.io.plugins import register_io_source
 
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.published import read_columns, read_schema
+from ensembl_annotations.store.remote import address_of, is_remote, remote_store
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 
@@ -32,7 +33,8 @@ def scan_reference(
     Parameters
     ----------
     folder : Path or str
-        The store.
+        The store; also an address, ``https://…`` or ``s3://…``, of a folder with its files, which are read
+        in place and not checked.
     chromosomes : sequence of str, or str, optional
         Names, as a list or as a text such as ``21,22``, ``chr22`` and accessions too; default all.
 
@@ -58,16 +60,25 @@ def scan_reference(
     >>> alleles.select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
     ['21', '22']
     """
-    store = ReferenceStore(folder)
+    store = described_store(folder)
     names = store.chromosomes
     if (wanted := listed_chromosomes(chromosomes)) is not None:
         names = resolve_chromosomes(wanted, names, store.species, store.assembly)
+    resources = [item for name in names if (item := store.resource(name)) is not None]
+    if is_remote(folder):
+        return scan_files(
+            {item.chromosome: address_of(str(folder), item.path.name) for item in resources}
+        )
     store.check(names)
-    resources = {name: store.resource(name) for name in names}
-    return scan_files({name: item.path for name, item in resources.items() if item is not None})
+    return scan_files({item.chromosome: item.path for item in resources})
 
 
-def scan_files(files: dict[str, Path]) -> pl.LazyFrame:
+def described_store(folder: Path | str) -> ReferenceStore:
+    """Return what a store, here or elsewhere, says of itself."""
+    return remote_store(str(folder)) if is_remote(folder) else ReferenceStore(folder)
+
+
+def scan_files(files: Mapping[str, Path | str]) -> pl.LazyFrame:
     """Return the files of these chromosomes as one table, in this order."""
 
     def read(
@@ -110,7 +121,7 @@ def _chosen(names: list[str], parts: Sequence[pl.Expr]) -> list[str]:
     return table.filter(*about)["chrom"].to_list() if about else names
 
 
-def _rows(path: Path, parts: Sequence[pl.Expr]) -> pl.LazyFrame:
+def _rows(path: Path | str, parts: Sequence[pl.Expr]) -> pl.LazyFrame:
     """Return the rows of a file that can meet the conditions, and perhaps others."""
     rows = pl.scan_parquet(path, glob=False, low_memory=True)
     at = [part for part in parts if _is_simple(part, "pos")]
@@ -125,7 +136,7 @@ def _rows(path: Path, parts: Sequence[pl.Expr]) -> pl.LazyFrame:
     return rows.filter(*keys, *at) if keys or at else rows
 
 
-def _found(path: Path, keys: Sequence[pl.Expr]) -> list[int]:
+def _found(path: Path | str, keys: Sequence[pl.Expr]) -> list[int]:
     """Return which rows of a file have the IDs: only the columns of IDs are read."""
     columns = {name for key in keys for name in key.meta.root_names()}
     ids = pl.scan_parquet(path, glob=False, row_index_name=_ROW).select(_ROW, *sorted(columns))
