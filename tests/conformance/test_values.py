@@ -241,7 +241,9 @@ def test_the_sequence_decides_frequencies(
     found = []
     for fasta in (True, False):
         store = tmp_path / f"store{fasta}"
-        fetch_ensembl(store, mirrors=[str(tmp_path / "mirror")], release=116, fasta=fasta)
+        fetch_ensembl(
+            store, mirrors=[str(tmp_path / "mirror")], release=116, fasta=fasta, genes=False
+        )
         tags = annotate_text(tmp_path, store, [f"21 {query} . . ."]).tags()
         found.append(tags.get("ENS_AF"))
         if query.startswith(("11", "21")):

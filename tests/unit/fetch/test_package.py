@@ -62,7 +62,9 @@ def test_frictionless_accepts_the_package(store: Path, tmp_path: Path) -> None:
     report = frictionless.validate(str(store / "datapackage.json"))
     assert report.valid, report.to_summary()
     assert [task.place for task in report.tasks] == [
-        f"homo_sapiens-chr{name}.{end}" for name in ("22", "MT") for end in ("parquet", "2bit")
+        f"homo_sapiens-chr{name}.{end}"
+        for name in ("22", "MT")
+        for end in ("parquet", "2bit", "genes.parquet")
     ]
     shutil.copytree(store, tmp_path / "store")
     path = tmp_path / "store" / "homo_sapiens-chrMT.2bit"
@@ -73,9 +75,9 @@ def test_frictionless_accepts_the_package(store: Path, tmp_path: Path) -> None:
 
 def test_each_file_has_its_columns(store: Path) -> None:
     package = json.loads((store / "datapackage.json").read_bytes())
-    kinds = {"string": pa.types.is_string, "integer": pa.types.is_integer, "boolean": pa.types.is_boolean}  # fmt: skip
+    kinds = {"string": pa.types.is_string, "integer": pa.types.is_integer, "boolean": pa.types.is_boolean, "array": pa.types.is_list}  # fmt: skip
     for item in package["resources"]:
-        assert ("schema" in item) == (item["role"] == "alleles")
+        assert ("schema" in item) == (item["role"] != "sequence")
         if "schema" in item:
             columns = pq.read_schema(store / item["path"])
             fields = item["schema"]["fields"]
