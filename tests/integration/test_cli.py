@@ -78,6 +78,12 @@ FETCH_KEYS = {
     "assembly": str,
     "species": str,
     "num_files": int,
+    "num_ref_differs": int,
+    "exact_only_on": str,
+    "num_genes": int,
+    "num_transcripts": int,
+    "num_peptides_edited": int,
+    "num_peptides_unchecked": int,
     "num_variants": int,
     "num_alleles": int,
     "num_quarantined": int,
@@ -269,7 +275,7 @@ def test_figures_of_fetch(tmp_path: Path) -> None:
     content = figures(tmp_path / "metrics.json", FETCH_KEYS)
     assert set(content) == set(FETCH_KEYS)
     assert (content["release"], content["assembly"]) == (RELEASE, "GRCh38")
-    assert (content["species"], content["num_files"]) == ("homo_sapiens", 2)
+    assert (content["species"], content["num_files"]) == ("homo_sapiens", 4)
     assert content["num_alleles"] >= content["num_variants"] > 50
     assert content["num_quarantined"] == 1
     assert content["reference_sha256"] == sha256_of(out / "datapackage.json")
@@ -354,7 +360,7 @@ def test_a_failing_run_says_so_in_its_figures(tmp_path: Path, store: Path) -> No
 
 def test_verify(tmp_path: Path, store: Path) -> None:
     outcome = invoke("verify", store).succeeded()
-    assert re.search(r"\b6 files verified, release 116", outcome.stdout)
+    assert re.search(r"\b10 files verified, release 116", outcome.stdout)
 
 
 def test_verify_names_what_is_wrong(tmp_path: Path) -> None:
