@@ -155,7 +155,17 @@ def test_make_says_what_failed_and_what_there_is_comes_back(cohort: Project) -> 
         )
         assert f"All are in {OUT}/failures.tsv." in done.output
     assert done.ran == []
+    assert len(done.output.splitlines()) <= 40
+    page = cohort.path("catalog.html").read_text("utf-8")
+    assert '<summary>3 samples, <strong class="warn">1 failed</strong></summary>' in page
+    assert "line 194: POS: expected a whole number" in page
     cohort.commit()
+    # An entry is a line of the history, whatever it holds; a sample's file is known as its own.
+    lines = cohort.tool("history", "annotated_vcf@cohort").output.splitlines()
+    assert len([line for line in lines if line.startswith("annotated_vcf@cohort ")]) == 2
+    traced = cohort.tool("provenance", "--verify", f"{OUT}/a/annotated.vcf.gz").output
+    assert "Verified: all of it." in traced
+    assert "annotated_vcf@cohort of " in traced
     # Another parameter, and back; then the former VCF: all that was made is there.
     cohort.set_param("annotate.level", 2)
     cohort.materialize(code=1)
@@ -180,6 +190,11 @@ def test_make_says_what_failed_and_what_there_is_comes_back(cohort: Project) -> 
     shutil.rmtree(cohort.path(".dvc/cache/runs"))
     cohort.materialize()
     assert cohort.digests("data/annotated") == first
+    # An entry that is gone leaves nothing.
+    cohort.set_param("samples", {})
+    cohort.materialize()
+    assert not cohort.path(OUT).exists()
+    assert not cohort.path("data/reports/cohort").exists()
 
 
 def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ from ensembl_annotations.store.describe import ReferenceStore
 _LOG = logging.getLogger(__name__)
 
 _TELL_EVERY_SEC = 30
-_MOST_PRINTED = 3
+_MOST_PRINTED = 2
 
 
 def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:

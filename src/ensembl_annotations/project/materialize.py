@@ -103,7 +103,7 @@ _SHOWN = (
     "path", *HEADLINES[ANNOTATE], "num_samples", "num_failed", "duration_sec", "peak_memory_mb",
 )  # fmt: skip
 _REFERENCE_SHOWN = (
-    "path", *HEADLINES[FETCH], "assembly", "species", "num_files", "total_size_gb", "cache_path",
+    "path", *HEADLINES[FETCH], "assembly", "num_files", "total_size_gb", "cache_path",
 )  # fmt: skip
 
 
