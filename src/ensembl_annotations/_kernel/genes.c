@@ -418,6 +418,8 @@ static int read_list(Reader *r, int64_t num_levels, int32_t rows, int32_t *value
     return more || (row == rows - 1 && !num_levels) ? more : bad_page(r);
 }
 
+static int contradicts(const Genes *genes, const GeneFile *file) { return fail_store(genes->problem, file->file, "a transcript of it contradicts itself"); }
+
 static int add_exons(Genes *genes, Transcript *t, int32_t rows, const int32_t *starts, const int32_t *ends, const int32_t *count) {
     for (int32_t i = 0; i < rows; i++, t++) {
         t->exon = (int32_t)genes->num_exons, t->num_exons = count[i];
@@ -440,7 +442,7 @@ static int read_exons(Genes *genes, const GeneFile *file, int group, const uint8
     int failed = read_list(&r, one->num_values, rows, starts, count);
     r = open_column(genes, file, group, G_EXON_ENDS, bytes + (other->at - begin));
     failed = failed || read_list(&r, other->num_values, rows, ends, same);
-    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, starts, ends, count))) failed = bad_page(&r);
+    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, starts, ends, count))) failed = contradicts(genes, file);
     free(starts), free(ends), free(count), free(same);
     return failed;
 }
@@ -515,7 +517,7 @@ static int read_group(Genes *genes, const GeneFile *file, int group) {
     }
     if (read_exons(genes, file, group, genes->bytes, begin, t) || read_special(genes, file, group, genes->bytes, begin, t)) return -1;
     for (int32_t i = 0; i < rows; i++)
-        if (!is_sound(genes, t + i) || (first + i && t[i - 1].start > t[i].start)) return fail_store(genes->problem, file->file, "a transcript of it contradicts itself");
+        if (!is_sound(genes, t + i) || (first + i && t[i - 1].start > t[i].start)) return contradicts(genes, file);
     genes->num += rows;
     return 0;
 }

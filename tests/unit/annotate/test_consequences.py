@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
-from ensembl_annotations._kernel import MATCHED, Contig, Region, Settings, view
+from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Settings, view
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
 from tests.support.consequences import Genome, transcript, transcript_table
 from tests.support.genes import reverse_complement
@@ -217,6 +217,20 @@ def test_edited_peptides_are_not_claimed_to_change(tmp_path: Path) -> None:
         "coding_sequence_variant", "coding_sequence_variant", "frameshift_variant",
     ]  # fmt: skip
     assert not any(call["amino_acids"] or call["hgvsp"] for call in found)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        transcript("1", [(1, 20), (15, 30)]),
+        transcript("1", [(1, 20)]) | {"end": 25},
+        transcript("1", [(1, 20), (40, 60)], cds_start=25, cds_end=50),
+        transcript("1", [(1, 20)], cds_start=10, cds_end=5),
+    ],
+)
+def test_a_model_that_contradicts_itself_is_not_used(model: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="a transcript of it contradicts itself"):
+        calls(tmp_path, "1", "C" * 100, model, (10, "C", "A"))
 
 
 def test_masked_regions_of_y_are_called_on_x(tmp_path: Path) -> None:
