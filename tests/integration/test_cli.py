@@ -279,7 +279,7 @@ def test_figures_of_fetch(tmp_path: Path) -> None:
     assert content["num_alleles"] >= content["num_variants"] > 50
     assert content["num_quarantined"] == 1
     assert content["reference_sha256"] == sha256_of(out / "datapackage.json")
-    size = sum(path.stat().st_size for path in out.glob("*.parquet"))
+    size = sum(path.stat().st_size for path in out.glob("homo_sapiens-chr*"))
     assert content["total_size_gb"] == pytest.approx(size / 1e9, abs=1e-6)
     ran = figures(tmp_path / "run.json", FETCH_RUN_KEYS)
     check_usage(ran)
