@@ -7,6 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+# Options of a command in quotes stay: they are for a terminal.
+_OPTION = r"((?<!\w)'[^']*')|(?<![\w-])--([a-z][a-z-]*)"
+_ARGUMENTS = {"id": "id_column", "base-url": "mirrors"}
+
+
+def _argument(option: str) -> str:
+    return _ARGUMENTS.get(option, option.replace("-", "_"))
+
 
 class EnsemblAnnotationsError(Exception):
     """A failure that is explained to the user instead of shown as a traceback.
@@ -35,7 +43,11 @@ class EnsemblAnnotationsError(Exception):
         self.code = code or self.default_code
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        """Return it for whoever called from Python: options are named as arguments."""
+        import re
+
+        text = f"{self.message} {self.hint}" if self.hint else self.message
+        return re.sub(_OPTION, lambda found: found[1] or _argument(found[2]), text)
 
 
 class UsageError(EnsemblAnnotationsError):

@@ -137,10 +137,10 @@ def _rows(path: Path | str, parts: Sequence[pl.Expr]) -> pl.LazyFrame:
 
 
 def _found(path: Path | str, keys: Sequence[pl.Expr]) -> list[int]:
-    """Return which rows of a file have the IDs: only the columns of IDs are read."""
+    """Return which rows of a file have the IDs, `_MOST_SLICES` and one more at most: only columns of IDs are read."""
     columns = {name for key in keys for name in key.meta.root_names()}
     ids = pl.scan_parquet(path, glob=False, row_index_name=_ROW).select(_ROW, *sorted(columns))
-    return ids.filter(*keys).select(_ROW).collect()[_ROW].to_list()
+    return ids.filter(*keys).select(_ROW).head(_MOST_SLICES + 1).collect()[_ROW].to_list()
 
 
 def _is_simple(part: pl.Expr, name: str) -> bool:

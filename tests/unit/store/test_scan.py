@@ -181,6 +181,13 @@ def test_only_files_of_the_wanted_chromosomes_are_read(
     assert read == [f"homo_sapiens-chr{name}" for name in expected]
 
 
+def test_of_many_ids_no_list_is_made(large: Path) -> None:
+    """A condition such as `rs` above 0 holds for nearly all rows."""
+    path = large / "homo_sapiens-chr1.parquet"
+    assert len(scan._found(path, [C("rs") > 0])) == scan._MOST_SLICES + 1
+    assert len(scan_files({"1": path}).filter(C("rs") > 0).collect()) == 2400
+
+
 @pytest.mark.parametrize(
     "condition",
     [
