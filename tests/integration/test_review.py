@@ -357,7 +357,7 @@ def test_what_a_branch_calls_things_is_text(bare: Project) -> None:
     # As text of Markdown, or as Mermaid has it.
     assert "<script>" not in said.replace(r"\<script\>", "")
     assert "UsageError" not in said
-    assert "> params.yaml: line 33: samples." in said
+    assert "> params.yaml: line 34: samples." in said
     assert "/tmp/" not in said
     assert f"| metrics/annotate/sample.json | {markdown(HOSTILE_SAMPLE)} | - |" in said
 
