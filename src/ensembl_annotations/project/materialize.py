@@ -130,7 +130,8 @@ def materialize(
         By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``; samples whose VCF is
         somebody else's are left out): its folder, the figures of the content, then those of the run,
         `status` among them: ``downloaded``, ``annotated``, or
-        ``cached`` where nothing was downloaded, or DVC had nothing to run.
+        ``cached`` where nothing was downloaded, or DVC had nothing to run. VCFs that can't be used are
+        counted in `num_failed`, and nothing is raised for them; `refuse_failed` does.
 
     Raises
     ------
