@@ -225,7 +225,7 @@ static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
     int64_t n = 0;
     if (*new.p == '*') {
         put_residue(out, residue_at(c, behind + 1), behind + 1);
-        put_string(out, "Ter");
+        put_string(out, residue_at(c, behind + 1) == '*' ? "=" : "Ter");
         return;
     }
     int has_stop = new.p[new.n - 1] == '*';
@@ -308,15 +308,24 @@ static int changes_start(const Case *c) {
     return edited_residue_at(c, 1) != residue_at(c, 1);
 }
 
+static int64_t cds_bases(const Call *call) { return call->cds_end - call->cds_start + 1; }
+
+/* The same change at its last place. What has an intron in it stays: slid, it would take other bases out of the CDS. */
+static Case moved_case(const Case *c, const Variant *slid_variant, Call *call) {
+    Case moved = case_of(c->caller, slid_variant, c->call->transcript, call);
+    find_positions(&moved);
+    find_codons(&moved);
+    if (!call->has_peptides || cds_bases(call) == slid_variant->ref.n) return moved;
+    *call = *c->call;
+    return *c;
+}
+
 void put_hgvs_protein(Out *out, const Case *c) {
     if (!c->call->has_peptides || !is_within(c) || !is_known(c->variant->ref) || !c->t->protein) return;
     Slid s = is_repeatable(c) ? slid(c, c->is_insertion) : (Slid){*c->variant, {0}};
     Call call;
-    Case moved = case_of(c->caller, &s.variant, c->call->transcript, &call);
-    find_positions(&moved);
-    find_codons(&moved);
+    Case moved = moved_case(c, &s.variant, &call);
     if (!call.has_peptides) return;
-    call.is_coding = 1;
     size_t begin = (size_t)(out->at - out->begin);
     put_string(out, "p.");
     /* Whether the protein is made, and from where, nobody knows. */
