@@ -59,12 +59,9 @@ def test_genes_are_kept_described_and_verified(tmp_path: Path) -> None:
     assert "exact_only_on" not in figures
     package = package_of(out)
     assert package["genes"]["peptides"] == {"agrees": 1, "none": 1}
-    assert [item["name"] for item in package["schemas"]["genes"]["fields"]][:2] == [
-        "chrom",
-        "start",
-    ]
     (entry,) = (item for item in package["resources"] if item["role"] == "genes")
-    assert (entry["path"], entry["rows"]) == ("homo_sapiens-chr21.genes.parquet", 2)
+    assert [field["name"] for field in entry["schema"]["fields"]][:2] == ["chrom", "start"]
+    assert (entry["path"], entry["num_rows"]) == ("homo_sapiens-chr21.genes.parquet", 2)
     assert [Path(source["path"]).name for source in entry["sources"]] == [GFF3, PEPTIDES]
     assert scan_genes(out, "chr21").collect()["transcript_id"].to_list() == [ONE, TWO]
     invoke("verify", out).succeeded()

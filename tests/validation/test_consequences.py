@@ -39,7 +39,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Genome]:
 
 def write_vcf(path: Path, alts: list[Alt], infos: list[str]) -> None:
     lengths = {"1": 345_000, "2": 200_000, "MT": 9_219}
-    head = ["##fileformat=VCFv4.2", *(tag_header_line(tag, "116") for tag in TAGS)]
+    head = ["##fileformat=VCFv4.2", *(tag_header_line(tag) for tag in TAGS)]
     head += [f"##contig=<ID={name},length={length}>" for name, length in lengths.items()]
     head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
     lines = [

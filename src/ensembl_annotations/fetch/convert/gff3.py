@@ -20,10 +20,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations._kernel import Sequence2Bit
 from ensembl_annotations.common.errors import SourceError, WrongAssemblyError
+from ensembl_annotations.common.text import arrow_numbers
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, BadRow
 from ensembl_annotations.fetch.convert.peptides import (
@@ -33,7 +36,7 @@ from ensembl_annotations.fetch.convert.peptides import (
     peptide_of,
 )
 from ensembl_annotations.fetch.convert.pieces import cut_pieces, open_expanded
-from ensembl_annotations.variants.schema import GENES, GENES_SCHEMA
+from ensembl_annotations.variants.schema import GENES, GENES_SCHEMA, Column
 
 _NUM_FIELDS = 9
 _LAST_PLACE = 2**31 - 1
@@ -531,10 +534,19 @@ def _version_of(attributes: Mapping[str, str]) -> int | None:
     return int(version) if re.fullmatch(r"\d{1,9}", version) else None
 
 
+def _column(column: Column, values: list[Any]) -> pa.Array:
+    """Return values as Arrow (``pa.array`` would import pandas where it is installed)."""
+    if not pa.types.is_list(column.dtype):
+        return pl.Series(values).to_arrow().cast(column.dtype)
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    items = np.fromiter(chain.from_iterable(values), np.int32, int(ends[-1]))
+    return pa.ListArray.from_arrays(arrow_numbers(ends), arrow_numbers(items), type=column.dtype)
+
+
 def _sorted_table(rows: Iterator[dict[str, Any]], name: str) -> pa.Table:
-    tables = [GENES_SCHEMA.empty_table()]
+    tables = [pa.Table.from_batches([], GENES_SCHEMA)]
     while batch := list(islice(rows, _BATCH_ROWS)):
-        columns = [pa.array([row.get(item.name) for row in batch], item.dtype) for item in GENES]
+        columns = [_column(item, [row.get(item.name) for row in batch]) for item in GENES]
         tables.append(pa.table(columns, schema=GENES_SCHEMA))
     table = pa.concat_tables(tables)
     if len(table["transcript_id"].unique()) < len(table):
