@@ -317,7 +317,7 @@ def _check_headers(project: Project, entry: Entry) -> InputError | None:
     for item in entry.vcfs:
         vcf = project.root / item.vcf
         if os.access(vcf, os.F_OK) and not vcf.is_file():
-            raise UsageError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
+            raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
         is_here = vcf.exists()
         try:
             with VcfReader(vcf) as reader:
