@@ -43,6 +43,8 @@ DEMO = {
         "match": "allele",
         "tags": "all",
         "id": "append",
+        "index": "tbi",
+        "transcripts": "pick",
         "genotypes": False,
     },
     "samples": {"sample": {"vcf": SAMPLE_VCF}},
