@@ -57,6 +57,7 @@ from tests.support.vcf import (
     decompressed,
     header,
     invoke,
+    many_snvs,
     plain_vcf,
     record,
     reference_snvs,
@@ -1609,9 +1610,8 @@ def test_a_limit_to_the_size_of_files(limit: int, tmp_path: Path, store: Path) -
 
 @pytest.fixture(scope="module")
 def long_vcf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lines = [record(pos=10000401 + 10 * step, calls=[CALL]) for step in range(100_000)]
     path = tmp_path_factory.mktemp("long") / "long.vcf"
-    path.write_bytes(plain_vcf(*lines, samples=ONE))
+    path.write_bytes(many_snvs(100_000))
     return path
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,23 @@ CALL = "0/1:3,4:7:50"
 def plain_vcf(*records: str, lines: Sequence[str] = (), **options: Any) -> bytes:
     """Return the bytes of a VCF of these records, with `lines` in its header."""
     return (header(*lines, **options) + "".join(records or (KNOWN, SECOND, UNKNOWN))).encode()
+
+
+@cache
+def _bases_22() -> bytes:
+    """Return chr22 as the embedded mirror publishes it."""
+    folder = MIRROR / f"release-{RELEASE}/fasta/homo_sapiens/dna"
+    (fasta,) = folder.glob("*.chromosome.22.fa.gz")
+    return gzip.decompress(fasta.read_bytes()).partition(b"\n")[2].replace(b"\n", b"")
+
+
+def many_snvs(count: int) -> bytes:
+    """Return a VCF of SNVs on chr22, of one sample; REF is the reference's base where that is known."""
+    lines = []
+    for pos in range(10000401, 10000401 + 10 * count, 10):
+        ref = chr(_bases_22()[pos - 1]).replace("N", "C")
+        lines.append(record(pos=pos, ref=ref, alt="C" if ref == "T" else "T", calls=[CALL]))
+    return plain_vcf(*lines, samples=("S1",))
 
 
 def sample_text() -> bytes:

@@ -316,10 +316,10 @@ def _check_headers(project: Project, entry: Entry) -> InputError | None:
     params, first = project.params, None
     for item in entry.vcfs:
         vcf = project.root / item.vcf
-        if os.access(vcf, os.F_OK) and not vcf.is_file():
-            raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
-        is_here = vcf.exists()
+        is_here = vcf.is_file()
         try:
+            if not is_here and os.access(vcf, os.F_OK):
+                raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
             with VcfReader(vcf) as reader:
                 check_header(
                     reader.header,
