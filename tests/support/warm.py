@@ -83,9 +83,11 @@ def programs(*libraries: str) -> Path:
         )
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    # The server ends when its input does: with this process.
+    # The server ends when its input does: with this process. It is a Python without the user's options
+    # (PYTHONDONTWRITEBYTECODE, ...), which multiprocessing would hand on to these programs as arguments.
     server = subprocess.Popen(
         [sys.executable, __file__, address, *libraries],
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

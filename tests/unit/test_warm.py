@@ -116,3 +116,14 @@ def test_what_else_it_is_started_with_is_passed_on() -> None:
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"told"
+
+
+def test_options_of_the_user_s_python_are_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As multiprocessing would, before `-c`; its processes would not start."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # A server of its own.
+    python = programs("colorsys") / "python3"
+    text = "import subprocess; print(subprocess._args_from_interpreter_flags())"
+    assert run(tmp_path, python, "-c", text).stdout == "[]\n"
