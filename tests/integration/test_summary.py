@@ -171,7 +171,7 @@ def test_consequences_are_those_of_the_table(made: Path, chromium: Browser) -> N
     assert len(genes) > 3 and all(
         row[0].startswith("DEMO") for row in rows if row[1] not in IMPACTS
     )
-    assert "are not known on 7, 12, " in text
+    assert "are not known: on 7, 12, " in text
 
 
 def test_pathogenic_variants_are_listed_with_genotype_and_link(

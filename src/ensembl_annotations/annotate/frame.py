@@ -49,7 +49,8 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
     -------
     DataFrame
         Of the same kind and in the same order, with the columns ``ens_…`` of the annotated table added: those of
-        consequences too, of the picked transcript, if the reference has genes.
+        consequences too, of the picked transcript, if the reference has genes. Each row is a record of its
+        own, by which ``allele`` in ``ens_csq`` is named.
 
     Raises
     ------

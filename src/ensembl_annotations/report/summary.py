@@ -101,7 +101,6 @@ def _genes(tally: Tally) -> dict[str, Any] | None:
         ],
         "num_more": found.num_genes - len(found.genes),
         "unknown_on": listed(found.unknown_on, _MOST_NAMED),
-        "transcripts": tally.provenance.get("Transcripts"),
     }
 
 

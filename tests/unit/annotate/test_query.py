@@ -131,19 +131,19 @@ def test_an_allele_is_told_with_its_consequence_known_or_not(tmp_path: Path) -> 
     bases = "C" * 100 + "ATGGCCAAATGGTAA" + "C" * 5000
     hit = transcript("21", [(91, 130)], cds_start=101, cds_end=115, canonical=True)
     near = transcript("21", [(3000, 3100)], transcript_id="ENST90000000002", mane_select=True)
-    for models in ([hit], [hit, near]):
-        genes = {"21": transcript_table(models)}
-        alleles = {"21": [snv(5, "C>A", 7)]}
-        store = write_store(
-            tmp_path / f"{len(models)}", alleles, {"21": bases.encode()}, genes=genes
-        )
+    expected = {
+        "missense_variant (MODERATE); DEMO1; ENSG90000000001; ENST90000000001.1:c.10T>A; "
+        "ENSP90000000001.1:p.Trp4Arg.": [hit],
+        "upstream_gene_variant (MODIFIER); DEMO1; ENSG90000000001; ENST90000000002; most severe for another "
+        "transcript: missense_variant (MODERATE) ENSG90000000001 ENST90000000001.": [hit, near],
+    }
+    for told, models in expected.items():
+        genes, alleles = {"21": transcript_table(models)}, {"21": [snv(5, "C>A", 7)]}
+        folder = tmp_path / str(len(models))
+        store = write_store(folder, alleles, {"21": bases.encode()}, genes=genes)
         done = invoke("lookup", "21:110:T:A", "rs7", "--reference", store).succeeded()
-        (line,) = [line for line in done.stdout.splitlines() if line.startswith("21:110:T:A: m")]
-        if len(models) == 1:
-            assert line.endswith(
-                "missense_variant (MODERATE); DEMO1; ENSG90000000001; ENST90000000001.1:c.10T>A; "
-                "ENSP90000000001.1:p.Trp4Arg."
-            )
+        assert f"21:110:T:A: {told}" in done.stdout.splitlines()
+        assert "21:110:T:A: not found: site_unknown" in done.stdout
     found = lookup(["21:110:T:A", "rs7"], store)
     assert found["worst"].to_list() == ["missense_variant&ENSG90000000001&ENST90000000001", None]
 
