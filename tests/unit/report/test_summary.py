@@ -205,7 +205,7 @@ CONSEQUENCES = {
 
 
 def test_genes_are_told_where_the_reference_has_them() -> None:
-    found = tally(consequences=CONSEQUENCES, metrics={"num_alleles": 1300})
+    found = tally(consequences=CONSEQUENCES, metrics={"num_alleles": 1300, "num_uncalled_ref": 17})
     told = _genes(found)
     assert told is not None
     # By severity, whatever their order in the file.
@@ -217,7 +217,7 @@ def test_genes_are_told_where_the_reference_has_them() -> None:
     page = summary_page(found)
     assert "<b>3 + 1\u202f200</b>" in page
     assert "1\u202f243 of 1\u202f300 ALTs" in page
-    assert "not known on 20, 21" in page
+    assert "not known on 20, 21" in page and "the reference's (17)" in page
     assert "&lt;ONE&gt; G1" in page and "<ONE>" not in page
     assert "and 7 more" in page
     assert "hide a graver consequence" in page and "ENS_WORST" in page
@@ -236,7 +236,8 @@ def test_gene_change_and_impact_stand_beside_a_pathogenic_allele() -> None:
     }  # fmt: skip
     called = {"gene": "DEMO1", "hgvs": "ENSP1.1:p.Trp4Arg", "impact": "LOW (HIGH in ENST2)"}
     certain = {"genotypes": {"carried": 2}, "listed": [listed | called, listed], "num_filtered": 0}
-    page = summary_page(tally(consequences=CONSEQUENCES, certain=certain))
+    metrics = {"num_uncalled_ref": 0}
+    page = summary_page(tally(consequences=CONSEQUENCES, certain=certain, metrics=metrics))
     text = "".join(page.split("\n"))
     assert "A &gt; C<br>DEMO1<br>ENSP1.1:<wbr>p.Trp4Arg<br>LOW (HIGH in ENST2)" in text
     assert "A &gt; C<br>not called" in text
