@@ -532,7 +532,8 @@ def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> 
 
     An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
     1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
-    it. For what is not found, it says why.
+    it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
+    not found, it says why.
 
     \b
     Example:

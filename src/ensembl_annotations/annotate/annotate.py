@@ -168,20 +168,20 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows
+    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
     from ensembl_annotations.vcf.fields import typed_records
 
     batch = batch_of(piece, job.reader.path)
-    alleles, ids = allele_rows(batch, result), id_rows(result)
+    alleles, ids, told = allele_rows(batch, result), id_rows(result), told_rows(result)
     table = None
     if schema is not None:
         records = typed_records(batch, len(job.reader.header.samples))
-        called = consequence_rows(result) if "ens_csq" in schema.names else None
+        called = consequence_rows(told) if "ens_csq" in schema.names else None
         table = typed_table(batch, records, alleles, ids, schema, called)
-    return table, part_of(batch, alleles, ids) if job.summarise else None
+    return table, part_of(batch, alleles, ids, told) if job.summarise else None
 
 
 def annotate_vcf(
@@ -366,13 +366,28 @@ def annotate_vcf(
                                 provenance,
                                 notes,
                                 findings,
-                                counts.by_severity() if has_genes else None,
+                                _consequences(job.contigs, counts, findings) if has_genes else None,
                             ),
                         )
                     # As late as can be: DVC takes the file's digest after the run.
                     reader.check_unchanged()
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _consequences(contigs: Contigs, counts: Tally, findings: Findings) -> dict[str, Any]:
+    """Return what the tally says of consequences."""
+    from ensembl_annotations.annotate.tally import gene_list
+    from ensembl_annotations.store.genes import symbols_of
+
+    genes = gene_list(findings.genes)
+    symbols = symbols_of(contigs.store, [row["gene"] for row in genes])
+    return {
+        "terms": counts.by_severity(),
+        "genes": [{**row, "symbol": symbols.get(row["gene"], "")} for row in genes],
+        "num_genes": len({gene for gene, _ in findings.genes}),
+        "unknown_on": contigs.without_calls(),
+    }
 
 
 def _report_nothing(content: dict[str, Any], vcf: Path, log: Log) -> None:

@@ -16,13 +16,13 @@ import pyarrow as pa
 from ensembl_annotations._kernel import Result, Settings, annotated, contig_runs
 from ensembl_annotations.annotate.guard import Compared, check_observed
 from ensembl_annotations.annotate.lookup import Contigs, Places
-from ensembl_annotations.annotate.rows import allele_rows, id_rows
+from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
 from ensembl_annotations.annotate.table import typed_table
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
-from ensembl_annotations.variants.schema import ANNOTATION
+from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 from ensembl_annotations.vcf.batch import Batch, batch_of
 from ensembl_annotations.vcf.read import BATCH_RECORDS, MAX_POS, Piece
 
@@ -32,7 +32,6 @@ Frame = TypeVar("Frame")
 _WANTED = ("chrom", "pos", "ref", "alt")
 _NUM_COLUMNS = 8
 _NAME = Path("the frame")
-_SCHEMA = pa.schema([column.field for column in ANNOTATION])
 
 
 def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
@@ -49,7 +48,9 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
     Returns
     -------
     DataFrame
-        Of the same kind and in the same order, with the columns ``ens_…`` of the annotated table added.
+        Of the same kind and in the same order, with the columns ``ens_…`` of the annotated table added: those of
+        consequences too, of the picked transcript, if the reference has genes. Each row is a record of its
+        own, by which ``allele`` in ``ens_csq`` is named.
 
     Raises
     ------
@@ -69,16 +70,25 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
     """
     given = _polars(frame)
     with opened(reference, given["chrom"].unique().to_list()) as places:
-        parts: list[pa.Table] = [
-            typed_table(
-                batch, _records(batch), allele_rows(batch, result), id_rows(result), _SCHEMA
-            )
-            for batch, result in annotated_rows(given, places)
-        ]
-    added = pl.from_arrow(pa.concat_tables([_SCHEMA.empty_table(), *parts]))
+        schema = _schema(places.contigs.store)
+        _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
+        parts = [_table(batch, result, schema) for batch, result in annotated_rows(given, places)]
+    added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
     assert isinstance(added, pl.DataFrame)
     joined: Frame = _joined(frame, added)
     return joined
+
+
+def _schema(store: ReferenceStore) -> pa.Schema:
+    """Return what is added with a store."""
+    genes = CONSEQUENCE if store.chromosomes_with("genes") else ()
+    return pa.schema([column.field for column in (*ANNOTATION, *genes)])
+
+
+def _table(batch: Batch, result: Result, schema: pa.Schema) -> pa.Table:
+    called = consequence_rows(told_rows(result)) if "ens_csq" in schema.names else None
+    alleles = allele_rows(batch, result)
+    return typed_table(batch, _records(batch), alleles, id_rows(result), schema, called)
 
 
 def _joined(frame: Any, added: pl.DataFrame) -> Any:
@@ -138,10 +148,13 @@ def _polars(frame: Any) -> pl.DataFrame:
             f"frame: expected the columns {', '.join(_WANTED)}; {', '.join(missing)} is missing.",
             hint=f"Rename the columns; there are: {', '.join(map(str, names))}.",
         )
-    if there := [name for name in _SCHEMA.names if name in names]:
-        raise UsageError(f"frame: has {listed(there)} already.", hint="Drop these columns first.")
     wanted = frame[list(_WANTED)]
     return checked_rows(wanted if isinstance(wanted, pl.DataFrame) else pl.from_pandas(wanted))
+
+
+def _check_new(added: Sequence[str], names: Sequence[str]) -> None:
+    if there := [name for name in added if name in names]:
+        raise UsageError(f"frame: has {listed(there)} already.", hint="Drop these columns first.")
 
 
 def checked_rows(rows: pl.DataFrame) -> pl.DataFrame:

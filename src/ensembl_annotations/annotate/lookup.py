@@ -82,6 +82,13 @@ class Contigs:
             return length == MT_LENGTH
         return not (self.store.assembly == "GRCh37" and name in ("chrM", "M"))
 
+    def without_calls(self) -> list[str]:
+        """Return the chromosomes that are looked up, but have no genes, or no sequence to tell what changes."""
+        called = self._with_genes.intersection(self.store.chromosomes_with("sequence"))
+        names = annotated_chromosomes(self.store)
+        asked = names if self.requested is None else self.requested
+        return [name for name in names if name in asked and name not in called]
+
     def note_regions(self, name: str, *, in_region: bool, elsewhere: bool) -> None:
         """Note that ALTs on Y that were looked up lie in its pseudo-autosomal regions, or elsewhere.
 

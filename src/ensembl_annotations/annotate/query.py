@@ -1,7 +1,7 @@
 """Look up an ID, an allele or a region in the reference: what is published, or why nothing is found.
 
 An allele is matched as `annotate` matches it: its IDs may be written elsewhere in a repeat, or lie on X
-for an allele of Y. IDs and regions are read as published.
+for an allele of Y, and its consequences are those of `annotate`. IDs and regions are read as published.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from ensembl_annotations.annotate.frame import annotated_rows, checked_rows, opened
-from ensembl_annotations.annotate.rows import allele_rows, id_rows
+from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.tsv import tsv_header, tsv_rows
 from ensembl_annotations.common.words import aligned, printable
@@ -24,7 +24,7 @@ from ensembl_annotations.store.published import read_schema, terms
 from ensembl_annotations.store.remote import is_remote
 from ensembl_annotations.store.scan import described_store, scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.variants.outcomes import REASONS, TERMS
 
 NOT_FOUND = {
     "id_unknown": "the reference has no such ID; an ID that was merged into another is not there",
@@ -32,9 +32,16 @@ NOT_FOUND = {
 }
 """Why an ID or a region is not found; of an allele, one of `REASONS` is given."""
 
+CONSEQUENCES: dict[str, Any] = {
+    **dict.fromkeys(("gene", "symbol", "transcript"), pl.String),
+    "consequence": pl.List(pl.String),
+    **dict.fromkeys(("impact", "hgvsc", "hgvsp", "worst"), pl.String),
+}
+"""What is told of an allele's consequences: of the picked transcript; ``worst`` is of all."""
+
 _COLUMNS = (
     "chrom", "pos", "id", "ref", "alt", "match", "reason", "multi", "tsa", "af", "ma", "maf", "mac", "aa", "clin", "rsclin",
-    "evidence", "source",
+    "evidence", "source", *CONSEQUENCES,
 )  # fmt: skip
 
 _ALLELE = re.compile(
@@ -69,8 +76,10 @@ def lookup(
     DataFrame
         A row for each ID found: ``query``, ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``match`` (``exact``
         or ``shifted``, of an allele), ``reason``, and values as `scan_reference` has them. Of an allele,
-        ``pos``, ``ref`` and ``alt`` are as asked for, and ``af`` is null where its IDs disagree. A query
-        that finds nothing has one row, with the ``reason``.
+        ``pos``, ``ref`` and ``alt`` are as asked for, and ``af`` is null where its IDs disagree. ``gene``,
+        ``symbol``, ``transcript``, ``consequence``, ``impact``, ``hgvsc``, ``hgvsp`` and ``worst`` are an
+        allele's, known to Ensembl or not, if the reference has genes. A query that finds nothing has one
+        row, with the ``reason``.
 
     Raises
     ------
@@ -116,6 +125,7 @@ def lookup(
 
 def _empty() -> pl.DataFrame:
     schema = read_schema() | {"query": pl.String, "match": pl.String, "reason": pl.String}
+    schema |= CONSEQUENCES
     return pl.DataFrame(schema={name: schema[name] for name in ("query", *_COLUMNS)})
 
 
@@ -186,8 +196,14 @@ def _alleles(alleles: dict[str, list[str]], reference: Path | str) -> pl.DataFra
             known = allele_rows(batch, result).select(
                 "query", "chrom", "pos", "ref", "alt", "reason"
             )
+            called = consequence_rows(told_rows(result)).rename(
+                lambda name: name.removeprefix("ens_")
+            )
+            values = _values(id_rows(result))
             parts.append(
-                known.join(_values(id_rows(result)), "query", "left", maintain_order="left")
+                known.join(values, "query", "left", maintain_order="left").join(
+                    called, "query", "left", maintain_order="left"
+                )
             )
     texts = pl.Series(list(alleles))
     found = pl.concat(parts)
@@ -221,10 +237,28 @@ def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
     rows = [_cells(row) for row in found.filter(pl.col("reason").is_null()).iter_rows(named=True)]
     lines = aligned([_HEAD, *rows]) if rows else []
     why = NOT_FOUND | REASONS
-    return lines + [
-        f"{text}: not found: {reason}: {why[reason]}."
-        for text, reason in found.filter(pl.col("reason").is_not_null())["query", "reason"].rows()
-    ]
+    missing = found.filter(pl.col("reason").is_not_null())["query", "reason"].rows()
+    lines += _told(found)
+    return lines + [f"{text}: not found: {reason}: {why[reason]}." for text, reason in missing]
+
+
+def _told(found: pl.DataFrame) -> list[str]:
+    """Return a line for each allele that was called for transcripts."""
+    called = found.filter(pl.col("worst").is_not_null()).unique("query", maintain_order=True)
+    lines = []
+    for row in called.iter_rows(named=True):
+        names = (row["symbol"], row["gene"], row["hgvsc"] or row["transcript"], row["hgvsp"])
+        parts = [
+            f"{', '.join(row['consequence'])} ({row['impact']})",
+            *(printable(name) for name in names if name),
+        ]
+        term, *place = row["worst"].split("&")
+        if term not in row["consequence"]:
+            parts.append(
+                f"most severe for another transcript: {term} ({TERMS[term]}) {' '.join(place)}"
+            )
+        lines.append(f"{row['query']}: {'; '.join(parts)}.")
+    return lines
 
 
 _HEAD = ["id", "place", "change", "match", "frequency", "clinical terms of the ID", "certain to be the ALT's"]  # fmt: skip

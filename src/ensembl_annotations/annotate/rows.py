@@ -103,8 +103,22 @@ def id_rows(result: Result) -> pl.DataFrame:
     )
 
 
-def consequence_rows(result: Result) -> pl.DataFrame:
+def told_rows(result: Result) -> pl.DataFrame:
+    """Return ``query`` (as in `allele_rows`) and the texts ``csq`` and ``ens_worst`` of the ALTs that were called."""
+    count = result.num_told
+    told = pl.DataFrame(
+        {"csq": _texts(result.csq, count), "ens_worst": _texts(result.worst, count)}
+    ).with_row_index("query")
+    return told.with_columns(pl.col("query").cast(pl.UInt32)).drop_nulls()
+
+
+def consequence_rows(told: pl.DataFrame) -> pl.DataFrame:
     """Return one row per ALT that was called for transcripts, in order.
+
+    Parameters
+    ----------
+    told : DataFrame
+        From `told_rows`.
 
     Returns
     -------
@@ -114,11 +128,6 @@ def consequence_rows(result: Result) -> pl.DataFrame:
         empty), and of the picked entry ``ens_gene``, ``ens_symbol``, ``ens_transcript``,
         ``ens_consequence``, ``ens_impact``, ``ens_hgvsc``, ``ens_hgvsp``.
     """
-    count = result.num_told
-    told = pl.DataFrame(
-        {"csq": _texts(result.csq, count), "ens_worst": _texts(result.worst, count)}
-    ).with_row_index("query")
-    told = told.with_columns(pl.col("query").cast(pl.UInt32)).drop_nulls()
     names = [name.lower() for name in CSQ_FIELDS]
     entries = (
         told.select("query", entry=pl.col("csq").str.split(","))

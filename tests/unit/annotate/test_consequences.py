@@ -114,7 +114,47 @@ def test_what_is_not_called_is_counted(store: Path, tmp_path: Path) -> None:
     )
     assert figures["num_uncalled_ref"] == 1 and figures["num_symbolic"] == 1
     tally = json.loads((tmp_path / "t.json").read_text())
-    assert tally["consequences"] == {"intergenic_variant": 1}
+    assert tally["consequences"]["terms"] == {"intergenic_variant": 1}
+
+
+def test_the_tally_names_genes_and_what_the_pick_hides(tmp_path: Path) -> None:
+    """The picked transcript is only near; and 22 has no genes."""
+    known = snv(110, "T>A", 7, clin="pathogenic", clin_certain=True)
+    genes = {"21": transcript_table([MODEL, FAR])}
+    store = write_store(
+        tmp_path / "store",
+        {"21": [known], "22": [snv(5, "C>A", 8)]},
+        {"21": BASES.encode()},
+        genes=genes,
+    )
+    lines = "21\t104\t.\tG\tGT\t.\t.\t.\n21\t110\t.\tT\tA\t.\t.\t.\n22\t5\t.\tC\tA\t.\t.\t.\n"
+    annotated(store, tmp_path, lines)
+    tally = json.loads((tmp_path / "t.json").read_text())
+    assert tally["consequences"] == {
+        "terms": {"frameshift_variant": 1, "missense_variant": 1},
+        "genes": [{"gene": "ENSG90000000001", "symbol": "DEMO1", "high": 1, "moderate": 1}],
+        "num_genes": 1,
+        "unknown_on": ["22"],
+    }
+    (item,) = tally["certain"]["listed"]
+    assert (item["gene"], item["hgvs"]) == (
+        "DEMO|2,=;x".replace("|", "&").replace(",", "&").replace(";", "%3B"),
+        "",
+    )
+    assert item["impact"] == "MODIFIER (MODERATE in ENST90000000001)"
+    other = write_store(
+        tmp_path / "other",
+        {"21": [known]},
+        {"21": BASES.encode()},
+        genes={"21": transcript_table([MODEL])},
+    )
+    annotated(other, tmp_path, lines, chromosomes="21")
+    tally = json.loads((tmp_path / "t.json").read_text())
+    (item,) = tally["certain"]["listed"]
+    assert (item["gene"], item["hgvs"], item["impact"]) == (
+        "DEMO1", "ENSP90000000001.1:p.Trp4Arg", "MODERATE",
+    )  # fmt: skip
+    assert tally["consequences"]["unknown_on"] == []
 
 
 def test_tags_and_their_lines_can_be_left_out(store: Path, tmp_path: Path) -> None:

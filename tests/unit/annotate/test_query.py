@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import UsageError, annotate_vcf, lookup, scan_reference
-from ensembl_annotations.annotate.query import NOT_FOUND
+from ensembl_annotations.annotate.query import CONSEQUENCES, NOT_FOUND
 from ensembl_annotations.variants.outcomes import REASONS
+from tests.support.consequences import transcript, transcript_table
 from tests.support.store import snv, write_store
 from tests.support.vcf import SAMPLE, build_store, invoke
 
@@ -77,11 +78,11 @@ def test_alleles_match_as_annotate_matches_them(tmp_path: Path) -> None:
     table = pl.read_parquet(tmp_path / "a.parquet").filter(pl.col("alt").str.contains("^[ACGT]+$"))
     keys = pl.format("{}:{}:{}:{}", "chrom", "pos", "ref", "alt").alias("query")
     expected = (
-        table.select(keys, pl.col("ens_id").alias("id"), pl.col("ens_match").alias("match"), pl.col("ens_af").alias("af"), reason="ens_reason")
+        table.select(keys, pl.col("ens_id").alias("id"), pl.col("ens_match").alias("match"), pl.col("ens_af").alias("af"), reason="ens_reason", **{name: f"ens_{name}" for name in CONSEQUENCES})
         .unique("query", maintain_order=True)
         .explode("id", "match")
     )  # fmt: skip
-    assert len(expected) > 100
+    assert len(expected) > 100 and expected["hgvsp"].count() > 5
     queries = expected["query"].unique(maintain_order=True).to_list()
     assert lookup(queries, store).select(expected.columns).equals(expected)
 
@@ -123,6 +124,28 @@ def test_answers_are_in_the_order_of_the_queries(store: Path) -> None:
     queries = ["21:13", "rs7", "21:4:T:A", "rs5", "21:4:T:G"]
     found = lookup(queries, store)
     assert list(dict.fromkeys(found["query"])) == queries
+
+
+def test_an_allele_is_told_with_its_consequence_known_or_not(tmp_path: Path) -> None:
+    """A transcript that is only near is picked before one that is hit: both are told."""
+    bases = "C" * 100 + "ATGGCCAAATGGTAA" + "C" * 5000
+    hit = transcript("21", [(91, 130)], cds_start=101, cds_end=115, canonical=True)
+    near = transcript("21", [(3000, 3100)], transcript_id="ENST90000000002", mane_select=True)
+    expected = {
+        "missense_variant (MODERATE); DEMO1; ENSG90000000001; ENST90000000001.1:c.10T>A; "
+        "ENSP90000000001.1:p.Trp4Arg.": [hit],
+        "upstream_gene_variant (MODIFIER); DEMO1; ENSG90000000001; ENST90000000002; most severe for another "
+        "transcript: missense_variant (MODERATE) ENSG90000000001 ENST90000000001.": [hit, near],
+    }
+    for told, models in expected.items():
+        genes, alleles = {"21": transcript_table(models)}, {"21": [snv(5, "C>A", 7)]}
+        folder = tmp_path / str(len(models))
+        store = write_store(folder, alleles, {"21": bases.encode()}, genes=genes)
+        done = invoke("lookup", "21:110:T:A", "rs7", "--reference", store).succeeded()
+        assert f"21:110:T:A: {told}" in done.stdout.splitlines()
+        assert "21:110:T:A: not found: site_unknown" in done.stdout
+    found = lookup(["21:110:T:A", "rs7"], store)
+    assert found["worst"].to_list() == ["missense_variant&ENSG90000000001&ENST90000000001", None]
 
 
 # --- The command ---------------------------------------------------------------------------------
