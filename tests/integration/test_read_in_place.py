@@ -50,10 +50,10 @@ def address(request: pytest.FixtureRequest, store: Path, monkeypatch: pytest.Mon
     if request.param == "http":
         found: Nginx = request.getfixturevalue("server")
         return f"{found.url}/a store/"
-    endpoint = request.getfixturevalue("bucket")
+    endpoint, user = request.getfixturevalue("bucket"), "reader"
     for name, value in {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "reader", "AWS_REGION": "us-east-1",
-        "AWS_SECRET_ACCESS_KEY": "reader-secret", "AWS_ALLOW_HTTP": "true",
+        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": f"{user}-secret",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     return "s3://shared/a store"
@@ -65,7 +65,8 @@ def bucket(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         pytest.skip("no SeaweedFS")
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
         system = fs.S3FileSystem(
-            access_key="admin", secret_key="admin-secret", region="us-east-1",
+            access_key="admin", region="us-east-1",
+            secret_key="admin-secret",  # pragma: allowlist secret
             endpoint_override=server.url, allow_bucket_creation=True,
         )  # fmt: skip
         system.create_dir("shared")
