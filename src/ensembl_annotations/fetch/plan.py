@@ -14,6 +14,7 @@ from ensembl_annotations.fetch.download import download_cache, remaining_bytes
 from ensembl_annotations.fetch.layouts import ALL, GENE_ROLES, ROLES
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
+from ensembl_annotations.variants.contigs import length_of
 
 _MOST_NAMED = 30
 STORE_SHARE = 1.1
@@ -165,7 +166,7 @@ def make_plan(
         key=lambda item: place.get(item.file.chromosome, len(place)),
     )
     missing = [remaining_bytes(item.folder, item.file, force=force) for item in wanted]
-    store = int(STORE_SHARE * sum(item.num_bytes for item in wanted))
+    store = int(STORE_SHARE * sum(_stored_bytes(manifest, item) for item in wanted))
     needs = [Need("the download", download_cache(), sum(missing)), Need("the store", out, store)]
     if dvc_cache is not None and not _same_disk(dvc_cache, out):
         needs.append(Need("DVC's cache", dvc_cache, store))
@@ -178,6 +179,16 @@ def make_plan(
         num_missing=sum(1 for item in missing if item),
         needs=tuple(needs),
     )
+
+
+def _stored_bytes(manifest: Manifest, item: Wanted) -> int:
+    """Return about how many bytes a file has in the store.
+
+    A sequence has two bits for each base there, also where it is published as a run of N, which is packed
+    to almost nothing.
+    """
+    bases = length_of(manifest.species, manifest.assembly, item.file.chromosome)
+    return max(item.num_bytes, (bases or 0) // 4 if item.role == "fasta" else 0)
 
 
 def _files(

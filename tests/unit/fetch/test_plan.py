@@ -167,3 +167,12 @@ def test_the_plan_as_text(tmp_path: Path) -> None:
         f"  disk for the download: 20.97 MB in {tmp_path}/cache (1.00 GB free)",
         f"  disk for the store: 23.07 MB in {tmp_path}/out (1.00 GB free)",
     ]
+
+
+def test_a_sequence_needs_two_bits_a_base_however_small_it_is_published(tmp_path: Path) -> None:
+    made = make_plan(
+        manifest({"22": 1}), tmp_path / "out", chromosomes=["22"], fasta=True, genes=False
+    )
+    (store,) = (need.num_bytes for need in made.needs if need.what == "the store")
+    # Of GRCh38's 22, by its report; and the variants.
+    assert store - 1.1 * 20 * MIB * 1024 == pytest.approx(1.1 * 50_818_468 / 4, abs=2)
