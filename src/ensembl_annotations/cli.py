@@ -32,6 +32,7 @@ from ensembl_annotations.common.logs import (
 )
 from ensembl_annotations.common.words import count_files, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
+from ensembl_annotations.project.paths import SCHEDULER_VARIABLE
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 
@@ -182,6 +183,13 @@ class _Group(click.Group):
     group_class = type
 
 
+scheduler_option = click.option(
+    "--scheduler",
+    envvar=SCHEDULER_VARIABLE,
+    metavar="tcp://HOST:PORT|FILE.json",
+    help="Have the workers of this Dask scheduler do the work, on a file system that all share; the results are "
+    f"the same. Default: ${SCHEDULER_VARIABLE}, else this machine.",
+)
 quiet_option = click.option(
     "--quiet",
     is_flag=True,
@@ -361,6 +369,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default=1500,
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
+@scheduler_option
 @quiet_option
 def annotate(summary: Path | None, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.

@@ -38,6 +38,9 @@ REPORT = "report"
 
 TABLE = "annotated.parquet"
 TALLY = "tally.json"
+SCHEDULER_VARIABLE = "ENSEMBL_ANNOTATIONS_SCHEDULER"
+"""Names Dask's scheduler; for stages, which DVC starts, too. It is no parameter: no result depends on it."""
+
 SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
