@@ -462,6 +462,8 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
 
     Also removes what samples left behind that are no longer in params.yaml, and renews catalog.html.
 
+    Exit code 1 if a VCF can't be used, too: the others are annotated, and failures.tsv says why.
+
     \b
     Example:
       ensembl-annotations materialize ensembl_annotations

@@ -84,14 +84,14 @@ def test_samples_stand_side_by_side_with_links_to_their_pages(
         assert rows.count() == 2
         for place, name in enumerate(("sample", "other")):
             cells = rows.nth(place).locator("td").all_inner_texts()
-            assert cells[:4] == [name, "up to date", "115", "GRCh38"]
+            assert cells[:5] == [name, "up to date", "1", "115", "GRCh38"]
             lines = gzip.decompress(
                 project.path(f"data/annotated/{name}/annotated.vcf.gz").read_bytes()
             ).splitlines()
-            assert f"ReferenceSHA256={cells[4]}".encode() in b"".join(lines)
+            assert f"ReferenceSHA256={cells[5]}".encode() in b"".join(lines)
             records = [line.split(b"\t") for line in lines if not line.startswith(b"#")]
             alts = sum(len(record[4].split(b",")) for record in records if record[4] != b".")
-            assert cells[5:7] == [str(len(records)), str(alts)]
+            assert cells[6:8] == [str(len(records)), str(alts)]
             link = rows.nth(place).locator("a").first.get_attribute("href")
             assert link is not None
             report = project.path(f"data/reports/{name}/summary.html")
@@ -136,12 +136,19 @@ def test_make_renews_it(project: Project, tmp_path: Path) -> None:
     project.set_param("annotate.level", 6)
     project.materialize(REFERENCE)
     assert check() == {REFERENCE: "up to date", SAMPLE: "stale"}
-    # After a failure it has what was made before that.
+    # A VCF that can't be used is a result, which is up to date; what else there is is made.
     project.path("data/vcf/p02.vcf").write_text(f"{VCF_HEAD}chr1\tx\t.\tA\tC\t.\t.\t.\n")
     project.set_param("samples.p02", {"vcf": "data/vcf/p02.vcf"})
     project.materialize(code=1)
-    assert "data/annotated/p02/tally.json is not on this machine" in made.read_text()
-    assert check() == {REFERENCE: "up to date", SAMPLE: "up to date"}
+    assert '1, <strong class="warn">1 failed</strong>' in made.read_text()
+    assert "line 3: POS: expected a whole number" in made.read_text()
+    p02 = SAMPLE.replace("@sample", "@p02")
+    assert check() == {REFERENCE: "up to date", SAMPLE: "up to date", p02: "up to date"}
+    # After a failure of another kind it has what was made before that.
+    project.path("scripts/annotate.py").write_text("raise SystemExit(1)\n")
+    project.set_param("samples.p03", {"vcf": SAMPLE_VCF})
+    project.materialize(code=1)
+    assert "data/annotated/p03/tally.json is not on this machine" in made.read_text()
 
 
 def test_a_page_that_can_not_be_written_fails_no_run(project: Project) -> None:

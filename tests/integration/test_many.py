@@ -155,7 +155,17 @@ def test_make_says_what_failed_and_what_there_is_comes_back(cohort: Project) -> 
         )
         assert f"All are in {OUT}/failures.tsv." in done.output
     assert done.ran == []
+    assert len(done.output.splitlines()) <= 40
+    page = cohort.path("catalog.html").read_text("utf-8")
+    assert '<summary>3 samples, <strong class="warn">1 failed</strong></summary>' in page
+    assert "line 194: POS: expected a whole number" in page
     cohort.commit()
+    # An entry is a line of the history, whatever it holds; a sample's file is known as its own.
+    lines = cohort.tool("history", "annotated_vcf@cohort").output.splitlines()
+    assert len([line for line in lines if line.startswith("annotated_vcf@cohort ")]) == 2
+    traced = cohort.tool("provenance", "--verify", f"{OUT}/a/annotated.vcf.gz").output
+    assert "Verified: all of it." in traced
+    assert "annotated_vcf@cohort of " in traced
     # Another parameter, and back; then the former VCF: all that was made is there.
     cohort.set_param("annotate.level", 2)
     cohort.materialize(code=1)
@@ -180,6 +190,11 @@ def test_make_says_what_failed_and_what_there_is_comes_back(cohort: Project) -> 
     shutil.rmtree(cohort.path(".dvc/cache/runs"))
     cohort.materialize()
     assert cohort.digests("data/annotated") == first
+    # An entry that is gone leaves nothing.
+    cohort.set_param("samples", {})
+    cohort.materialize()
+    assert not cohort.path(OUT).exists()
+    assert not cohort.path("data/reports/cohort").exists()
 
 
 def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None:
@@ -342,3 +357,32 @@ def test_a_vcf_that_changes_while_others_are_annotated(cohort: Project) -> None:
     script.write_text(text)
     assert "2 of 3 samples are unchanged" in cohort.materialize().output
     assert receipt(cohort, "b")["vcf"]["md5"] == hashlib.md5(target.read_bytes()).hexdigest()
+
+
+def test_what_is_made_of_another_file_is_not_kept(cohort: Project) -> None:
+    """A VCF is replaced after its digest was taken, and before its turn comes."""
+    other, target = cohort.path("data/vcf/other.vcf.gz"), cohort.path(f"{COHORT}/b.vcf.gz")
+    intact = target.read_bytes()
+    write_vcf(cohort, "data/vcf/other.vcf.gz", 8)
+    script = cohort.path("scripts/annotate.py")
+    text = script.read_text("utf-8")
+    script.write_text(
+        "from pathlib import Path\n"
+        "from ensembl_annotations.project import make_entry as tested\n"
+        "original = tested.annotate_many\n"
+        "def replaced(*arguments):\n"
+        f'    Path("{other}").replace("{target}")\n'
+        "    return original(*arguments)\n"
+        f"tested.annotate_many = replaced\n{text}"
+    )
+    done = cohort.materialize(code=1)
+    assert f"{COHORT}/b.vcf.gz: changed while others were annotated" in done.output
+    assert len(notes(cohort)) == 2
+    script.write_text(text)
+    # With the former file, nothing of the other comes back.
+    target.write_bytes(intact)
+    assert "2 of 3 samples are unchanged" in cohort.materialize().output
+    found = gzip.decompress(cohort.path(f"{OUT}/b/annotated.vcf.gz").read_bytes())
+    positions = [line.split(b"\t")[:2] for line in found.splitlines() if line[:1] != b"#"]
+    expected = [line.split(b"\t")[:2] for line in gzip.decompress(intact).splitlines()]
+    assert positions == [place for place in expected if place[0][:1] != b"#"]

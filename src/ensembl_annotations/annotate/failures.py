@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.common.errors import InputError, PassingInputError
+from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.words import printable
 
 FAILURES = "failures.tsv"
@@ -36,8 +37,26 @@ class Failure:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
-def failure_of(error: InputError, vcf: Path) -> Failure:
-    """Return what an error says about a VCF."""
+def failure_of(error: InputError, vcf: Path, before: object) -> Failure:
+    """Return what an error says about a VCF.
+
+    Parameters
+    ----------
+    error : InputError
+    vcf : Path
+        As in the error's message, from which it is left out.
+    before : object
+        The stamp of the file before it was opened, as of `stamp_of`.
+
+    Raises
+    ------
+    PassingInputError
+        Where it says nothing about the VCF: the file is another by now, or the error passes.
+    """
+    if isinstance(error, PassingInputError):
+        raise error
+    if before is None or stamp_of(vcf) != before:
+        raise PassingInputError(error.message, hint=error.hint, code="changed")
     message = error.message.removeprefix(f"{vcf}: ")
     line = _LINE.match(message)
     if line is None:

@@ -124,15 +124,14 @@ def annotate_sample(
                 memory_mb=memory_mb,
                 **options,
             )
-    except PassingInputError as error:
-        return error
     except InputError as error:
-        # Where the file is another by now, the error may be of neither.
-        if before is None or stamp_of(task.vcf) != before:
-            return PassingInputError(error.message, hint=error.hint, code="changed")
+        try:
+            failure = failure_of(error, task.vcf, before)
+        except PassingInputError as passing:
+            return passing
         for name in RESULTS:
             (task.folder / name).unlink(missing_ok=True)
-        return Outcome(task.sample, None, failure_of(error, task.vcf))
+        return Outcome(task.sample, None, failure)
     made.pop("run")
     return Outcome(task.sample, made | _of_tally(task.folder / TALLY, task.vcf))
 
@@ -232,7 +231,7 @@ def entry_figures(outcomes: Iterable[Outcome], store: ReferenceStore) -> dict[st
 
 
 def entry_tally(
-    outcomes: Iterable[Outcome], store: ReferenceStore, provenance: Mapping[str, str]
+    outcomes: Iterable[Outcome], store: ReferenceStore, options: Mapping[str, Any]
 ) -> str:
     """Return the text of the ``tally.json`` of an entry: a row for each sample, and the sums of the charts.
 
@@ -241,8 +240,8 @@ def entry_tally(
     outcomes : iterable of Outcome
         In the order of the samples.
     store : ReferenceStore
-    provenance : mapping
-        The options, as ``params.yaml`` has them.
+    options : mapping
+        As ``params.yaml`` has them.
     """
     outcomes = list(outcomes)
     contigs: dict[str, list[int]] = {}
@@ -265,7 +264,7 @@ def entry_tally(
         "assembly": store.assembly,
         "source": store.source,
         "reference_sha256": store.digest,
-        "options": dict(provenance),
+        "options": dict(options),
         "samples": rows,
         "failures": [
             {"sample": outcome.sample, **asdict(outcome.failure)}

@@ -138,15 +138,17 @@ def _of_sheet(root: Path, path: str) -> tuple[list[NamedVcf], list[str]]:
         # Programs for spreadsheets put a mark of the byte order first.
         with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle, strict=True)
-            missing = [name for name in SHEET_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                found = ",".join(reader.fieldnames or ())[:80]
+            names = [*(reader.fieldnames or ())]
+            if [names.count(name) for name in SHEET_COLUMNS] != [1, 1]:
+                found = ",".join(names)[:80]
                 return [], [f"line 1: expected the columns sample,vcf; found {printable(found)!r}"]
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         return [], ["no such file; expected a sheet with the columns sample,vcf"]
     except (UnicodeDecodeError, csv.Error) as error:
         return [], [f"is no CSV in UTF-8 ({error})"]
+    except OSError as error:
+        return [], [f"can't be read ({error.strerror}); expected a sheet"]
     vcfs, problems = [], [] if rows else ["holds no sample"]
     for line, row in rows:
         values = {name: (row[name] or "").strip() for name in SHEET_COLUMNS}

@@ -69,7 +69,7 @@ class KeptResults:
         return note
 
     def restore(self, note: Mapping[str, Any], folder: Path) -> None:
-        """Put a result into a folder that lacks its files: linked as DVC links, copied where it can't."""
+        """Put a result into a folder: linked as DVC links, copied where it can't. Former files are replaced."""
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_objects.fs.generic import transfer
 
@@ -78,6 +78,8 @@ class KeptResults:
         kept = [self._cache.oid_to_path(md5) for md5 in files.values()]
         with explained_os_errors("restoring a result", folder):
             folder.mkdir(parents=True, exist_ok=True)
+            for path in paths:
+                Path(path).unlink(missing_ok=True)
             transfer(self._cache.fs, kept, self._fs, paths, links=[*self._cache.cache_types])
         digests = [HashInfo("md5", md5) for md5 in files.values()]
         self._state.save_many(zip(paths, digests, [None] * len(paths), strict=True), self._fs)

@@ -32,7 +32,8 @@ from ensembl_annotations.common.errors import (
 )
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.logs import few_printed
-from ensembl_annotations.common.metrics import recorded_run
+from ensembl_annotations.common.metrics import recorded_run, stamp_of
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.entry import (
     Entry,
     ignored_note,
@@ -43,13 +44,13 @@ from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
 from ensembl_annotations.project.paths import STORE, AssetPaths, sample_of
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.project.receipts import RECEIPT, receipt_of
+from ensembl_annotations.project.receipts import RECEIPT, made_from, made_with
 from ensembl_annotations.store.describe import ReferenceStore
 
 _LOG = logging.getLogger(__name__)
 
 _TELL_EVERY_SEC = 30
-_MOST_PRINTED = 3
+_MOST_PRINTED = 2
 
 
 def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _options(project: Project) -> dict[str, Any]:
 
 
 def _make_one(project: Project, paths: AssetPaths, vcf: Path) -> dict[str, Any]:
-    out = paths.folder
+    out, before = paths.folder, stamp_of(vcf)
     try:
         made = annotate_vcf(
             vcf,
@@ -110,10 +111,8 @@ def _make_one(project: Project, paths: AssetPaths, vcf: Path) -> dict[str, Any]:
             memory_mb=project.params.run.memory_mb,
             **_options(project),
         )
-    except PassingInputError:
-        raise
     except InputError as error:
-        failed = Outcome(sample_of(paths.asset), None, failure_of(error, vcf))
+        failed = Outcome(sample_of(paths.asset), None, failure_of(error, vcf, before))
         _tell_failure(failed)
         figures = _write(project, paths, [failed])
         run = read_object(paths.run)
@@ -132,10 +131,13 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
         assert project.dvc.cache is not None
         kept = KeptResults(repo, project.dvc.cache)
         tasks: list[Task] = []
+        stamps: dict[str, object] = {}
         receipts: dict[str, dict[str, Any]] = {}
+        same = made_with(project)
         with explained_os_errors("reading"):
             for item in entry.vcfs:
-                receipts[item.sample] = receipt_of(project, kept, item.vcf)
+                stamps[item.sample] = stamp_of(item.vcf)
+                receipts[item.sample] = made_from(kept, item.vcf) | same
                 task = Task(item.sample, item.vcf, paths.folder / item.sample)
                 note = kept.find(key_of(receipts[item.sample]))
                 if note is None:
@@ -145,9 +147,13 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
                 done[item.sample] = Outcome.from_json(item.sample, note)
         if done:
             _LOG.info(f"{len(done)} of {len(entry.vcfs)} samples are unchanged")
-        told = time.monotonic()
+        told, changed = time.monotonic(), []
         options, memory_mb = _options(project), project.params.run.memory_mb
         for task, outcome in annotate_many(tasks, STORE, options, memory_mb):
+            if stamp_of(task.vcf) != stamps[task.sample]:
+                # It is not of the file that the receipt names.
+                changed.append(task.vcf)
+                continue
             receipt, content = receipts[task.sample], outcome.as_json()
             write_json(task.folder / RECEIPT, receipt | content)
             kept.keep(key_of(receipt), task.folder, (*RESULTS, RECEIPT), content)
@@ -155,6 +161,12 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
             if time.monotonic() > told + _TELL_EVERY_SEC:
                 told = time.monotonic()
                 _LOG.info(f"{len(done)} of {len(entry.vcfs)} samples are done")
+    if changed:
+        raise PassingInputError(
+            f"{listed(changed)}: changed while others were annotated.",
+            hint="Run it again when the files are complete: it makes these only.",
+            code="changed",
+        )
     for outcome in (made := [done[sample] for sample in receipts]):
         _tell_failure(outcome)
     return made

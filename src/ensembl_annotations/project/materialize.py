@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ _SHOWN = (
     "path", *HEADLINES[ANNOTATE], "num_samples", "num_failed", "duration_sec", "peak_memory_mb",
 )  # fmt: skip
 _REFERENCE_SHOWN = (
-    "path", *HEADLINES[FETCH], "assembly", "species", "num_files", "total_size_gb", "cache_path",
+    "path", *HEADLINES[FETCH], "assembly", "num_files", "total_size_gb", "cache_path",
 )  # fmt: skip
 
 
@@ -390,7 +391,8 @@ def _run(project: Project, request: _Request) -> None:
         _repro(project, "--force", "--single-item", *stages, **{FORCE_VARIABLE: "1"})
     if request.assets:
         # What fails of one entry keeps no other waiting.
-        _repro(project, "--keep-going", *map(goal_of, request.assets))
+        keep_going = ["--keep-going"] if len(request.told) > 1 else []
+        _repro(project, *keep_going, *map(goal_of, request.assets))
         _run_changed_sheets(project, request)
         _refuse_not_cached(project)
 
@@ -673,12 +675,16 @@ def describe_made(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     entries = [name for name in results if sample_of(name)]
     if len(entries) <= _MOST_IN_FULL:
         return [line for name in results for line in _in_full(name, results[name])]
-    ran = [name for name in entries if results[name]["status"] != "cached"]
+    # What ran comes first.
+    entries.sort(key=lambda name: results[name]["status"] == "cached")
+    shown, others = entries[:_MOST_IN_SHORT], entries[_MOST_IN_SHORT:]
     lines = _in_full(REFERENCE, results[REFERENCE])
-    lines += ["", *(f"{name}: {_in_short(results[name])}" for name in ran[:_MOST_IN_SHORT])]
-    if more := len(ran) - _MOST_IN_SHORT:
-        lines += [f"and {more} more entries: annotated"] if more > 0 else []
-    return [*lines, f"{len(entries) - len(ran)} of {len(entries)} entries: cached"]
+    lines += ["", *(f"{name}: {_in_short(results[name])}" for name in shown)]
+    if others:
+        statuses = Counter(results[name]["status"] for name in others)
+        counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
+        lines.append(f"and {len(others)} more entries: {counts}")
+    return lines
 
 
 def _in_full(asset: str, result: Mapping[str, Any]) -> list[str]:

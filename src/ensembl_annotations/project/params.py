@@ -129,7 +129,7 @@ class RunParams(_Strict):
 
 
 class Sample(_Strict):
-    """One VCF to annotate."""
+    """An entry: a VCF to annotate, or a folder or a sheet of many."""
 
     vcf: str = Field(examples=["data/vcf/p01.vcf.gz"])
 
@@ -141,7 +141,7 @@ class Params(_Strict):
     annotate: AnnotateParams
     run: RunParams
     samples: dict[SampleName, Sample] = Field(
-        description="The VCFs, by sample name, a pseudonym: `NAME: {vcf: PATH}`"
+        description="The VCFs, by the name of the entry, a pseudonym: `NAME: {vcf: PATH}`; PATH is a VCF or BCF, a folder of them, or a sheet `.csv` with the columns `sample,vcf`"
     )
 
     @property

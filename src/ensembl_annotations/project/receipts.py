@@ -17,18 +17,18 @@ from ensembl_annotations.versions import ENGINE_VERSION
 RECEIPT = "receipt.json"
 
 
-def receipt_of(project: Project, kept: KeptResults, vcf: Path) -> dict[str, Any]:
-    """Return what the result of a VCF is made from; nothing of it depends on the machine or the folder."""
+def made_with(project: Project) -> dict[str, Any]:
+    """Return what all results of now are made with, beside a VCF; nothing of it depends on the machine."""
     return {
-        "vcf": _vcf(kept, project.root, vcf),
         "reference": project.lock.digest_of(STORE),
         "engine": ENGINE_VERSION,
         "options": project.params.annotate.model_dump(),
     }
 
 
-def _vcf(kept: KeptResults, root: Path, vcf: Path) -> dict[str, str]:
-    return {"name": vcf.name, "md5": kept.digest_of(root / vcf)}
+def made_from(kept: KeptResults, vcf: Path) -> dict[str, Any]:
+    """Return what names a VCF in a receipt: its folder does not."""
+    return {"vcf": {"name": vcf.name, "md5": kept.digest_of(vcf)}}
 
 
 def unlike_receipts(project: Project, names: Iterable[str]) -> dict[str, list[Path]]:
@@ -49,8 +49,8 @@ def unlike_receipts(project: Project, names: Iterable[str]) -> dict[str, list[Pa
             unlike = [
                 item.vcf
                 for item in read_entry(project.root, project.params.samples[name].vcf).vcfs
-                if read_object(folder / item.sample / RECEIPT).get("vcf")
-                != _vcf(kept, project.root, item.vcf)
+                if not made_from(kept, project.root / item.vcf).items()
+                <= read_object(folder / item.sample / RECEIPT).items()
             ]
             if unlike:
                 found[name] = unlike

@@ -68,6 +68,7 @@ def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     [
         ("", "line 1: expected the columns sample,vcf; found ''"),
         ("sample;vcf\na;b\n", "line 1: expected the columns sample,vcf; found 'sample;vcf'"),
+        ("sample,vcf,vcf\na,v.vcf,v.vcf\n", "line 1: expected the columns"),
         ("sample,vcf\n", "holds no sample"),
         ('sample,vcf\n"a,b.vcf\n', "is no CSV in UTF-8 (unexpected end of data)"),
         ("sample,vcf\na\n", "line 2: expected sample,vcf; found no vcf"),
@@ -86,3 +87,5 @@ def test_a_sheet_that_is_no_text_or_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes(b"sample,vcf\n\xff,x\n")
     assert "is no CSV in UTF-8" in problems(tmp_path, "s.csv")[0]
     assert "no such file" in problems(tmp_path, "t.csv")[0]
+    touch(tmp_path, "folder.csv/a.vcf")
+    assert "can't be read (Is a directory)" in problems(tmp_path, "folder.csv")[0]

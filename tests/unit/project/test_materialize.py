@@ -232,9 +232,12 @@ def test_what_was_made_is_told_in_few_lines() -> None:
     ]
     for number in (2, 300):
         assert len(describe_made(made(number))) <= 20
-    last = describe_made(made(300))[-2:]
-    assert last == ["and 290 more entries: annotated", "0 of 300 entries: cached"]
-    assert describe_made(made(300, "cached"))[-1] == "300 of 300 entries: cached"
+    results = made(300)
+    results[f"{SAMPLES}@e0"]["status"] = "cached"
+    *_, first, last = describe_made(results)[-11:]
+    assert first.startswith(f"{SAMPLES}@e10: annotated, 7 records, 90.0 %")
+    assert last == "and 290 more entries: 289 annotated, 1 cached"
+    assert describe_made(made(300, "cached"))[-1] == "and 290 more entries: 290 cached"
 
 
 def test_what_failed_is_told_at_the_end(tmp_path: Path) -> None:
