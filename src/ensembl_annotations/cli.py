@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import ensembl_annotations
 from ensembl_annotations.common.atomic import remove_leftovers
@@ -131,6 +132,18 @@ def complete_asset(_context: click.Context, _parameter: click.Parameter, text: s
     with suppress(EnsemblAnnotationsError):
         names += map(asset_of, Project.open().params.samples)
     return [name for name in names if name.startswith(text)]
+
+
+def parse_shard(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    """Return which share of how many a text such as ``3/20`` names."""
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise click.BadParameter(f"expected I/N with I from 1 to N, found {text!r}.")
+    return int(number), int(count)
 
 
 metrics_option = click.option(
@@ -370,8 +383,15 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
 @scheduler_option
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=parse_shard,
+    help="In the repository, for a --vcf that is a sheet or folder of params.yaml: annotate share I of N of its "
+    "VCFs, with the options of params.yaml, and keep the results; 'make' puts them together.",
+)
 @quiet_option
-def annotate(summary: Path | None, **options: Any) -> None:
+def annotate(summary: Path | None, shard: tuple[int, int] | None, **options: Any) -> None:
     """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
@@ -391,6 +411,9 @@ def annotate(summary: Path | None, **options: Any) -> None:
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
 
+    if shard is not None:
+        annotate_shard(options["vcf"], options["reference"], *shard)
+        return
     with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         if find_root(Path()) or STORE.exists():
@@ -412,6 +435,37 @@ def annotate(summary: Path | None, **options: Any) -> None:
             write_page(options["tally"], summary)
     # Not into the VCF.
     show(describe_annotated(result), err=options["out_vcf"] == Path("-"))
+
+
+def annotate_shard(vcf: Path, reference: Path, number: int, count: int) -> None:
+    """Annotate a share of an entry; no option but those of ``params.yaml`` decides what comes out."""
+    from ensembl_annotations.project.make_entry import make_shard
+    from ensembl_annotations.project.paths import STORE
+    from ensembl_annotations.project.project import Project
+    from ensembl_annotations.project.verification import refuse_other_reference
+
+    context = click.get_current_context()
+    allowed = ("vcf", "reference", "shard", "quiet")
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in allowed
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    project = Project.open()
+    if given or reference.resolve() != (project.root / STORE).resolve():
+        raise UsageError(
+            f"--shard: expected --reference {STORE} and no option of a single VCF, found "
+            f"{', '.join(given) or f'--reference {reference}'}.",
+            hint="What comes out is decided by params.yaml, as for 'make'.",
+        )
+    refuse_other_reference(reference, project)
+    vcf = vcf.absolute()
+    with chdir(project.root):
+        outcomes = make_shard(project, vcf, number, count)
+    failed = sum(outcome.failure is not None for outcome in outcomes)
+    show(f"share {number} of {count}: {len(outcomes) - failed} annotated, {failed} failed")
 
 
 def describe_annotated(result: dict[str, Any]) -> str:
@@ -453,7 +507,10 @@ def report(tally: Path, out: Path, name: str) -> None:
     is_flag=True,
     help="Only print what making the reference would download, and the disk it needs.",
 )
-def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> None:
+@scheduler_option
+def materialize_command(
+    assets: tuple[str, ...], force: bool, dry_run: bool, scheduler: str | None
+) -> None:
     """Bring assets, and what they need, up to date through DVC; all of them by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
@@ -479,6 +536,9 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         for line in ensembl_annotations.plan_materialize(force=force):
             show(line)
         return
+    if scheduler:
+        # For the stages, which DVC starts.
+        os.environ[SCHEDULER_VARIABLE] = scheduler
     results = ensembl_annotations.materialize(list(assets) or None, force=force)
     for line in describe_made(results):
         show(line)

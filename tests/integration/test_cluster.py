@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import random
+import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ensembl_annotations
 from ensembl_annotations import annotate_vcf
-from ensembl_annotations.common.cluster import Cluster
+from ensembl_annotations.annotate import annotate as annotate_module
+from ensembl_annotations.annotate.many import Task, annotate_many
+from ensembl_annotations.common.cluster import (
+    Cluster,
+    ClusterError,
+    _Seen,
+    checked,
+    packages_here,
+)
+from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.cluster import DaskCluster, dask_cluster
 from tests.support.vcf import CALL, build_store, plain_vcf, record, reference_snvs, snapshot
@@ -82,3 +96,160 @@ def test_two_workers_give_the_bytes_of_a_local_run(
     assert len(local) == 5
     annotate(vcf, store, tmp_path / "out", cluster.file)
     assert snapshot(tmp_path / "out") == local
+
+
+def tasks_of(folder: Path, *names: str) -> list[Task]:
+    """Return tasks of VCFs of which each is another, and one is bad."""
+    tasks = []
+    for number, name in enumerate(names):
+        lines = [record(pos=10000401 + number + 10 * step, calls=[CALL]) for step in range(50)]
+        lines += [record(pos="x", calls=[CALL])] if name == "bad" else []
+        path = folder / f"{name}.vcf.gz"
+        path.write_bytes(compress_bgzf(plain_vcf(*lines, samples=["S1"])))
+        tasks.append(Task(name, path, folder / name))
+    return tasks
+
+
+def test_small_vcfs_are_whole_tasks_and_a_bad_one_fails_alone(
+    cluster: DaskCluster, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    monkeypatch.chdir(tmp_path)
+    for scheduler in (None, str(cluster.file)):
+        folder = Path(f"on-{scheduler is not None}")
+        folder.mkdir()
+        tasks = tasks_of(folder, "a", "b", "bad", "c", "d")
+        done = list(annotate_many(tasks, store, {}, 1500, scheduler))
+        assert [task for task, _ in done] == tasks
+        found[folder] = (
+            [outcome for _, outcome in done],
+            snapshot(folder),
+        )
+    local, remote = found.values()
+    assert remote == local
+    assert [outcome.sample for outcome in local[0] if outcome.failure] == ["bad"]
+
+
+def test_a_line_that_can_not_be_used_is_told_as_locally(
+    cluster: DaskCluster, store: Path, tmp_path: Path
+) -> None:
+    vcf, messages = tmp_path / "bad.vcf.gz", []
+    vcf.write_bytes(genome(more=record("chrOther", "x", calls=[CALL])))
+    for scheduler in (None, cluster.file):
+        with pytest.raises(InputError) as raised:
+            annotate(vcf, store, tmp_path / "out", scheduler)
+        messages.append(str(raised.value))
+        assert snapshot(tmp_path / "out") == {}
+    assert messages[0] == messages[1]
+    line = gzip.decompress(vcf.read_bytes()).count(b"\n")
+    assert f"line {line}: POS" in messages[0]
+
+
+def test_a_part_that_expands_is_taken_in_steps_and_other_inputs_are_not_cut(
+    cluster: DaskCluster,
+    vcf: Path,
+    store: Path,
+    local: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Cluster, "part_bytes", 1 << 30)
+    # A worker gives back 0.1 MB at a time, and a line that is longer.
+    monkeypatch.setattr(annotate_module, "_ANSWER_SHARE", 10_000)
+    annotate(vcf, store, tmp_path / "whole", cluster.file)
+    assert snapshot(tmp_path / "whole") == local
+    # Gzip, but no blocks.
+    text = tmp_path / "in.vcf.gz"
+    text.write_bytes(gzip.compress(gzip.decompress(vcf.read_bytes())))
+    annotate(text, store, tmp_path / "gzip", cluster.file)
+    # The tally has notes that name the file.
+    other = snapshot(tmp_path / "gzip")
+    assert other | {"tally.json": b""} == local | {"tally.json": b""}
+
+
+def wrong_package(folder: Path) -> dict[str, str]:
+    """Return the environment of a worker whose package has other code."""
+    copy = folder / "src" / "ensembl_annotations"
+    shutil.copytree(Path(ensembl_annotations.__file__).parent, copy)
+    (copy / "versions.py").open("a").write("# another\n")
+    return {"PYTHONPATH": str(folder / "src")}
+
+
+def test_a_worker_that_sees_another_package_store_or_vcf_is_named(
+    cluster: DaskCluster, vcf: Path, store: Path, tmp_path: Path
+) -> None:
+    with dask_cluster(tmp_path / "other") as other:
+        other.add_worker("strange", environment=wrong_package(tmp_path / "strange"))
+        with pytest.raises(ClusterError, match=r"(?s)worker strange .*packages: .*as at the head"):
+            annotate(vcf, store, tmp_path / "out", other.file)
+    assert snapshot(tmp_path / "out") == {}
+    seen = _Seen(packages_here(), {store / "gone.json": "1234"}, {})
+    with pytest.raises(
+        ClusterError, match=r"gone.json: expected 1234 as at the head, found no file"
+    ):
+        checked(seen, len, ())
+    seen = _Seen(packages_here(), {}, {vcf: (5, 6)})
+    with pytest.raises(ClusterError, match=r"expected 5 bytes of time 6 as at the head, found "):
+        checked(seen, len, ())
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, event: threading.Event) -> None:
+    """Have the head wait after the first piece, so that others can do something meanwhile."""
+    whole = annotate_module.SortOrder.add
+
+    def add(self: Any, runs: Any) -> None:
+        if not event.is_set():
+            event.set()
+            time.sleep(1)
+        whole(self, runs)
+
+    monkeypatch.setattr(annotate_module.SortOrder, "add", add)
+
+
+def test_a_killed_worker_changes_no_byte(
+    cluster: DaskCluster,
+    vcf: Path,
+    store: Path,
+    local: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = threading.Event()
+    slow(monkeypatch, begun)
+
+    def kill() -> None:
+        begun.wait(60)
+        cluster.end("one")
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    annotate(vcf, store, tmp_path / "out", cluster.file)
+    killer.join()
+    assert list(cluster.workers) == ["two"]
+    assert snapshot(tmp_path / "out") == local
+
+
+def test_a_killed_scheduler_leaves_nothing_and_the_next_run_goes_on(
+    cluster: DaskCluster,
+    vcf: Path,
+    store: Path,
+    local: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The last test of this cluster.
+    begun = threading.Event()
+    slow(monkeypatch, begun)
+    threading.Thread(target=lambda: begun.wait(60) and cluster.scheduler.kill()).start()
+    with pytest.raises(ClusterError, match="connection to the scheduler was lost"):
+        annotate(vcf, store, tmp_path / "out", cluster.file)
+    assert snapshot(tmp_path / "out") == {}
+    with pytest.raises(ClusterError, match="no answer"):
+        annotate(vcf, store, tmp_path / "out", cluster.file)
+    annotate(vcf, store, tmp_path / "out")
+    assert snapshot(tmp_path / "out") == local
+
+
+def test_what_is_no_scheduler_is_told(vcf: Path, store: Path, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"none.json: expected tcp://HOST:PORT, or the file"):
+        annotate(vcf, store, tmp_path / "out", tmp_path / "none.json")

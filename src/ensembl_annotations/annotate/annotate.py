@@ -214,7 +214,11 @@ class _Job:
         self, cluster: Cluster, schema: pa.Schema | None
     ) -> Iterator[_Annotated]:
         work = partial(
-            annotate_part, request=self.request, schema=schema, memory_mb=cluster.memory_mb
+            annotate_part,
+            request=self.request,
+            schema=schema,
+            memory_mb=cluster.memory_mb,
+            most_bytes=cluster.memory_mb * 1_000_000 // _ANSWER_SHARE,
         )
         first_record = 0
         tasks = [_PartTask(self.request.vcf, part) for part in self.parts]
@@ -283,11 +287,10 @@ class _PartAnswer:
 
 
 def annotate_part(
-    task: _PartTask, request: _Request, schema: pa.Schema | None, memory_mb: int
+    task: _PartTask, request: _Request, schema: pa.Schema | None, memory_mb: int, most_bytes: int
 ) -> _PartAnswer:
-    """Annotate a part of a VCF, on another machine: no more of it than the memory has room for."""
+    """Annotate a part of a VCF, on another machine: no more of it than the answer has room for."""
     plan = plan_pieces(memory_mb, table=schema is not None or request.summarise)
-    most_bytes = memory_mb * 1_000_000 // _ANSWER_SHARE
     store = ReferenceStore(request.reference)
     with (
         VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader,

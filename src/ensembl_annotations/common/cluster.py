@@ -217,8 +217,9 @@ def _connected(scheduler: str) -> Any:
             "address in it.",
             hint="Start 'dask scheduler --scheduler-file FILE' first, where all machines see the file.",
         )
+    connect: Callable[..., Any] = Client
     try:
-        return Client(address, timeout=_CONNECT_SEC, set_as_default=False, direct_to_workers=True)
+        return connect(address, timeout=_CONNECT_SEC, set_as_default=False, direct_to_workers=True)
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"{scheduler}: expected Dask's scheduler at {address}, found no answer ({error}).",

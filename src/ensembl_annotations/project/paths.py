@@ -131,3 +131,8 @@ def find_root(folder: Path) -> Path | None:
     if (folder / ".dvc").is_dir():
         return folder
     return next((root for root in folder.resolve().parents if (root / ".dvc").is_dir()), None)
+
+
+def named_scheduler() -> str | None:
+    """Return Dask's scheduler for the stages of this run; None where this machine does the work."""
+    return os.environ.get(SCHEDULER_VARIABLE) or None
