@@ -14,7 +14,7 @@ FILE=$PWD/.dvc/tmp/scheduler-$SLURM_JOB_ID.json
 # What Slurm gives a task, less a little for what is not Dask's.
 LIMIT=$((${SLURM_MEM_PER_CPU:-2048} * ${SLURM_CPUS_PER_TASK:-1} * 9 / 10))MiB
 
-rm -f "$FILE"
+mkdir -p .dvc/tmp
 "$BIN/dask" scheduler --scheduler-file "$FILE" --no-dashboard --no-show &
 scheduler=$!
 srun "$BIN/dask" worker --scheduler-file "$FILE" --nthreads 1 --memory-limit "$LIMIT" --no-dashboard \

@@ -120,7 +120,9 @@ def make_shard(project: Project, path: Path, number: int, count: int) -> list[Ou
     refuse_tracked_sheet(project.root, relative)
     entry = read_entry(project.root, relative)
     # Beside DVC's cache, to which they are linked.
-    with TemporaryDirectory(dir=project.root / ".dvc" / "tmp", prefix="shard-") as folder:
+    beside = project.root / ".dvc" / "tmp"
+    beside.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=beside, prefix="shard-") as folder:
         return _make_many(project, Path(folder), entry.vcfs[number - 1 :: count])
 
 
