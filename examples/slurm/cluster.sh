@@ -15,7 +15,7 @@ FILE=$PWD/.dvc/tmp/scheduler-$SLURM_JOB_ID.json
 LIMIT=$((${SLURM_MEM_PER_CPU:-2048} * ${SLURM_CPUS_PER_TASK:-1} * 9 / 10))MiB
 
 mkdir -p .dvc/tmp
-"$BIN/dask" scheduler --scheduler-file "$FILE" --no-dashboard --no-show &
+"$BIN/dask" scheduler --scheduler-file "$FILE" --no-dashboard &
 scheduler=$!
 srun "$BIN/dask" worker --scheduler-file "$FILE" --nthreads 1 --memory-limit "$LIMIT" --no-dashboard \
 	--local-directory "${TMPDIR:-/tmp}" &

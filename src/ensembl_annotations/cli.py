@@ -266,6 +266,7 @@ def main() -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Only print what would be downloaded, and the disk it needs."
 )
+@scheduler_option
 @quiet_option
 def fetch(dry_run: bool, **options: Any) -> None:
     """Download a release's variation files, verify them, and build a reference store.

@@ -167,6 +167,17 @@ def test_a_part_that_expands_is_taken_in_steps_and_other_inputs_are_not_cut(
     assert other | {"tally.json": b""} == local | {"tally.json": b""}
 
 
+@pytest.mark.parametrize("fasta", [False, True])
+def test_a_release_is_converted_to_the_same_store(
+    cluster: DaskCluster, tmp_path: Path, fasta: bool
+) -> None:
+    options: dict[str, Any] = {"fasta": fasta}
+    chromosomes = ["22", "MT"] if fasta else ["21", "22", "MT"]
+    local = build_store(tmp_path / "local", chromosomes, **options)
+    made = build_store(tmp_path / "made", chromosomes, scheduler=str(cluster.file), **options)
+    assert snapshot(made) == snapshot(local)
+
+
 def wrong_package(folder: Path) -> dict[str, str]:
     """Return the environment of a worker whose package has other code."""
     copy = folder / "src" / "ensembl_annotations"

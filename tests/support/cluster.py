@@ -22,7 +22,7 @@ class DaskCluster:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.scheduler = self._start(
             "scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-            "--no-show", "--scheduler-file", str(self.file),
+            "--scheduler-file", str(self.file),
         )  # fmt: skip
         limit = time.monotonic() + _PATIENCE_SEC
         while not self.file.exists():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
+from ensembl_annotations.common.cluster import Cluster, opened_cluster
 from ensembl_annotations.common.errors import (
     ChecksumError,
     NotPublishedError,
@@ -42,6 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 JOBS = 4
 _PATIENCE_SEC = 2.0
+_OWN = ".worker-"
 
 
 def fetch_ensembl(
@@ -61,6 +66,7 @@ def fetch_ensembl(
     metrics: Path | str | None = None,
     run_metrics: Path | str | None = None,
     dvc_cache: Path | str | None = None,
+    scheduler: str | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variation files into a reference store.
 
@@ -91,6 +97,9 @@ def fetch_ensembl(
         JSON files for the figures of the content and of this run.
     dvc_cache : Path or str, optional
         Where DVC will keep a copy of the store, for the plan of disk space.
+    scheduler : str, optional
+        Dask's scheduler, ``tcp://HOST:PORT`` or its file, whose workers convert the chromosomes; the store
+        is the same. All have to see the store's folder and the download cache.
 
     Returns
     -------
@@ -145,8 +154,8 @@ def fetch_ensembl(
             job = _Job(plan.manifest, plan, source, fasta, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)
             try:
-                with new_folder(out) as folder:
-                    content = job.build(folder, downloads)
+                with opened_cluster(scheduler) as cluster, new_folder(out) as folder:
+                    content = job.build(folder, downloads, cluster)
             except (ChecksumError, SizeError, NotPublishedError) as error:
                 if manifest is None:
                     error.hint = (
@@ -350,13 +359,16 @@ class _Job:
     conversions: dict[str, Conversion] = field(default_factory=dict)
     resources: list[DataFile] = field(default_factory=list)
 
-    def build(self, folder: Path, downloads: _Downloads) -> dict[str, Any]:
+    def build(self, folder: Path, downloads: _Downloads, cluster: Cluster | None) -> dict[str, Any]:
         """Fill the folder and return the figures of the content."""
         sequences = _Sequences()
         quarantine = Quarantine(folder)
         total = sum(item.num_bytes for item in self.plan.wanted)
         waiting: dict[str, tuple[Wanted, FetchedFile]] = {}
         with self.progress.running(self.plan.remaining_bytes, total), downloads.running():
+            if cluster is not None:
+                self._convert_by_others(cluster, folder, downloads)
+                return self._describe(folder, quarantine)
             for item, fetched in downloads.verified():
                 chromosome = item.file.chromosome
                 if item.role == "fasta":
@@ -370,6 +382,36 @@ class _Job:
                 if waited is not None:
                     self._convert_variants(folder, *waited, sequences, quarantine)
         return self._describe(folder, quarantine)
+
+    def _convert_by_others(self, cluster: Cluster, folder: Path, downloads: _Downloads) -> None:
+        """Have a worker convert each chromosome as soon as its files are here."""
+        files: dict[str, dict[str, tuple[Wanted, FetchedFile]]] = {}
+        answers = []
+        work = partial(
+            convert_chromosome,
+            plan=self.plan,
+            source=self.source,
+            fasta=self.fasta,
+            max_bad_percent=self.max_bad_percent,
+        )
+        for item, fetched in downloads.verified():
+            found = files.setdefault(item.file.chromosome, {})
+            found[item.role] = (item, replace(fetched, path=fetched.path.absolute()))
+            if len(found) == 1 + self.fasta:
+                task = _Chromosome(folder.absolute(), found["vcf"], found.get("fasta"))
+                answers.append((fetched, cluster.submit(work, task)))
+        for fetched, answer in answers:
+            conversions, resources = answer.result()
+            self.conversions |= conversions
+            self.resources += resources
+            self.progress.converted(fetched.num_bytes)
+            for conversion in conversions.values():
+                self._say(fetched, f"{conversion.num_records} records")
+                for text in conversion.notes():
+                    _LOG.info(f"  {text}")
+        for left in folder.glob(f"{_OWN}*"):
+            # Of a worker that was lost.
+            shutil.rmtree(left)
 
     @property
     def origin(self) -> Origin:
@@ -467,6 +509,39 @@ class _Job:
         # Sizes and footers; the hashes were taken from these very files a moment ago.
         ReferenceStore(folder).check()
         return content
+
+
+@dataclass(frozen=True)
+class _Chromosome:
+    """The published files of a chromosome, and the folder that gets what is made of them."""
+
+    folder: Path
+    vcf: tuple[Wanted, FetchedFile]
+    fasta: tuple[Wanted, FetchedFile] | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        published = (self.vcf, self.fasta)
+        return tuple(item[1].path for item in published if item is not None)
+
+
+def convert_chromosome(
+    task: _Chromosome, plan: Plan, source: str, fasta: bool, max_bad_percent: float
+) -> tuple[dict[str, Conversion], list[DataFile]]:
+    """Convert a chromosome on another machine; each file appears in the folder whole."""
+    job, sequences = (
+        _Job(plan.manifest, plan, source, fasta, max_bad_percent, Progress()),
+        _Sequences(),
+    )
+    # A worker that was given up may still write: not to the files of the one that does it again.
+    with TemporaryDirectory(dir=task.folder, prefix=_OWN) as own:
+        folder = Path(own)
+        if task.fasta is not None:
+            job._convert_sequence(folder, *task.fasta, sequences)
+        job._convert_variants(folder, *task.vcf, sequences, Quarantine(folder))
+        for path in folder.iterdir():
+            path.replace(task.folder / path.name)
+    return job.conversions, job.resources
 
 
 class _Sequences:
