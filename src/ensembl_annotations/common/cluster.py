@@ -26,8 +26,8 @@ from ensembl_annotations.common.metrics import stamp_of
 Answer = TypeVar("Answer")
 
 MIN_TASK_MB = 400
-PART_BYTES = 24 << 20
-"""Text of a VCF that a worker annotates as one task, a second or two of work."""
+PART_BYTES = 12 << 20
+"""Text of a VCF that a worker annotates as one task: with fewer, longer ones the last workers are waited for."""
 
 _CONNECT_SEC = 20
 _WORKERS_SEC = 120

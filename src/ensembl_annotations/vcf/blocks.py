@@ -24,6 +24,8 @@ from ensembl_annotations.vcf.bgzf import is_bgzf
 _MAX_BLOCK_BYTES = 1 << 16
 _HEAD = re.compile(rb"\x1f\x8b\x08\x04.{6}\x06\x00BC\x02\x00..", re.DOTALL)
 _HEAD_BYTES = 18
+# Blocks that tell how well a file packs: 4 MB of text.
+_LOOKED_AT = 64
 _EXTRA_AT, _SIZE_AT, _BODY_AT = 10, 16, 12
 
 
@@ -151,12 +153,16 @@ def first_record(path: Path, header_bytes: int) -> tuple[int, int]:
             at += size
 
 
-def cut_parts(path: Path, header_bytes: int, part_bytes: int) -> list[Blocks]:
-    """Return the parts of a BGZF file behind its header, of about so many bytes each, as they are packed."""
+def cut_parts(path: Path, header_bytes: int, text_bytes: int) -> list[Blocks]:
+    """Return the parts of a BGZF file behind its header, of about so much text each.
+
+    How much text the file has is taken from its first blocks.
+    """
     begin, skip = first_record(path, header_bytes)
     num_bytes = path.stat().st_size
     begins = [begin]
     with path.open("rb") as handle:
+        part_bytes = max(int(text_bytes * _share_packed(handle, begin)), 1)
         while (wanted := begins[-1] + part_bytes) < num_bytes:
             begins.append(_next_block(handle, wanted, num_bytes))
     ends = [*begins[1:], num_bytes]
@@ -165,6 +171,13 @@ def cut_parts(path: Path, header_bytes: int, part_bytes: int) -> list[Blocks]:
         for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
         if begin < end
     ]
+
+
+def _share_packed(handle: BinaryIO, begin: int) -> float:
+    """Return how large some blocks are as they are packed, as a share of their text."""
+    handle.seek(begin)
+    blocks = [read_block(handle) for _ in range(_LOOKED_AT)]
+    return sum(size for _, size in blocks) / max(sum(len(text) for text, _ in blocks), 1)
 
 
 def _next_block(handle: BinaryIO, at: int, num_bytes: int) -> int:

@@ -211,18 +211,10 @@ class VcfReader:
             self._records.close()
 
     def parts_of(self, text_bytes: int) -> list[Blocks]:
-        """Return the parts of a file of about so much text each; none where it can't be cut.
-
-        Notes
-        -----
-        How much text there is in the file, what was read of it so far tells.
-        """
+        """Return the parts of a file of about so much text each; none where it can't be cut."""
         if not self._source.can_be_cut:
             return []
-        header_bytes = sum(map(len, self.header.lines))
-        read = header_bytes + sum(len(piece.data) for piece in self._ahead)
-        part_bytes = max(text_bytes * self._source.num_read // read, 1)
-        return self._source.parts(header_bytes, part_bytes)
+        return self._source.parts(sum(map(len, self.header.lines)), text_bytes)
 
     def only(self, part: Blocks, first_record: int = 0) -> None:
         """Give from now on the records of a part of the file, whose first one has this number."""

@@ -169,10 +169,10 @@ class Source:
         """Tell whether parts of it can be read independently: of a BGZF file, not of a stream or a BCF."""
         return self._is_bgzf and self._bcf is None and self._stamp is not None
 
-    def parts(self, header_bytes: int, part_bytes: int) -> list[Blocks]:
-        """Return its parts of about so many packed bytes; see `cut_parts`."""
+    def parts(self, header_bytes: int, text_bytes: int) -> list[Blocks]:
+        """Return its parts of about so much text; see `cut_parts`."""
         with self._explained():
-            return cut_parts(self._path, header_bytes, part_bytes)
+            return cut_parts(self._path, header_bytes, text_bytes)
 
     def _converted(self, bcf: BinaryIO) -> BinaryIO:
         """Return the text of a BCF, decompressed already, as bcftools writes it."""

@@ -46,9 +46,9 @@ def test_parts_have_each_line_once_and_in_order(tmp_path: Path, seed: int, end: 
     path = tmp_path / "in.vcf.gz"
     sizes = [source.choice([1, 50, 2000, 0, 65280]) for _ in range(50)]
     path.write_bytes(packed(header + records, sizes))
-    for part_bytes in (1, 100, 1000, 30_000, 1 << 30):
+    for text_bytes in (1, 1000, 100_000, 1 << 40):
         with VcfReader(path) as reader:
-            parts = reader._source.parts(len(header), part_bytes)
+            parts = reader.parts_of(text_bytes)
         assert parts[-1].end == path.stat().st_size
         texts = [text_of(path, part) for part in parts]
         assert b"".join(text for text, _ in texts) == records + (b"" if end else b"\n")
@@ -77,7 +77,7 @@ def test_what_is_no_block_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf.gz"
     path.write_bytes(packed(HEADER + b"22\t1\t.\tA\tC\t.\t.\t.\n" * 99, [300]))
     with VcfReader(path) as reader:
-        parts = reader._source.parts(len(HEADER), 1)
+        parts = reader.parts_of(1)
     for wrong in (
         Blocks(parts[1].begin + 1, parts[1].end),
         Blocks(parts[1].begin, parts[1].end - 1),
@@ -89,3 +89,15 @@ def test_what_is_no_block_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="cut or corrupt"):
         text_of(path, parts[2])
+
+
+def test_parts_have_about_the_text_that_is_asked_for(tmp_path: Path) -> None:
+    source, path = random.Random(1), tmp_path / "in.vcf.gz"
+    lines = [
+        b"22\t%d\t.\tA\tC\t.\t.\tX=%d\n" % (pos, source.random() * 1e9) for pos in range(200_000)
+    ]
+    path.write_bytes(packed(HEADER + b"".join(lines), [65280]))
+    with VcfReader(path) as reader:
+        parts = reader.parts_of(1_000_000)
+    sizes = [len(text_of(path, part)[0]) for part in parts]
+    assert all(800_000 < size < 1_200_000 for size in sizes[:-1]), sizes
