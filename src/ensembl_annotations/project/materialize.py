@@ -130,7 +130,8 @@ def materialize(
         By asset (``annotated_vcf`` by sample, as ``annotated_vcf@sample``; samples whose VCF is
         somebody else's are left out): its folder, the figures of the content, then those of the run,
         `status` among them: ``downloaded``, ``annotated``, or
-        ``cached`` where nothing was downloaded, or DVC had nothing to run.
+        ``cached`` where nothing was downloaded, or DVC had nothing to run. VCFs that can't be used are
+        counted in `num_failed`, and nothing is raised for them; `refuse_failed` does.
 
     Raises
     ------
@@ -316,7 +317,7 @@ def _check_headers(project: Project, entry: Entry) -> InputError | None:
     for item in entry.vcfs:
         vcf = project.root / item.vcf
         if os.access(vcf, os.F_OK) and not vcf.is_file():
-            raise UsageError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
+            raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
         is_here = vcf.exists()
         try:
             with VcfReader(vcf) as reader:
