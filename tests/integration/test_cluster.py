@@ -26,6 +26,7 @@ from ensembl_annotations.common.cluster import (
 )
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.vcf.bgzf import compress_bgzf
+from tests.integration.helpers import STORE, Project
 from tests.support.cluster import DaskCluster, dask_cluster
 from tests.support.vcf import CALL, build_store, plain_vcf, record, reference_snvs, snapshot
 
@@ -176,6 +177,27 @@ def test_a_release_is_converted_to_the_same_store(
     local = build_store(tmp_path / "local", chromosomes, **options)
     made = build_store(tmp_path / "made", chromosomes, scheduler=str(cluster.file), **options)
     assert snapshot(made) == snapshot(local)
+
+
+def test_make_has_the_workers_annotate_an_entry(cluster: DaskCluster, project: Project) -> None:
+    folder = project.path("data/vcf/cohort")
+    folder.mkdir()
+    tasks_of(folder, "a", "b")
+    project.set_param("samples", {"cohort": {"vcf": "data/vcf/cohort"}})
+    gone = project.materialize("--scheduler", "none.json", code=1)
+    assert "none.json: expected tcp://HOST:PORT, or the file that a scheduler wrote" in gone.output
+    made = project.materialize("--scheduler", str(cluster.file))
+    assert "annotated: 2 samples, 100 records" in made.output
+    alone = annotate_vcf(
+        folder / "a.vcf.gz", project.path(STORE), out_vcf=project.path("data/alone/out.vcf.gz")
+    )
+    assert alone["num_records"] == 50
+    assert (
+        project.path("data/alone/out.vcf.gz").read_bytes()
+        == project.path("data/annotated/cohort/a/annotated.vcf.gz").read_bytes()
+    )
+    # The scheduler is no parameter: without it nothing is to do.
+    assert project.repro() == []
 
 
 def wrong_package(folder: Path) -> dict[str, str]:
