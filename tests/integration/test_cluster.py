@@ -17,6 +17,7 @@ import ensembl_annotations
 from ensembl_annotations import annotate_vcf
 from ensembl_annotations.annotate import annotate as annotate_module
 from ensembl_annotations.annotate.many import Task, annotate_many
+from ensembl_annotations.common import cluster as cluster_module
 from ensembl_annotations.common.cluster import (
     Cluster,
     ClusterError,
@@ -224,6 +225,22 @@ def test_a_worker_that_sees_another_package_store_or_vcf_is_named(
     seen = _Seen(packages_here(), {}, {vcf: (5, 6)})
     with pytest.raises(ClusterError, match=r"expected 5 bytes of time 6 as at the head, found "):
         checked(seen, len, ())
+
+
+def test_no_worker_and_too_little_memory_are_told(
+    vcf: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dask_cluster(tmp_path / "other") as other:
+        monkeypatch.setattr(cluster_module, "_WORKERS_SEC", 0.5)
+        with pytest.raises(ClusterError, match=r"expected a worker within 0.5 s, found none"):
+            annotate(vcf, store, tmp_path / "out", other.file)
+        monkeypatch.undo()
+        other.add_worker("small", memory="600MB")
+        with pytest.raises(
+            ClusterError, match=r"memory for a task: expected at least 400 MB, found 330"
+        ) as raised:
+            annotate(vcf, store, tmp_path / "out", other.file)
+        assert "'--memory-limit 728MB'" in str(raised.value)
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, event: threading.Event) -> None:
