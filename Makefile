@@ -9,6 +9,8 @@ SHELL = /bin/sh
 MAKEFLAGS += --no-print-directory
 # What the caller's shell sets up for other Pythons must not leak into this environment.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_PREFIX
+# Nor what makes each process of tests and stages compile the sources once more.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 

@@ -55,7 +55,7 @@ def store_digest(folder: Path) -> dict[str, int]:
     This is the only place that knows how a store is laid out.
     """
     package = json.loads((folder / "datapackage.json").read_text())
-    rows = [item["rows"] for item in package["resources"] if item["role"] == "alleles"]
+    rows = [item["num_rows"] for item in package["resources"] if item["role"] == "alleles"]
     return {"num_variants": package["num_variants"], "num_alleles": sum(rows)}
 
 

@@ -9,6 +9,7 @@ from ensembl_annotations.cli import reported_errors
 from ensembl_annotations.common.logs import PACKAGE, logged_stage, now_utc
 from ensembl_annotations.common.metrics import LOGS, RUN_LOG, log_run
 from ensembl_annotations.fetch import Layout, ensure_manifest, manifest_path
+from ensembl_annotations.fetch.manifest import describe_files
 from ensembl_annotations.project.folders import refuse_links
 from ensembl_annotations.project.materialize import check_published
 from ensembl_annotations.project.paths import REFERENCE, STORE
@@ -28,7 +29,7 @@ with reported_errors():
             path = manifest_path(wanted.source, layout)
             manifest = ensure_manifest(params.mirrors, layout, path)
             check_published(project)
-            PACKAGE.info(f"{path}: {len(manifest.vcf)} variation files published")
+            PACKAGE.info(f"{path}: published: {describe_files(manifest)}")
     except BaseException:
         # Without it the reference is not made.
         seconds = round(time.perf_counter() - began, 3)

@@ -79,9 +79,12 @@ def documents() -> dict[Path, str]:
     """Return the documents as they should be."""
     tables = {
         "alleles": column_table(schema.ALLELES),
+        "genes": column_table(schema.GENES),
         "result": column_table(
             schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
         ),
+        "consequence": column_table(schema.CONSEQUENCE),
+        "read": column_table(schema.READ),
         "tags": tag_table(),
         "groups": group_table(),
         "reasons": reason_table(),

@@ -1,7 +1,7 @@
 """Write the demonstration mirror of Ensembl's variation data and its sample VCF.
 
-The rows are authored in ``mini_ensembl.tsv``, next to this script. The output depends on that
-table and on the locked libdeflate alone: two runs, on any machine, write the same bytes.
+The rows are authored in ``mini_ensembl.tsv`` and ``mini_genes.tsv``, next to this script. The output
+depends on these tables and on the locked libdeflate alone: two runs, on any machine, write the same bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import takewhile
+from itertools import groupby, pairwise, product, takewhile
 from pathlib import Path
 
 import click
@@ -22,6 +22,7 @@ import deflate
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 
 TABLE = Path(__file__).with_name("mini_ensembl.tsv")
+GENES = Path(__file__).with_name("mini_genes.tsv")
 
 LENGTHS = {
     "1": 248956422,
@@ -132,12 +133,14 @@ files, and **must never be used to interpret anybody's variants**.
 - Some differences between releases 115 and 116 are invented on purpose, to show a comparison of
   releases; the note of each such row says so. GRCh37 exists for release 116 only.
 - Some rows are odd or broken on purpose, as Ensembl's are (column `quirk`).
-- The FASTA files are N but for the bases that the table knows. They have the real lengths.
+- The FASTA files are N but for the bases that the tables know. They have the real lengths.
+- The genes (DEMO1 to DEMO14, IDs from ENSG90000000001) are invented, with their bases and proteins: on
+  chromosome 22 in a gap of both assemblies, and on MT. No gene of these names exists.
 
 `data/vcf/sample.vcf.gz` is authored too: its genotypes belong to nobody.
 
-To change it, edit `scripts/mini_ensembl.tsv` and run `python scripts/make_mini_ensembl.py`. The
-script checks the table and always writes the same bytes.
+To change it, edit `scripts/mini_ensembl.tsv` or `scripts/mini_genes.tsv` and run `python scripts/make_mini_ensembl.py`. The
+script checks the tables and always writes the same bytes.
 """
 
 
@@ -456,6 +459,276 @@ def variation_file(rows: list[Row], release: Release, chrom: str) -> bytes:
     return compress_bgzf(("\n".join(lines) + "\n").encode(), LEVEL)
 
 
+# --- Invented genes ---
+
+AMINO_ACIDS = dict(
+    zip(
+        map("".join, product("TCAG", repeat=3)),
+        "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG",
+        strict=True,
+    )
+)
+MITOCHONDRIAL = {"TGA": "W", "ATA": "M", "AGA": "*", "AGG": "*"}
+GENE_MARGIN = 40
+"""Bases before and behind a gene that are known, too."""
+
+GRCH37_GENES = 87
+"""The release whose gene models Ensembl still publishes for GRCh37."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One line of the table of genes: every cell as text."""
+
+    gene: str
+    chrom: str
+    strand: str
+    gene_biotype: str
+    transcript: str
+    biotype: str
+    exons: str
+    cds: str
+    phase: str
+    tags: str
+    tags115: str
+    tsl: str
+    ccds: str
+    releases: str
+    version: str
+    note: str
+
+    @property
+    def gene_id(self) -> str:
+        """Return the ID of the gene."""
+        return f"ENSG9{int(self.gene.removeprefix('DEMO')):010d}"
+
+    @property
+    def id(self) -> str:
+        """Return the ID of the transcript."""
+        return f"ENST9{int(self.transcript):010d}"
+
+    @property
+    def protein_id(self) -> str:
+        """Return the ID of the protein."""
+        return f"ENSP9{int(self.transcript):010d}"
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Return the exons, ascending."""
+        return [ends(text) for text in self.exons.split(",")]
+
+    @property
+    def coding(self) -> list[tuple[int, int]]:
+        """Return what of the exons is CDS."""
+        if not self.cds:
+            return []
+        first, last = ends(self.cds)
+        inside = [(max(start, first), min(end, last)) for start, end in self.places]
+        return [(start, end) for start, end in inside if start <= end]
+
+    def version_in(self, release: Release) -> str:
+        """Return the version in a release."""
+        return self.version.split("/")[-1 if release.number == 115 else 0]
+
+    def in_order(self, places: list[tuple[int, int]]) -> list[int]:
+        """Return positions in the direction of the transcript."""
+        found = [pos for start, end in places for pos in range(start, end + 1)]
+        return found if self.strand == "+" else found[::-1]
+
+
+def ends(text: str) -> tuple[int, int]:
+    """Return both ends of a range."""
+    start, end = text.split("-")
+    return int(start), int(end)
+
+
+def read_genes(path: Path) -> list[Transcript]:
+    """Read the table of genes."""
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return [Transcript(**row) for row in csv.DictReader(lines, delimiter="\t")]
+
+
+def drawn(what: str, choices: str | list[str]) -> str:
+    """Return one of the choices, always the same for a text."""
+    return choices[int.from_bytes(hashlib.sha256(what.encode()).digest()[:4], "big") % len(choices)]
+
+
+def complement(base: str) -> str:
+    """Return the base of the other strand."""
+    return base.translate(str.maketrans("ACGT", "TGCA"))
+
+
+def gene_bases(transcripts: list[Transcript]) -> dict[str, dict[int, str]]:
+    """Return the bases of the genes, per chromosome; the first transcript of a gene decides them."""
+    bases: dict[str, dict[int, str]] = defaultdict(dict)
+    seen: set[str] = set()
+    for item in transcripts:
+        if item.gene in seen:
+            continue
+        seen.add(item.gene)
+        known = bases[item.chrom]
+        for pos in range(item.places[0][0] - GENE_MARGIN, item.places[-1][1] + GENE_MARGIN + 1):
+            known.setdefault(pos, drawn(f"{item.chrom}:{pos}", "ACGT"))
+        for before, behind in pairwise(item.places):
+            intron = item.in_order([(before[1] + 1, behind[0] - 1)])
+            _write(known, item, [*intron[:2], *intron[-2:]], "GTAG")
+        _write(known, item, item.in_order(item.coding), coding_sequence(item))
+    return bases
+
+
+def _write(known: dict[int, str], item: Transcript, places: list[int], bases: str) -> None:
+    """Write bases in the direction of a transcript."""
+    for pos, base in zip(places, bases, strict=True):
+        known[pos] = base if item.strand == "+" else complement(base)
+
+
+def coding_sequence(item: Transcript) -> str:
+    """Return codons without a stop but for the last one, as long as the CDS."""
+    length = len(item.in_order(item.coding))
+    if not length:
+        return ""
+    codons = [codon for codon, residue in AMINO_ACIDS.items() if residue != "*"]
+    if item.chrom == "MT":
+        codons = [codon for codon in codons if MITOCHONDRIAL.get(codon) != "*"]
+    chosen = [drawn(f"{item.gene}/{number}", codons) for number in range(1, length // 3 + 1)]
+    chosen[0] = "ATG"
+    if place := special(item, "selenocysteine"):
+        chosen[place - 1] = "TGA"
+    text = "".join(chosen)
+    return text + "TAA"[: length % 3] if length % 3 else text[:-3] + "TAA"
+
+
+def special(item: Transcript, what: str) -> int:
+    """Return the place in the protein that a note names; 0 for none."""
+    match = re.search(rf"{what} at (\d+)", item.note)
+    return int(match[1]) if match else 0
+
+
+def protein(item: Transcript, known: dict[int, str]) -> str:
+    """Return the peptide as Ensembl publishes it; a stop inside is an error of the table."""
+    bases = [known[pos] for pos in item.in_order(item.coding)]
+    text = "".join(bases if item.strand == "+" else map(complement, bases))
+    table = AMINO_ACIDS | (MITOCHONDRIAL if item.chrom == "MT" else {})
+    phase = int(item.phase)
+    whole = [text[at : at + 3] for at in range(phase, len(text) - 2, 3)]
+    residues = ["X"] * bool(phase) + [table[codon] for codon in whole]
+    for what, residue in (("selenocysteine", "U"), ("RNA editing", "R")):
+        if place := special(item, what):
+            residues[place - 1] = residue
+    found = "".join(residues).removesuffix("*")
+    if "*" in found:
+        raise click.ClickException(f"{GENES.name}: {item.id} has a stop inside its CDS")
+    return found
+
+
+def gff3_file(transcripts: list[Transcript], release: Release, chrom: str) -> bytes:
+    """Return the gzipped gene models of a chromosome."""
+    length = FASTA_LENGTHS[release.assembly][chrom]
+    lines = [
+        "##gff-version 3",
+        f"##sequence-region   {chrom} 1 {length}",
+        f"#!genome-version {release.assembly}",
+        "#!authored demonstration, no gene of these names exists",
+    ]
+    for _, members in groupby(
+        (item for item in transcripts if item.chrom == chrom), key=lambda item: item.gene
+    ):
+        lines += [*gene_lines(list(members), release), "###"]
+    return bytes(deflate.gzip_compress(("\n".join(lines) + "\n").encode(), LEVEL))
+
+
+def gene_lines(members: list[Transcript], release: Release) -> Iterator[str]:
+    """Yield the lines of a gene."""
+    first = members[0]
+    kind = "gene" if first.gene_biotype == "protein_coding" else "ncRNA_gene"
+    kind = "pseudogene" if "pseudogene" in first.gene_biotype else kind
+    start = min(item.places[0][0] for item in members)
+    end = max(item.places[-1][1] for item in members)
+    about = f"Name={first.gene};biotype={first.gene_biotype};description=invented gene"
+    yield _feature(
+        first,
+        kind,
+        start,
+        end,
+        f"ID=gene:{first.gene_id};{about};gene_id={first.gene_id};version=1",
+    )
+    for item in members:
+        yield from transcript_lines(item, release)
+
+
+def transcript_lines(item: Transcript, release: Release) -> Iterator[str]:
+    """Yield the lines of a transcript, its exons and its CDS."""
+    types = {
+        "lncRNA": "lnc_RNA",
+        "Mt_tRNA": "tRNA",
+        "processed_pseudogene": "pseudogenic_transcript",
+    }
+    kind = types.get(item.biotype, "mRNA" if item.cds else item.biotype)
+    tags = item.tags115 if release.number == 115 and item.tags115 else item.tags
+    named = {
+        "ID": f"transcript:{item.id}",
+        "Parent": f"gene:{item.gene_id}",
+        "Name": f"{item.gene}-{int(item.transcript) + 200}",
+        "biotype": item.biotype,
+        "ccdsid": item.ccds,
+        "tag": tags,
+        "transcript_id": item.id,
+        "transcript_support_level": item.tsl,
+        "version": item.version_in(release),
+    }
+    about = ";".join(f"{key}={value}" for key, value in named.items() if value)
+    yield _feature(item, kind, item.places[0][0], item.places[-1][1], about)
+    for start, end in item.places:
+        yield _feature(item, "exon", start, end, f"Parent=transcript:{item.id}")
+    done = -int(item.phase or 0)
+    for start, end in item.coding if item.strand == "+" else item.coding[::-1]:
+        name = f"ID=CDS:{item.protein_id};Parent=transcript:{item.id};protein_id={item.protein_id}"
+        yield _feature(item, "CDS", start, end, f"{name};version=1", str(-done % 3))
+        done += end - start + 1
+
+
+def _feature(
+    item: Transcript, kind: str, start: int, end: int, attributes: str, phase: str = "."
+) -> str:
+    columns = [item.chrom, "demo", kind, start, end, ".", item.strand, phase, attributes]
+    return "\t".join(map(str, columns))
+
+
+def peptide_file(
+    transcripts: list[Transcript], release: Release, known: dict[str, dict[int, str]]
+) -> bytes:
+    """Return the gzipped peptides of all chromosomes."""
+    lines = []
+    for item in (item for item in transcripts if item.cds):
+        strand = "1" if item.strand == "+" else "-1"
+        place = f"{item.chrom}:{item.places[0][0]}:{item.places[-1][1]}:{strand}"
+        title = (
+            f">{item.protein_id}.1 pep chromosome:{release.assembly}:{place} "
+            f"gene:{item.gene_id}.1 transcript:{item.id}.{item.version_in(release)} "
+            f"gene_biotype:{item.gene_biotype} transcript_biotype:{item.biotype} "
+            f"gene_symbol:{item.gene} description:invented gene"
+        )
+        text = protein(item, known[item.chrom])
+        lines += [title, *(text[at : at + 60] for at in range(0, len(text), 60))]
+    return bytes(deflate.gzip_compress(("\n".join(lines) + "\n").encode(), LEVEL))
+
+
+def gene_folders(
+    transcripts: list[Transcript], release: Release, known: dict[str, dict[int, str]]
+) -> dict[str, dict[str, bytes]]:
+    """Return the files of genes of a release, by their folders."""
+    chosen = [item for item in transcripts if item.releases in ("both", str(release.number))]
+    number = GRCH37_GENES if release.assembly == "GRCh37" else release.number
+    start = f"Homo_sapiens.{release.assembly}"
+    models = {
+        f"{start}.{number}.chromosome.{chrom}.gff3.gz": gff3_file(chosen, release, chrom)
+        for chrom in FASTA_LENGTHS[release.assembly]
+    }
+    peptides = {f"{start}.pep.all.fa.gz": peptide_file(chosen, release, known)}
+    return {"gff3/homo_sapiens": models, "fasta/homo_sapiens/pep": peptides}
+
+
 def fasta_file(chrom: str, assembly: str, known: dict[int, str]) -> bytes:
     """Return one gzipped FASTA: N, but for the known bases, 60 to a line."""
     length = FASTA_LENGTHS[assembly][chrom]
@@ -467,9 +740,19 @@ def fasta_file(chrom: str, assembly: str, known: dict[int, str]) -> bytes:
     return bytes(deflate.gzip_compress(title.encode() + sequence, LEVEL))
 
 
-def fasta_files(rows: list[Row], assembly: str) -> dict[str, bytes]:
+def fasta_files(
+    rows: list[Row], genes: dict[str, dict[int, str]], assembly: str
+) -> dict[str, bytes]:
     """Return the FASTA files of an assembly by their names."""
     bases = known_bases(rows, assembly)
+    for chrom, known in genes.items():
+        for pos in known.keys() & bases[chrom].keys():
+            if known[pos] != bases[chrom][pos]:
+                raise click.ClickException(
+                    f"{TABLE.name}: {assembly} {chrom}:{pos} is {known[pos]} in a gene; a row says "
+                    f"{bases[chrom][pos]}"
+                )
+        bases[chrom] |= known
     return {
         f"Homo_sapiens.{assembly}.dna.chromosome.{chrom}.fa.gz": fasta_file(
             chrom, assembly, bases.get(chrom, {})
@@ -494,10 +777,11 @@ def checksums(files: dict[str, bytes]) -> bytes:
     return "".join(lines).encode()
 
 
-def mirror(rows: list[Row]) -> dict[str, bytes]:
+def mirror(rows: list[Row], transcripts: list[Transcript]) -> dict[str, bytes]:
     """Return every file of the mirror by its path."""
     tree = {"README.md": README.encode()}
-    sequences = {assembly: fasta_files(rows, assembly) for assembly in FASTA_LENGTHS}
+    genes = gene_bases(transcripts)
+    sequences = {assembly: fasta_files(rows, genes, assembly) for assembly in FASTA_LENGTHS}
     for release in RELEASES:
         folders = {
             "variation/vcf/homo_sapiens": {
@@ -505,6 +789,7 @@ def mirror(rows: list[Row]) -> dict[str, bytes]:
                 for chrom in LENGTHS
             },
             "fasta/homo_sapiens/dna": sequences[release.assembly],
+            **gene_folders(transcripts, release, genes),
         }
         for folder, files in folders.items():
             for name, data in (files | {"CHECKSUMS": checksums(files)}).items():
@@ -554,6 +839,19 @@ chr22 10000101 . C CA DP GT:0/1             # rs9000000102 left-aligned
 chr22 10000201 . GCA G DP GT:0/1            # rs9000000103 at the other end of its repeat
 chr22 10000206 . CAC C DP GT:0/1            # rs9000000103 as Ensembl spells it
 chr22 10000383 . A T DP GT:0/1              # rs9000000112 without its context
+chr22 10099965 . A G DP GT:0/1              # upstream of DEMO1
+chr22 10100120 . G A DP GT:0/1              # DEMO1: first base of an intron
+chr22 10100560 . C A,T DP;AF GT:1/2         # DEMO1: two amino acids at the first base of an exon
+chr22 10100580 . GAAG G DP GT:0/1           # DEMO1: loses an amino acid
+chr22 10100584 . CA C DP GT:0/1             # DEMO1: shifts the frame
+chr22 10105383 . G A DP GT:0/1              # DEMO2: a new stop; in the MANE Plus Clinical transcript, an intron
+chr22 10110031 . T C DP GT:0/1              # DEMO3: loses the start codon
+chr22 10110268 . A C DP GT:0/1              # DEMO3: loses the stop codon
+chr22 10115472 . G A DP GT:0/1              # DEMO4: in an intron of 16 bases
+chr22 10125012 . C T DP GT:0/1              # DEMO6: not coding
+chr22 10130100 . G C DP GT:0/1              # DEMO7: selenocysteine
+chr22 10140283 . G A DP GT:0/1              # DEMO9: its peptide is edited
+chr22 10146034 . T G DP GT:0/1              # DEMO10: another amino acid, reverse strand
 chr22 28695868 . AG A,AGG DP;AF GT:1/2      # one of two ALTs known
 chrX 2781480 . A G . GT:1                   # unknown site, first base after PAR1
 chrX 154546046 . ATGA A DP GT:1             # rs137852338 without its long context
@@ -561,6 +859,8 @@ chrY 640851 . C T DP GT:0/1                 # PAR1: to be looked up on X
 chrY 56960499 . A G DP GT:0/1               # PAR2: on X at another position
 chrY 12915617 . G A DP GT:1                 # other allele at a known site
 chrM 310 . T TC DP GT:1                     # rs9000000323 at the other end of its run
+chrM 2103 . C T DP GT:1                     # DEMO13: another amino acid, by the mitochondrial code
+chrM 2245 . A G DP GT:1                     # DEMO14: not coding
 chrM 3106 . CN C DP GT:1                    # an N in REF, to be taken literally
 chrUn_KI270302v1 1000 . A G DP;AF GT:0/1    # a contig that the reference lacks
 """
@@ -683,7 +983,7 @@ def write_tree(out: Path, tree: dict[str, bytes]) -> None:
 def main(out: Path, samples: Path) -> None:
     """Write the mirror and the sample VCF."""
     rows = read_table(TABLE)
-    tree = mirror(rows)
+    tree = mirror(rows, read_genes(GENES))
     sample = sample_file(rows)
     write_tree(out, tree)
     samples.mkdir(parents=True, exist_ok=True)

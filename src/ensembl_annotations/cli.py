@@ -8,9 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -31,7 +30,7 @@ from ensembl_annotations.common.logs import (
     QUIET_VARIABLE,
     printed_messages,
 )
-from ensembl_annotations.common.words import count_files, printable_lines
+from ensembl_annotations.common.words import count_files, printable, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
 from ensembl_annotations.project.paths import SCHEDULER_VARIABLE
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
@@ -42,8 +41,11 @@ _LOG = logging.getLogger(__name__)
 PATH = click.Path(path_type=Path, readable=False)
 MATCH_MODES = ("allele", "position")
 ID_MODES = ("append", "replace", "keep")
-INDEX_KINDS = ("csi", "tbi", "none")
-PLANNED = ("out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "force")
+TRANSCRIPT_MODES = ("pick", "gene", "all")
+INDEX_KINDS = ("tbi", "csi", "none")
+PLANNED = (
+    "out", "mirrors", "release", "species", "assembly", "chromosomes", "fasta", "genes", "force",
+)  # fmt: skip
 """Options of `fetch` that its plan depends on."""
 
 # What ends a program that does not say otherwise: 'kill', and a terminal that closes.
@@ -243,9 +245,16 @@ def main() -> None:
     help="A name for where the data are from, kept in the store.",
 )
 @click.option(
-    "--fasta",
-    is_flag=True,
-    help="Fetch the sequence too: annotate then checks every REF, and finds indels anywhere in their repeat.",
+    "--genes/--no-genes",
+    default=True,
+    help="Fetch the genes too, where they and the sequence are published: annotate then tells what a variant "
+    "does to them.",
+)
+@click.option(
+    "--fasta/--no-fasta",
+    default=True,
+    help="Fetch the sequence too, where it is published: annotate then checks every REF, and finds indels "
+    "anywhere in their repeat.",
 )
 @click.option(
     "--jobs",
@@ -269,7 +278,7 @@ def main() -> None:
 @scheduler_option
 @quiet_option
 def fetch(dry_run: bool, **options: Any) -> None:
-    """Download a release's variation files, verify them, and build a reference store.
+    """Download a release's variants, sequences and genes, verify them, and build a reference store.
 
     Downloads are kept in $ENSEMBL_ANNOTATIONS_CACHE (default: the user's cache folder) and used
     again. Sizes are in MB (10^6 bytes) and GB (10^9 bytes), times in seconds.
@@ -290,10 +299,12 @@ def fetch(dry_run: bool, **options: Any) -> None:
 
 def describe_fetched(result: dict[str, Any]) -> str:
     """Return the line of result of a fetch."""
+    genes = f"{result['num_transcripts']} transcripts, " if "num_genes" in result else ""
+    exact = f"exact only on {result['exact_only_on']}, " if "exact_only_on" in result else ""
     return (
         f"{result['run']['status']}: {result['species']} {result['assembly']} release "
         f"{result['release']}, {result['num_files']} files, {result['num_variants']} variants, "
-        f"{result['num_alleles']} alleles, {result['num_quarantined']} quarantined, "
+        f"{result['num_alleles']} alleles, {genes}{result['num_quarantined']} quarantined, {exact}"
         f"{result['total_size_gb']} GB, in {result['run']['cache_path']}"
     )
 
@@ -315,14 +326,20 @@ def describe_fetched(result: dict[str, Any]) -> str:
 @click.option(
     "--index",
     type=click.Choice(INDEX_KINDS),
-    default="csi",
-    help="The index beside the annotated VCF; tbi holds positions up to 2^29 only.",
+    default="tbi",
+    help="The index beside the annotated VCF; a BCF, and a VCF with positions over 2^29, get a csi in place of a tbi.",
 )
 @click.option(
     "--out-parquet",
     type=PATH,
     metavar="FILE.parquet",
     help="The annotated table, a row per record and ALT.",
+)
+@click.option(
+    "--out-tsv",
+    type=PATH,
+    metavar="FILE.tsv|FILE.tsv.gz",
+    help="The annotated table as tab-separated text; lists are joined by commas, - is null.",
 )
 @click.option(
     "--genotypes",
@@ -368,7 +385,14 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default="all",
     metavar="NAME,...",
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
-    "source, details) separated by commas. The table has all.",
+    "source, details, consequence) separated by commas. The table has all.",
+)
+@click.option(
+    "--transcripts",
+    type=click.Choice(TRANSCRIPT_MODES),
+    default="pick",
+    help="Whose consequences are told, if the reference has genes: of one transcript for each ALT; of "
+    "one of each gene; of all.",
 )
 @click.option(
     "--id",
@@ -392,8 +416,10 @@ def describe_fetched(result: dict[str, Any]) -> str:
     "VCFs, with the options of params.yaml, and keep the results; 'make' puts them together.",
 )
 @quiet_option
-def annotate(summary: Path | None, shard: tuple[int, int] | None, **options: Any) -> None:
-    """Annotate a VCF; at least one of --out-vcf and --out-parquet is needed.
+def annotate(
+    summary: Path | None, out_tsv: Path | None, shard: tuple[int, int] | None, **options: Any
+) -> None:
+    """Annotate a VCF; at least one of --out-vcf, --out-parquet and --out-tsv is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
@@ -415,21 +441,31 @@ def annotate(summary: Path | None, shard: tuple[int, int] | None, **options: Any
     if shard is not None:
         annotate_shard(options["vcf"], options["reference"], *shard)
         return
-    with TemporaryDirectory(prefix="ensembl-annotations-") as temporary:
+    with ExitStack() as stack:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         if find_root(Path()) or STORE.exists():
             from ensembl_annotations.project.project import Project
             from ensembl_annotations.project.verification import refuse_other_reference
 
             refuse_other_reference(options["reference"], Project.open())
-        if summary is not None:
-            # The page is written when all else is: that nothing is overwritten by it is seen to before.
+        if summary is not None or out_tsv is not None:
+            from tempfile import TemporaryDirectory
+
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
+            if out_tsv is not None:
+                options["out_parquet"] = options["out_parquet"] or folder / "table.parquet"
+            # They are written when all else is: that nothing is overwritten by them is seen to before.
             about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
             targets = Targets(*(options[name] for name in about))
-            targets.check(options["vcf"], options["reference"], *others, summary)
-            options["tally"] = options["tally"] or Path(temporary) / "tally.json"
+            targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
+        if summary is not None:
+            options["tally"] = options["tally"] or folder / "tally.json"
         result = ensembl_annotations.annotate_vcf(**options)
+        if out_tsv is not None:
+            from ensembl_annotations.annotate.export import write_tsv
+
+            write_tsv(options["out_parquet"], out_tsv)
         if summary is not None:
             from ensembl_annotations.report.report import write_page
 
@@ -548,6 +584,57 @@ def materialize_command(
     if command := record_command():
         show(f"\nTo keep in git how this was made:\n  {command}")
     refuse_failed(results)
+
+
+@main.command("lookup")
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "--reference",
+    metavar="PATH|URL",
+    default="data/ensembl_annotations",
+    help="Folder of the reference store; for IDs and regions also its address, https://… or s3://….",
+)
+@click.option(
+    "--chromosomes", default="all", help=f"Look for IDs on these only. {CHROMOSOMES_HELP}"
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON, with all values.")
+@click.option("--tsv", "form", flag_value="tsv", help="Print tab-separated text, with all values.")
+def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
+    """Print what the reference has of each QUERY: an ID, an allele or a region.
+
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
+    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
+    not found, it says why.
+
+    \b
+    Example:
+      ensembl-annotations lookup rs1801133 1:11796321:G:A
+    """  # noqa: D301
+    from ensembl_annotations.annotate.query import describe_lookup
+
+    found = ensembl_annotations.lookup(query, **options)
+    for line in describe_lookup(found, form or "table"):
+        # Each field on its own: tabs are no letters of theirs.
+        click.echo("\t".join(map(printable, line.split("\t"))))
+
+
+@main.command("sql")
+@click.argument("folder", type=PATH, default=Path("data/ensembl_annotations"))
+def sql_command(folder: Path) -> None:
+    """Print SQL that makes a view of a reference store in DuckDB, named ensembl.
+
+    FOLDER is the store. The view has a row per ALT of each published record, with typed values: see
+    docs/analysis.md.
+
+    \b
+    Example:
+      ensembl-annotations sql data/ensembl_annotations > ensembl.sql
+      duckdb -init ensembl.sql -c "SELECT * FROM ensembl WHERE rs = 1801133"
+    """  # noqa: D301
+    from ensembl_annotations.store.sql import view_sql
+
+    show(view_sql(folder))
 
 
 @main.command("merge")

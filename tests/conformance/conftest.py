@@ -40,7 +40,7 @@ def built(
             made.grch38, mirrors=mirrors, release=116, fasta=True, chromosomes=["21", "22"]
         )
         fetch_ensembl(made.grch37, mirrors=mirrors, release=116, assembly="GRCh37")
-        fetch_ensembl(made.without_sequence, mirrors=mirrors, release=116)
+        fetch_ensembl(made.without_sequence, mirrors=mirrors, release=116, fasta=False, genes=False)
     return made, in_pieces
 
 

@@ -335,7 +335,7 @@ def test_54_interleaved_contigs_keep_their_order(stores: Stores, tmp_path: Path)
     queries = ["21 300 . A G . . .", "22 104 . AA A . . .", "21 310 . A C . . ."]
     found = annotate_text(tmp_path, stores.grch38, queries)
     assert [row[2] for row in found.records] == ["rs4", "rs1;rs47", "rs5"]
-    assert not (tmp_path / "out.vcf.gz.csi").exists()
+    assert not (tmp_path / "out.vcf.gz.tbi").exists()
     assert any("no index" in message for message in found.messages)
 
 

@@ -40,6 +40,7 @@ def build(
             mirrors=[str(base / "mirror")],
             release=116,
             fasta=sequences is not None,
+            genes=False,
         )
     return base / "store"
 

@@ -72,6 +72,7 @@ def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             release=116,
             max_bad_percent=50.0,
             fasta=request.param != "without-sequence",
+            genes=False,
         )
     for number, samples in enumerate((["S1"], [], ["S1", "S2", "S3"])):
         text = odd_queries(records, sequences, samples or ["S1"])
@@ -171,6 +172,7 @@ def test_random_worlds(
             mirrors=base / "mirror",
             release=116,
             fasta=with_sequence,
+            genes=False,
             max_bad_percent=99.0,
         )
     vcf = base / "in.vcf"

@@ -400,7 +400,14 @@ def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, As
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
         write_mirror(base / "mirror", world.rows, world.contigs)
         names, mirrors = list(CONTIGS), [str(base / "mirror")]
-        fetch_ensembl(base / "without", mirrors=mirrors, release=116, chromosomes=names)
+        fetch_ensembl(
+            base / "without",
+            mirrors=mirrors,
+            release=116,
+            chromosomes=names,
+            fasta=False,
+            genes=False,
+        )
         # Many row groups: an indel and what it can be slid to often lie in two of them, and a
         # long REF in three.
         patch.setattr(pieces, "PIECE_BYTES", 16_000)

@@ -1,6 +1,6 @@
 /* Feed the kernel mutated pieces of a VCF, footers, pages and sequences, for a number of seconds.
 
-   fuzz SECONDS SEED STORE.parquet STORE.2bit QUERY.txt CRASH
+   fuzz SECONDS SEED STORE.parquet STORE.2bit QUERY.txt CRASH STORE.genes.parquet
 
    Built with AddressSanitizer and UndefinedBehaviorSanitizer, and with -DFUZZING, which takes every checksum for right:
    else hardly a mutated page would be looked into. Before each call the inputs are written to the folder CRASH;
@@ -80,26 +80,32 @@ static int as_file(Bytes data) {
     return fd;
 }
 
-static void call(Bytes table, Bytes sequence, Bytes text, int head) {
+static int64_t footer_of(Bytes file) {
+    int64_t footer = file.n >= 8 ? load32(file.p + file.n - 8) : 0;
+    return footer > file.n - 8 ? 0 : footer;
+}
+
+static void call(Room *room, Bytes table, Bytes sequence, Bytes text, Bytes genes, int head) {
     Problem problem;
-    uint32_t footer = table.n >= 8 ? load32(table.p + table.n - 8) : 0;
-    if ((int64_t)footer > table.n - 8) footer = 0;
-    int fd = as_file(table), other = as_file(sequence);
+    int64_t footer = footer_of(table), end = footer_of(genes);
+    int fd = as_file(table), other = as_file(sequence), third = as_file(genes);
+    GeneFile *transcripts = kernel_open_genes(third, 2, genes.n, genes.p + genes.n - 8 - end, end, &problem);
     Table *opened = kernel_open_table(fd, 0, table.n, table.p + table.n - 8 - footer, footer, &problem);
     int64_t tail = sequence.n >= head ? ((sequence.n - head) / 4097 + 1) * 4 : 0;
     if (tail > sequence.n) tail = 0;
     Sequence *bases = kernel_open_sequence(other, 1, sequence.p, least(head, sequence.n), sequence.p + sequence.n - tail, tail, &problem);
     ContigRun *runs;
-    Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x7FFF, .id_mode = (int32_t)(next_random() % 3),
+    Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x1FFFF, .id_mode = (int32_t)(next_random() % 3),
                        .overwrite = next_random() & 1, .check_records = next_random() & 1, .with_sites = next_random() & 1,
                        .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .with_rows = next_random() & 1, .num_regions = 1,
-                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
+                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
     options.num_runs = kernel_runs(text.p, text.n, &runs);
     int32_t *places = calloc((size_t)options.num_runs + 1, 4);
-    Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1)};
+    Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1), transcripts, transcripts, (int32_t)(next_random() & 1)};
     options.contig = &contig, options.contig_of_run = places;
     Result result;
-    if (!kernel_annotate(text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    kernel_rest_room(room);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
     kernel_free_runs(runs);
@@ -110,31 +116,37 @@ static void call(Bytes table, Bytes sequence, Bytes text, int head) {
     free(places);
     kernel_close_table(opened);
     kernel_close_sequence(bases);
+    kernel_close_genes(transcripts);
+    close(third);
     close(fd);
     close(other);
 }
 
 int main(int argc, char **argv) {
-    if (argc != 7) return 2;
+    if (argc != 8) return 2;
     state = strtoull(argv[2], NULL, 10) * 0x9E3779B97F4A7C15ull + 1;
-    Bytes table = read_all(argv[3]), sequence = read_all(argv[4]), text = read_all(argv[5]);
+    Bytes table = read_all(argv[3]), sequence = read_all(argv[4]), text = read_all(argv[5]), genes = read_all(argv[7]);
     int head = 17 + sequence.p[16] + 4 + 8 + 8 * (int)load32(sequence.p + 17 + sequence.p[16] + 8) + 8;
-    int64_t footer = table.n - 8 - load32(table.p + table.n - 8);
+    int64_t footer = table.n - 8 - load32(table.p + table.n - 8), models = genes.n - 8 - load32(genes.p + genes.n - 8);
+    Room *room = kernel_new_room();
     long calls = 0;
     for (time_t end = time(NULL) + atol(argv[1]); time(NULL) < end; calls++) {
-        Bytes t = copy(table), s = copy(sequence), q = copy(text);
-        switch (next_random() % 5) {
+        Bytes t = copy(table), s = copy(sequence), q = copy(text), g = copy(genes);
+        switch (next_random() % 8) {
         case 0: mutate(&q, 0, q.n, 1); break;
         case 1: mutate(&t, 4, footer, 0); break;
         case 2: mutate(&t, footer, t.n - 8, 0); break;
         case 3: mutate(&s, 0, next_random() & 1 ? head : s.n, 0); break;
+        case 4: case 5: mutate(&g, 4, models, 0); break;
+        case 6: mutate(&g, models, g.n - 8, 0); break;
         default: mutate(&q, 0, q.n, 0), mutate(&t, 4, t.n, 0);
         }
         if (q.n && q.p[q.n - 1] != '\n') q.p[q.n++] = '\n';
-        save(argv[6], "table.parquet", t), save(argv[6], "sequence.2bit", s), save(argv[6], "query.txt", q);
-        call(t, s, q, head);
-        free(t.p), free(s.p), free(q.p);
+        save(argv[6], "table.parquet", t), save(argv[6], "sequence.2bit", s), save(argv[6], "query.txt", q), save(argv[6], "genes.parquet", g);
+        call(room, t, s, q, g, head);
+        free(t.p), free(s.p), free(q.p), free(g.p);
     }
+    kernel_free_room(room);
     printf("%ld calls\n", calls);
     return 0;
 }

@@ -13,7 +13,9 @@ import pytest
 
 from ensembl_annotations import _kernel, fetch_ensembl
 from ensembl_annotations.fetch.convert import pieces
-from ensembl_annotations.store import write
+from ensembl_annotations.store import genes, write
+from ensembl_annotations.store.describe import FileIdentity
+from tests.support.consequences import ORIGIN, random_transcripts, transcript_table
 from tests.support.mirror import write_mirror
 from tests.support.pinned import odd_queries, odd_release
 
@@ -31,7 +33,7 @@ def build(folder: Path) -> Path:
 
 
 def make_inputs(folder: Path) -> list[str]:
-    """Return a file of alleles in many row groups and pages, its sequence, and records on it."""
+    """Return a file of alleles in many row groups and pages, its sequence, and records."""
     records, sequences = odd_release()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder / "cache"))
@@ -53,6 +55,17 @@ def make_inputs(folder: Path) -> list[str]:
     return [str(store / f"homo_sapiens-chr2.{end}") for end in ("parquet", "2bit")] + [str(query)]
 
 
+def make_genes(folder: Path) -> Path:
+    """Return a file of transcripts on the same sequence, in many row groups and pages."""
+    rows = random_transcripts("2", len(odd_release()[1]["2"]), 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(genes, "ROW_GROUP_ROWS", 20)
+        patch.setattr(write, "PAGE_ROWS", 8)
+        return genes.write_genes(
+            folder, FileIdentity.of(ORIGIN, "2", "genes"), transcript_table(rows)
+        )
+
+
 def main() -> None:
     """Fuzz for a time, with another seed at each run; what crashed it stays."""
     seed = str(int(time.time()))
@@ -60,6 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [str(build(folder)), sys.argv[1], seed, *make_inputs(folder), str(crash)]
+        command.append(str(make_genes(folder)))
         print(f"fuzzing for {sys.argv[1]} s with seed {seed}", flush=True)
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
         if code := subprocess.run(command, check=False, env=environment).returncode:

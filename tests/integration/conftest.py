@@ -47,6 +47,8 @@ def seed(projects: Path) -> Project:
 def demo(seed: Project) -> Project:
     """The same with the demonstration's parameters, should the user have others."""
     params = seed.params()
+    for name in ("ensembl", "annotate"):
+        assert params[name].keys() == DEMO[name].keys(), "DEMO has not all parameters"
     if all(params[name] == value for name, value in DEMO.items()):
         return seed
     project = Project(seed.root.with_name("demo"), seed.environment)

@@ -32,7 +32,8 @@ DEMO = {
         "species": "homo_sapiens",
         "assembly": "GRCh38",
         "chromosomes": "all",
-        "fasta": False,
+        "fasta": True,
+        "genes": True,
         "max_bad_percent": 1,
     },
     "annotate": {
@@ -42,6 +43,8 @@ DEMO = {
         "match": "allele",
         "tags": "all",
         "id": "append",
+        "index": "tbi",
+        "transcripts": "pick",
         "genotypes": False,
     },
     "samples": {"sample": {"vcf": SAMPLE_VCF}},
@@ -239,6 +242,8 @@ def commit_working_tree(project: Project) -> Done:
     project.git("config", "user.email", "tester@example.org")
     project.git("add", "--all", "--force")
     done = project.commit()
+    # One file to copy instead of hundreds, in each of the copies.
+    project.git("repack", "-a", "-d", "--quiet")
     mode = py_compile.PycInvalidationMode.CHECKED_HASH
     compileall.compile_dir(project.path("src"), quiet=1, invalidation_mode=mode)
     project.add_kernel(REPO)

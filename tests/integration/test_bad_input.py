@@ -57,6 +57,7 @@ from tests.support.vcf import (
     decompressed,
     header,
     invoke,
+    many_snvs,
     plain_vcf,
     record,
     reference_snvs,
@@ -504,7 +505,7 @@ def test_an_unsorted_vcf_keeps_its_order_and_gets_no_index(
 def test_the_index_of_a_sorted_vcf_finds_its_records(tmp_path: Path, store: Path) -> None:
     done = accepted(tmp_path, written(tmp_path, bgzf(sample_text())), store)
     out = str(done.out / "out.vcf.gz")
-    with pysam.TabixFile(out, index=f"{out}.csi") as tabix:
+    with pysam.TabixFile(out, index=f"{out}.tbi") as tabix:
         found = [line for name in tabix.contigs for line in tabix.fetch(name)]
     assert [line.encode() + b"\n" for line in found] == done.records
 
@@ -1141,7 +1142,7 @@ def test_overwriting_tags_twice_gives_the_same_bytes(tmp_path: Path, store: Path
     assert outcome.stdout.split(", in ")[0] == first.outcome.stdout.split(", in ")[0]
     again = snapshot(tmp_path / "again" / "out")
     assert again["out.vcf.gz"] == (first.out / "out.vcf.gz").read_bytes()
-    assert again["out.vcf.gz.csi"] == (first.out / "out.vcf.gz.csi").read_bytes()
+    assert again["out.vcf.gz.tbi"] == (first.out / "out.vcf.gz.tbi").read_bytes()
 
 
 def test_overwriting_tags_changes_nothing_but_the_note_of_it(tmp_path: Path, store: Path) -> None:
@@ -1466,8 +1467,8 @@ def test_an_output_that_is_the_index(option: str, tmp_path: Path, store: Path) -
     vcf = written(tmp_path, plain_vcf())
     out = tmp_path / "out.vcf.gz"
     arguments = ["annotate", "--vcf", vcf, "--reference", store, "--out-vcf", out]
-    outcome = invoke(*arguments, option, tmp_path / "out.vcf.gz.csi")
-    outcome.failed("out.vcf.gz.csi", code=2)
+    outcome = invoke(*arguments, option, tmp_path / "out.vcf.gz.tbi")
+    outcome.failed("out.vcf.gz.tbi", code=2)
     assert snapshot(tmp_path) == {"in.vcf": plain_vcf()}
 
 
@@ -1486,7 +1487,7 @@ def test_an_output_that_is_a_file_of_the_reference(
     outcome.failed(name, code=2)
 
 
-@pytest.mark.parametrize("name", ["out.vcf.gz", "out.vcf.gz.csi", "out.parquet"])
+@pytest.mark.parametrize("name", ["out.vcf.gz", "out.vcf.gz.tbi", "out.parquet"])
 def test_an_output_that_is_a_folder(name: str, tmp_path: Path, store: Path) -> None:
     out = tmp_path / "out"
     (out / name).mkdir(parents=True)
@@ -1519,7 +1520,7 @@ def test_an_output_folder_is_made(tmp_path: Path, store: Path) -> None:
     vcf = written(tmp_path, plain_vcf())
     out = tmp_path / "new" / "folder"
     invoke(*annotate_arguments(vcf, store, out)).succeeded()
-    assert sorted(snapshot(out)) == ["out.parquet", "out.vcf.gz", "out.vcf.gz.csi"]
+    assert sorted(snapshot(out)) == ["out.parquet", "out.vcf.gz", "out.vcf.gz.tbi"]
 
 
 def test_an_output_folder_below_a_file(tmp_path: Path, store: Path) -> None:
@@ -1609,9 +1610,8 @@ def test_a_limit_to_the_size_of_files(limit: int, tmp_path: Path, store: Path) -
 
 @pytest.fixture(scope="module")
 def long_vcf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lines = [record(pos=10000401 + 10 * step, calls=[CALL]) for step in range(100_000)]
     path = tmp_path_factory.mktemp("long") / "long.vcf"
-    path.write_bytes(plain_vcf(*lines, samples=ONE))
+    path.write_bytes(many_snvs(100_000))
     return path
 
 

@@ -78,6 +78,12 @@ FETCH_KEYS = {
     "assembly": str,
     "species": str,
     "num_files": int,
+    "num_ref_differs": int,
+    "exact_only_on": str,
+    "num_genes": int,
+    "num_transcripts": int,
+    "num_peptides_edited": int,
+    "num_peptides_unchecked": int,
     "num_variants": int,
     "num_alleles": int,
     "num_quarantined": int,
@@ -269,11 +275,11 @@ def test_figures_of_fetch(tmp_path: Path) -> None:
     content = figures(tmp_path / "metrics.json", FETCH_KEYS)
     assert set(content) == set(FETCH_KEYS)
     assert (content["release"], content["assembly"]) == (RELEASE, "GRCh38")
-    assert (content["species"], content["num_files"]) == ("homo_sapiens", 2)
+    assert (content["species"], content["num_files"]) == ("homo_sapiens", 4)
     assert content["num_alleles"] >= content["num_variants"] > 50
     assert content["num_quarantined"] == 1
     assert content["reference_sha256"] == sha256_of(out / "datapackage.json")
-    size = sum(path.stat().st_size for path in out.glob("*.parquet"))
+    size = sum(path.stat().st_size for path in out.glob("homo_sapiens-chr*"))
     assert content["total_size_gb"] == pytest.approx(size / 1e9, abs=1e-6)
     ran = figures(tmp_path / "run.json", FETCH_RUN_KEYS)
     check_usage(ran)
@@ -354,7 +360,7 @@ def test_a_failing_run_says_so_in_its_figures(tmp_path: Path, store: Path) -> No
 
 def test_verify(tmp_path: Path, store: Path) -> None:
     outcome = invoke("verify", store).succeeded()
-    assert re.search(r"\b6 files verified, release 116", outcome.stdout)
+    assert re.search(r"\b10 files verified, release 116", outcome.stdout)
 
 
 def test_verify_names_what_is_wrong(tmp_path: Path) -> None:
@@ -390,7 +396,7 @@ def test_misspelt_commands_and_options_are_answered_with_the_right_one() -> None
     ("words", "expected"),
     [
         ("mater", ["materialize"]),
-        ("annotate --out-", ["--out-vcf", "--out-parquet"]),
+        ("annotate --out-", ["--out-vcf", "--out-parquet", "--out-tsv"]),
         ("materialize annotated", ["annotated_vcf", "annotated_vcf@sample"]),
         ("history ens", ["ensembl_annotations"]),
     ],

@@ -26,6 +26,7 @@ from ensembl_annotations.common.cluster import (
     packages_here,
 )
 from ensembl_annotations.common.errors import InputError
+from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.integration.helpers import STORE, Project
 from tests.support.cluster import DaskCluster, dask_cluster
@@ -100,6 +101,48 @@ def test_two_workers_give_the_bytes_of_a_local_run(
     assert snapshot(tmp_path / "out") == local
 
 
+# Each differs from the defaults, so that a worker that doesn't get it gives other bytes.
+OPTIONS: dict[str, Any] = {
+    "transcripts": {"transcripts": "all"},
+    "gene": {"transcripts": "gene", "tags": "consequence", "index": "csi"},
+    "site": {"match": "position", "id_column": "replace", "genotypes": True},
+    "keep": {"id_column": "keep", "tags": "frequency", "chromosomes": "22", "index": "none"},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_workers_get_all_that_decides_a_result(
+    cluster: DaskCluster,
+    vcf: Path,
+    store: Path,
+    local: dict[str, bytes],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    annotate(vcf, store, tmp_path / "here", **OPTIONS[name])
+    here = snapshot(tmp_path / "here")
+    text = gzip.decompress(here["out.vcf.gz"])
+    # What is asked for is there, and it is not what the defaults give.
+    records = [line for line in text.splitlines() if not line.startswith(b"#")]
+    assert name == "keep" or any(b"ENS_" in line for line in records)
+    assert name not in ("transcripts", "gene") or any(b"ENS_CSQ=" in line for line in records)
+    assert text != gzip.decompress(local["out.vcf.gz"])
+    annotate(vcf, store, tmp_path / "out", cluster.file, **OPTIONS[name])
+    assert snapshot(tmp_path / "out") == here
+
+
+def test_a_vcf_of_one_replaced_tag_is_annotated_again(
+    cluster: DaskCluster, store: Path, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    # Has all tags and IDs already.
+    vcf = tmp_path / "in.vcf.gz"
+    vcf.write_bytes(local["out.vcf.gz"])
+    options = {"tags": "consequence", "overwrite_tags": True, "transcripts": "all"}
+    annotate(vcf, store, tmp_path / "here", **options)
+    annotate(vcf, store, tmp_path / "out", cluster.file, **options)
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "here")
+
+
 def tasks_of(folder: Path, *names: str) -> list[Task]:
     """Return tasks of VCFs of which each is another, and one is bad."""
     tasks = []
@@ -169,15 +212,18 @@ def test_a_part_that_expands_is_taken_in_steps_and_other_inputs_are_not_cut(
     assert other | {"tally.json": b""} == local | {"tally.json": b""}
 
 
-@pytest.mark.parametrize("fasta", [False, True])
+@pytest.mark.parametrize("options", [{}, {"genes": False}, {"fasta": False, "genes": False}])
 def test_a_release_is_converted_to_the_same_store(
-    cluster: DaskCluster, tmp_path: Path, fasta: bool
+    cluster: DaskCluster, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    options: dict[str, Any] = {"fasta": fasta}
-    chromosomes = ["22", "MT"] if fasta else ["21", "22", "MT"]
+    chromosomes = ["21", "22", "MT"]
     local = build_store(tmp_path / "local", chromosomes, **options)
     made = build_store(tmp_path / "made", chromosomes, scheduler=str(cluster.file), **options)
     assert snapshot(made) == snapshot(local)
+    roles = {resource.role for resource in ReferenceStore(made).resources}
+    expected = {"alleles", "sequence", "genes"} if not options else {"alleles", "sequence"}
+    assert roles == (expected if options.get("fasta", True) else {"alleles"})
+    assert ReferenceStore(made).digest == ReferenceStore(local).digest
 
 
 def test_make_has_the_workers_annotate_an_entry(cluster: DaskCluster, project: Project) -> None:

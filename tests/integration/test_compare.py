@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl, scan_reference
+from ensembl_annotations import annotate_vcf, compare_stores, fetch_ensembl
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
 from ensembl_annotations.compare.compare import CHANGES_SCHEMA, LISTED, describe_comparison
 from ensembl_annotations.fetch.convert import pieces
@@ -27,6 +27,7 @@ from ensembl_annotations.variants.alleles import allele_code
 from tests.integration.helpers import STORE, Done, Project
 from tests.support.allele_keys import allele_key
 from tests.support.mirror import Row, write_mirror
+from tests.support.published import published
 from tests.support.vcf import header, invoke
 
 D = "dbSNP_156;TSA=SNV"
@@ -355,7 +356,7 @@ def slow(a: Path, b: Path) -> tuple[Counter[str], set[tuple[Any, ...]]]:
 
 def slow_entries(store: Path) -> dict[tuple[Any, ...], tuple[frozenset[Any], ...]]:
     entries: dict[tuple[Any, ...], tuple[set[Any], ...]] = {}
-    for row in scan_reference(store).collect().iter_rows(named=True):
+    for row in published(store).iter_rows(named=True):
         allele = slow_allele(row)
         name = f"rs{row['rs']}" if row["rs"] else row["name"]
         if row["code"] == 0:
@@ -390,11 +391,11 @@ def slow_allele(row: dict[str, Any]) -> tuple[Any, ...]:
 def listed(result: dict[str, Any], stores: Sequence[Path]) -> set[tuple[Any, ...]]:
     """Return the listed changes in the form of `slow`."""
     rows = set[tuple[Any, ...]]()
-    given = scan_reference(stores[0]), scan_reference(stores[1])
+    given = published(stores[0]), published(stores[1])
     not_given = {
         (row["chrom"], row["pos"], row["ref"], row["alt"])
         for frame in given
-        for row in frame.filter(code=0).collect().iter_rows(named=True)
+        for row in frame.filter(code=0).iter_rows(named=True)
     }
     for item in result["changes"]:
         spelled = (item["chrom"], item["pos"], item["ref"], item["alt"])

@@ -90,11 +90,11 @@ def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Pat
 def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     project, done = first_run
     assert done.ran[-3:] == [FETCH, ANNOTATE, REPORT]
-    assert len(project.digests(STORE)) == 27
+    assert len(project.digests(STORE)) == 31
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
-        "annotated.vcf.gz.csi",
+        "annotated.vcf.gz.tbi",
         "tally.json",
     ]
     assert sorted(project.digests(REPORTED)) == [
@@ -379,7 +379,7 @@ def test_materialize_reports_what_it_did_and_then_that_all_is_cached(
     assert list(results) == ["ensembl_annotations", ANNOTATE.replace("annotate", "annotated_vcf")]
     reference, annotated = results.values()
     assert (reference["status"], annotated["status"]) == ("downloaded", "annotated")
-    assert (reference["num_downloaded"], reference["release"]) == (25, 116)
+    assert (reference["num_downloaded"], reference["release"]) == (30, 116)
     assert reference["downloaded_bytes"] > 0
     for name in ("fetch_ensembl", "annotate/sample"):
         path = project.path(f"metrics/run/{name}.json")
@@ -403,7 +403,7 @@ def test_materialize_command_brings_only_what_is_asked_for(project: Project) -> 
     done = project.materialize()
     assert done.ran == [ANNOTATE]
     assert "\nensembl_annotations: cached\n" in done.output
-    assert "\n  num_variants: 405\n" in done.output
+    assert "\n  num_variants: 408\n" in done.output
     assert "\nannotated_vcf@sample: annotated\n" in done.output
 
 
@@ -432,7 +432,7 @@ def test_forced_materialize_downloads_again_and_changes_nothing(
     results = materialize(["ensembl_annotations"], force=True, project=in_process(project))
     assert list(results) == ["ensembl_annotations"]
     assert results["ensembl_annotations"]["status"] == "downloaded"
-    assert results["ensembl_annotations"]["num_downloaded"] == 25
+    assert results["ensembl_annotations"]["num_downloaded"] == 30
     assert project.digests(STORE) == before
     assert project.path("dvc.lock").read_bytes() == lock
     assert project.changed() == []
@@ -548,7 +548,7 @@ def test_fresh_clone_without_samples_gets_the_reference(demo: Project, tmp_path:
     clone.set_param("samples", {})
     for assets in ([], ["annotated_vcf"]):
         assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-        assert len(clone.digests(STORE)) == 27
+        assert len(clone.digests(STORE)) == 31
         shutil.rmtree(clone.path(STORE))
 
 
@@ -733,8 +733,8 @@ def test_stage_explains_a_wrong_parameter(project: Project) -> None:
 def test_metrics_show_has_the_headline_only(reproduced: Project) -> None:
     shown = reproduced.dvc("metrics", "show", "--json").json()[""]["data"]
     assert set(shown) == {"metrics/fetch_ensembl.json", "metrics/annotate/sample.json"}
-    assert shown["metrics/annotate/sample.json"]["data"]["num_records"] == 153
-    assert shown["metrics/fetch_ensembl.json"]["data"]["num_variants"] == 405
+    assert shown["metrics/annotate/sample.json"]["data"]["num_records"] == 171
+    assert shown["metrics/fetch_ensembl.json"]["data"]["num_variants"] == 408
     for path, about in shown.items():
         figures = reproduced.metrics(path.removeprefix("metrics/").removesuffix(".json"))
         assert about["data"].items() < figures.items()
@@ -819,7 +819,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 27 + 25 * 2 + 4 + 2 + 4 + 1 + 2
+    assert len(contents) == 31 + 27 * 2 + 4 + 2 + 4 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name
@@ -833,7 +833,7 @@ def test_other_mirror_gives_the_same_bytes(project: Project, tmp_path: Path) -> 
     downloads = {"ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "downloads")}
     ran = project.repro("--force", "--single-item", FETCH, **downloads)
     assert ran == [FETCH]
-    assert project.metrics("run/fetch_ensembl")["num_downloaded"] == 25
+    assert project.metrics("run/fetch_ensembl")["num_downloaded"] == 30
     assert project.digests(STORE) == before
 
 

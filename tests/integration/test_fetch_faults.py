@@ -185,10 +185,6 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, ...]]] = {
         lambda mirror: shutil.rmtree(mirror / f"release-{RELEASE}"),
         ("CHECKSUMS", "not found"),
     ),
-    "no CHECKSUMS": (
-        lambda mirror: (vcfs(mirror) / "CHECKSUMS").unlink(),
-        ("CHECKSUMS", "not found"),
-    ),
     "CHECKSUMS is a page": (checksums(HTML), ("CHECKSUMS, line 1", "<!DOCTYPE html>", "page")),
     "CHECKSUMS is empty": (checksums(""), ("CHECKSUMS", "no variation file")),
     "CHECKSUMS is binary": (checksums(gzip.compress(b"x" * 99, mtime=0)), ("CHECKSUMS, line 1",)),
@@ -243,6 +239,18 @@ def test_a_damaged_mirror(name: str, mirror: Path, tmp_path: Path) -> None:
     damage, words = DAMAGED[name]
     damage(mirror)
     refused(mirror, tmp_path, *words)
+
+
+def test_without_a_list_of_variation_what_has_sequences_can_be_fetched(
+    mirror: Path, tmp_path: Path
+) -> None:
+    (vcfs(mirror) / "CHECKSUMS").unlink()
+    refused(mirror, tmp_path, "21", "MT", "No variation is published", code=2)
+    out = tmp_path / "store"
+    done = invoke(*fetch_arguments(mirror, out, "--chromosomes", "MT", "--quiet")).succeeded()
+    assert "variation/vcf/homo_sapiens: not published; the reference has no variants" in done.stderr
+    shutil.rmtree(mirror / LAYOUT.fasta_folder)
+    refused(mirror, tmp_path / "none", "CHECKSUMS", "not found")
 
 
 @pytest.mark.parametrize(
@@ -387,8 +395,15 @@ def test_a_sequence_that_is_cut(mirror: Path, tmp_path: Path) -> None:
     refused(mirror, tmp_path, FASTA_MT, "cut or corrupt", options=options)
 
 
-def test_a_sequence_that_is_not_published(mirror: Path, tmp_path: Path) -> None:
-    refused(mirror, tmp_path, "FASTA", "21", "MT", options=("--fasta",))
+def test_a_sequence_that_is_not_published_is_left_out_and_said(
+    mirror: Path, tmp_path: Path
+) -> None:
+    done = invoke(*fetch_arguments(mirror, tmp_path / "store")).succeeded()
+    assert "exact only on 21, 22: no sequence is published" in done.stderr
+    assert "exact only on 21, 22," in done.stdout
+    package = json.loads((tmp_path / "store" / "datapackage.json").read_bytes())
+    assert package["exact_only_on"] == ["21", "22"]
+    assert json.loads((tmp_path / "metrics.json").read_bytes())["exact_only_on"] == "21, 22"
 
 
 def test_sequences_that_are_none_of_these_are_no_error(tmp_path: Path) -> None:
@@ -594,7 +609,7 @@ def test_cached_then_forced(mirror: Path, tmp_path: Path, cache: Path) -> None:
     assert (forced["status"], forced["downloaded_bytes"]) == ("downloaded", size)
     assert snapshot(out) == before
     more = fetched(mirror, out, "--chromosomes", "21,22,MT")
-    assert (more["status"], more["num_downloaded"]) == ("downloaded", 1)
+    assert (more["status"], more["num_downloaded"]) == ("downloaded", 2)
 
 
 def test_what_is_cached_needs_no_file_of_the_mirror(mirror: Path, tmp_path: Path) -> None:

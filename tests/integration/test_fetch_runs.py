@@ -107,7 +107,7 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(server: Nginx, tmp_pa
 
 def test_the_plan_is_said_before_the_download(server: Nginx, tmp_path: Path) -> None:
     said = invoke(*fetch(server.url, tmp_path / "store")).succeeded().stderr
-    assert said.index("to download: 3 files") < said.index("downloaded, ")
+    assert said.index("to download: 6 files") < said.index("downloaded, ")
     quiet = invoke(*fetch(server.url, tmp_path / "store", "--quiet")).succeeded()
     assert quiet.stderr == ""
     assert quiet.stdout.startswith("cached: ")
@@ -156,8 +156,10 @@ def test_every_file_has_a_status_and_the_run_is_cached_only_if_all_are(
     server: Nginx, tmp_path: Path, cache: Path
 ) -> None:
     def fetched(*options: str) -> dict[str, Any]:
-        options_ = {"chromosomes": list(options)} if options else {}
-        return fetch_ensembl(tmp_path / "s", mirrors=[server.url], release=RELEASE, **options_)
+        wanted = list(options) or None
+        out, mirrors = tmp_path / "s", [server.url]
+        kinds = {"fasta": False, "genes": False}
+        return fetch_ensembl(out, mirrors=mirrors, release=RELEASE, chromosomes=wanted, **kinds)
 
     one = fetched("21")
     assert one["files"] == {CHR21: "downloaded"}
@@ -198,7 +200,9 @@ def test_files_are_converted_while_others_still_arrive(release: Path, tmp_path: 
     slow = f"location ~ chr22.vcf.gz$ {{ limit_rate {100_000}; }}"
     with nginx(tmp_path / "nginx", release, slow) as server:
         process = subprocess.Popen(
-            command(*fetch(server.url, tmp_path / "store")), stderr=subprocess.PIPE, text=True
+            command(*fetch(server.url, tmp_path / "store", "--no-genes", "--no-fasta")),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
@@ -280,7 +284,9 @@ def test_two_runs_at_once_share_the_work(
 def test_interrupted_by_the_user(release: Path, tmp_path: Path) -> None:
     with nginx(tmp_path / "nginx", release, "limit_rate 100k;") as server:
         process = subprocess.Popen(
-            command(*fetch(server.url, tmp_path / "store")), stderr=subprocess.PIPE, text=True
+            command(*fetch(server.url, tmp_path / "store", "--no-genes", "--no-fasta")),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         wait_for(lambda: list((tmp_path / "cache").rglob("*.part")) != [])
         process.send_signal(signal.SIGINT)
@@ -396,7 +402,9 @@ def test_a_stalled_server_does_not_keep_an_interrupted_run(release: Path, tmp_pa
             if name.endswith("CHECKSUMS"):
                 server.always[name] = Step()
         process = subprocess.Popen(
-            command(*fetch(server.url, tmp_path / "store")), stderr=subprocess.PIPE, text=True
+            command(*fetch(server.url, tmp_path / "store", "--no-genes", "--no-fasta")),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         wait_for(lambda: len(list((tmp_path / "cache").rglob("*.part"))) == len(CHROMOSOMES))
         process.send_signal(signal.SIGINT)
@@ -431,10 +439,11 @@ def test_replaced_files_are_explained(release: Path, tmp_path: Path) -> None:
     write_mirror(base, rows)
     out = tmp_path / "store"
     with nginx(tmp_path / "nginx", base) as server:
-        invoke(*fetch(server.url, out, "--chromosomes", "21")).succeeded()
+        only = ("--no-genes", "--no-fasta", "--chromosomes")
+        invoke(*fetch(server.url, out, *only, "21")).succeeded()
         write_mirror(base, {name: some_rows(50, 1) for name in whole})
-        invoke(*fetch(server.url, out, "--chromosomes", "22")).failed("--force asks it again")
-        invoke(*fetch(server.url, out, "--chromosomes", "22", "--force")).succeeded()
+        invoke(*fetch(server.url, out, *only, "22")).failed("--force asks it again")
+        invoke(*fetch(server.url, out, *only, "22", "--force")).succeeded()
 
 
 # --- Sequences -----------------------------------------------------------------------------------
@@ -451,19 +460,20 @@ def test_with_sequences_indels_have_rolls_and_without_they_have_none(tmp_path: P
     made = {}
     for fasta in (True, False):
         out = tmp_path / f"store-{fasta}"
-        result = fetch_ensembl(out, mirrors=[str(base)], release=RELEASE, fasta=fasta)
+        result = fetch_ensembl(out, mirrors=[str(base)], release=RELEASE, fasta=fasta, genes=fasta)
         made[fasta] = scan_reference(out).select("rs", "roll_left", "roll_right").collect().rows()
         assert result.get("num_ref_differs") == (1 if fasta else None)
         package = json.loads((out / "datapackage.json").read_bytes())
         sequences = [item for item in package["resources"] if item["role"] == "sequence"]
-        assert [item["rows"] for item in sequences] == [len(sequence)] * fasta
+        assert [item["num_rows"] for item in sequences] == [len(sequence)] * fasta
     assert sorted(made[True]) == [(1, 0, 4), (2, 0, 5), (3, None, None)]
     assert sorted(made[False]) == [(1, None, None), (2, None, None), (3, None, None)]
 
 
 def test_the_embedded_mirror_has_no_sequence_of_21(tmp_path: Path) -> None:
-    outcome = invoke(*fetch(MIRROR, tmp_path / "s", "--fasta", "--chromosomes", "21"))
-    outcome.failed("No FASTA of chromosome 21", "22, MT")
+    done = invoke(*fetch(MIRROR, tmp_path / "s", "--chromosomes", "21,22")).succeeded()
+    assert "exact only on 21: no sequence is published" in done.stderr
+    assert ", 16 transcripts, " in done.stdout
 
 
 def test_scan_reference_refuses_a_store_that_is_not_complete(tmp_path: Path) -> None:

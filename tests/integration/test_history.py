@@ -609,12 +609,20 @@ def test_pipeline_logs_its_runs_and_history_finds_them(
     project.commit()
     committed = read_history("annotated_vcf@sample", project=project.root).materializations[0]
     assert (committed.status, committed.author) == ("annotated", "Tester")
+    failed = "annotated_vcf@sample: its last run here failed"
+    # A VCF that can't be used is a result, with figures.
     vcf.write_bytes(vcf.read_bytes()[:500])
+    project.dvc("repro")
+    assert runs(project)[-1]["status"] == "failed"
+    assert runs(project)[-1]["content"]["details"][0]["num_failed"] == 1
+    assert [note for note in read_history(project=project.root).notes if note.startswith(failed)]
+    # Where the stage itself fails there are none.
+    project.path("data/vcf/sheet.csv").write_text("sample,vcf\na,none.vcf\n")
+    project.set_param("samples.sample", {"vcf": "data/vcf/sheet.csv"})
     project.dvc("repro", code=255)
     assert runs(project)[-1]["status"] == "failed"
     assert "content" not in runs(project)[-1]
-    notes = read_history(project=project.root).notes
-    assert [note for note in notes if note.startswith("annotated_vcf@sample: its last run here")]
+    assert [note for note in read_history(project=project.root).notes if note.startswith(failed)]
 
 
 def test_history_needs_no_data(reproduced: Project, tmp_path: Path) -> None:

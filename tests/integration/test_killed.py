@@ -20,9 +20,8 @@ import pytest
 
 from ensembl_annotations.project.turns import one_at_a_time
 from tests.integration.helpers import SAMPLE_VCF, Project, install_hooks
-from tests.support.vcf import CALL, build_store, command, plain_vcf, record
+from tests.support.vcf import build_store, command, many_snvs
 
-ONE = ("S1",)
 PATIENCE_SEC = 60
 BIG = "data/annotated/big"
 
@@ -30,11 +29,6 @@ BIG = "data/annotated/big"
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_store(tmp_path_factory.mktemp("reference"), ["22"])
-
-
-def records(count: int) -> bytes:
-    lines = [record(pos=10000401 + 10 * step, calls=[CALL]) for step in range(count)]
-    return plain_vcf(*lines, samples=ONE)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -62,7 +56,7 @@ def annotating(project: Project, store: Path, name: str) -> Iterator[subprocess.
         stderr=subprocess.DEVNULL,
     ) as process:
         assert process.stdin is not None
-        process.stdin.write(records(200_000))
+        process.stdin.write(many_snvs(200_000))
         wait_for(lambda: _is_half_written(project.root, name))
         try:
             yield process
@@ -153,7 +147,7 @@ def test_nohup_is_kept_to(seed: Project, store: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def big(project: Project) -> Project:
     """A project with a sample that takes long to annotate."""
-    project.path("data/vcf/big.vcf").write_bytes(records(200_000))
+    project.path("data/vcf/big.vcf").write_bytes(many_snvs(200_000))
     project.set_param("samples", {"big": {"vcf": "data/vcf/big.vcf"}})
     return project.with_real_programs()
 
@@ -308,7 +302,7 @@ def test_make_waits_for_what_is_at_work(
 
 
 def test_a_stage_waits_for_one_whose_dvc_was_killed(big: Project) -> None:
-    big.path("data/vcf/big.vcf").write_bytes(records(10))
+    big.path("data/vcf/big.vcf").write_bytes(many_snvs(10))
     with ExitStack() as stack:
         stack.enter_context(one_at_a_time(big.root, "annotated_vcf@big"))
         text = f"Process {os.getpid()} is at work here (annotated_vcf@big)"
@@ -324,7 +318,7 @@ def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
     assert unfinished(big.path("data/annotated"))
     big.git("add", "--all")
     assert "tmp" not in big.git("diff", "--cached", "--name-only")
-    big.path("data/vcf/big.vcf").write_bytes(records(10))
+    big.path("data/vcf/big.vcf").write_bytes(many_snvs(10))
     big.materialize()
     assert unfinished(big.root) == []
     assert big.path(f"{BIG}/annotated.vcf.gz").exists()

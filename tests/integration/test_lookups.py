@@ -38,6 +38,7 @@ def build(
             release=116,
             assembly=assembly,
             fasta=sequences is not None,
+            genes=False,
         )
     return folder / "store"
 

@@ -15,7 +15,7 @@ from tests.support.nginx import nginx
 MIRROR = "data/mini_ensembl"
 NEW = int(f"1{STORE_VERSION}")
 FETCH = "fetch_ensembl"
-NUM_FILES = 25
+NUM_FILES = 30
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
 from tests.integration.helpers import SAMPLE_VCF, STORE, Project
 from tests.support.vcf import build_store, plain_vcf, refused, written
 
@@ -63,7 +63,7 @@ def exchange_files(store: Path) -> None:
 
     def change(package: Package) -> None:
         one, other = (entry_of(package, name) for name in names)
-        for key in ("bytes", "hash", "footer_sha256", "rows"):
+        for key in ("bytes", "hash", "footer_sha256", "num_rows"):
             one[key], other[key] = other[key], one[key]
 
     edit(store, change)
@@ -93,10 +93,9 @@ def describe_anew(store: Path) -> None:
     def change(package: Package) -> None:
         for entry in package["resources"]:
             content = (store / entry["path"]).read_bytes()
-            footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]
             entry["bytes"] = len(content)
             entry["hash"] = f"sha256:{hashlib.sha256(content).hexdigest()}"
-            entry["footer_sha256"] = hashlib.sha256(footer).hexdigest()
+            entry["footer_sha256"] = footer_sha256(store / entry["path"])
 
     edit(store, change)
 

@@ -340,11 +340,11 @@ def test_what_a_branch_calls_things_is_text(bare: Project) -> None:
     figures = json.loads(bare.path("metrics/annotate/sample.json").read_text("utf-8"))
     figures["details"][0][HOSTILE_SAMPLE] = HOSTILE_SAMPLE
     entry = json.dumps({HOSTILE_SAMPLE: {"cmd": "x"}})
+    params = bare.path("params.yaml").read_text("utf-8")
     said = commit_branch(
         bare,
         **{
-            "params.yaml": bare.path("params.yaml").read_text("utf-8")
-            + f"  {json.dumps(HOSTILE_SAMPLE)}: {{vcf: x}}\n",
+            "params.yaml": f"{params}  {json.dumps(HOSTILE_SAMPLE)}: {{vcf: x}}\n",
             "dvc.lock": json.dumps(yaml.safe_load(bare.path("dvc.lock").read_text("utf-8")) | {})[
                 :-2
             ]
@@ -357,7 +357,7 @@ def test_what_a_branch_calls_things_is_text(bare: Project) -> None:
     # As text of Markdown, or as Mermaid has it.
     assert "<script>" not in said.replace(r"\<script\>", "")
     assert "UsageError" not in said
-    assert "> params.yaml: line 33: samples." in said
+    assert f"> params.yaml: line {len(params.splitlines()) + 1}: samples." in said
     assert "/tmp/" not in said
     assert f"| metrics/annotate/sample.json | {markdown(HOSTILE_SAMPLE)} | - |" in said
 

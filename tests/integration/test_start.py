@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from ensembl_annotations import fetch_ensembl
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("numpy", "polars", "pyarrow", "pandas", "pydantic", "pysam", "jinja2", "requests", "yaml")
+HEAVY = (
+    "dask", "difflib", "distributed", "filelock", "jinja2", "numpy", "pandas", "polars", "pyarrow",
+    "pydantic", "pysam", "requests", "secrets", "tempfile", "yaml",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +54,40 @@ def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:
+    # A run of 50 ms takes a first sample of its memory, and imports psutil for it.
+    program = (
+        "import sys\n"
+        "import ensembl_annotations.annotate.annotate, ensembl_annotations.cli\n"
+        "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
+    )
+    names = ",".join((*HEAVY, "psutil", "socket", "subprocess"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, names], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_conversion_does_without_pandas_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    program = (
+        "import sys\n"
+        "from ensembl_annotations.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print('pandas' in sys.modules)\n"
+    )
+    arguments = [
+        "fetch", "--base-url", str(ROOT / "data/mini_ensembl"), "--release", "116", "--fasta",
+        "--chromosomes", "22", "--out", str(tmp_path / "store"),
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "ENSEMBL_ANNOTATIONS_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.splitlines()[-1] == "False"

@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, Locator
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.annotate import annotate
 from ensembl_annotations.store.describe import DEMONSTRATION
+from ensembl_annotations.variants.outcomes import IMPACTS
+from ensembl_annotations.variants.outcomes import TERMS as TERMS_BY_SEVERITY
 from ensembl_annotations.versions import ENGINE_VERSION, REPORT_VERSION
 from tests.support.browser import PRINTED_WIDTH, Opened, browser, check_page, opened
 from tests.support.mirror import Row, write_mirror
@@ -127,7 +129,7 @@ def test_the_figures_are_those_of_the_table(made: Path, chromium: Browser) -> No
         name: [a, b] for name, (a, b, _) in expected.items() if a or b
     }
     kinds = table_of(page, chromium, "kinds")
-    assert sum(map(sum, kinds.values())) == len(table) - without == 180
+    assert sum(map(sum, kinds.values())) == len(table) - without == 199
     frequencies = table_of(page, chromium, "frequencies")
     undecided = frequencies.pop("published, ALT uncertain")
     unpublished = frequencies.pop("not published")
@@ -146,6 +148,30 @@ def test_the_figures_are_those_of_the_table(made: Path, chromium: Browser) -> No
     assert terms == {
         name.replace("_", " "): [certain[name], every[name] - certain[name]] for name in every
     }
+
+
+def test_consequences_are_those_of_the_table(made: Path, chromium: Browser) -> None:
+    table = pl.read_parquet(made / "out.parquet")
+    worst = [text.split("&") for text in table["ens_worst"].drop_nulls()]
+    with opened(chromium, made / "summary.html") as shown:
+        rows = [text.split("\t") for text in shown.texts("#genes tbody tr")]
+        text = shown.page.locator("#genes").inner_text()
+    terms = {row[0].replace(" ", "_"): int(row[2]) for row in rows if row[1] in IMPACTS}
+    assert terms == Counter(term for term, *_ in worst) and len(terms) > 5
+    assert [*terms] == [term for term in TERMS_BY_SEVERITY if term in terms]
+    grave = Counter(
+        (gene, TERMS_BY_SEVERITY[term])
+        for term, gene, _ in (item for item in worst if len(item) == 3)
+        if TERMS_BY_SEVERITY[term] in ("HIGH", "MODERATE")
+    )
+    genes = {
+        row[0].split()[-1]: (int(row[1]), int(row[2])) for row in rows if row[1] not in IMPACTS
+    }
+    assert genes == {gene: (grave[gene, "HIGH"], grave[gene, "MODERATE"]) for gene, _ in grave}
+    assert len(genes) > 3 and all(
+        row[0].startswith("DEMO") for row in rows if row[1] not in IMPACTS
+    )
+    assert "are not known: on 7, 12, " in text
 
 
 def test_pathogenic_variants_are_listed_with_genotype_and_link(
@@ -217,7 +243,7 @@ def test_the_top_of_the_page_leaves_nothing_out(
             f"{known} in Ensembl ({100 * known / all_of_them:.1f} % of {all_of_them} that could be "
             "compared; 62 not compared: 57 contig absent, 5 symbolic)" in cards
         )
-        assert "12 + 3 carried, with a pathogenic or likely pathogenic term" in cards
+        assert "13 + 3 carried, with a pathogenic or likely pathogenic term" in cards
         assert "2 of them failed a FILTER" in cards
         shown.page.locator(".cards a[href='#uncertain']").click()
         assert shown.page.url.endswith("#uncertain")
@@ -228,7 +254,7 @@ def test_the_top_of_the_page_leaves_nothing_out(
         assert "Not the whole genome: chromosomes 1, 2, 3" in banner
         assert "X, Y, MT were not looked up" in banner
         cards = " ".join(shown.page.locator(".cards").inner_text().split())
-        assert "of 56 that could be compared" in cards
+        assert "of 73 that could be compared" in cards
 
 
 _OF_ONE_ID: list[Row] = [

@@ -219,7 +219,7 @@ def test_a_record_that_gets_nothing_keeps_every_byte(tmp_path: Path, store: Path
 
 
 def test_an_unknown_way_with_ids_is_refused(tmp_path: Path, store: Path) -> None:
-    with pytest.raises(UsageError, match="--id: expected append, replace, keep; found 'drop'"):
+    with pytest.raises(UsageError, match="id_column: expected append, replace, keep; found 'drop'"):
         annotate_vcf(SAMPLE, store, out_vcf=tmp_path / "o.vcf.gz", id_column="drop")
     path = written(tmp_path, PARAMS.replace("id: append", "id: drop").encode(), "params.yaml")
     with pytest.raises(UsageError, match=r"annotate\.id: expected 'append', 'replace' or 'keep'"):

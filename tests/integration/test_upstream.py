@@ -104,10 +104,13 @@ def change_chr21(root: Path, mirror: str = "a") -> None:
 def test_unchanged(project: Path, server: Nginx) -> None:
     before = snapshot(project)
     outcome = check().succeeded()
-    assert f"{MANIFEST}: unchanged: 3 variation files, 2 sequences" in outcome.stdout
+    assert (
+        f"{MANIFEST}: unchanged: 3 variation files, 2 sequences, 0 files of genes" in outcome.stdout
+    )
     assert "No release after 116" in outcome.stdout
     assert snapshot(project) == before
-    assert len(server.requests()) == 3
+    # Four lists, and the releases.
+    assert len(server.requests()) == 5
 
 
 def test_an_update_of_what_is_unchanged_writes_nothing(project: Path, root: Path) -> None:
@@ -230,7 +233,7 @@ def test_newer_releases(
     with nginx(tmp_path / "n", root, f"autoindex {'on' if listing else 'off'};") as server:
         monkeypatch.chdir(set_up(tmp_path / "project", f"{server.url}/a"))
         outcome = check().succeeded()
-        assert len(server.requests()) <= 2 + 1 + 3
+        assert len(server.requests()) <= 4 + 1 + 3
     assert "Newer: releases 117, 119." in outcome.stdout
     assert "set ensembl.release to 119 in params.yaml" in outcome.stdout
 
@@ -419,7 +422,7 @@ def test_a_folder_is_read_afresh(root: Path, server: Nginx, cache: Path) -> None
 def test_a_cache_that_can_not_be_written_to(server: Nginx, cache: Path, tmp_path: Path) -> None:
     cache.write_text("mine")
     mirrors = [f"{server.url}/a"]
-    expected = read_manifest(mirrors, LAYOUT, with_fasta=False)
+    expected = read_manifest(mirrors, LAYOUT, with_fasta=False, with_genes=False)
     assert cached_manifest(mirrors, LAYOUT) == expected
     assert cache.read_text() == "mine"
 

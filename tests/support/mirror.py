@@ -28,11 +28,13 @@ def write_mirror(
     base: Path,
     records: Mapping[str, Iterable[Row]],
     sequences: Mapping[str, str] | None = None,
+    genes: Mapping[str, str] | None = None,
     *,
+    peptides: str = "",
     release: int = 116,
     assembly: str = "GRCh38",
 ) -> Path:
-    """Write a mirror with one VCF per chromosome, FASTA where a sequence is given."""
+    """Write a mirror with one VCF per chromosome, FASTA and GFF3 where they are given."""
     layout = Layout("homo_sapiens", assembly, release)
     files: dict[str, bytes] = {}
     for chromosome, rows in records.items():
@@ -49,7 +51,17 @@ def write_mirror(
         fasta[layout.fasta_name(chromosome)] = bytes(deflate.gzip_compress(text.encode(), 1))
     if fasta:
         write_folder(base / layout.fasta_folder, fasta)
+    stem = f"Homo_sapiens.{assembly}"
+    if genes:
+        models = {f"{stem}.{release}.chromosome.{name}.gff3.gz": genes[name] for name in genes}
+        write_folder(base / layout.gff3_folder, {name: _gzip(models[name]) for name in models})
+    if peptides:
+        write_folder(base / layout.peptide_folder, {f"{stem}.pep.all.fa.gz": _gzip(peptides)})
     return base
+
+
+def _gzip(text: str) -> bytes:
+    return bytes(deflate.gzip_compress(text.encode(), 1))
 
 
 def with_refs(sequence: str, rows: Iterable[Row]) -> str:

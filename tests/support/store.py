@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations.store.describe import FileIdentity, Origin, footer_sha256
+from ensembl_annotations.store.genes import write_genes
 from ensembl_annotations.store.sequence import SequenceWriter
 from ensembl_annotations.store.write import ChromosomeWriter, Rows
 from ensembl_annotations.variants.schema import ALLELES_SCHEMA, DETAILS
@@ -67,9 +68,10 @@ def write_store(
     chromosomes: Mapping[str, Iterable[Allele]],
     sequences: Mapping[str, bytes] | None = None,
     *,
+    genes: Mapping[str, pa.Table] | None = None,
     origin: Origin = ORIGIN,
 ) -> Path:
-    """Write a store of these alleles, sorted as the store has them, and of these sequences."""
+    """Write a store of these alleles, sorted as the store has them, of these sequences and transcripts."""
     folder.mkdir(parents=True)
     files: list[tuple[str, str, Path, int]] = []
     for chromosome, alleles in chromosomes.items():
@@ -82,6 +84,9 @@ def write_store(
         sequence = SequenceWriter(folder, identity)
         sequence.add(bases)
         files.append((chromosome, "sequence", folder / identity.file_name, sequence.finish()))
+    for chromosome, table in (genes or {}).items():
+        path = write_genes(folder, FileIdentity.of(origin, chromosome, "genes"), table)
+        files.append((chromosome, "genes", path, len(table)))
     (folder / "quarantine.tsv.gz").write_bytes(b"none")
     package = {
         "store_version": STORE_VERSION,
@@ -105,5 +110,5 @@ def described(chromosome: str, role: str, path: Path, num_rows: int) -> dict[str
         "bytes": path.stat().st_size,
         "hash": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
         "footer_sha256": footer_sha256(path),
-        "rows": num_rows,
+        "num_rows": num_rows,
     }

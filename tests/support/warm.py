@@ -11,8 +11,9 @@ What gets signals, has limits or is asked for its children needs the real progra
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
-import json
+import marshal
 import os
 import runpy
 import select
@@ -49,6 +50,8 @@ pydantic.fields pydantic.main pydantic.plugin._loader pydantic.types pydoc pypar
 rich.traceback ruamel.yaml s3fs tabulate unittest yaml
 """
 
+_SIZE_BYTES = 8
+
 # Libraries read these variables when they are imported or first used: then the real program runs.
 _PROGRAM = """\
 #!/bin/sh
@@ -58,10 +61,11 @@ exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
 
 
 @cache
-def programs() -> Path:
+def programs(*libraries: str) -> Path:
     """Start the server of this process; return the folder of its programs, for PATH.
 
-    The real ones, where the system is not Linux.
+    One for each set of libraries that it imports in addition. The real programs, where the system is
+    not Linux.
     """
     if not hasattr(os, "pidfd_open"):
         return REAL_PROGRAMS
@@ -69,7 +73,7 @@ def programs() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address = folder / "socket"
     client = Path(__file__).with_name("warm_client.py")
-    for name in ("dvc", "ensembl-annotations", "python", "python3"):
+    for name in ("dagster-ui", "dvc", "ensembl-annotations", "python", "python3"):
         text = _PROGRAM.format(
             real=REAL_PROGRAMS / name,
             python=sys.executable,
@@ -79,19 +83,25 @@ def programs() -> Path:
         )
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    # The server ends when its input does: with this process.
+    # The server ends when its input does: with this process. It is a Python without the user's options
+    # (PYTHONDONTWRITEBYTECODE, ...), which multiprocessing would hand on to these programs as arguments.
     server = subprocess.Popen(
-        [sys.executable, __file__, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, __file__, address, *libraries],
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
     return folder
 
 
-def _serve(address: str) -> dict[str, Any] | None:
+def _serve(address: str, *libraries: str) -> dict[str, Any] | None:
     """Fork for each request. Returns it in the new process, and None here at the end."""
-    for name in _LIBRARIES.split():
+    for name in (*_LIBRARIES.split(), *libraries):
         import_module(name)
+    # It keeps its parser, which takes a third as long as a short command.
+    import_module("dvc.cli.parser").get_main_parser()
     sys.path.pop(0)  # The folder of this file.
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -115,18 +125,22 @@ def _run_apart(connection: socket.socket) -> dict[str, Any]:
     """Fork once more: return the request there; here, wait to tell the exit code, and end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
-    while not text.endswith(b"\n"):
+    text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 64)
+    while len(text) < _SIZE_BYTES + int.from_bytes(text[:_SIZE_BYTES], "big"):
         text += connection.recv(1 << 16)
     child = os.fork()
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
     if child == 0:
         connection.close()
-        request: dict[str, Any] = json.loads(text)
+        request: dict[str, Any] = marshal.loads(text[_SIZE_BYTES:])
+        # Out of the way of the numbers that they get.
+        moved = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in streams]
+        for stream in streams:
+            os.close(stream)
+        for stream, number in zip(moved, request["streams"], strict=True):
+            os.dup2(stream, number)
+            os.close(stream)
         return request
-    for number in range(3):
+    for number in (0, 1, 2, *streams):
         os.close(number)
     ended = os.pidfd_open(child)
     ready, _, _ = select.select([ended, connection], [], [])
@@ -141,7 +155,8 @@ def _run_apart(connection: socket.socket) -> dict[str, Any]:
 def _run(request: dict[str, Any]) -> None:
     """Do what Python does that was started with these arguments."""
     os.environ.clear()
-    os.environ.update(request["variables"])
+    for key, value in request["variables"].items():
+        os.environ[os.fsdecode(key)] = os.fsdecode(value)
     os.chdir(request["folder"])
     os.umask(request["umask"])
     sys.executable = str(Path(sys.argv[1]).with_name("python3"))
@@ -149,7 +164,7 @@ def _run(request: dict[str, Any]) -> None:
     name, *arguments = request["arguments"]
     if name == "dvc":
         arguments = ["-m", "dvc", *arguments]
-    elif name == "ensembl-annotations":
+    elif not name.startswith("python"):
         arguments = [str(REAL_PROGRAMS / name), *arguments]
     # With -P the folder of what is run is not looked into for modules.
     is_safe = arguments[0] == "-P"
@@ -190,6 +205,6 @@ def _exit_code(request: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    wanted = _serve(sys.argv[1])
+    wanted = _serve(*sys.argv[1:])
     if wanted is not None:
         os._exit(_exit_code(wanted) & 0xFF)

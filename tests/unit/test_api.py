@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 import os
 import shutil
@@ -33,7 +34,11 @@ from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import ReferenceStore
 from tests.support.vcf import MIRROR, RELEASE, SAMPLE, build_store, invoke, snapshot
 
-PUBLIC = {name: getattr(ensembl_annotations, name) for name in ensembl_annotations.__all__}
+PUBLIC = {
+    name: item
+    for name in ensembl_annotations.__all__
+    if inspect.isfunction(item := getattr(ensembl_annotations, name))
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path_factory.getbasetemp() / "downloads"
     monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(folder))
+
+
+def test_names_are_there_for_tab_before_they_are_imported() -> None:
+    code = "import ensembl_annotations as e; print(*dir(e)); print('polars' in __import__('sys').modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    names, is_imported = done.stdout.splitlines()
+    assert set(ensembl_annotations.__all__) <= set(names.split())
+    assert is_imported == "False"
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert ensembl_annotations.__version__ == importlib.metadata.version("ensembl-annotations")
+
+
+def test_errors_can_be_caught_by_the_names_that_are_imported(tmp_path: Path) -> None:
+    with pytest.raises(ensembl_annotations.ReferenceStoreError) as caught:
+        scan_reference(tmp_path / "none")
+    assert isinstance(caught.value, ensembl_annotations.EnsemblAnnotationsError)
 
 
 # --- Paths ---------------------------------------------------------------------------------------
@@ -131,9 +154,10 @@ def test_chromosomes_as_on_the_command_line(wanted: Any, tmp_path: Path, store: 
     found = scan_reference(store, wanted).select("chrom").unique().collect()["chrom"]
     assert set(found) == {"21", "22"}
 
-    figures = fetch_ensembl(tmp_path / "store", mirrors=MIRROR, release=RELEASE, chromosomes=wanted)
+    only: dict[str, Any] = {"chromosomes": wanted, "fasta": False, "genes": False}
+    figures = fetch_ensembl(tmp_path / "store", mirrors=MIRROR, release=RELEASE, **only)
     assert set(figures["files"]) == {f"homo_sapiens-chr{name}.vcf.gz" for name in ("21", "22")}
-    lines = plan_fetch(tmp_path / "store", mirrors=MIRROR, release=RELEASE, chromosomes=wanted)
+    lines = plan_fetch(tmp_path / "store", mirrors=MIRROR, release=RELEASE, **only)
     assert ": 2 files" in lines[0]
 
 

@@ -47,7 +47,8 @@ def test_documents_are_what_is_declared() -> None:
 
 def test_every_figure_is_documented() -> None:
     text = "".join(
-        (ROOT / "docs" / name).read_text("utf-8") for name in ("output.md", "matching.md")
+        (ROOT / "docs" / name).read_text("utf-8")
+        for name in ("output.md", "matching.md", "genes.md")
     )
     for path in (ROOT / "metrics").glob("**/*.json"):
         for key in all_figures(json.loads(path.read_text("utf-8"))):

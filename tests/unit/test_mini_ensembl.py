@@ -89,12 +89,12 @@ def test_another_run_writes_the_same_bytes_and_removes_what_it_did_not_write(
 
 
 def test_mirror_is_small() -> None:
-    assert sum(map(len, contents(MIRROR).values())) < 1_000_000
+    assert sum(map(len, contents(MIRROR).values())) < 1_500_000
 
 
 def test_gzip_headers_hold_no_time_and_no_name(fresh: dict[str, bytes]) -> None:
     for name, data in fresh.items():
-        if name.endswith(".fa.gz"):
+        if name.endswith((".fa.gz", ".gff3.gz")):
             assert data[:10] == bytes.fromhex("1f8b08000000000002ff"), name
         elif name.endswith(".vcf.gz"):
             assert data[:16] == bytes.fromhex("1f8b08040000000000ff060042430200"), name
@@ -112,7 +112,15 @@ def test_every_chromosome_has_sorted_records(root: str) -> None:
 
 
 @pytest.mark.parametrize("root", ROOTS)
-@pytest.mark.parametrize("folder", ["variation/vcf/homo_sapiens", "fasta/homo_sapiens/dna"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "variation/vcf/homo_sapiens",
+        "fasta/homo_sapiens/dna",
+        "fasta/homo_sapiens/pep",
+        "gff3/homo_sapiens",
+    ],
+)
 def test_checksums_are_those_of_coreutils(root: str, folder: str) -> None:
     here = MIRROR / root / folder
     lines = (here / "CHECKSUMS").read_text().splitlines()
@@ -307,7 +315,7 @@ def test_sample_is_read_by_pysam_without_a_warning(capfd: pytest.CaptureFixture[
         assert list(vcf.header.samples) == ["demo"]
         lengths = {name: contig.length for name, contig in vcf.header.contigs.items()}
         calls = [(call.contig, call.pos) for call in vcf]
-    assert 120 <= len(calls) <= 160
+    assert 120 <= len(calls) <= 180
     order = list(lengths)
     assert calls == sorted(calls, key=lambda call: (order.index(call[0]), call[1]))
     assert (lengths["chr1"], lengths["chrM"], len(lengths)) == (248956422, 16569, 26)
@@ -329,3 +337,45 @@ def test_sample_holds_every_kind_of_case() -> None:
     for case in script.SPECIAL.splitlines()[1:]:
         contig, pos, _, ref, alt = case.split()[:5]
         assert (contig, pos, ref, alt) in calls
+
+
+def sequences(root: str) -> dict[str, str]:
+    found = {}
+    for path in (MIRROR / root / "fasta/homo_sapiens/dna").glob("*.fa.gz"):
+        title, _, body = gzip.decompress(path.read_bytes()).decode().partition("\n")
+        found[title.split()[0][1:]] = body.replace("\n", "")
+    return found
+
+
+def test_every_ref_of_the_sample_is_what_the_sequence_has() -> None:
+    bases = {
+        "chr22" if name == "22" else "chrM": text for name, text in sequences(ROOTS[1]).items()
+    }
+    with pysam.VariantFile(str(SAMPLE)) as vcf:
+        calls = [call for call in vcf if call.contig in bases]
+    assert len(calls) > 40
+    for call in calls:
+        known = bases[call.contig][call.start : call.stop]
+        assert all(base in (ref, "N") for base, ref in zip(known, call.ref or "", strict=True)), (
+            call
+        )
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_genes_are_invented_and_of_every_kind(root: str) -> None:
+    lines = [
+        line.split("\t")
+        for path in (MIRROR / root / "gff3/homo_sapiens").glob("*.gff3.gz")
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines()
+        if not line.startswith("#")
+    ]
+    genes = [line for line in lines if "ID=gene:" in line[8]]
+    assert len(genes) == (13 if "115" in root else 14)
+    assert all("Name=DEMO" in line[8] and "ID=gene:ENSG9" in line[8] for line in genes)
+    assert {line[0] for line in genes} == {"22", "MT"}
+    # Where no real gene can be: 22 begins with a gap in both assemblies.
+    assert all(int(line[4]) < 10_500_000 for line in genes if line[0] == "22")
+    for chrom in ("22", "MT"):
+        assert {line[6] for line in genes if line[0] == chrom} == {"+", "-"}
+    assert sum("MANE_Plus_Clinical" in line[8] for line in lines) == 1
+    assert {"mRNA", "lnc_RNA", "pseudogenic_transcript", "tRNA"} <= {line[2] for line in lines}

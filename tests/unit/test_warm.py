@@ -106,3 +106,24 @@ def test_what_is_started_is_forked_too_unless_a_library_would_not_see_its_variab
     assert run(tmp_path, here, "-c", program).stdout == f"True {here}\n"
     real = run(tmp_path, here, "-c", program, POLARS_MAX_THREADS="1").stdout
     assert real == f"False {REAL_PROGRAMS / 'python3'}\n"
+
+
+def test_what_else_it_is_started_with_is_passed_on() -> None:
+    """Such as the pipe by which Dagster ends its processes."""
+    reading, writing = os.pipe()
+    text = f"import os; os.write({writing}, b'told')"
+    subprocess.run([programs() / "python3", "-c", text], pass_fds=[writing], check=True)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b"told"
+
+
+def test_options_of_the_user_s_python_are_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As multiprocessing would, before `-c`; its processes would not start."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # A server of its own.
+    python = programs("colorsys") / "python3"
+    text = "import subprocess; print(subprocess._args_from_interpreter_flags())"
+    assert run(tmp_path, python, "-c", text).stdout == "[]\n"

@@ -17,7 +17,7 @@ from ensembl_annotations import _kernel
 from ensembl_annotations.annotate.annotate import _places, _runs
 from ensembl_annotations.annotate.text import VcfWriter
 from ensembl_annotations.vcf import places as tabix
-from ensembl_annotations.vcf.places import TabixIndex, depth_of
+from ensembl_annotations.vcf.places import DEPTH, TabixIndex
 from ensembl_annotations.vcf.read import VcfReader
 
 pytestmark = pytest.mark.skipif(
@@ -98,17 +98,17 @@ def write(
     out = folder / "out.vcf.gz"
     with out.open("wb") as handle, VcfReader(source) as reader:
         reader.batch_bytes = batch_bytes
-        writer = VcfWriter(bgzf.BgzfWriter(handle, threads=1), TabixIndex(kind))
+        writer = VcfWriter(bgzf.BgzfWriter(handle, threads=1), TabixIndex())
         writer.write(b"".join(reader.header.lines))
         for piece in reader.pieces():
             # On contigs that the reference lacks: nothing is added.
             absent = [0] * len(_kernel.contig_runs(piece.data))
-            settings = _kernel.Settings(10, index_depth=depth_of(kind))
+            settings = _kernel.Settings(10, index_depth=DEPTH)
             contigs = [_kernel.Contig(reason=3)]
             with _kernel.annotated(piece.data, settings, contigs, absent) as result:
                 writer.write(piece.data, _places(result, _runs(result, piece)))
         writer.finish(without_last_byte=reader.ends_without_newline)
-    writer.write_index(folder / f"out.vcf.gz.{kind}")
+    writer.write_index(folder / f"out.vcf.gz.{kind}", kind)
     return out
 
 

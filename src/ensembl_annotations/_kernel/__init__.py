@@ -1,7 +1,7 @@
 """The compiled part: a piece of a VCF and open files of a store in, annotated text out.
 
 The library is plain C behind ctypes: the interpreter is free for other threads while it works, and it
-keeps nothing between calls but what was opened. Here are its structures, as ``kernel.h`` has them, and
+keeps nothing between calls but what was opened, and the memory of a `Room`. Here are its structures, as ``kernel.h`` has them, and
 a class or function for each of its own. Which contig is what, headers, errors' sentences, compression
 and threads are Python's.
 """
@@ -11,15 +11,14 @@ from __future__ import annotations
 import ctypes as c
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 2
+ABI = 3
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -31,8 +30,9 @@ MATCHED = -1
 BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS = range(7)
 """What can be wrong with a line."""
 
-NUM_TAGS = 15
+NUM_TAGS = 17
 ID_MODES = ("append", "replace", "keep")
+TRANSCRIPTS = ("pick", "gene", "all")
 UNTYPED_KEYS = ("DP", "GQ", "AD")
 TEXTS = (
     "id", "allele_clin", "clin", "evidence", "source", "tsa", "ma", "maf", "aa", "af",
@@ -40,6 +40,7 @@ TEXTS = (
 """Columns of text of an ALT's IDs."""
 
 _NUM_REASONS = 10
+_NUM_TERMS = 30
 _ALL_GOOD, _BAD_INPUT, _BAD_STORE = range(3)
 
 
@@ -105,7 +106,7 @@ class Region(c.Structure):
 
 
 class Contig(c.Structure):
-    """What a CHROM of the input is in the reference; handles are of `Table` and `Sequence`."""
+    """What a CHROM of the input is in the reference; handles are of `Table`, `Sequence2Bit` and `Genes`."""
 
     _fields_ = [
         ("table", c.c_void_p),
@@ -114,6 +115,9 @@ class Contig(c.Structure):
         ("x_sequence", c.c_void_p),
         ("reason", c.c_int32),
         ("is_y", c.c_int32),
+        ("genes", c.c_void_p),
+        ("x_genes", c.c_void_p),
+        ("is_mt", c.c_int32),
     ]
 
 
@@ -129,6 +133,7 @@ class _Options(c.Structure):
         ("with_rows", c.c_int32),
         ("num_regions", c.c_int32),
         ("num_contigs", c.c_int32),
+        ("transcripts", c.c_int32),
         ("region", Region * 2),
         ("contig", c.POINTER(Contig)),
         ("contig_of_run", c.POINTER(c.c_int32)),
@@ -231,6 +236,11 @@ class Result(c.Structure):
         ("num_sites", c.c_int64),
         ("site_record", c.c_void_p),
         ("site_id", TextColumn),
+        ("num_terms", c.c_int64 * _NUM_TERMS),
+        ("num_ref_differs", c.c_int64),
+        ("num_told", c.c_int64),
+        ("csq", TextColumn),
+        ("worst", TextColumn),
     ]
 
 
@@ -254,6 +264,10 @@ def _library() -> Any:
         "kernel_open_table": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
         "kernel_close_table": (None, c.c_void_p),
         "kernel_num_rows": (c.c_int64, c.c_void_p),
+        "kernel_open_genes": (c.c_void_p, c.c_int, c.c_int32, c.c_int64, *text, problem),
+        "kernel_close_genes": (None, c.c_void_p),
+        "kernel_num_transcripts": (c.c_int64, c.c_void_p),
+        "kernel_term": (c.c_char_p, c.c_int),
         "kernel_num_bases": (c.c_int64, c.c_void_p),
         "kernel_open_sequence": (c.c_void_p, c.c_int, c.c_int32, *text, *text, problem),
         "kernel_close_sequence": (None, c.c_void_p),
@@ -262,7 +276,10 @@ def _library() -> Any:
         "kernel_free_runs": (None, c.POINTER(_Run)),
         "kernel_parts": (c.c_int64, *text, c.POINTER(_Work), c.POINTER(c.POINTER(_Part))),
         "kernel_free_parts": (None, c.POINTER(_Part)),
-        "kernel_annotate": (c.c_int, *text, options, c.POINTER(Result), problem),
+        "kernel_new_room": (c.c_void_p,),
+        "kernel_free_room": (None, c.c_void_p),
+        "kernel_rest_room": (None, c.c_void_p),
+        "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
         "kernel_free": (None, c.POINTER(Result)),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
     }
@@ -270,6 +287,11 @@ def _library() -> Any:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def terms() -> list[str]:
+    """Return the terms of consequences, by severity."""
+    return [_library().kernel_term(number).decode() for number in range(_NUM_TERMS)]
 
 
 def crc32(data: bytes) -> int:
@@ -295,6 +317,26 @@ class Table:
     def __del__(self) -> None:
         if getattr(self, "handle", None):
             _library().kernel_close_table(self.handle)
+
+
+class Genes:
+    """An open file of transcripts; the footer was checked before."""
+
+    def __init__(self, fd: int, number: int, file_bytes: int, footer: bytes) -> None:
+        problem = _Problem()
+        self.handle = _library().kernel_open_genes(
+            fd, number, file_bytes, footer, len(footer), problem
+        )
+        if not self.handle:
+            problem.raise_it()
+
+    @property
+    def num_rows(self) -> int:
+        return int(_library().kernel_num_transcripts(self.handle))
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            _library().kernel_close_genes(self.handle)
 
 
 class Sequence2Bit:
@@ -324,8 +366,7 @@ class Sequence2Bit:
         return out.raw[:count]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is asked of all pieces of a run.
 
     Attributes
@@ -343,6 +384,8 @@ class Settings:
     regions : sequence of Region
     most_allele_bytes, most_alts : int
         Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
+    transcripts : str
+        Whose consequences are told: one of `TRANSCRIPTS`.
     """
 
     num_columns: int
@@ -356,6 +399,7 @@ class Settings:
     regions: Sequence[Region] = ()
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
+    transcripts: str = "pick"
 
 
 def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
@@ -407,6 +451,7 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         settings.with_rows,
         len(settings.regions),
         len(contigs),
+        TRANSCRIPTS.index(settings.transcripts),
         (Region * 2)(*settings.regions),
         (Contig * len(contigs))(*contigs),
         (c.c_int32 * len(places))(*places),
@@ -416,9 +461,24 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
     )
 
 
+class Room:
+    """Memory that a piece is annotated in, kept for the next one."""
+
+    def __init__(self) -> None:
+        # The function too: at the end of the program this module may be gone before.
+        self._free, self.handle = _library().kernel_free_room, _library().kernel_new_room()
+
+    def __del__(self) -> None:
+        self._free(self.handle)
+
+
 @contextmanager
 def annotated(
-    text: bytes, settings: Settings, contigs: Sequence[Contig], places: Sequence[int]
+    text: bytes,
+    settings: Settings,
+    contigs: Sequence[Contig],
+    places: Sequence[int],
+    room: Room | None = None,
 ) -> Iterator[Result]:
     """Annotate whole lines; the result's memory is there as long as the block runs.
 
@@ -430,20 +490,23 @@ def annotated(
     contigs : sequence of Contig
     places : sequence of int
         For each of the `contig_runs`, which of the contigs it is.
+    room : Room, optional
+        One that is not in use for another piece.
 
     Raises
     ------
     BadLine, BadFile
     """
+    room = room or Room()
     result, problem = Result(), _Problem()
-    if _library().kernel_annotate(
-        text, len(text), _options(settings, contigs, places), result, problem
-    ):
+    options = _options(settings, contigs, places)
+    if _library().kernel_annotate(room.handle, text, len(text), options, result, problem):
         problem.raise_it()
     try:
         yield result
     finally:
         _library().kernel_free(result)
+        _library().kernel_rest_room(room.handle)
 
 
 def compared(

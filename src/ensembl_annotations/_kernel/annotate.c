@@ -1,4 +1,5 @@
-/* A piece of a VCF: lines in, lines out. No state is kept between calls, so pieces may be worked on in parallel. */
+/* A piece of a VCF: lines in, lines out. Nothing but the memory of a room is kept between calls, so pieces may be
+   worked on in parallel, each in a room of its own. */
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -99,14 +100,14 @@ static int is_in_par(const Piece *piece, const Record *r) {
     return 0;
 }
 
-static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, Result *result) {
-    Out out = {0};
-    reserve(&out, (size_t)piece->size + (size_t)values->num_items * 192 + 64);
-    int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns) : NULL;
+static void write_text(const Piece *piece, const Options *options, Match *match, const Values *values, const Consequences *consequences, Out *out, Result *result) {
+    out->at = out->begin;
+    reserve(out, (size_t)piece->size + (size_t)values->num_items * 192 + (size_t)(consequences->text.at - consequences->text.begin) + 64);
+    int64_t *ends = options->index_depth ? record_ends(piece, options->num_columns, match->arena) : NULL;
     Places places = {0};
     if (ends) {
-        places.spot = need_memory(NULL, (size_t)piece->num_records * sizeof(Spot));
-        places.rise = need_memory(NULL, (size_t)piece->num_records * sizeof(Rise));
+        places.spot = take(match->arena, (size_t)piece->num_records * sizeof(Spot));
+        places.rise = take(match->arena, (size_t)piece->num_records * sizeof(Rise));
     }
     const uint8_t *copied = piece->text;                     /* lines that get nothing go out together */
     int64_t ahead = 0, item = 0, site = 0, num_sites = 0;    /* ahead: of the output, behind `copied` */
@@ -114,25 +115,24 @@ static void write_text(const Piece *piece, const Options *options, Match *match,
         const Record *r = piece->record + i;
         int64_t begin = r->line - piece->text + ahead, first = item, next_site;
         while (item < values->num_items && values->item[item].allele < r->first_allele + r->num_alleles) item++;
-        Change change = {.record = r, .item = values->item + first, .num_items = item - first, .af = values->af, .is_par = is_in_par(piece, r)};
+        Change change = {.record = r, .item = values->item + first, .num_items = item - first, .af = values->af, .is_par = is_in_par(piece, r), .consequences = consequences};
         change.num_sites = own_sites(match, site, (int32_t)i, change.item, change.num_items, &next_site);
         change.site = match->site + site;
         if (change.num_sites) memmove(match->site + num_sites, change.site, (size_t)change.num_sites * sizeof(Site));
         change.site = match->site + num_sites;
         num_sites += change.num_sites, site = next_site;
         result->num_par += change.is_par, result->num_conflicts += ids_conflict(&change);
-        if (change.num_items || change.num_sites || change.is_par || r->is_cut) {
-            put(&out, copied, (size_t)(r->line - copied));
-            put_record(&out, &change, options);
+        if (change.num_items || change.num_sites || change.is_par || r->is_cut || has_consequences(consequences, r)) {
+            put(out, copied, (size_t)(r->line - copied));
+            put_record(out, &change, options);
             copied = r->end + 1;
-            ahead = out.at - out.begin - (copied - piece->text);
+            ahead = out->at - out->begin - (copied - piece->text);
         }
         if (ends) add_place(&places, r->run, most(r->pos - 1, 0), ends[i], begin, r->end + 1 - piece->text + ahead, options->index_depth);
     }
-    put(&out, copied, (size_t)(piece->text + piece->size - copied));
-    free(ends);
+    put(out, copied, (size_t)(piece->text + piece->size - copied));
     match->num_sites = num_sites;
-    result->text = out.begin, result->text_bytes = out.at - out.begin;
+    result->text = out->begin, result->text_bytes = out->at - out->begin;
     result->spot = places.spot, result->num_spots = places.num_spots;
     result->rise = places.rise, result->num_rises = places.num_rises;
 }
@@ -234,7 +234,28 @@ static void write_alleles(const Piece *piece, Result *result) {
     }
 }
 
-static void write_rows(Piece *piece, const Match *match, const Values *values, Result *result) {
+static Text csq_text(const void *rows, int64_t i, Arena *arena) {
+    const Consequences *c = rows;
+    const Told *told = c->told + i;
+    return (void)arena, told->worst > told->csq ? (Text){c->text.begin + told->csq, told->worst - told->csq} : (Text){0};
+}
+
+static Text worst_text(const void *rows, int64_t i, Arena *arena) {
+    const Consequences *c = rows;
+    const Told *told = c->told + i;
+    return (void)arena, told->end > told->worst ? (Text){c->text.begin + told->worst, told->end - told->worst} : (Text){0};
+}
+
+static void count_consequences(const Consequences *consequences, Result *result) {
+    memcpy(result->num_terms, consequences->num_terms, sizeof result->num_terms);
+    result->num_ref_differs = consequences->num_ref_differs;
+}
+
+static void write_rows(Piece *piece, const Match *match, const Values *values, const Consequences *consequences, Result *result) {
+    int64_t num_told = consequences->told ? piece->num_alleles : 0;
+    result->num_told = num_told;
+    result->csq = text_column(consequences, num_told, csq_text, &piece->arena);
+    result->worst = text_column(consequences, num_told, worst_text, &piece->arena);
     write_alleles(piece, result);
     write_items(values, result, &piece->arena);
     result->num_sites = match->num_sites;
@@ -245,29 +266,68 @@ static void write_rows(Piece *piece, const Match *match, const Values *values, R
 
 /* ---- the calls ---- */
 
-int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
-    Piece piece = {.text = text, .size = size};
-    Match match = {.with_sites = options->with_sites, .arena = &piece.arena, .problem = problem};
+/* Memory that a piece is annotated in, kept for the next one: to ask the system for it anew takes a fifth of the time. */
+struct Room {
+    Piece piece;
+    Match match;
+    Out text;
+};
+enum { MOST_KEPT = 64 << 20 };
+
+Room *kernel_new_room(void) {
+    Room *room = need_memory(NULL, sizeof *room);
+    *room = (Room){0};
+    return room;
+}
+
+static void empty_room(Room *room) {
+    drop_match(&room->match);
+    drop_piece(&room->piece);
+    free(room->text.begin);
+    *room = (Room){0};
+}
+
+void kernel_free_room(Room *room) {
+    if (room) empty_room(room);
+    free(room);
+}
+
+static int64_t room_bytes(const Room *room) {
+    const Match *match = &room->match;
+    int64_t total = (int64_t)room->piece.arena.total + room->piece.allele_room * (int64_t)sizeof(Allele) + (room->text.end - room->text.begin);
+    total += match->query_room * (int64_t)sizeof(Query) + match->hit_room * (int64_t)sizeof(Hit) + match->site_room * (int64_t)sizeof(Site);
+    for (int i = 0; i < NUM_OPEN; i++) total += (int64_t)match->finder.group[i].arena.total + match->finder.group[i].room;
+    return total;
+}
+
+/* What a piece left is not needed any more; of an unusually large one nothing is kept. */
+void kernel_rest_room(Room *room) {
+    if (room_bytes(room) > MOST_KEPT) empty_room(room);
+}
+
+int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
+    Piece *piece = &room->piece;
+    Match *match = &room->match;
+    begin_piece(piece, text, size);
+    begin_match(match, options->with_sites, &piece->arena, problem);
     *result = (Result){0};
     *problem = (Problem){0};
-    int failed = cut_piece(&piece, options, problem);
+    if (cut_piece(piece, options, problem)) return -1;
+    split_alleles(piece, options);
+    add_queries(match, piece, options);
+    if (find_matches(match, piece->allele) || observe_bases(match, piece, options, &result->compared)) return -1;
+    Consequences consequences = {0};
+    int failed = find_consequences(piece, options, &consequences, problem);
     if (!failed) {
-        split_alleles(&piece, options);
-        add_queries(&match, &piece, options);
-        failed = find_matches(&match, piece.allele) || observe_bases(&match, &piece, options, &result->compared);
+        sort_sites(match);
+        Values values = find_values(match, piece->num_alleles, &piece->arena);
+        write_text(piece, options, match, &values, &consequences, &room->text, result);
+        count(piece, result);
+        count_consequences(&consequences, result);
+        if (options->with_rows) write_rows(piece, match, &values, &consequences, result);
+        result->run = piece->run, result->num_runs = piece->num_runs;
     }
-    if (!failed) {
-        sort_sites(&match);
-        Values values = find_values(&match, piece.num_alleles, &piece.arena);
-        write_text(&piece, options, &match, &values, result);
-        count(&piece, result);
-        if (options->with_rows) write_rows(&piece, &match, &values, result);
-        result->run = piece.run, result->num_runs = piece.num_runs;
-        piece.run = NULL;
-        drop_values(&values);
-    }
-    drop_match(&match);
-    drop_piece(&piece);
+    drop_consequences(&consequences);
     return failed ? -1 : 0;
 }
 
@@ -278,18 +338,21 @@ static void free_column(TextColumn *column) {
 }
 
 void kernel_free(Result *r) {
-    void *all[] = {r->text, r->run, r->spot, r->rise, r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
+    void *all[] = {r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
                    r->is_shifted, r->item_allele, r->item_mac, r->item_multi, r->item_shifted, r->item_frequency, r->site_record};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     for (int i = 0; i < NUM_TEXTS; i++) free_column(r->item_text + i);
     free_column(&r->site_id);
+    free_column(&r->csq);
+    free_column(&r->worst);
     *r = (Result){0};
 }
 
 /* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
 int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem) {
     Piece piece = {.text = text, .size = size};
-    Match match = {.arena = &piece.arena, .problem = problem};
+    Match match = {0};
+    begin_match(&match, 0, &piece.arena, problem);
     *compared = (Compared){0};
     *problem = (Problem){0};
     int failed = cut_piece(&piece, options, problem);
@@ -330,6 +393,21 @@ int64_t kernel_num_rows(const Table *table) {
     for (int g = 0; g < table->num_groups; g++) rows += chunk_of(table, g, COLUMN_START)->rows;
     return rows;
 }
+
+GeneFile *kernel_open_genes(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem) {
+    *problem = (Problem){0};
+    return open_gene_file(fd, file, file_bytes, footer, footer_bytes, problem);
+}
+
+void kernel_close_genes(GeneFile *file) { close_gene_file(file); }
+
+int64_t kernel_num_transcripts(const GeneFile *file) {
+    int64_t rows = 0;
+    for (int g = 0; g < file->num_groups; g++) rows += file->rows[g];
+    return rows;
+}
+
+const char *kernel_term(int number) { return number >= 0 && number < NUM_TERMS ? term_names[number] : NULL; }
 
 int64_t kernel_num_bases(const Sequence *sequence) { return sequence->length; }
 

@@ -2,20 +2,14 @@
 
 Run as a program it compiles beside the sources, as an editable install needs it:
 ``python src/ensembl_annotations/_kernel/build.py``. It imports nothing of the package, which need not
-be installed yet.
+be installed yet, and what only compiling needs where it is needed: every run asks `is_current`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import platform
-import shlex
-import shutil
-import subprocess
 import sys
-import sysconfig
 import threading
 from pathlib import Path
 
@@ -39,6 +33,11 @@ def compiler() -> list[str]:
     BuildError
         Where there is none; says how to get one.
     """
+    import importlib.util
+    import platform
+    import shlex
+    import shutil
+
     if named := os.environ.get("CC"):
         return shlex.split(named)
     for name in ("cc", "gcc", "clang"):
@@ -82,6 +81,9 @@ def build(folder: Path = FOLDER) -> Path:
     BuildError
         Where the compiler fails, which says why.
     """
+    import shlex
+    import subprocess
+
     target = folder / LIBRARY
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{LIBRARY}.{os.getpid()}.{threading.get_ident()}.tmp"
@@ -101,6 +103,8 @@ def build(folder: Path = FOLDER) -> Path:
 
 def wheel_tag() -> tuple[str, str, str]:
     """Return the tag of a wheel: any Python 3, for this platform alone."""
+    import sysconfig
+
     name = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     return "py3", "none", name
 

@@ -41,19 +41,25 @@ void *grown(void *list, int64_t count, int64_t *room, size_t size) {
     return need_memory(list, (size_t)*room * size);
 }
 
+/* Go on in the next block; where that is too small, in a new one before it. */
+static void use_next_block(Arena *arena, size_t size) {
+    enum { STEP = 1 << 18 };
+    if (arena->next == arena->count || arena->block[arena->next].size < size) {
+        /* An eighth more: the next time it will be about as much, not exactly. */
+        size_t more = (size + size / 8 + STEP - 1) / STEP * STEP;
+        arena->block = grown(arena->block, arena->count, &arena->room, sizeof(Block));
+        arena->block[arena->count++] = arena->block[arena->next];
+        arena->block[arena->next] = (Block){need_memory(NULL, more), more};
+        arena->total += more;
+    }
+    const Block *block = arena->block + arena->next++;
+    arena->at = block->begin, arena->end = block->begin + block->size;
+}
+
 void *take(Arena *arena, size_t size) {
     /* Loads of 8 bytes may begin at the last one. */
     size = (size + 8 + 15) & ~(size_t)15;
-    if (!arena->at || (size_t)(arena->end - arena->at) < size) {
-        size_t block = size > (1 << 18) ? size : 1 << 18;
-        if (arena->count == arena->room) {
-            arena->room = arena->room * 2 + 16;
-            arena->blocks = need_memory(arena->blocks, (size_t)arena->room * sizeof(void *));
-        }
-        arena->at = arena->blocks[arena->count++] = need_memory(NULL, block);
-        arena->end = arena->at + block;
-        arena->total += arena->last = block;
-    }
+    if ((size_t)(arena->end - arena->at) < size) use_next_block(arena, size);
     void *found = arena->at;
     arena->at += size;
     return found;
@@ -69,42 +75,23 @@ Text keep(Arena *arena, Text text) {
 }
 
 void rewind_arena(Arena *arena) {
-    if (arena->count > 1) {
-        while (arena->count) free(arena->blocks[--arena->count]);
-        arena->blocks[arena->count++] = need_memory(NULL, arena->total);
-        arena->last = arena->total;
-    }
-    if (!arena->count) return;
-    arena->at = arena->blocks[0];
-    arena->end = arena->at + arena->last;
+    arena->at = arena->end = NULL;
+    arena->next = 0;
 }
 
 void clear(Arena *arena) {
-    while (arena->count) free(arena->blocks[--arena->count]);
-    free(arena->blocks);
+    while (arena->count) free(arena->block[--arena->count].begin);
+    free(arena->block);
     memset(arena, 0, sizeof *arena);
 }
 
 /* ---- growing text ---- */
 
-void reserve(Out *out, size_t more) {
-    if ((size_t)(out->end - out->at) >= more) return;
+void grow(Out *out, size_t more) {
     size_t used = (size_t)(out->at - out->begin), room = (size_t)(out->end - out->begin) * 2 + more + 64;
     out->begin = need_memory(out->begin, room);
     out->at = out->begin + used;
     out->end = out->begin + room;
-}
-
-void put(Out *out, const void *p, size_t n) {
-    if (!n) return;
-    reserve(out, n);
-    memcpy(out->at, p, n);
-    out->at += n;
-}
-
-void put_char(Out *out, char c) {
-    reserve(out, 1);
-    *out->at++ = (uint8_t)c;
 }
 
 void put_string(Out *out, const char *text) { put(out, text, strlen(text)); }

@@ -25,19 +25,24 @@ typedef struct {
 
 int fail_store(Problem *problem, int32_t file, const char *text);
 
-/* Memory that is freed as a whole. What is asked for is there, or the process ends. */
+/* Memory that is freed as a whole, or used again from its beginning. What is asked for is there, or the process ends. */
+typedef struct {
+    uint8_t *begin;
+    size_t size;
+} Block;
+
 typedef struct {
     uint8_t *at, *end;
-    void **blocks;
-    int count, room;
-    size_t last, total;    /* bytes of the last block, and of all */
+    Block *block;
+    int64_t count, room, next;    /* blocks; the next one to be used */
+    size_t total;                 /* bytes of all */
 } Arena;
 
 void *need_memory(void *old, size_t size);
 void *take(Arena *arena, size_t size);
 void *take_zeroed(Arena *arena, size_t size);
 Text keep(Arena *arena, Text text);
-void rewind_arena(Arena *arena);    /* use it again from its beginning, for about as much */
+void rewind_arena(Arena *arena);
 void clear(Arena *arena);
 
 /* Text that grows. */
@@ -45,9 +50,20 @@ typedef struct {
     uint8_t *begin, *at, *end;
 } Out;
 
-void reserve(Out *out, size_t more);
-void put(Out *out, const void *p, size_t n);
-void put_char(Out *out, char c);
+void grow(Out *out, size_t more);
+static inline void reserve(Out *out, size_t more) {
+    if ((size_t)(out->end - out->at) < more) grow(out, more);
+}
+static inline void put(Out *out, const void *p, size_t n) {
+    if (!n) return;
+    reserve(out, n);
+    memcpy(out->at, p, n);
+    out->at += n;
+}
+static inline void put_char(Out *out, char c) {
+    reserve(out, 1);
+    *out->at++ = (uint8_t)c;
+}
 void put_string(Out *out, const char *text);
 void put_number(Out *out, uint64_t number);
 

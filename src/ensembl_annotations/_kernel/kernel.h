@@ -5,7 +5,7 @@
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 2 };
+enum { ABI = 3 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */
@@ -24,6 +24,9 @@ enum {
     NUM_TEXTS
 };
 
+typedef struct Room Room;
+
+/* Text, runs, spots and rises are in the room, until it rests. */
 typedef struct {
     /* the annotated text */
     uint8_t *text;
@@ -55,6 +58,11 @@ typedef struct {
     int64_t num_sites;
     int32_t *site_record;
     TextColumn site_id;
+    /* consequences: ALTs by the most severe term; where asked for, those of each ALT */
+    int64_t num_terms[NUM_TERMS];
+    int64_t num_ref_differs;             /* not called: REF is not what the sequence has */
+    int64_t num_told;                    /* ALTs, or 0 where there are no genes */
+    TextColumn csq, worst;
 } Result;
 
 PUBLIC int kernel_abi(void);
@@ -63,6 +71,10 @@ PUBLIC uint32_t kernel_crc32(const uint8_t *p, int64_t n);
 PUBLIC Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
 PUBLIC void kernel_close_table(Table *table);
 PUBLIC int64_t kernel_num_rows(const Table *table);
+PUBLIC GeneFile *kernel_open_genes(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
+PUBLIC void kernel_close_genes(GeneFile *file);
+PUBLIC int64_t kernel_num_transcripts(const GeneFile *file);
+PUBLIC const char *kernel_term(int number);       /* by severity; NULL behind the last */
 PUBLIC Sequence *kernel_open_sequence(int fd, int32_t file, const uint8_t *head, int64_t head_bytes, const uint8_t *tail, int64_t tail_bytes, Problem *problem);
 PUBLIC void kernel_close_sequence(Sequence *sequence);
 PUBLIC int64_t kernel_num_bases(const Sequence *sequence);
@@ -71,7 +83,10 @@ PUBLIC int64_t kernel_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 PUBLIC void kernel_free_runs(ContigRun *runs);
 PUBLIC int64_t kernel_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
 PUBLIC void kernel_free_parts(Part *parts);
-PUBLIC int kernel_annotate(const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
+PUBLIC Room *kernel_new_room(void);
+PUBLIC void kernel_free_room(Room *room);
+PUBLIC void kernel_rest_room(Room *room);
+PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
 PUBLIC void kernel_free(Result *result);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
 

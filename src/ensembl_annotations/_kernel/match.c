@@ -370,6 +370,15 @@ int find_matches(Match *match, Allele *alleles) {
     return 0;
 }
 
+/* Begin another one, in the memory of the last. */
+void begin_match(Match *match, int with_sites, Arena *arena, Problem *problem) {
+    Finder *finder = &match->finder;
+    memset(finder->used, 0, sizeof finder->used);
+    finder->table = NULL, finder->query = NULL, finder->num_queries = 0, finder->problem = problem;
+    match->num_queries = match->num_hits = match->num_sites = 0;
+    match->with_sites = with_sites, match->arena = arena, match->problem = problem, match->window = (Window){0};
+}
+
 void drop_match(Match *match) {
     for (int i = 0; i < NUM_OPEN; i++) drop_group(match->finder.group + i);
     free(match->query);

@@ -2,6 +2,7 @@
 #ifndef KERNEL_MATCH_H
 #define KERNEL_MATCH_H
 #include "alleles.h"
+#include "genes.h"
 #include "parquet.h"
 #include "sequence.h"
 
@@ -22,6 +23,8 @@ typedef struct {
     const Sequence *sequence, *x_sequence;
     int32_t reason;                         /* why nothing on it is looked up; else MATCHED */
     int32_t is_y;                           /* the regions are to be looked up on X too */
+    const GeneFile *genes, *x_genes;        /* the transcripts there */
+    int32_t is_mt;                          /* it has the genetic code of vertebrate mitochondria */
 } Contig;
 
 typedef struct {
@@ -68,7 +71,7 @@ typedef struct {
 } Site;
 
 /* Row groups in use: those that were asked for last. */
-enum { NUM_OPEN = 4 };
+enum { NUM_OPEN = 2 };
 typedef struct {
     Group group[NUM_OPEN];
     int64_t used[NUM_OPEN], clock;
@@ -94,6 +97,7 @@ typedef struct {
 
 void add_query(Match *match, Allele *alleles, int32_t number, const Contig *contig, int64_t pos, Text ref, const Region *regions, int num_regions);
 int find_matches(Match *match, Allele *alleles);
+void begin_match(Match *match, int with_sites, Arena *arena, Problem *problem);
 void drop_match(Match *match);
 int is_in_region(const Contig *contig, const Allele *allele, const Region *region);
 

@@ -178,6 +178,7 @@ static void put_info(Out *out, const Change *change, const Options *options) {
     put_per_id(out, change, options->tags, &count);
     if (change->is_par && options->tags >> TAG_PAR & 1) put_tag(out, TAG_PAR, &count);
     if (options->tags >> TAG_SITE_ID & 1) put_sites(out, change, &count);
+    put_consequences(out, change->record, change->consequences, options->tags, &count);
     if (count) return;
     out->at = out->begin + begin;
     put(out, info.p, (size_t)info.n);

@@ -1,6 +1,7 @@
 /* The text of the annotated VCF: the input's bytes, with tags and IDs added. */
 #ifndef KERNEL_OUTPUT_H
 #define KERNEL_OUTPUT_H
+#include "csq.h"
 #include "values.h"
 
 /* What one record gets. */
@@ -12,6 +13,7 @@ typedef struct {
     int64_t num_sites;
     const Text *af;              /* by number of the ALT in the piece */
     int is_par;
+    const Consequences *consequences;
 } Change;
 
 void put_record(Out *out, const Change *change, const Options *options);

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 #include "parquet.h"
+#include "thrift.h"
 
 #include <stdlib.h>
 
@@ -16,94 +17,6 @@ static const uint8_t column_types[NUM_COLUMNS] = {
 };
 enum { MOST_GROUPS = 1 << 20, MOST_GROUP_BYTES = 1 << 30, MOST_PAGES = 1 << 14, MOST_ROWS = 1 << 24 };
 enum { BLOCK = 4096, HEADER_BYTES = 256 };
-
-/* ---- thrift ---- */
-
-typedef struct {
-    const uint8_t *p, *end;
-    int is_bad;
-} Cursor;
-enum { STOP, TRUE_FIELD, FALSE_FIELD, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT };
-
-static uint8_t next_byte(Cursor *c) {
-    if (c->p >= c->end) {
-        c->is_bad = 1;
-        return 0;
-    }
-    return *c->p++;
-}
-
-static uint64_t varint(Cursor *c) {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = next_byte(c);
-        value |= (uint64_t)(byte & 127) << shift;
-        if (!(byte & 128)) return value;
-    }
-    c->is_bad = 1;
-    return 0;
-}
-
-static int64_t zigzag(Cursor *c) {
-    uint64_t value = varint(c);
-    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-}
-
-/* A number that must be from 0 to `limit`. */
-static int64_t bounded(Cursor *c, int64_t limit) {
-    int64_t value = zigzag(c);
-    if (value < 0 || value > limit) c->is_bad = 1;
-    return c->is_bad ? 0 : value;
-}
-
-static Text binary(Cursor *c) {
-    uint64_t n = varint(c);
-    if (c->is_bad || n > (uint64_t)(c->end - c->p)) {
-        c->is_bad = 1;
-        return (Text){c->p, 0};
-    }
-    Text text = {c->p, (int64_t)n};
-    c->p += n;
-    return text;
-}
-
-/* The type of the next field of a struct, and its number; STOP at its end. */
-static int next_field(Cursor *c, int *number) {
-    uint8_t byte = next_byte(c);
-    int type = byte & 15;
-    if (c->is_bad || type == STOP) return STOP;
-    if (byte >> 4) *number += byte >> 4;
-    else *number = (int)zigzag(c) & 0xFFFF;
-    return c->is_bad ? STOP : type;
-}
-
-static int64_t list_length(Cursor *c, int *type) {
-    uint8_t byte = next_byte(c);
-    *type = byte & 15;
-    int64_t n = byte >> 4 == 15 ? (int64_t)varint(c) : byte >> 4;
-    if (n < 0 || n > c->end - c->p) c->is_bad = 1;      /* each takes at least a byte */
-    return c->is_bad ? 0 : n;
-}
-
-static void skip(Cursor *c, int type, int depth) {
-    int number = 0, inner;
-    if (depth > 16) c->is_bad = 1;
-    if (c->is_bad) return;
-    switch (type) {
-    case TRUE_FIELD: case FALSE_FIELD: return;
-    case BYTE: next_byte(c); return;
-    case I16: case I32: case I64: varint(c); return;
-    case DOUBLE: for (int i = 0; i < 8; i++) next_byte(c); return;
-    case BINARY: binary(c); return;
-    case LIST: case SET:
-        for (int64_t n = list_length(c, &inner); n > 0 && !c->is_bad; n--)
-            if (inner <= FALSE_FIELD) next_byte(c);
-            else skip(c, inner, depth + 1);
-        return;
-    case STRUCT: while ((inner = next_field(c, &number))) skip(c, inner, depth + 1); return;
-    default: c->is_bad = 1;
-    }
-}
 
 /* ---- footer ---- */
 
@@ -355,9 +268,8 @@ static int find_pages(Group *group, Column *column) {
     return at == end ? 0 : bad_page(group);
 }
 
-Column *column_of(Group *group, int number) {
+Column *open_column(Group *group, int number) {
     Column *column = group->column + number;
-    if (column->is_open) return column;
     column->chunk = chunk_of(group->table, group->number, number);
     column->type = column_types[number];
     column->nullable = group->table->nullable[number];
@@ -370,10 +282,7 @@ Column *column_of(Group *group, int number) {
     return column;
 }
 
-static inline int is_on(const Page *page, int32_t row) { return page->first <= row && row - page->first < page->rows; }
-
-Page *page_of(Column *column, int32_t row) {
-    if (is_on(column->page + column->last, row)) return column->page + column->last;
+Page *find_page(Column *column, int32_t row) {
     int low = 0, high = column->num_pages;
     while (high - low > 1) {
         int middle = (low + high) / 2;
@@ -386,34 +295,47 @@ Page *page_of(Column *column, int32_t row) {
 
 /* ---- LZ4 ---- */
 
-static int64_t lz4_length(Cursor *c, int64_t n) {
-    if (n != 15) return n;
-    for (uint8_t byte = 255; byte == 255 && !c->is_bad;) n += byte = next_byte(c);
-    return n;
+enum { SLACK = 32 };       /* bytes behind what is unpacked that may be overwritten */
+
+/* The rest of a length that does not fit into a token; NULL where it is cut, or longer than any page. */
+static const uint8_t *add_length(const uint8_t *p, const uint8_t *end, int64_t *n) {
+    for (uint8_t byte = 255; byte == 255;) {
+        if (p == end || *n > MOST_GROUP_BYTES) return NULL;
+        *n += byte = *p++;
+    }
+    return p;
+}
+
+/* Copy what was unpacked `back` bytes before, which may overlap. */
+static uint8_t *repeat(uint8_t *to, int64_t back, int64_t n) {
+    uint8_t *end = to + n;
+    /* What is repeated after fewer than 16 bytes is repeated after twice as many, too. */
+    for (; back < 16 && to < end; back *= 2)
+        for (int64_t i = least(back, end - to); i > 0; i--, to++) *to = to[-back];
+    for (; to < end; to += 16) memcpy(to, to - back, 16);
+    return end;
 }
 
 /* Unpack a block that has exactly `size` bytes. */
-static int unpack_lz4(const uint8_t *packed, int64_t num_packed, uint8_t *out, int64_t size) {
-    Cursor c = {packed, packed + num_packed, 0};
-    uint8_t *to = out, *end = out + size;
-    while (!c.is_bad && c.p < c.end) {
-        uint8_t token = next_byte(&c);
-        int64_t n = lz4_length(&c, token >> 4);
-        if (c.is_bad || n > c.end - c.p || n > end - to) return -1;
-        if (n <= 16 && c.end - c.p >= 16 && end - to >= 16) memcpy(to, c.p, 16);
-        else memcpy(to, c.p, (size_t)n);
-        to += n, c.p += n;
-        if (c.p == c.end) return to == end ? 0 : -1;
-        int64_t back = next_byte(&c);
-        back |= (int64_t)next_byte(&c) << 8;
-        n = lz4_length(&c, token & 15) + 4;
-        if (c.is_bad || back < 1 || back > to - out || n > end - to) return -1;
-        const uint8_t *from = to - back;
-        if (back >= 8 && end - to >= n + 8)
-            for (int64_t i = 0; i < n; i += 8) memcpy(to + i, from + i, 8);
-        else
-            for (int64_t i = 0; i < n; i++) to[i] = from[i];
-        to += n;
+static int unpack_lz4(const uint8_t *p, int64_t num_packed, uint8_t *out, int64_t size) {
+    const uint8_t *end = p + num_packed;
+    uint8_t *to = out, *stop = out + size;
+    while (p < end) {
+        uint8_t token = *p++;
+        int64_t n = token >> 4;
+        if (n == 15 && !(p = add_length(p, end, &n))) return -1;
+        if (n > end - p || n > stop - to) return -1;
+        if (n <= 16 && end - p >= 16) memcpy(to, p, 16);
+        else memcpy(to, p, (size_t)n);
+        to += n, p += n;
+        if (p == end) return to == stop ? 0 : -1;
+        if (end - p < 2) return -1;
+        int64_t back = p[0] | p[1] << 8;
+        p += 2, n = token & 15;
+        if (n == 15 && !(p = add_length(p, end, &n))) return -1;
+        n += 4;
+        if (back < 1 || back > to - out || n > stop - to) return -1;
+        to = repeat(to, back, n);
     }
     return -1;
 }
@@ -422,11 +344,11 @@ static int unpack_lz4(const uint8_t *packed, int64_t num_packed, uint8_t *out, i
 
 /* Read runs for `rows` values; -1 where they don't have as many. */
 static int read_runs(Cursor *c, int width, int32_t rows, Run **runs, int32_t *count, Arena *arena) {
-    int32_t first = 0, room = 8;
+    int32_t first = 0, room = 64;
     Run *run = take(arena, (size_t)room * sizeof(Run));
     *count = 0;
     while (first < rows) {
-        uint64_t head = varint(c);
+        uint64_t head = c->p < c->end && *c->p < 128 ? *c->p++ : varint(c);
         int64_t n = (int64_t)(head >> 1) * (head & 1 ? 8 : 1);
         if (c->is_bad || n < 1 || n > INT32_MAX) return -1;
         if (*count == room) {
@@ -448,11 +370,10 @@ static int read_runs(Cursor *c, int width, int32_t rows, Run **runs, int32_t *co
 }
 
 static inline const Run *run_at(const Run *run, int32_t count, int32_t *last, int32_t row) {
-    int32_t low = 0, high = count;
-    if (run[*last].first <= row) {
-        low = *last;
-        if (low + 1 == count || row < run[low + 1].first) return run + low;
-    }
+    /* Mostly it is soon behind the last one. */
+    int32_t low = run[*last].first <= row ? *last : 0, high = low + 1;
+    for (int32_t step = 1; high < count && run[high].first <= row; step *= 2) low = high, high += step;
+    if (high > count) high = count;
     while (high - low > 1) {
         int32_t middle = (low + high) / 2;
         if (run[middle].first <= row) low = middle;
@@ -469,10 +390,27 @@ static inline uint32_t value_at(const Run *run, int width, int32_t row) {
     return (uint32_t)(load64(run->bits + (bit >> 3)) >> (bit & 7) & ~0ull >> (64 - width));
 }
 
+/* Without the processor's own instruction, which not every one has. */
+static inline int32_t ones_of(uint64_t bits) {
+    bits -= bits >> 1 & 0x5555555555555555ull;
+    bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+    return (int32_t)(((bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Full) * 0x0101010101010101ull >> 56);
+}
+
 static int32_t count_ones(const uint8_t *bits, int32_t n) {
     int32_t count = 0;
-    for (; n >= 64; n -= 64, bits += 8) count += __builtin_popcountll(load64(bits));
-    return n ? count + __builtin_popcountll(load64(bits) & ~0ull >> (64 - n)) : count;
+    for (; n >= 64; n -= 64, bits += 8) count += ones_of(load64(bits));
+    return n ? count + ones_of(load64(bits) & ~0ull >> (64 - n)) : count;
+}
+
+/* Ones before a row of a run of levels, counted on from the row that was asked for last. */
+static inline int32_t ones_before(Page *page, const Run *level, int32_t within) {
+    int32_t number = (int32_t)(level - page->level);
+    if (page->counted_run != number || page->counted > within) page->counted_run = number, page->counted = page->ones = 0;
+    int32_t whole = page->counted & ~63;        /* a word that was counted in part is counted again */
+    page->ones += count_ones(level->bits + whole / 8, within - whole) - count_ones(level->bits + whole / 8, page->counted - whole);
+    page->counted = within;
+    return page->ones;
 }
 
 /* The levels say which rows are not null; `known` counts those before a run. Returns how many there are. */
@@ -498,7 +436,7 @@ static int check_page(Group *group, Page *page, int codec) {
     page->data = group->bytes + page->at;
     if (!is_intact(page->data, (size_t)page->packed, page->crc)) return bad_page(group);
     if (codec == LZ4 && page->size) {
-        uint8_t *out = take(&group->arena, (size_t)page->size + 16);
+        uint8_t *out = take(&group->arena, (size_t)page->size + SLACK);
         if (unpack_lz4(page->data, page->packed, out, page->size)) return bad_page(group);
         page->data = out;
     }
@@ -538,7 +476,7 @@ static int64_t place_at(Group *group, Column *column, int32_t row) {
         const Run *level = run_at(page->level, page->num_levels, &page->last_level, at);
         int32_t within = at - level->first;
         if (level->bits ? !(level->bits[within >> 3] >> (within & 7) & 1) : !level->value) return -1;
-        at = level->known + (level->bits ? count_ones(level->bits, within) : within);
+        at = level->known + (level->bits ? ones_before(page, level, within) : within);
     }
     uint32_t place = value_at(run_at(page->run, page->num_runs, &page->last_run, at), page->width, at);
     if (place >= (uint32_t)column->dictionary.rows) return bad_page(group) - 1;

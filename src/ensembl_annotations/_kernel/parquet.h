@@ -44,6 +44,7 @@ typedef struct {
     const uint8_t *data;
     int32_t num_levels, num_runs;
     int32_t last_level, last_run;              /* looked up last: the next is mostly near */
+    int32_t counted_run, counted, ones;        /* in which run of levels, and up to which row, ones were counted last */
     struct Run *level, *run;
     int32_t *numbers;                          /* of a DELTA page */
 } Page;
@@ -94,12 +95,20 @@ static inline const Chunk *chunk_of(const Table *table, int group, int column) {
    file is not what it must be, and say so in the problem that the group was opened with. */
 int use_group(Group *group, const Table *table, int number, int whole, Problem *problem);
 void drop_group(Group *group);
-Column *column_of(Group *group, int number);
+Column *open_column(Group *group, int number);
+static inline Column *column_of(Group *group, int number) {
+    Column *column = group->column + number;
+    return column->is_open ? column : open_column(group, number);
+}
 int text_at(Group *group, int column, int32_t row, Text *text);         /* p is NULL for null */
 int number_at(Group *group, int column, int32_t row, int64_t *number);  /* -1 for null */
 int flag_at(Group *group, int column, int32_t row, int *flag);
 const int32_t *numbers_of(Group *group, int column, int page);          /* of a DELTA page; NULL: failed */
-Page *page_of(Column *column, int32_t row);
+Page *find_page(Column *column, int32_t row);
+static inline Page *page_of(Column *column, int32_t row) {
+    Page *page = column->page + column->last;
+    return page->first <= row && row - page->first < page->rows ? page : find_page(column, row);
+}
 int64_t first_row_from(Group *group, int64_t start);                    /* the first row with this start or a later one */
 int ready_far(Group *group);                                            /* `far` and `num_far` are known */
 int start_at(Group *group, int32_t row, int64_t *start);

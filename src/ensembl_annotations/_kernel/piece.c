@@ -4,7 +4,7 @@
 
 const char *const tag_names[NUM_TAGS] = {
     "ENS_ID", "ENS_MATCH", "ENS_MULTI", "ENS_CLIN", "ENS_AF", "ENS_MA", "ENS_MAF", "ENS_MAC", "ENS_TSA", "ENS_AA",
-    "ENS_EVIDENCE", "ENS_SOURCE", "ENS_RSCLIN", "ENS_PAR", "ENS_SITE_ID",
+    "ENS_EVIDENCE", "ENS_SOURCE", "ENS_RSCLIN", "ENS_PAR", "ENS_SITE_ID", "ENS_CSQ", "ENS_WORST",
 };
 enum { MOST_POS = 2147483647, MOST_DIGITS = 10 };
 static const int64_t most_lookup_pos = 2147483648 - 256;
@@ -220,6 +220,35 @@ static int tag_of(Text entry, uint32_t tags) {
     return -1;
 }
 
+/* The next EN: all words that are looked for have it, and one pass finds them. */
+static const uint8_t *next_en(const uint8_t *p, const uint8_t *end) {
+    const uint64_t ones = 0x0101010101010101ull;
+    for (; end - p > 8; p += 8) {
+        uint64_t differs = (load64(p) ^ ones * 'E') | (load64(p + 1) ^ ones * 'N');
+        uint64_t same = (differs - ones) & ~differs & ones << 7;
+        if (same) return p + __builtin_ctzll(same) / 8;
+    }
+    for (; end - p > 1; p++)
+        if (p[0] == 'E' && p[1] == 'N') return p;
+    return NULL;
+}
+
+static int has_at(Text text, const uint8_t *p, const char *word) {
+    int64_t n = (int64_t)strlen(word);
+    return p >= text.p && text.p + text.n - p >= n && !memcmp(p, word, (size_t)n);
+}
+
+static int words_of(Text text) {
+    int words = 0;
+    for (const uint8_t *p = text.p; (p = next_en(p, text.p + text.n)); p++) {
+        if (has_at(text, p, "ENS_")) words |= HAS_ENS;
+        if (has_at(text, p, "END=")) words |= HAS_END;
+        if (has_at(text, p - 3, "SVLEN=")) words |= HAS_SVLEN;
+        if (has_at(text, p - 2, "\tLEN") || has_at(text, p - 2, ":LEN")) words |= HAS_LEN;
+    }
+    return words;
+}
+
 static int has_mark(Text info) {
     if (info.n < 4) return 0;
     for (const uint8_t *p = info.p, *end = info.p + info.n - 3; p < end && (p = memchr(p, 'E', (size_t)(end - p))); p++)
@@ -252,10 +281,10 @@ static int clean_info(Piece *piece, Record *r, int64_t line, const Options *opti
 
 /* ---- a piece ---- */
 
-static int check_record(Piece *piece, Record *r, int64_t line, const Options *options, int is_ascii, int has_ours, Problem *problem) {
+static int check_record(Piece *piece, Record *r, int64_t line, const Options *options, int is_ascii, Problem *problem) {
     if (!is_ascii && check_text(r, line, options->num_columns, problem)) return -1;
     if (!options->check_records) return 0;
-    if (has_ours && has_mark(r->info) && clean_info(piece, r, line, options, problem)) return -1;
+    if (piece->words & HAS_ENS && has_mark(r->info) && clean_info(piece, r, line, options, problem)) return -1;
     Text qual = field_of(r, QUAL);
     if (!is_dot(qual) && !is_number(qual)) return fail(problem, BAD_QUAL, line, QUAL);
     if (options->num_columns == SAMPLE + 1) check_call(piece, r, line);
@@ -291,9 +320,10 @@ static int place_runs(Piece *piece, const Options *options, Problem *problem) {
 int cut_piece(Piece *piece, const Options *options, Problem *problem) {
     const uint8_t *p = piece->text, *stop = piece->text + piece->size;
     if (!piece->size || stop[-1] != '\n') return fail(problem, BAD_COLUMNS, 0, 0);
-    int is_ascii = !has_high_bit(p, piece->size), has_ours = has_mark((Text){p, piece->size});
+    int is_ascii = !has_high_bit(p, piece->size);
+    piece->words = words_of((Text){p, piece->size});
     piece->num_records = count_bytes('\n', p, stop);
-    piece->record = need_memory(NULL, (size_t)piece->num_records * sizeof(Record));
+    piece->record = take(&piece->arena, (size_t)piece->num_records * sizeof(Record));
     for (int64_t i = 0; p < stop; i++) {
         Record *r = piece->record + i;
         *r = (Record){.line = p, .end = memchr(p, '\n', (size_t)(stop - p))};
@@ -301,14 +331,20 @@ int cut_piece(Piece *piece, const Options *options, Problem *problem) {
         if (check_alleles(r, i, options, problem)) return -1;
         if (read_pos(field_of(r, POS), &r->pos)) return fail(problem, BAD_POS, i, POS);
         r->info = field_of(r, INFO);
-        if (check_record(piece, r, i, options, is_ascii, has_ours, problem)) return -1;
+        if (check_record(piece, r, i, options, is_ascii, problem)) return -1;
         p = r->end + 1;
     }
     return place_runs(piece, options, problem);
 }
 
+/* Begin another one, in the memory of the last. */
+void begin_piece(Piece *piece, const uint8_t *text, int64_t size) {
+    free(piece->run);
+    rewind_arena(&piece->arena);
+    *piece = (Piece){.text = text, .size = size, .allele = piece->allele, .allele_room = piece->allele_room, .arena = piece->arena};
+}
+
 void drop_piece(Piece *piece) {
-    free(piece->record);
     free(piece->run);
     free(piece->allele);
     clear(&piece->arena);

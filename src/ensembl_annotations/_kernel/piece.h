@@ -9,10 +9,11 @@ enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE };
 /* The tags of variants/schema.py, in its order. */
 enum {
     TAG_ID, TAG_MATCH, TAG_MULTI, TAG_CLIN, TAG_AF, TAG_MA, TAG_MAF, TAG_MAC, TAG_TSA, TAG_AA, TAG_EVIDENCE,
-    TAG_SOURCE, TAG_RSCLIN, TAG_PAR, TAG_SITE_ID, NUM_TAGS
+    TAG_SOURCE, TAG_RSCLIN, TAG_PAR, TAG_SITE_ID, TAG_CSQ, TAG_WORST, NUM_TAGS
 };
 extern const char *const tag_names[NUM_TAGS];
 enum { APPEND_IDS, REPLACE_IDS, KEEP_IDS };
+enum { ONE_TRANSCRIPT, ONE_OF_EACH_GENE, ALL_TRANSCRIPTS };
 
 /* What the Python side asks for; see __init__.py. */
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
     int32_t with_rows;               /* give the ALTs and what they match as columns too */
     int32_t num_regions;
     int32_t num_contigs;
+    int32_t transcripts;             /* whose consequences are told */
     Region region[2];
     const Contig *contig;
     const int32_t *contig_of_run;
@@ -72,9 +74,13 @@ typedef struct {
     Text value;
 } Untyped;
 
+/* Words of a piece; where it has one, records are looked at more closely. */
+enum { HAS_ENS = 1, HAS_END = 2, HAS_SVLEN = 4, HAS_LEN = 8 };
+
 typedef struct {
     const uint8_t *text;
     int64_t size;
+    int words;
     Record *record;
     int64_t num_records;
     ContigRun *run;
@@ -89,6 +95,7 @@ int64_t find_runs(const uint8_t *text, int64_t size, ContigRun **runs);
 int64_t find_parts(const uint8_t *text, int64_t size, const Work *work, Part **parts);
 int cut_piece(Piece *piece, const Options *options, Problem *problem);
 void split_alleles(Piece *piece, const Options *options);
+void begin_piece(Piece *piece, const uint8_t *text, int64_t size);
 void drop_piece(Piece *piece);
 int has_place(const Record *record, const Contig *contig);
 

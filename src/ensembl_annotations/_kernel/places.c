@@ -4,13 +4,6 @@
 
 enum { MOST_DIGITS = 18 };
 
-static int has_text(const uint8_t *p, int64_t n, const char *word) {
-    int64_t length = (int64_t)strlen(word);
-    for (const uint8_t *end = p + n - length + 1; p < end && (p = memchr(p, *word, (size_t)(end - p))); p++)
-        if (!memcmp(p, word, (size_t)length)) return 1;
-    return 0;
-}
-
 static int is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 
 /* The largest of the numbers in a value such as -5,+12; each is cut at 18 digits. -1 where there is none. */
@@ -71,11 +64,10 @@ static int64_t end_in_samples(const Record *r, int64_t first, int64_t end) {
     return end;
 }
 
-int64_t *record_ends(const Piece *piece, int num_columns) {
-    int64_t *ends = need_memory(NULL, (size_t)piece->num_records * sizeof(int64_t));
+int64_t *record_ends(const Piece *piece, int num_columns, Arena *arena) {
+    int64_t *ends = take(arena, (size_t)piece->num_records * sizeof(int64_t));
     /* Most files have none of them. */
-    int in_info = has_text(piece->text, piece->size, "END=") || has_text(piece->text, piece->size, "SVLEN=");
-    int in_samples = num_columns > SAMPLE && (has_text(piece->text, piece->size, "\tLEN") || has_text(piece->text, piece->size, ":LEN"));
+    int in_info = piece->words & (HAS_END | HAS_SVLEN), in_samples = num_columns > SAMPLE && piece->words & HAS_LEN;
     for (int64_t i = 0; i < piece->num_records; i++) {
         const Record *r = piece->record + i;
         int64_t first = most(r->pos - 1, 0);

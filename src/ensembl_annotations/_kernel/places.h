@@ -22,7 +22,7 @@ typedef struct {
 enum { WINDOW_SHIFT = 14 };
 
 /* For each record, the 0-based place behind it: the farthest that any program takes for its end. */
-int64_t *record_ends(const Piece *piece, int num_columns);
+int64_t *record_ends(const Piece *piece, int num_columns, Arena *arena);
 void add_place(Places *places, int64_t run, int64_t first, int64_t end, int64_t begin, int64_t stop, int depth);
 
 #endif

@@ -154,9 +154,11 @@ static Text decided(const Hit *hit, int64_t n) {
 Values find_values(Match *match, int64_t num_alleles, Arena *arena) {
     Hit *hit = match->hit;
     int64_t n = match->num_hits;
-    if (n) qsort(hit, (size_t)n, sizeof(Hit), by_id);
-    Values values = {need_memory(NULL, (size_t)n * sizeof(Item)), 0, need_memory(NULL, (size_t)num_alleles * sizeof(Text))};
-    memset(values.af, 0, (size_t)num_alleles * sizeof(Text));
+    /* Rows are sorted by ID already: mostly there is nothing to do. */
+    int is_sorted = 1;
+    for (int64_t i = 1; i < n && is_sorted; i++) is_sorted = by_id(hit + i - 1, hit + i) <= 0;
+    if (!is_sorted) qsort(hit, (size_t)n, sizeof(Hit), by_id);
+    Values values = {take(arena, (size_t)n * sizeof(Item)), 0, take_zeroed(arena, (size_t)num_alleles * sizeof(Text))};
     for (int64_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n && is_same_id(hit + i, hit + next);) next++;
         values.item[values.num_items++] = next == i + 1 ? item_of(hit + i, arena) : merged(hit + i, next - i, arena);
@@ -166,11 +168,6 @@ Values find_values(Match *match, int64_t num_alleles, Arena *arena) {
         values.af[hit[i].allele] = decided(hit + i, next - i);
     }
     return values;
-}
-
-void drop_values(Values *values) {
-    free(values->item);
-    free(values->af);
 }
 
 static int by_record_and_id(const void *a, const void *b) {

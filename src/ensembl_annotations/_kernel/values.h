@@ -18,9 +18,8 @@ typedef struct {
     Text *af;                    /* of each ALT: its frequency where all that is known agrees */
 } Values;
 
-/* Sorts the hits and sites; texts that are put together live in the arena. */
+/* Sorts the hits and sites; the values live in the arena. */
 Values find_values(Match *match, int64_t num_alleles, Arena *arena);
-void drop_values(Values *values);
 void sort_sites(Match *match);
 
 int id_order(uint32_t rs, Text name, uint32_t other_rs, Text other);

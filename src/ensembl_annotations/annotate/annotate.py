@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ensembl_annotations._kernel import Result, contig_runs, numbers, view
 from ensembl_annotations.annotate.compared import num_known
@@ -24,7 +24,12 @@ from ensembl_annotations.annotate.guard import (
     report_exchanged,
 )
 from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
-from ensembl_annotations.annotate.lookup import Contigs, par_of, report_unresolved
+from ensembl_annotations.annotate.lookup import (
+    Contigs,
+    annotated_chromosomes,
+    par_of,
+    report_unresolved,
+)
 from ensembl_annotations.annotate.memory import (
     DEFAULT_MEMORY_MB,
     MIN_MEMORY_MB,
@@ -44,13 +49,18 @@ from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.outcomes import ID_MODES, LOOKED_UP, MATCH_MODES, REASONS
+from ensembl_annotations.variants.outcomes import (
+    ID_MODES,
+    LOOKED_UP,
+    MATCH_MODES,
+    REASONS,
+    TRANSCRIPT_MODES,
+)
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.blocks import Blocks
-from ensembl_annotations.vcf.index import check_position
 from ensembl_annotations.vcf.order import Run, SortOrder
-from ensembl_annotations.vcf.places import Places, depth_of
+from ensembl_annotations.vcf.places import DEPTH, Places
 from ensembl_annotations.vcf.read import Piece, VcfReader
 from ensembl_annotations.versions import ENGINE_VERSION
 
@@ -73,8 +83,7 @@ _MIN_COMPARED = 1000
 _ANSWER_SHARE = 6
 
 
-@dataclass(frozen=True)
-class _Annotated:
+class _Annotated(NamedTuple):
     """An annotated piece."""
 
     text: bytes
@@ -97,7 +106,7 @@ class _Annotated:
         tally = replace(
             self.tally,
             untyped={
-                key: replace(item, line=item.line + num_records)
+                key: item._replace(line=item.line + num_records)
                 for key, item in self.tally.untyped.items()
             },
         )
@@ -108,11 +117,10 @@ class _Annotated:
             number = table.schema.get_field_index("record")
             moved = pc.add(table.column(number), num_records)
             table = table.set_column(number, table.schema.field(number), moved)
-        return replace(self, tally=tally, table=table)
+        return self._replace(tally=tally, table=table)
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     """What is asked of a run, as far as the result of a piece depends on it."""
 
     vcf: Path
@@ -120,7 +128,7 @@ class _Request:
     chromosomes: tuple[str, ...] | None
     additions: Additions
     match: str
-    index: str | None
+    with_index: bool
     summarise: bool
 
     def job(self, reader: VcfReader, reference: Reference, plan: Plan) -> _Job:
@@ -174,7 +182,7 @@ class _Job:
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
         with_rows = schema is not None or self.summarise
-        depth = 0 if self.request.index is None else depth_of(self.request.index)
+        depth = DEPTH if self.request.with_index else 0
         with self.engine.annotated(piece, with_rows=with_rows, index_depth=depth) as result:
             runs = _runs(result, piece)
             for run, found in zip(runs, result.run[: result.num_runs], strict=True):
@@ -259,8 +267,7 @@ class _Job:
         return _PartAnswer(pieces, ends_without_newline=self.reader.ends_without_newline)
 
 
-@dataclass(frozen=True)
-class _PartTask:
+class _PartTask(NamedTuple):
     """A part of a VCF to annotate."""
 
     vcf: Path
@@ -290,8 +297,9 @@ def annotate_part(
     task: _PartTask, request: _Request, schema: pa.Schema | None, memory_mb: int, most_bytes: int
 ) -> _PartAnswer:
     """Annotate a part of a VCF, on another machine: no more of it than the answer has room for."""
-    plan = plan_pieces(memory_mb, table=schema is not None or request.summarise)
     store = ReferenceStore(request.reference)
+    table = schema is not None or request.summarise
+    plan = _plan(memory_mb, store, request.additions, table=table)
     with (
         VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader,
         Reference(store) as reference,
@@ -323,6 +331,13 @@ def annotate_part(
         )
 
 
+def _plan(memory_mb: int, store: ReferenceStore, additions: Additions, *, table: bool) -> Plan:
+    has_genes = bool(store.chromosomes_with("genes"))
+    return plan_pieces(
+        memory_mb, table=table, transcripts=additions.transcripts if has_genes else None
+    )
+
+
 def _runs(result: Result, piece: Piece) -> list[Run]:
     return [
         Run(
@@ -350,19 +365,20 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import allele_rows, id_rows
+    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
     from ensembl_annotations.vcf.fields import typed_records
 
     batch = batch_of(piece, job.reader.path)
-    alleles, ids = allele_rows(batch, result), id_rows(result)
+    alleles, ids, told = allele_rows(batch, result), id_rows(result), told_rows(result)
     table = None
     if schema is not None:
         records = typed_records(batch, len(job.reader.header.samples))
-        table = typed_table(batch, records, alleles, ids, schema)
-    return table, part_of(batch, alleles, ids) if job.summarise else None
+        called = consequence_rows(told) if "ens_csq" in schema.names else None
+        table = typed_table(batch, records, alleles, ids, schema, called)
+    return table, part_of(batch, alleles, ids, told) if job.summarise else None
 
 
 def annotate_vcf(
@@ -380,7 +396,8 @@ def annotate_vcf(
     match: str = "allele",
     tags: str | Sequence[str] = ALL_TAGS,
     id_column: str = "append",
-    index: str = "csi",
+    transcripts: str = "pick",
+    index: str = "tbi",
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
@@ -416,13 +433,17 @@ def annotate_vcf(
         same site with another allele, for records without an ALT too.
     tags : str or sequence of str
         Which tags to write to the VCF: ``all``, or names of tags and of the groups ``id``,
-        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details`` (in a string, separated
-        by commas). The table, the summary and the counts have all.
+        ``frequency``, ``clinical``, ``evidence``, ``source``, ``details``, ``consequence`` (in a
+        string, separated by commas). The table, the summary and the counts have all.
     id_column : str
         ``append`` matched IDs to the VCF's ID column; ``replace`` it by them, where there are any;
         or ``keep`` it as it is.
+    transcripts : str
+        Whose consequences are told, if the reference has genes: ``pick``, those of one transcript for
+        each ALT; ``gene``, of one of each gene; ``all``.
     index : str
-        ``csi``, ``tbi`` or ``none``.
+        ``tbi``, ``csi`` or ``none``. A BCF, and a VCF with positions over 2^29, get a ``csi`` where a
+        ``tbi`` is asked for.
     genotypes : bool
         Have the genotypes of all samples in the table, as a list.
     memory_mb : int
@@ -463,7 +484,10 @@ def annotate_vcf(
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if id_column not in ID_MODES:
         raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
-    additions = Additions(parse_tags(tags), id_column, overwrite_tags)
+    if transcripts not in TRANSCRIPT_MODES:
+        expected = ", ".join(TRANSCRIPT_MODES)
+        raise UsageError(f"--transcripts: expected {expected}; found {transcripts!r}.")
+    chosen = Additions(parse_tags(tags), id_column, overwrite_tags, transcripts)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
@@ -474,13 +498,18 @@ def annotate_vcf(
             notes.append(text)
             _LOG.warning(text)
 
-        plan = plan_pieces(memory_mb, table=targets.parquet is not None or tally_path is not None)
-        _LOG.debug("pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers)
         with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
             store = ReferenceStore(reference)
+            has_genes = bool(store.chromosomes_with("genes"))
+            additions = chosen if has_genes else chosen.without_genes()
+            table = targets.parquet is not None or tally_path is not None
+            plan = _plan(memory_mb, store, additions, table=table)
+            _LOG.debug(
+                "pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers
+            )
             if chromosomes is not None:
                 chromosomes = resolve_chromosomes(
-                    chromosomes, store.chromosomes, store.species, store.assembly
+                    chromosomes, annotated_chromosomes(store), store.species, store.assembly
                 )
             store.check(_needed(store, chromosomes))
             with (
@@ -498,14 +527,14 @@ def annotate_vcf(
                     tuple(chromosomes) if chromosomes is not None else None,
                     additions,
                     match,
-                    targets.tabix_kind,
+                    targets.makes_index,
                     tally_path is not None,
                 )
                 job = request.job(reader, looked_up, plan)
                 check_build(job.engine, assembly, noted)
                 if cluster is not None:
                     job.cluster, job.parts = cluster, reader.parts_of(cluster.part_bytes)
-                provenance = _provenance(store, chromosomes, additions, match)
+                provenance = _provenance(store, chromosomes, chosen, match)
                 progress = Progress()
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
                 with Outputs() as outputs:
@@ -535,12 +564,28 @@ def annotate_vcf(
                                 provenance,
                                 notes,
                                 findings,
+                                _consequences(job.contigs, counts, findings) if has_genes else None,
                             ),
                         )
                     # As late as can be: DVC takes the file's digest after the run.
                     reader.check_unchanged()
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _consequences(contigs: Contigs, counts: Tally, findings: Findings) -> dict[str, Any]:
+    """Return what the tally says of consequences."""
+    from ensembl_annotations.annotate.tally import gene_list
+    from ensembl_annotations.store.genes import symbols_of
+
+    genes = gene_list(findings.genes)
+    symbols = symbols_of(contigs.store, [row["gene"] for row in genes])
+    return {
+        "terms": counts.by_severity(),
+        "genes": [{**row, "symbol": symbols.get(row["gene"], "")} for row in genes],
+        "num_genes": len({gene for gene, _ in findings.genes}),
+        "unknown_on": contigs.without_calls(),
+    }
 
 
 def _report_nothing(content: dict[str, Any], vcf: Path, log: Log) -> None:
@@ -579,9 +624,11 @@ def _needed(store: ReferenceStore, chromosomes: Sequence[str] | None) -> list[st
 def _provenance(
     store: ReferenceStore, chromosomes: Sequence[str] | None, additions: Additions, match: str
 ) -> dict[str, str]:
-    named = _needed(store, chromosomes) or store.chromosomes
-    looked_up = store.chromosomes if chromosomes is None else chromosomes
-    can_shift = any(store.resource(name, "sequence") is not None for name in named)
+    whole = annotated_chromosomes(store)
+    named = _needed(store, chromosomes) or whole
+    looked_up = whole if chromosomes is None else chromosomes
+    exact = [name for name in named if store.resource(name, "sequence") is None]
+    can_shift = len(exact) < len(named)
     return {
         "ID": "ensembl_annotations",
         "Engine": str(ENGINE_VERSION),
@@ -591,11 +638,14 @@ def _provenance(
         "Assembly": store.assembly,
         "ReferenceSHA256": store.digest,
         "Match": "exact,shifted" if can_shift else "exact",
+        **({"ExactOnly": "|".join(exact[:_MOST_NAMED])} if can_shift and exact else {}),
         "SiteIDs": "yes" if match == "position" else "no",
         "Chromosomes": "|".join(looked_up) if len(looked_up) <= _MOST_NAMED else ALL_CHROMOSOMES,
         "OverwriteTags": "yes" if additions.overwrite else "no",
         "Tags": describe_tags(additions.tags),
         "IDColumn": additions.id_mode,
+        **({"Transcripts": additions.transcripts} if store.chromosomes_with("genes") else {}),
+        "Databases": "|".join(f"{name} {of}" for name, of in store.source_versions.items()),
     }
 
 
@@ -617,15 +667,14 @@ def _write(
             writer.write(
                 header_bytes(
                     header,
-                    provenance["Release"],
                     provenance,
                     job.additions,
                     contig_lines=contig_lines(added, header.line_end),
                 )
             )
-        table = _table(targets, outputs, provenance, header.samples, stack)
+        table = _table(job, targets, outputs, provenance, stack)
         declared = {*job.contigs.lengths, *added} if targets.is_bcf else set()
-        bases, assembly = Compared(), job.contigs.store.assembly
+        bases, assembly, last_base = Compared(), job.contigs.store.assembly, 0
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
@@ -639,13 +688,12 @@ def _write(
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
-                job.request = replace(job.request, index=None)
+                job.request = job.request._replace(with_index=False)
             if findings is not None and done.part is not None:
                 findings.add(done.part)
             if targets.is_bcf:
                 check_contigs((run.name for run in done.runs), declared, vcf)
-            if temporary is not None:
-                check_position(done.last_base, targets.index_kind, vcf)
+            last_base = max(last_base, done.last_base)
             if table is not None and done.table is not None:
                 table.add(done.table)
             if writer is not None:
@@ -657,7 +705,9 @@ def _write(
         if writer is not None:
             writer.finish(without_last_byte=job.ends_without_newline)
     if writer is not None and temporary is not None:
-        targets.write_index(vcf, writer, outputs, log, is_sorted=order.is_sorted)
+        targets.write_index(
+            vcf, writer, outputs, log, is_sorted=order.is_sorted, last_base=last_base
+        )
     return tally, findings
 
 
@@ -670,10 +720,10 @@ def _findings(job: _Job) -> Findings | None:
 
 
 def _table(
+    job: _Job,
     targets: Targets,
     outputs: Outputs,
     provenance: dict[str, str],
-    samples: list[str],
     stack: ExitStack,
 ) -> TableWriter | None:
     if targets.parquet is None:
@@ -681,7 +731,9 @@ def _table(
     from ensembl_annotations.annotate.table import TableWriter
 
     path = outputs.temporary(targets.parquet)
-    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes)
+    genes = bool(job.contigs.store.chromosomes_with("genes"))
+    samples = job.reader.header.samples
+    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes, genes=genes)
     stack.callback(table.abandon)
     return table
 

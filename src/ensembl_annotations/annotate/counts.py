@@ -9,7 +9,7 @@ from typing import Any
 from ensembl_annotations._kernel import UNTYPED_KEYS, Result
 from ensembl_annotations.annotate.compared import share_known
 from ensembl_annotations.store.describe import ReferenceStore
-from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.variants.outcomes import IMPACTS, REASONS, TERMS
 from ensembl_annotations.vcf.read import Piece
 from ensembl_annotations.vcf.untyped import Untyped, add_untyped
 
@@ -26,13 +26,16 @@ class Tally:
     num_id_conflicts: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     untyped: dict[str, Untyped] = field(default_factory=dict)
+    terms: Counter[str] = field(default_factory=Counter)
+    num_ref_differs: int = 0
 
     def add(self, other: Tally) -> None:
         """Add the counts of the next part."""
         for item in fields(self):
-            if item.name not in ("reasons", "untyped"):
+            if item.name not in ("reasons", "terms", "untyped"):
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
         self.reasons += other.reasons
+        self.terms += other.terms
         add_untyped(self.untyped, other.untyped)
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
@@ -52,7 +55,20 @@ class Tally:
             "num_id_conflicts": self.num_id_conflicts,
             "num_untyped_values": sum(item.num_calls for item in self.untyped.values()),
             "annotated_percent": percent,
+            **(self._impacts() if store.chromosomes_with("genes") else {}),
         }
+
+    def by_severity(self) -> dict[str, int]:
+        """Return the ALTs by their most severe term, by severity."""
+        return {term: self.terms[term] for term in TERMS if self.terms[term]}
+
+    def _impacts(self) -> dict[str, int]:
+        """Return how many ALTs have which impact, by the most severe term of all transcripts."""
+        counts = Counter[str]()
+        for term, count in self.terms.items():
+            counts[TERMS[term]] += count
+        named = {f"num_{impact.lower()}_impact": counts[impact] for impact in IMPACTS}
+        return {**named, "num_uncalled_ref": self.num_ref_differs}
 
 
 def tally_of(result: Result, piece: Piece) -> Tally:
@@ -64,6 +80,10 @@ def tally_of(result: Result, piece: Piece) -> Tally:
         num_shifted=result.num_shifted,
         num_par=result.num_par,
         num_id_conflicts=result.num_conflicts,
+        num_ref_differs=result.num_ref_differs,
+        terms=Counter(
+            {name: count for name, count in zip(TERMS, result.num_terms, strict=True) if count}
+        ),
         reasons=Counter(
             {name: count for name, count in zip(REASONS, result.reason, strict=True) if count}
         ),

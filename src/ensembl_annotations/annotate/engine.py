@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import BadLine, Contig, Result, Settings, contig_runs
+from ensembl_annotations._kernel import BadLine, Contig, Result, Room, Settings, contig_runs
 from ensembl_annotations.annotate.lookup import Contigs, Places
 from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import InputError
@@ -74,7 +74,10 @@ class Engine:
             regions=self._places.regions,
             most_allele_bytes=reader.limits.allele_bytes,
             most_alts=MAX_ALTS,
+            transcripts=additions.transcripts,
         )
+        # As many as pieces are in work at a time.
+        self._rooms: deque[Room] = deque()
 
     @contextmanager
     def annotated(
@@ -89,13 +92,18 @@ class Engine:
         ReferenceStoreError
             Where a file of the reference is altered.
         """
-        settings = replace(self._settings, with_rows=with_rows, index_depth=index_depth)
+        settings = self._settings._replace(with_rows=with_rows, index_depth=index_depth)
         contigs, places = self._contigs_of(piece)
+        try:
+            room = self._rooms.pop()
+        except IndexError:
+            room = Room()
         with (
             self._explained(piece),
-            _kernel.annotated(piece.data, settings, contigs, places) as result,
+            _kernel.annotated(piece.data, settings, contigs, places, room) as result,
         ):
             yield result
+        self._rooms.append(room)
 
     def compared(self, piece: Piece, enough: int) -> tuple[int, int, int, int]:
         """Compare the REFs of SNVs with the reference, until enough could be; raises as `annotated`.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ensembl_annotations.annotate.engine import Engine
@@ -42,8 +41,7 @@ _HINT, _NAME, _CONTIG = range(3)
 Log = Callable[[str], object]
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Something in a header that speaks for an assembly.
 
     Attributes
@@ -60,8 +58,7 @@ class Evidence:
     strength: int
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a header says of the reference's assembly.
 
     Attributes

@@ -55,6 +55,7 @@ class Contigs:
     def __post_init__(self) -> None:
         self._aliases = contig_aliases(self.store.species, self.store.assembly)
         self._available = frozenset(self.store.chromosomes)
+        self._with_genes = frozenset(self.store.chromosomes_with("genes"))
         self._par = par_of(self.store)
 
     def resolve(self, name: str) -> tuple[str, str | None]:
@@ -70,7 +71,7 @@ class Contigs:
             return "contig_refused"
         if self.requested is not None and contig not in self.requested:
             return "not_requested"
-        if contig in self._available:
+        if contig in self._available or contig in self._with_genes:
             return None
         # Of Y, the pseudo-autosomal regions can be looked up all the same.
         return None if contig == "Y" and self._par and "X" in self._available else "contig_absent"
@@ -80,6 +81,13 @@ class Contigs:
         if length is not None:
             return length == MT_LENGTH
         return not (self.store.assembly == "GRCh37" and name in ("chrM", "M"))
+
+    def without_calls(self) -> list[str]:
+        """Return the chromosomes that are looked up, but have no genes, or no sequence to tell what changes."""
+        called = self._with_genes.intersection(self.store.chromosomes_with("sequence"))
+        names = annotated_chromosomes(self.store)
+        asked = names if self.requested is None else self.requested
+        return [name for name in names if name in asked and name not in called]
 
     def note_regions(self, name: str, *, in_region: bool, elsewhere: bool) -> None:
         """Note that ALTs on Y that were looked up lie in its pseudo-autosomal regions, or elsewhere.
@@ -94,6 +102,11 @@ class Contigs:
             self.par_alone.setdefault(name, *there)
         if elsewhere and "Y" not in there:
             self.unresolved.setdefault(name, "contig_absent")
+
+
+def annotated_chromosomes(store: ReferenceStore) -> list[str]:
+    """Return the chromosomes with published alleles, then those that have genes only."""
+    return list(dict.fromkeys([*store.chromosomes, *store.chromosomes_with("genes")]))
 
 
 def par_of(store: ReferenceStore) -> tuple[ParRegion, ...]:
@@ -183,6 +196,8 @@ class Places:
             for chromosome in (contig, on_x):
                 table = self._reference.table(chromosome) if chromosome else None
                 sequence = self._reference.sequence(chromosome) if chromosome else None
-                handles.append((table and table.handle, sequence and sequence.handle))
-        own, x = handles
-        return Contig(own[0], x[0], own[1], x[1], MATCHED, on_x is not None)
+                genes = self._reference.genes(chromosome) if chromosome else None
+                handles.append([item and item.handle for item in (table, sequence, genes)])
+        tables, sequences, genes = zip(*handles, strict=True)
+        is_y, is_mt = on_x is not None, contig == "MT"
+        return Contig(*tables, *sequences, MATCHED, is_y, *genes, is_mt)

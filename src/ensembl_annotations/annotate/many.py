@@ -29,11 +29,9 @@ from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 
-VCF, INDEX, TABLE, TALLY = (
-    "annotated.vcf.gz", "annotated.vcf.gz.csi", "annotated.parquet", "tally.json",
-)  # fmt: skip
-RESULTS = (VCF, INDEX, TABLE, TALLY)
-"""The files of a sample."""
+VCF, TABLE, TALLY = "annotated.vcf.gz", "annotated.parquet", "tally.json"
+RESULTS = (VCF, f"{VCF}.tbi", f"{VCF}.csi", TABLE, TALLY)
+"""The files of a sample; of the indexes it has one, or none where records are not in order."""
 
 LARGE_BYTES = 4 << 20
 """A VCF of more bytes, as it is packed, is annotated alone, by all cores."""

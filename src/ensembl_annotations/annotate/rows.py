@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations._kernel import MATCHED, TEXTS, Result, TextColumn, view
-from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import ALT, CHROM, REF
 
@@ -100,6 +100,64 @@ def id_rows(result: Result) -> pl.DataFrame:
                 for name, column in zip(TEXTS, result.item_text, strict=True)
             },
         }
+    )
+
+
+def told_rows(result: Result) -> pl.DataFrame:
+    """Return ``query`` (as in `allele_rows`) and the texts ``csq`` and ``ens_worst`` of the ALTs that were called."""
+    count = result.num_told
+    told = pl.DataFrame(
+        {"csq": _texts(result.csq, count), "ens_worst": _texts(result.worst, count)}
+    ).with_row_index("query")
+    return told.with_columns(pl.col("query").cast(pl.UInt32)).drop_nulls()
+
+
+def consequence_rows(told: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per ALT that was called for transcripts, in order.
+
+    Parameters
+    ----------
+    told : DataFrame
+        From `told_rows`.
+
+    Returns
+    -------
+    DataFrame
+        ``query`` (as in `allele_rows`), ``ens_worst``, ``ens_csq`` (a list of structs with the fields of
+        `CSQ_FIELDS` in lower case, all of them String, but ``consequence`` a list; null where a field is
+        empty), and of the picked entry ``ens_gene``, ``ens_symbol``, ``ens_transcript``,
+        ``ens_consequence``, ``ens_impact``, ``ens_hgvsc``, ``ens_hgvsp``.
+    """
+    names = [name.lower() for name in CSQ_FIELDS]
+    entries = (
+        told.select("query", entry=pl.col("csq").str.split(","))
+        .explode("entry", empty_as_null=False)
+        .with_columns(
+            pl.col("entry").str.split_exact("|", len(names) - 1).struct.rename_fields(names)
+        )
+        .unnest("entry")
+        .with_columns(
+            pl.when(pl.col(names) != "")
+            .then(pl.col(names).str.replace_all("%3D", "=", literal=True))
+            .name.keep()
+        )
+        .with_columns(pl.col("consequence").str.split("&"))
+    )
+    picked = entries.filter(pl.col("pick") == "1").select(
+        "query",
+        ens_gene="gene",
+        ens_symbol="symbol",
+        ens_transcript="feature",
+        ens_consequence="consequence",
+        ens_impact="impact",
+        ens_hgvsc="hgvsc",
+        ens_hgvsp="hgvsp",
+    )
+    listed = entries.group_by("query", maintain_order=True).agg(ens_csq=pl.struct(names))
+    return (
+        told.select("query", "ens_worst")
+        .join(picked, on="query", how="left", maintain_order="left")
+        .join(listed, on="query", how="left", maintain_order="left")
     )
 
 

@@ -15,7 +15,7 @@ from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import known_frequencies
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
 from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.genotypes import genotype_lists
+from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual")
@@ -37,6 +37,8 @@ class TableWriter:
         Kept as JSON in the file's metadata.
     samples : list of str
         The VCF's samples; one alone gets columns of its own.
+    genes : bool
+        Whether to have the consequences for transcripts.
     genotypes : bool
         Whether to have the genotypes of all samples as a list; the samples' names are then in
         the file's metadata.
@@ -47,9 +49,17 @@ class TableWriter:
     """
 
     def __init__(
-        self, path: Path, provenance: dict[str, str], samples: list[str], *, genotypes: bool
+        self,
+        path: Path,
+        provenance: dict[str, str],
+        samples: list[str],
+        *,
+        genotypes: bool,
+        genes: bool = False,
     ) -> None:
-        self.schema = result_schema(with_genotype=len(samples) == 1, with_genotypes=genotypes)
+        self.schema = result_schema(
+            with_genotype=len(samples) == 1, with_genotypes=genotypes, with_genes=genes
+        )
         self._waiting: list[pa.Table] = []
         self._num_rows = self._num_bytes = 0
         self._row_group_rows = ROW_GROUP_ROWS
@@ -114,12 +124,17 @@ def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
 
 def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
     """Return where each value of a column of texts or lists begins, in bytes, and where the last ends."""
+    if pa.types.is_struct(array.type):
+        total = np.zeros(len(array) + 1, np.int64)
+        for field in array.flatten():
+            total += _byte_offsets(field)
+        return total
     codes = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
     offsets = codes.astype(np.int64)
     if not pa.types.is_list(array.type):
         return offsets
     values = array.values
-    if not pa.types.is_string(values.type):
+    if pa.types.is_primitive(values.type):
         width: int = (values.type.bit_width + 7) // 8
         return offsets * width
     inner = _byte_offsets(values) if len(values) else np.zeros(1, np.int64)
@@ -133,8 +148,9 @@ def typed_table(
     alleles: pl.DataFrame,
     ids: pl.DataFrame,
     schema: pa.Schema,
+    consequences: pl.DataFrame | None = None,
 ) -> pa.Table:
-    """Return the rows of a batch; see `Records`, `allele_rows` and `id_rows` for the tables."""
+    """Return the rows of a batch; see `Records`, `allele_rows`, `id_rows` and `consequence_rows` for the tables."""
     table = (
         alleles.with_columns(
             record=pl.col("row").cast(pl.Int64) + batch.first_record,
@@ -145,6 +161,10 @@ def typed_table(
         .join(records, on="row", how="left", maintain_order="left")
         .join(_typed_columns(ids), on="query", how="left", maintain_order="left")
     )
+    if consequences is not None:
+        table = table.join(consequences, on="query", how="left", maintain_order="left")
+    if "gt" in records.columns:
+        table = table.hstack(_carried(table))
     names = [name for name in schema.names if name != _GTS]
     whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
     if _GTS not in schema.names:
@@ -180,14 +200,37 @@ def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:
         },
     )
     frequency = known_frequencies(ids).select("query", ens_af=pl.col("af").cast(pl.Float64))
-    return listed.join(frequency, on="query", how="left", maintain_order="left")
+    published = ids.group_by("query").agg(published=pl.col("has_frequency").any())
+    why = pl.when("published").then(pl.lit("undecided")).otherwise(pl.lit("not_published"))
+    return (
+        listed.join(frequency, on="query", how="left", maintain_order="left")
+        .join(published, on="query", how="left", maintain_order="left")
+        .with_columns(ens_af_why=pl.when(pl.col("ens_af").is_null()).then(why))
+    )
+
+
+def _carried(alleles: pl.DataFrame) -> pl.DataFrame:
+    """Return ``dosage`` and ``zygosity`` of each ``alt``, number ``alt_index``, in the genotype ``gt``."""
+    pairs = alleles.select("gt", "alt_index").unique()
+    found = [carried_copies(gt, index + 1) for gt, index in pairs.iter_rows()]
+    schema = {"dosage": pl.Int32, "zygosity": pl.String}
+    known = pairs.hstack(pl.DataFrame(found, schema, orient="row"))
+    joined = alleles.join(
+        known, ["gt", "alt_index"], "left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.select(
+        pl.when(pl.col("alt").is_not_null()).then(name).alias(name) for name in schema
+    )
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    return [
-        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
-        for field in schema
-        if not pa.types.is_boolean(
-            field.type.value_type if pa.types.is_list(field.type) else field.type
-        )
-    ]
+    return [path for field in schema for path in _paths(field.name, field.type)]
+
+
+def _paths(name: str, dtype: pa.DataType) -> list[str]:
+    """Return the paths of a column's leaves, as parquet has them; flags have no dictionary."""
+    if pa.types.is_list(dtype):
+        return _paths(f"{name}.list.element", dtype.value_type)
+    if pa.types.is_struct(dtype):
+        return [path for field in dtype for path in _paths(f"{name}.{field.name}", field.type)]
+    return [] if pa.types.is_boolean(dtype) else [name]

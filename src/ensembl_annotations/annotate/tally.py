@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL
-from ensembl_annotations.annotate.rows import known_frequencies
+from ensembl_annotations.annotate.rows import consequence_rows, known_frequencies
 from ensembl_annotations.common.json_files import compact_json
+from ensembl_annotations.variants.outcomes import IMPACTS, TERMS
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header
 
@@ -28,12 +29,16 @@ WINDOW = 1_000_000
 MOST_LISTED = 10_000
 """Variants with a pathogenic term that are listed: far more than a person has; the table has all."""
 
+MOST_GENES = 100
+"""Genes with consequences of high or moderate impact that are listed."""
+
 PATHOGENIC = ("pathogenic", "likely_pathogenic")
 KNOWN, NOVEL, OTHER = range(3)
 """Status of an ALT: in Ensembl, not in Ensembl, or not comparable."""
 
 CUBE = ("chrom", "window", "status", "kind", "transition")
 _MOST_SHOWN = 40
+_MOST_CHANGE = 80
 # Codes are 4 * REF + ALT in the order ACGT: A>G, C>T, G>A, T>C.
 _TRANSITIONS = (2, 7, 8, 13)
 _FREQUENCIES = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -46,6 +51,7 @@ class Listed:
     """A variant with a pathogenic term, as the page lists it.
 
     `rank` orders the list, and is not in the file: by the genotype, then pathogenic before likely pathogenic.
+    `gene`, `hgvs` and `impact` are those of the picked transcript; empty where the ALT was not called.
     """
 
     rank: tuple[int, bool]
@@ -56,6 +62,9 @@ class Listed:
     frequency: str
     filter: str
     genotype: str
+    gene: str = ""
+    hgvs: str = ""
+    impact: str = ""
 
 
 @dataclass
@@ -107,17 +116,22 @@ class Part:
     other_terms: Counter[str]
     certain: Pathogenic
     uncertain: Pathogenic
+    genes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass
 class Findings:
-    """Counts of a whole run; their size depends on the genome's length, not on the number of records."""
+    """Counts of a whole run; their size depends on the genome's length, not on the number of records.
+
+    `genes` counts ALTs by gene and impact, `HIGH` or `MODERATE`, of their most severe consequence.
+    """
 
     frequencies: Counter[str] = field(default_factory=Counter)
     terms: Counter[str] = field(default_factory=Counter)
     other_terms: Counter[str] = field(default_factory=Counter)
     certain: Pathogenic = field(default_factory=Pathogenic)
     uncertain: Pathogenic = field(default_factory=Pathogenic)
+    genes: Counter[tuple[str, str]] = field(default_factory=Counter)
     _cubes: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
@@ -127,6 +141,7 @@ class Findings:
         self.other_terms += part.other_terms
         self.certain.add(part.certain)
         self.uncertain.add(part.uncertain)
+        self.genes.update(part.genes)
         self._cubes.append(part.cube)
         if len(self._cubes) > 64:
             self._cubes = [self.cube()]
@@ -147,7 +162,7 @@ class Findings:
         return pl.concat(self._cubes).group_by(CUBE, maintain_order=True).agg(pl.col("count").sum())
 
 
-def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame) -> Part:
+def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame, told: pl.DataFrame) -> Part:
     """Count what a piece adds.
 
     Parameters
@@ -158,6 +173,8 @@ def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame) -> Part:
         From `allele_rows`: one row per (record, ALT).
     ids : DataFrame
         From `id_rows`: one row per (ALT, ID).
+    told : DataFrame
+        From `told_rows`: one row per ALT that was called for transcripts.
     """
     deleted, inserted, code = pl.col("deleted"), pl.col("inserted"), pl.col("code")
     is_snv = code % 5 != 0
@@ -217,9 +234,40 @@ def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame) -> Part:
         frequencies,
         terms,
         +others,
-        _pathogenic(batch, alleles, ids, certain, "allele_clin"),
-        _pathogenic(batch, alleles, ids, uncertain, "clin"),
+        _pathogenic(batch, alleles, ids, told, certain, "allele_clin"),
+        _pathogenic(batch, alleles, ids, told, uncertain, "clin"),
+        _genes(told),
     )
+
+
+def _genes(told: pl.DataFrame) -> Counter[tuple[str, str]]:
+    """Count ALTs by the gene and the impact of their most severe consequence, where it is a listed one."""
+    worst = pl.col("ens_worst").str.splitn("&", 3).struct
+    counts = (
+        told.select(
+            impact=worst.field("field_0").replace_strict(TERMS), gene=worst.field("field_1")
+        )
+        .filter(pl.col("impact").is_in(IMPACTS[:2]))
+        .group_by("gene", "impact")
+        .len()
+    )
+    return Counter({(gene, impact): count for gene, impact, count in counts.iter_rows()})
+
+
+def gene_list(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """Return the genes with the most ALTs of high impact, then of moderate impact, with both numbers.
+
+    Parameters
+    ----------
+    counts : mapping of (str, str) to int
+        As `Findings` has them.
+    """
+    high, moderate = IMPACTS[:2]
+    rows = [
+        (-counts.get((gene, high), 0), -counts.get((gene, moderate), 0), gene)
+        for gene in {gene for gene, _ in counts}
+    ]
+    return [{"gene": gene, "high": -a, "moderate": -b} for a, b, gene in sorted(rows)[:MOST_GENES]]
 
 
 def _label(low: float, high: float) -> str:
@@ -250,10 +298,17 @@ def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
 
 
 def _pathogenic(
-    batch: Batch, alleles: pl.DataFrame, ids_of_all: pl.DataFrame, queries: pl.Series, column: str
+    batch: Batch,
+    alleles: pl.DataFrame,
+    ids_of_all: pl.DataFrame,
+    told: pl.DataFrame,
+    queries: pl.Series,
+    column: str,
 ) -> Pathogenic:
     """Count ALTs by their genotypes, and list the first of them by rank with the terms of a column."""
     found = Pathogenic()
+    if not len(queries):
+        return found
     picked = alleles.select("row", "alt_index")[queries]
     strongest = {*ids_of_all.filter(_has_term(column, PATHOGENIC[:1]))["query"]}
     ranked: list[tuple[tuple[int, bool], int, str]] = []
@@ -264,11 +319,31 @@ def _pathogenic(
             found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
         ranked.append(((place, query not in strongest), query, genotype))
     ranked = sorted(ranked, key=lambda item: item[0])[:MOST_LISTED]
-    chosen = ids_of_all.filter(pl.col("query").is_in([query for _, query, _ in ranked]))
-    ids_of = chosen.partition_by("query", as_dict=True)
+    is_chosen = pl.col("query").is_in([query for _, query, _ in ranked])
+    ids_of = ids_of_all.filter(is_chosen).partition_by("query", as_dict=True)
+    called = {
+        row["query"]: row for row in consequence_rows(told.filter(is_chosen)).iter_rows(named=True)
+    }
     for rank, query, genotype in ranked:
-        found.listed.append(_listed(batch, alleles, ids_of[query,], query, column, rank, genotype))
+        listed = _listed(batch, alleles, ids_of[query,], query, column, rank, genotype)
+        gene, hgvs, impact = _consequence(called.get(query))
+        found.listed.append(replace(listed, gene=gene, hgvs=hgvs, impact=impact))
     return found
+
+
+def _consequence(called: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """Return gene, change and impact of an ALT, and what the pick hides: a greater impact elsewhere."""
+    if called is None:
+        return "", "", ""
+    impact, (term, *place) = called["ens_impact"], called["ens_worst"].split("&")
+    is_greater = IMPACTS.index(TERMS[term]) < IMPACTS.index(impact)
+    hidden = f" ({TERMS[term]} in {place[-1]})" if is_greater else ""
+    change = called["ens_hgvsp"] or called["ens_hgvsc"] or ""
+    return (
+        called["ens_symbol"] or called["ens_gene"] or "",
+        change if len(change) <= _MOST_CHANGE else f"{change[:_MOST_CHANGE]}…",
+        impact + hidden,
+    )
 
 
 def _listed(
@@ -369,6 +444,7 @@ def tally_text(
     provenance: Mapping[str, str],
     notes: Sequence[str],
     findings: Findings,
+    consequences: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the text of ``tally.json``.
 
@@ -387,6 +463,9 @@ def tally_text(
     notes : sequence of str
         What the run said.
     findings : Findings
+    consequences : mapping, optional
+        ``terms``, ALTs by their most severe term; ``genes``, as `gene_list` has them, with ``symbol``; ``num_genes``,
+        of how many; ``unknown_on``, the chromosomes without calls. None where the reference has no genes.
     """
     cube = findings.cube()
     lengths = header.contigs()
@@ -408,5 +487,6 @@ def tally_text(
         "other_terms": _ordered(findings.other_terms),
         "certain": findings.certain.as_json(),
         "uncertain": findings.uncertain.as_json(),
+        **({} if consequences is None else {"consequences": consequences}),
     }
     return compact_json(content)

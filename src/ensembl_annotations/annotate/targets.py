@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -20,8 +21,11 @@ from ensembl_annotations.vcf.index import (
     check_index_kind,
     index_of,
     possible_indexes,
+    why_no_tbi,
 )
 from ensembl_annotations.vcf.places import Places, TabixIndex
+
+_LOG = logging.getLogger(__name__)
 
 
 class TextWriter(Protocol):
@@ -30,7 +34,7 @@ class TextWriter(Protocol):
     def write(self, text: bytes | memoryview, places: Places | None = None) -> None: ...
     def finish(self, *, without_last_byte: bool) -> None: ...
     def abandon(self) -> None: ...
-    def write_index(self, path: Path) -> bool: ...
+    def write_index(self, path: Path, kind: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,9 @@ class Targets:
         return None if self.vcf == STDOUT else self.vcf
 
     @property
-    def tabix_kind(self) -> str | None:
-        """The kind of index to make while writing: of a VCF that is a file."""
-        return None if self.is_bcf or self.index_kind == "none" else self.index_kind
+    def makes_index(self) -> bool:
+        """Whether an index is made while writing: of a VCF that is a file."""
+        return not self.is_bcf and self.index_kind != "none"
 
     def check(self, vcf: Path, reference: Path, *figures: Path | None) -> None:
         """Refuse names that can't be written to, or that are something else already.
@@ -90,7 +94,7 @@ class Targets:
         if self.vcf == STDOUT and (sys.stdout is None or sys.stdout.isatty()):
             found = "closed" if sys.stdout is None else "a terminal"
             raise UsageError(f"--out-vcf -: standard output is {found}; expected a pipe or file.")
-        check_index_kind(self.vcf or Path(), self.index)
+        check_index_kind(self.index)
         indexes = possible_indexes(self.file) if self.file is not None else []
         _check_paths(vcf, reference, self.file, *indexes, self.parquet, *figures)
 
@@ -108,7 +112,7 @@ class Targets:
             else:
                 handle = stack.enter_context(temporary.open("wb"))
                 is_text = form_of(self.vcf) == TEXT
-                index = TabixIndex(self.tabix_kind) if self.tabix_kind is not None else None
+                index = TabixIndex() if self.makes_index else None
                 writer = VcfWriter(PlainWriter(handle) if is_text else self._packed(handle), index)
         stack.callback(writer.abandon)
         return writer, temporary
@@ -124,17 +128,22 @@ class Targets:
         log: Callable[[str], object],
         *,
         is_sorted: bool,
+        last_base: int,
     ) -> None:
         """Index the annotated file where it is sorted; no index of an older one stays."""
         assert self.vcf is not None
-        index = index_of(self.vcf, self.index_kind)
+        kind = self.index_kind
+        if kind == "tbi" and is_sorted and (why := why_no_tbi(self.vcf, last_base)):
+            _LOG.info(f"{self.vcf}: its index is a .csi: {why}.")
+            kind = "csi"
+        index = index_of(self.vcf, kind)
         made = False
         if index is not None and not is_sorted:
             log(
                 f"{vcf}: not sorted by contig and position; the order is kept and no index is written."
             )
         elif index is not None:
-            made = writer.write_index(outputs.temporary(index))
+            made = writer.write_index(outputs.temporary(index), kind)
             if not made:
                 outputs.forget(index)
                 log(

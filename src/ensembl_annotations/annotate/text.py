@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.common.errors import InputError
-from ensembl_annotations.variants.outcomes import TAG_IDS, TAGS, tag_header_line
+from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.variants.outcomes import GENE_TAGS, TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.header import structured_header_line
 from ensembl_annotations.vcf.places import Places, TabixIndex
-from ensembl_annotations.vcf.read import INFO_ID, Header
+from ensembl_annotations.vcf.read import Header, header_fields
 
 
-@dataclass(frozen=True)
-class Additions:
+class Additions(NamedTuple):
     """What is added to a VCF.
 
     Attributes
@@ -30,11 +27,31 @@ class Additions:
         One of `ID_MODES`.
     overwrite : bool
         Replace the chosen tags where the input has them.
+    transcripts : str
+        One of `TRANSCRIPT_MODES`.
     """
 
     tags: tuple[str, ...] = TAG_IDS
     id_mode: str = "append"
     overwrite: bool = False
+    transcripts: str = "pick"
+
+    def without_genes(self) -> Additions:
+        """Return what a reference without genes can add.
+
+        Raises
+        ------
+        UsageError
+            Where that is no tag.
+        """
+        kept = tuple(tag for tag in self.tags if tag not in GENE_TAGS)
+        if not kept:
+            raise UsageError(
+                f"tags: expected a reference with genes for {', '.join(self.tags)}; found one without.",
+                hint="Make the reference with genes (--genes; ensembl.genes in params.yaml), or "
+                "choose other tags.",
+            )
+        return self._replace(tags=kept)
 
 
 def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None:
@@ -57,7 +74,6 @@ def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None
 
 def header_bytes(
     header: Header,
-    release: str,
     provenance: dict[str, str],
     additions: Additions,
     *,
@@ -69,7 +85,7 @@ def header_bytes(
         # What made tags that stay is still told by the line of that run.
         stay = header.info_ids() & ({*TAG_IDS} - tags)
         kept = [line for line in kept if not _is_replaced(line, tags, with_source=not stay)]
-    ours = [tag_header_line(tag, release) for tag in TAGS if tag.id in tags]
+    ours = [tag_header_line(tag) for tag in TAGS if tag.id in tags]
     # htslib keeps one line of an ID only, the first.
     runs = 1 + sum(line.startswith(f"##{METADATA_KEY}=".encode()) for line in kept)
     number = {"ID": f"{provenance['ID']}.{runs}"} if runs > 1 else {}
@@ -79,9 +95,8 @@ def header_bytes(
 
 
 def _is_replaced(line: bytes, tags: set[str], *, with_source: bool) -> bool:
-    match = re.match(INFO_ID, line)
-    if match:
-        return match[1].decode("utf-8", "replace") in tags
+    if name := header_fields(line, b"INFO").get(b"ID"):
+        return name.decode("utf-8", "replace") in tags
     return with_source and line.startswith(f"##{METADATA_KEY}=".encode())
 
 
@@ -135,8 +150,8 @@ class VcfWriter:
     def abandon(self) -> None:
         self._out.abandon()
 
-    def write_index(self, path: Path) -> bool:
+    def write_index(self, path: Path, kind: str) -> bool:
         """Write the index of what was written; of a BCF, htslib may find a value it can't index."""
         assert self._index is not None and isinstance(self._out, BgzfWriter)
-        path.write_bytes(self._index.content(self._out))
+        path.write_bytes(self._index.content(self._out, kind))
         return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
@@ -267,6 +266,8 @@ def _described(item: object) -> str:
 
 
 def _worker_name() -> str:
+    import socket
+
     from distributed import get_worker
 
     with suppress(ValueError):

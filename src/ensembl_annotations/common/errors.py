@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+# Options of a command in quotes stay: they are for a terminal.
+_OPTION = r"((?<!\w)'[^']*')|(?<![\w-])--([a-z][a-z-]*)"
+_ARGUMENTS = {"id": "id_column", "base-url": "mirrors"}
+
+
+def _argument(option: str) -> str:
+    return _ARGUMENTS.get(option, option.replace("-", "_"))
 
 
 class EnsemblAnnotationsError(Exception):
@@ -36,7 +43,11 @@ class EnsemblAnnotationsError(Exception):
         self.code = code or self.default_code
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        """Return it for whoever called from Python: options are named as arguments."""
+        import re
+
+        text = f"{self.message} {self.hint}" if self.hint else self.message
+        return re.sub(_OPTION, lambda found: found[1] or _argument(found[2]), text)
 
 
 class UsageError(EnsemblAnnotationsError):
@@ -151,6 +162,8 @@ def explained_os_errors(doing: str, path: Path | str = "") -> Iterator[None]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return the end of a message on an unknown name: the one that was meant, or all there are."""
+    import difflib
+
     folded = {item.lower(): item for item in known}
     close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     return f" Did you mean {folded[close[0]]!r}?" if close else f" Known: {', '.join(known)}."

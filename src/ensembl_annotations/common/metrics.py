@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.logs import append_line, logged_stage, now_utc
+
+if TYPE_CHECKING:
+    import psutil
 
 SAMPLE_SEC = 0.05
 # Where the system does not list a process's children, psutil reads every process to find them.
@@ -30,12 +33,12 @@ class ResourceMeter:
     """Measure wall time, processor time and peak memory of this process and its children.
 
     Use as a context manager. Memory is the sum of the resident sets, sampled every 50 ms, so a
-    shorter peak can be missed; children are looked for every half second.
+    shorter peak can be missed; children are looked for every half second. Of a block that ends before
+    the first sample it is the largest that this process had so far.
     """
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._children: list[psutil.Process] = []
+        self._processes: list[psutil.Process] = []
         self._num_samples = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -45,14 +48,17 @@ class ResourceMeter:
     def __enter__(self) -> ResourceMeter:
         self._began = time.perf_counter()
         self._cpu_before = self._cpu_sec()
-        self._sample()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sample()
         self._stop.set()
         self._thread.join()
+        if self._num_samples:
+            self._sample()
+        else:
+            unit_bytes = 1 if sys.platform == "darwin" else 1024
+            self.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
         self.duration_sec = time.perf_counter() - self._began
         self.cpu_sec = self._cpu_sec() - self._cpu_before
 
@@ -62,15 +68,18 @@ class ResourceMeter:
         return 100 * self.cpu_sec / self.duration_sec if self.duration_sec else 0.0
 
     def _cpu_sec(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system + times.children_user + times.children_system)
+        return sum(os.times()[:4])
 
     def _sample(self) -> None:
+        # Here, since a short run has ended before it would be imported.
+        import psutil
+
         if self._num_samples % _CHILDREN_EVERY == 0:
-            self._children = self._process.children(recursive=True)
+            own = psutil.Process()
+            self._processes = [own, *own.children(recursive=True)]
         self._num_samples += 1
         total = 0
-        for process in [self._process, *self._children]:
+        for process in self._processes:
             try:
                 total += process.memory_info().rss
             except psutil.Error:

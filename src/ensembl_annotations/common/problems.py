@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from ensembl_annotations.common.words import printable
 
@@ -12,8 +12,7 @@ class Kind(Enum):
     """What can be wrong. Each room lists its own; a value is the sentence, with the problem's fields."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A thing that is not as it should be.
 
     Attributes

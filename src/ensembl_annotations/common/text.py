@@ -6,6 +6,7 @@ Bytes stay bytes. What has to be text (alleles, names) is decoded, the rest neve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -236,7 +237,19 @@ _UP_TO_NINE = np.uint64(0x7676767676767676)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 
 
+def arrow_numbers(values: npt.NDArray[np.generic]) -> pa.Array:
+    """Wrap an array of numbers as Arrow (``pa.array`` would import pandas where it is installed)."""
+    content = np.ascontiguousarray(values)
+    kind = pa.from_numpy_dtype(content.dtype)
+    return pa.Array.from_buffers(kind, len(content), [None, pa.py_buffer(content)])
+
+
+def numpy_numbers(array: pa.Array) -> npt.NDArray[Any]:
+    """Return the numbers of an Arrow array, any number for a null (its ``to_numpy`` would import pandas, too)."""
+    kind = np.dtype(array.type.to_pandas_dtype())
+    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
+
+
 def arrow_int64(values: npt.NDArray[np.generic]) -> pa.Int64Array:
-    """Wrap a numpy array as Arrow int64 (``pa.array`` would import pandas where it is installed)."""
-    content = np.ascontiguousarray(values, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(content), [None, pa.py_buffer(content)])
+    """Wrap an array of numbers as Arrow int64."""
+    return arrow_numbers(values.astype(np.int64, copy=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _ENTITIES = {"@": "&#64;", "://": "&#58;//"}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -65,6 +65,15 @@ def markdown_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -
     """Return the lines of a table, each cell as `markdown` has it."""
     cells = [[markdown(cell) for cell in row] for row in (header, *rows)]
     return [f"| {' | '.join(row)} |" for row in (cells[0], ["---"] * len(cells[0]), *cells[1:])]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def one_line(value: object) -> str:

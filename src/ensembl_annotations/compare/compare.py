@@ -1,4 +1,4 @@
-"""What changed between two reference stores: per allele and ID, and for the alleles of a sample."""
+"""What changed between two reference stores: per allele and ID, for the alleles of a sample, and in genes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.logs import is_watched
-from ensembl_annotations.common.words import markdown
+from ensembl_annotations.common.words import aligned, markdown
 from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.compare.entries import (
     ALLELE,
@@ -29,6 +28,7 @@ from ensembl_annotations.compare.entries import (
     Vocabulary,
     find_changes,
 )
+from ensembl_annotations.compare.genes import compare_genes
 from ensembl_annotations.compare.ranges import Ids, collect_ids, ids_in, read_ranges
 from ensembl_annotations.store.describe import ReferenceStore
 
@@ -185,6 +185,7 @@ def compare(
         "counts": _reconciled(found, counts),
         "num_changes": sum(found[what] for what in LISTED),
         "changes": [] if first is None else first.to_dicts(),
+        "genes": None if sample is not None else compare_genes(store_a, store_b, limit),
     }
 
 
@@ -356,6 +357,29 @@ def describe_comparison(result: dict[str, Any], form: str = "table") -> list[str
         lines += ["", f"{shown:,} of {total:,} changes{rest}:", ""]
         names = ["position", "REF", "ALT", "ID", "what", "from", "to"]
         lines += _table([names, *(_cells(change) for change in result["changes"])], as_markdown)
+    if result["genes"]:
+        lines += ["", *_describe_genes(result["genes"], as_markdown)]
+    return lines
+
+
+def _describe_genes(genes: dict[str, Any], as_markdown: bool) -> list[str]:
+    before, after = (f"{count:,}" for count in genes["num_transcripts"])
+    lines = [f"Genes: {before} → {after} transcripts, {genes['num_changes']:,} changes."]
+    if not genes["num_changes"]:
+        return lines
+    counted = [
+        [what.replace("_", " "), f"{count:,}"] for what, count in genes["counts"].items() if count
+    ]
+    lines += ["", *_table([["what", "changes"], *counted], as_markdown)]
+    if genes["changes"]:
+        shown = f"{len(genes['changes']):,} of {genes['num_changes']:,}, picked transcripts first:"
+        names = ["chromosome", "gene", "ID", "what", "from", "to"]
+        rows = [
+            [change["chrom"], change["symbol"] or change["gene_id"], change["id"],
+             change["what"].replace("_", " "), change["from"] or "-", change["to"] or "-"]
+            for change in genes["changes"]
+        ]  # fmt: skip
+        lines += ["", shown, "", *_table([names, *rows], as_markdown)]
     return lines
 
 
@@ -386,8 +410,4 @@ def _table(rows: list[list[str]], as_markdown: bool) -> list[str]:
         cut = [[markdown(text) for text in row] for row in cut]
         ruled = [cut[0], ["---"] * len(cut[0]), *cut[1:]]
         return [f"| {' | '.join(row)} |" for row in ruled]
-    widths = np.max([[len(text) for text in row] for row in cut], axis=0).tolist()
-    return [
-        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cut
-    ]
+    return aligned(cut)

@@ -7,14 +7,15 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
+from ensembl_annotations._kernel import Sequence2Bit
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
 from ensembl_annotations.common.cluster import Cluster, opened_cluster
 from ensembl_annotations.common.errors import (
@@ -29,15 +30,24 @@ from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.progress import Progress, format_bytes
 from ensembl_annotations.fetch.convert.convert import MAX_BAD_PERCENT, Conversion, convert_vcf
 from ensembl_annotations.fetch.convert.fasta import convert_fasta
+from ensembl_annotations.fetch.convert.gff3 import GenesFound, SequenceOf, transcripts_of
+from ensembl_annotations.fetch.convert.peptides import Peptide, read_peptides
 from ensembl_annotations.fetch.download import FetchedFile, download_cache, fetch_file
-from ensembl_annotations.fetch.layouts import Layout
+from ensembl_annotations.fetch.layouts import ALL, Layout
 from ensembl_annotations.fetch.manifest import Manifest, check_source, load_manifest_of
 from ensembl_annotations.fetch.manifest_cache import cached_manifest
 from ensembl_annotations.fetch.package import DataFile, DataPackage, Quarantine, Source
 from ensembl_annotations.fetch.plan import Plan, Wanted, make_plan
-from ensembl_annotations.store.describe import QUARANTINE, ROLES, Origin, ReferenceStore
+from ensembl_annotations.store.describe import (
+    QUARANTINE,
+    ROLES,
+    FileIdentity,
+    Origin,
+    ReferenceStore,
+)
 from ensembl_annotations.store.folder import new_folder
-from ensembl_annotations.store.sequence import load_sequence
+from ensembl_annotations.store.genes import write_genes
+from ensembl_annotations.store.sequence import load_sequence, opened_sequence
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.roll import Bases
@@ -58,7 +68,8 @@ def fetch_ensembl(
     assembly: str = "GRCh38",
     chromosomes: Sequence[str] | str | None = None,
     source: str = "unnamed",
-    fasta: bool = False,
+    fasta: bool = True,
+    genes: bool = True,
     force: bool = False,
     jobs: int = JOBS,
     max_bad_percent: float = MAX_BAD_PERCENT,
@@ -68,7 +79,7 @@ def fetch_ensembl(
     dvc_cache: Path | str | None = None,
     scheduler: str | None = None,
 ) -> dict[str, Any]:
-    """Download, verify and convert a release's variation files into a reference store.
+    """Download, verify and convert a release's variants, sequences and genes into a reference store.
 
     Parameters
     ----------
@@ -83,7 +94,10 @@ def fetch_ensembl(
     source : str
         The name of where the data come from, kept in the store.
     fasta : bool
-        Fetch the sequences too: REF is checked against them, and how far indels slide is kept.
+        Fetch the sequences too, where they are published: REF is checked against them, and how far
+        indels slide is kept.
+    genes : bool
+        Fetch the gene models too, where they and the sequences are published.
     force : bool
         Download again what the cache holds.
     jobs : int
@@ -114,7 +128,7 @@ def fetch_ensembl(
 
     Notes
     -----
-    A file is converted as soon as it, and its chromosome's sequence where that is wanted, are
+    A file is converted as soon as it, and what it needs (its chromosome's sequence; the peptides) are
     verified, while others are still downloading.
 
     Examples
@@ -122,7 +136,7 @@ def fetch_ensembl(
     >>> figures = fetch_ensembl(
     ...     "reference", mirrors="data/mini_ensembl", release=116, chromosomes="21,22"
     ... )
-    >>> sorted(figures["files"])
+    >>> sorted(name for name in figures["files"] if name.endswith(".vcf.gz"))
     ['homo_sapiens-chr21.vcf.gz', 'homo_sapiens-chr22.vcf.gz']
     """
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
@@ -145,13 +159,16 @@ def fetch_ensembl(
                 manifest,
                 chromosomes,
                 fasta=fasta,
+                genes=genes,
                 force=force,
                 dvc_cache=dvc_cache,
             )
             for line in plan.lines():
                 _LOG.info(line)
+            if not plan.manifest.vcf:
+                _LOG.warning(f"{layout.vcf_folder}: not published; the reference has no variants.")
             plan.check_disk()
-            job = _Job(plan.manifest, plan, source, fasta, max_bad_percent, progress)
+            job = _Job(plan.manifest, plan, source, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)
             try:
                 with opened_cluster(scheduler) as cluster, new_folder(out) as folder:
@@ -179,7 +196,8 @@ def plan_fetch(
     species: str = "homo_sapiens",
     assembly: str = "GRCh38",
     chromosomes: Sequence[str] | str | None = None,
-    fasta: bool = False,
+    fasta: bool = True,
+    genes: bool = True,
     force: bool = False,
     manifest: Path | str | None = None,
     dvc_cache: Path | str | None = None,
@@ -199,12 +217,20 @@ def plan_fetch(
     ...     "reference", mirrors="data/mini_ensembl", release=116, chromosomes="21,22"
     ... )
     >>> lines[0].partition(",")[0]
-    'homo_sapiens GRCh38 release 116: 2 files'
+    'homo_sapiens GRCh38 release 116: 5 files'
     """
     out, mirrors, chromosomes = Path(out), _as_list(mirrors), listed_chromosomes(chromosomes)
     layout = Layout(species, assembly, release)
     plan = _plan(
-        out, layout, mirrors, manifest, chromosomes, fasta=fasta, force=force, dvc_cache=dvc_cache
+        out,
+        layout,
+        mirrors,
+        manifest,
+        chromosomes,
+        fasta=fasta,
+        genes=genes,
+        force=force,
+        dvc_cache=dvc_cache,
     )
     plan.check_disk()
     return plan.lines()
@@ -230,19 +256,26 @@ def _plan(
     chromosomes: Sequence[str] | None,
     *,
     fasta: bool,
+    genes: bool,
     force: bool,
     dvc_cache: Path | str | None,
 ) -> Plan:
+    if genes and not fasta:
+        raise UsageError(
+            "genes: need the sequence, which fasta: false leaves out.",
+            hint="Fetch both (--fasta --genes), or leave the genes out too (--no-genes).",
+        )
     published = (
         load_manifest_of(layout, Path(manifest))
         if manifest is not None
-        else cached_manifest(mirrors, layout, with_fasta=fasta, force=force)
+        else cached_manifest(mirrors, layout, with_fasta=fasta, with_genes=genes, force=force)
     )
     return make_plan(
         published,
         out,
         chromosomes=chromosomes,
         fasta=fasta,
+        genes=genes,
         force=force,
         dvc_cache=path_of(dvc_cache),
     )
@@ -353,65 +386,100 @@ class _Job:
     manifest: Manifest
     plan: Plan
     source: str
-    fasta: bool
     max_bad_percent: float
     progress: Progress
     conversions: dict[str, Conversion] = field(default_factory=dict)
+    genes: dict[str, GenesFound] = field(default_factory=dict)
     resources: list[DataFile] = field(default_factory=list)
 
     def build(self, folder: Path, downloads: _Downloads, cluster: Cluster | None) -> dict[str, Any]:
         """Fill the folder and return the figures of the content."""
-        sequences = _Sequences()
         quarantine = Quarantine(folder)
         total = sum(item.num_bytes for item in self.plan.wanted)
-        waiting: dict[str, tuple[Wanted, FetchedFile]] = {}
         with self.progress.running(self.plan.remaining_bytes, total), downloads.running():
-            if cluster is not None:
+            if cluster is None:
+                self._convert(folder, downloads.verified(), quarantine)
+            else:
                 self._convert_by_others(cluster, folder, downloads)
-                return self._describe(folder, quarantine)
-            for item, fetched in downloads.verified():
-                chromosome = item.file.chromosome
-                if item.role == "fasta":
-                    self._convert_sequence(folder, item, fetched, sequences)
-                    waited = waiting.pop(chromosome, None)
-                elif self.fasta and not sequences.has(chromosome):
-                    waiting[chromosome] = (item, fetched)
-                    continue
-                else:
-                    waited = (item, fetched)
-                if waited is not None:
-                    self._convert_variants(folder, *waited, sequences, quarantine)
         return self._describe(folder, quarantine)
 
+    def _convert(
+        self, folder: Path, files: Iterable[tuple[Wanted, FetchedFile]], quarantine: Quarantine
+    ) -> None:
+        """Convert the files of the plan as they arrive, each behind those that it needs."""
+        sequences = _Sequences()
+        waiting: list[tuple[Wanted, FetchedFile]] = []
+        there: dict[Wanted, FetchedFile] = {}
+        for item, fetched in files:
+            if item.role == "fasta":
+                self._convert_sequence(folder, item, fetched, sequences)
+            elif item.role != "peptides":
+                waiting.append((item, fetched))
+            there[item] = fetched
+            ready = [pair for pair in waiting if self._needs(pair[0]) <= there.keys()]
+            waiting = [pair for pair in waiting if pair not in ready]
+            for pair in ready:
+                if pair[0].role == "vcf":
+                    self._convert_variants(folder, *pair, sequences, quarantine)
+                else:
+                    self._convert_genes(folder, *pair, sequences, there, quarantine)
+
     def _convert_by_others(self, cluster: Cluster, folder: Path, downloads: _Downloads) -> None:
-        """Have a worker convert each chromosome as soon as its files are here."""
-        files: dict[str, dict[str, tuple[Wanted, FetchedFile]]] = {}
+        """Have workers convert what belongs together, as soon as its files are here."""
+        groups = self._groups()
+        there: dict[Wanted, FetchedFile] = {}
         answers = []
-        work = partial(
-            convert_chromosome,
-            plan=self.plan,
-            source=self.source,
-            fasta=self.fasta,
-            max_bad_percent=self.max_bad_percent,
-        )
         for item, fetched in downloads.verified():
-            found = files.setdefault(item.file.chromosome, {})
-            found[item.role] = (item, replace(fetched, path=fetched.path.absolute()))
-            if len(found) == 1 + self.fasta:
-                task = _Chromosome(folder.absolute(), found["vcf"], found.get("fasta"))
-                answers.append((fetched, cluster.submit(work, task)))
-        for fetched, answer in answers:
-            conversions, resources = answer.result()
-            self.conversions |= conversions
-            self.resources += resources
-            self.progress.converted(fetched.num_bytes)
-            for conversion in conversions.values():
-                self._say(fetched, f"{conversion.num_records} records")
-                for text in conversion.notes():
-                    _LOG.info(f"  {text}")
+            there[item] = replace(fetched, path=fetched.path.absolute())
+            for group in [group for group in groups if group <= there.keys()]:
+                groups.remove(group)
+                # In the plan's order, whatever arrived first.
+                wanted = tuple(item for item in self.plan.wanted if item in group)
+                task = _Group(
+                    folder.absolute(),
+                    replace(self.plan, wanted=wanted),
+                    [there[item] for item in wanted],
+                )
+                work = partial(
+                    convert_group, source=self.source, max_bad_percent=self.max_bad_percent
+                )
+                answers.append((task, cluster.submit(work, task)))
+        for task, answer in answers:
+            made = answer.result()
+            self.conversions |= made.conversions
+            self.genes |= made.genes
+            self.resources += made.resources
+            for item, fetched in task.published:
+                # The peptides are read with the genes of every chromosome.
+                if item.role != "peptides":
+                    self.progress.converted(fetched.num_bytes)
+                    self._tell(item, fetched)
         for left in folder.glob(f"{_OWN}*"):
             # Of a worker that was lost.
             shutil.rmtree(left)
+
+    def _groups(self) -> list[set[Wanted]]:
+        """Return the files that one worker converts: those that need one another, and what they read."""
+        groups: list[set[Wanted]] = []
+        for item in self.plan.wanted:
+            if item.role == "peptides":
+                continue
+            group = {item} | {other for other in self._needs(item) if other.role != "peptides"}
+            joined = [other for other in groups if other & group]
+            groups = [other for other in groups if other not in joined]
+            groups.append(group.union(*joined))
+        return [group.union(*map(self._needs, group)) for group in groups]
+
+    def _needs(self, item: Wanted) -> set[Wanted]:
+        """Return the files that are converted before this one, or read with it."""
+        chromosome = item.file.chromosome
+        return {
+            other
+            for other in self.plan.wanted
+            if (other.role == "fasta" and ALL in (chromosome, other.file.chromosome))
+            or (other.role == "fasta" and other.file.chromosome == chromosome)
+            or (other.role == "peptides" and item.role == "gff3")
+        }
 
     @property
     def origin(self) -> Origin:
@@ -431,13 +499,13 @@ class _Job:
             sha256=fetched.sha256,
             progress=self.progress.converted,
         )
-        sequences.add(chromosome, {contig: sequence.path for contig, sequence in written.items()})
+        sequences.add({contig: sequence.path for contig, sequence in written.items()})
         source = Source.of(item.file, fetched)
         for contig, sequence in written.items():
             entry = DataFile.of(sequence.path, contig, "sequence", sequence.num_bases, source)
             entry.num_other_letters = sequence.num_other
             self.resources.append(entry)
-        self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
+        self._tell(item, fetched)
 
     def _convert_variants(
         self,
@@ -474,25 +542,72 @@ class _Job:
             entry = DataFile.of(path, contig, "alleles", num_rows, source)
             entry.add_frequencies(conversion)
             self.resources.append(entry)
-        self._say(fetched, f"{conversion.num_records} records")
-        for text in conversion.notes():
+        self._tell(item, fetched)
+
+    def _convert_genes(
+        self,
+        folder: Path,
+        item: Wanted,
+        fetched: FetchedFile,
+        sequences: _Sequences,
+        there: Mapping[Wanted, FetchedFile],
+        quarantine: Quarantine,
+    ) -> None:
+        chromosome, name = item.file.chromosome, item.file.name
+        peptides: dict[str, Peptide] = {}
+        sources = [Source.of(item.file, fetched)]
+        for other, file in there.items():
+            if other.role == "peptides":
+                sources.append(Source.of(other.file, file))
+                peptides = read_peptides(file.path, other.file.name, chromosome, sha256=file.sha256)
+        found = self.genes[name] = GenesFound()
+        with ExitStack() as stack, quarantine.of(name) as kept:
+            for contig, transcripts in transcripts_of(
+                fetched.path,
+                name,
+                chromosome,
+                sequence_of=sequences.opener(stack),
+                peptides=peptides,
+                quarantine=kept.add,
+                found=found,
+                max_bad_percent=self.max_bad_percent,
+                sha256=fetched.sha256,
+                progress=self.progress.converted,
+            ):
+                identity = FileIdentity.of(self.origin, contig, "genes")
+                path = write_genes(folder, identity, transcripts)
+                entry = DataFile.of(path, contig, "genes", len(transcripts), *sources)
+                self.resources.append(entry)
+        self._tell(item, fetched)
+
+    def _tell(self, item: Wanted, fetched: FetchedFile) -> None:
+        """Say what was made of a published file."""
+        name = item.file.name
+        notes: Iterable[str] = ()
+        if item.role == "vcf":
+            conversion = self.conversions[name]
+            what, notes = f"{conversion.num_records} records", conversion.notes()
+        elif item.role == "gff3":
+            genes = self.genes[name]
+            what = f"{genes.num_transcripts} transcripts of {genes.num_genes} genes"
+            notes = genes.notes()
+        else:
+            num = sum(entry.published_name == name for entry in self.resources)
+            what = f"{num} sequence{'s' if num > 1 else ''}"
+        size = format_bytes(fetched.num_bytes)
+        _LOG.info(f"{fetched.path.name}: {fetched.status}, {size}, {what}")
+        for text in notes:
             _LOG.info(f"  {text}")
 
-    def _say(self, fetched: FetchedFile, what: str) -> None:
-        _LOG.info(
-            f"{fetched.path.name}: {fetched.status}, {format_bytes(fetched.num_bytes)}, {what}"
-        )
-
     def _describe(self, folder: Path, quarantine: Quarantine) -> dict[str, Any]:
-        names = [item.file.name for item in self.plan.wanted if item.role == "vcf"]
+        names = [item.file.name for item in self.plan.wanted if item.role in ("vcf", "gff3")]
         quarantine.join(names, folder / QUARANTINE)
         # As published, not as it arrived.
-        order = {name: index for index, name in enumerate(names)}
-        alleles = sorted(
-            (entry for entry in self.resources if entry.role == "alleles"),
-            key=lambda entry: order[Path(entry.sources[0].path).name],
-        )
-        place = {entry.chromosome: index for index, entry in enumerate(alleles)}
+        order = {item.file.name: place for place, item in enumerate(self.plan.wanted)}
+        place: dict[str, int] = {}
+        for entry in sorted(self.resources, key=lambda entry: order[entry.published_name]):
+            if entry.role == "alleles" or not self.manifest.vcf:
+                place.setdefault(entry.chromosome, len(place))
         resources = sorted(
             self.resources,
             key=lambda entry: (
@@ -501,9 +616,13 @@ class _Job:
                 list(ROLES).index(entry.role),
             ),
         )
-        conversions = [self.conversions[name] for name in names]
         package = DataPackage.of(
-            folder, self.manifest, self.source, resources, conversions, fasta=self.fasta
+            folder,
+            self.manifest,
+            self.source,
+            resources,
+            [self.conversions[name] for name in names if name in self.conversions],
+            [self.genes[name] for name in names if name in self.genes],
         )
         content = package.write(folder)
         # Sizes and footers; the hashes were taken from these very files a moment ago.
@@ -511,37 +630,40 @@ class _Job:
         return content
 
 
-@dataclass(frozen=True)
-class _Chromosome:
-    """The published files of a chromosome, and the folder that gets what is made of them."""
+class _Group(NamedTuple):
+    """Published files that are converted together, and the folder that gets what is made of them."""
 
     folder: Path
-    vcf: tuple[Wanted, FetchedFile]
-    fasta: tuple[Wanted, FetchedFile] | None
+    plan: Plan
+    fetched: list[FetchedFile]
+
+    @property
+    def published(self) -> list[tuple[Wanted, FetchedFile]]:
+        return list(zip(self.plan.wanted, self.fetched, strict=True))
 
     @property
     def files(self) -> tuple[Path, ...]:
-        published = (self.vcf, self.fasta)
-        return tuple(item[1].path for item in published if item is not None)
+        return tuple(file.path for file in self.fetched)
 
 
-def convert_chromosome(
-    task: _Chromosome, plan: Plan, source: str, fasta: bool, max_bad_percent: float
-) -> tuple[dict[str, Conversion], list[DataFile]]:
-    """Convert a chromosome on another machine; each file appears in the folder whole."""
-    job, sequences = (
-        _Job(plan.manifest, plan, source, fasta, max_bad_percent, Progress()),
-        _Sequences(),
-    )
+class _Made(NamedTuple):
+    """What the head has to know of what a worker made."""
+
+    conversions: dict[str, Conversion]
+    genes: dict[str, GenesFound]
+    resources: list[DataFile]
+
+
+def convert_group(task: _Group, source: str, max_bad_percent: float) -> _Made:
+    """Convert files on another machine; each result appears in the folder whole."""
+    job = _Job(task.plan.manifest, task.plan, source, max_bad_percent, Progress())
     # A worker that was given up may still write: not to the files of the one that does it again.
     with TemporaryDirectory(dir=task.folder, prefix=_OWN) as own:
         folder = Path(own)
-        if task.fasta is not None:
-            job._convert_sequence(folder, *task.fasta, sequences)
-        job._convert_variants(folder, *task.vcf, sequences, Quarantine(folder))
+        job._convert(folder, task.published, Quarantine(folder))
         for path in folder.iterdir():
             path.replace(task.folder / path.name)
-    return job.conversions, job.resources
+    return _Made(job.conversions, job.genes, job.resources)
 
 
 class _Sequences:
@@ -549,17 +671,12 @@ class _Sequences:
 
     def __init__(self) -> None:
         self._paths: dict[str, Path] = {}
-        self._files: set[str] = set()
         self._lock = threading.Lock()
         self._loaded: tuple[str, Bases] | None = None
 
-    def add(self, chromosome: str, written: dict[str, Path]) -> None:
-        """Add the sequences of the published file of a chromosome (or of ``all``)."""
-        self._files.add(chromosome)
+    def add(self, written: dict[str, Path]) -> None:
+        """Add the sequences of a published file."""
         self._paths |= written
-
-    def has(self, chromosome: str) -> bool:
-        return chromosome in self._files
 
     def load(self, contig: str) -> Bases | None:
         """Return the sequence of a contig, None where there is none."""
@@ -571,3 +688,13 @@ class _Sequences:
                 self._loaded = None
                 self._loaded = (contig, load_sequence(path))
             return self._loaded[1]
+
+    def opener(self, stack: ExitStack) -> SequenceOf:
+        """Return what opens the sequence of a contig for a few look-ups, as long as `stack` lasts."""
+
+        @cache
+        def opened(contig: str) -> Sequence2Bit | None:
+            path = self._paths.get(contig)
+            return None if path is None else stack.enter_context(opened_sequence(path))
+
+        return opened

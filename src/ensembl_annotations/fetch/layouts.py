@@ -21,6 +21,10 @@ CHECKSUMS = "CHECKSUMS"
 ALL = "all"
 """The chromosome of a file that holds every chromosome."""
 
+GENE_ROLES = ("gff3", "peptides")
+ROLES = ("vcf", "fasta", *GENE_ROLES)
+"""The kinds of published file: variants, sequences, gene models, and what these are checked with."""
+
 HUMAN_ASSEMBLIES = ("GRCh37", "GRCh38")
 _FIRST_GRCH38 = 76
 """From this release on the main tree's human is GRCh38, and GRCh37 has a branch of its own."""
@@ -67,6 +71,21 @@ class Layout:
     def fasta_folder(self) -> str:
         """The folder of the sequences and of their list."""
         return f"{self._root}/fasta/{self.species}/dna"
+
+    @property
+    def gff3_folder(self) -> str:
+        """The folder of the gene models and of their list."""
+        return f"{self._root}/gff3/{self.species}"
+
+    @property
+    def peptide_folder(self) -> str:
+        """The folder of the peptides and of their list."""
+        return f"{self._root}/fasta/{self.species}/pep"
+
+    def folder_of(self, role: str) -> str:
+        """Return the folder of a kind of published file, and of their list: one of `ROLES`."""
+        folders = self.vcf_folder, self.fasta_folder, self.gff3_folder, self.peptide_folder
+        return dict(zip(ROLES, folders, strict=True))[role]
 
     def check(self) -> None:
         """Raise UsageError where species, assembly and release can't go together."""
@@ -126,9 +145,18 @@ class Layout:
         return self._fasta_names(chromosome)[0]
 
     def _fasta_names(self, chromosome: str) -> list[str]:
+        """Return the names of a sequence, best first: masked in lower case, it has the same bases."""
         kinds = ("primary_assembly", "toplevel")
         wanted = kinds if chromosome == ALL else (f"chromosome.{chromosome}",)
-        return [f"{self.species.capitalize()}.{self.assembly}.dna.{kind}.fa.gz" for kind in wanted]
+        return [
+            f"{self._stem}.{masking}.{kind}.fa.gz"
+            for masking in ("dna", "dna_sm")
+            for kind in wanted
+        ]
+
+    @property
+    def _stem(self) -> str:
+        return f"{self.species.capitalize()}.{self.assembly}"
 
     @property
     def path_names_assembly(self) -> bool:
@@ -151,13 +179,50 @@ class Layout:
         )
 
     def choose_fastas(self, names: Collection[str], chromosomes: Sequence[str]) -> dict[str, str]:
-        """Return chromosome to file name, of those listed in `fasta_folder` that are ours."""
+        """Return chromosome to file name, of those listed in `fasta_folder` that are ours.
+
+        Without chromosomes (the release has no variation files), all that are listed, or else the whole
+        genome in one file.
+        """
+        wanted = chromosomes or [*self._chromosomes_of(names, r"dna(?:_sm)?", "fa"), ALL]
         found = {}
-        for chromosome in chromosomes:
+        for chromosome in wanted:
             listed = [name for name in self._fasta_names(chromosome) if name in names]
             if listed:
                 found[chromosome] = listed[0]
+        if len(found) > 1 and not chromosomes:
+            found.pop(ALL, None)
         return found
+
+    def choose_gff3s(self, names: Collection[str]) -> dict[str, str]:
+        """Return chromosome to file name, of those listed in `gff3_folder` that are ours.
+
+        Notes
+        -----
+        The release in a name may be older: GRCh37's gene models are those of release 87.
+        """
+        found = self._chromosomes_of(names, r"\d+", "gff3")
+        for kind in (r"\.chr", ""):
+            spelling = re.compile(rf"{re.escape(self._stem)}(?:\.(\d+))?{kind}\.gff3\.gz")
+            listed = [match for name in names if (match := spelling.fullmatch(name))]
+            if listed and not found:
+                found = {ALL: max(listed, key=lambda match: int(match[1] or 0))[0]}
+        return found
+
+    def choose_peptides(self, names: Collection[str]) -> dict[str, str]:
+        """Return the file with all peptides, of those listed in `peptide_folder`."""
+        name = f"{self._stem}.pep.all.fa.gz"
+        return {ALL: name} if name in names else {}
+
+    def _chromosomes_of(self, names: Collection[str], word: str, ending: str) -> dict[str, str]:
+        """Return chromosome to file name; `word` stands between the assembly and the chromosome."""
+        spelling = re.compile(
+            rf"{re.escape(self._stem)}(?:\.{word})?\.chromosome\.([A-Za-z0-9][\w.-]*)\.{ending}\.gz"
+        )
+        found = {match[1]: name for name in sorted(names) if (match := spelling.fullmatch(name))}
+        return {
+            key: name for key, name in found.items() if self.species != HUMAN or key in CHROMOSOMES
+        }
 
     def _assemblies_named(self, names: Iterable[str]) -> set[str]:
         prefix = re.escape(self.species.capitalize())

@@ -24,7 +24,7 @@ from ensembl_annotations.fetch.checksums import (
     find_size_problem,
     parse_checksums,
 )
-from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, Layout
+from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, GENE_ROLES, Layout
 from ensembl_annotations.fetch.listing import explain_missing
 from ensembl_annotations.fetch.mirrors import read_text, without_credentials
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
@@ -82,13 +82,28 @@ _Files = Annotated[tuple[PublishedFile, ...], AfterValidator(_each_once)]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is published of a species, assembly and release."""
+    """What is published of a species, assembly and release.
+
+    Attributes
+    ----------
+    vcf, fasta : tuple of PublishedFile
+        Variants and sequences.
+    gff3, peptides : tuple of PublishedFile, optional
+        Gene models, and the peptides that they are checked with; None where nobody asked for them,
+        as in a manifest of before they were used.
+    """
 
     species: str
     assembly: str
     release: int
-    vcf: Annotated[_Files, Field(min_length=1)]
+    vcf: _Files
     fasta: _Files
+    gff3: _Files | None = None
+    peptides: _Files | None = None
+
+    def __post_init__(self) -> None:
+        if not self.vcf and not self.fasta:
+            raise ValueError("no variation file and no sequence is listed")
 
     @property
     def layout(self) -> Layout:
@@ -96,23 +111,28 @@ class Manifest:
 
     @property
     def missing(self) -> list[str]:
-        """Human chromosomes that are not published, although others are."""
+        """Human chromosomes of which no variation is published, although others have some."""
         listed = {file.chromosome for file in self.vcf}
-        if self.species != HUMAN or ALL in listed:
+        if self.species != HUMAN or ALL in listed or not listed:
             return []
         return [name for name in CHROMOSOMES if name not in listed]
 
-    def choose(self, chromosomes: Sequence[str] | None) -> list[PublishedFile]:
-        """Return the variation files of these chromosomes, all of them by default.
+    def choose(self, chromosomes: Sequence[str] | None) -> list[str]:
+        """Return the names of these chromosomes, of all that are published by default.
 
         Raises
         ------
         UsageError
             Where one is not published, or the species is one file.
+
+        Notes
+        -----
+        What has variation files is published; of a release without them, what has sequences.
         """
+        files = self.vcf or self.fasta
+        by_name = {file.chromosome: file for file in files}
         if chromosomes is None:
-            return list(self.vcf)
-        by_name = {file.chromosome: file for file in self.vcf}
+            return list(by_name)
         if ALL in by_name and (missing := [name for name in chromosomes if name != ALL]):
             raise UsageError(
                 f"chromosomes: {', '.join(missing)} can't be fetched alone; {self.species} "
@@ -120,26 +140,38 @@ class Manifest:
                 f"{by_name[ALL].name}.",
                 hint=f"Set chromosomes to '{ALL}'.",
             )
-        names = resolve_chromosomes(chromosomes, list(by_name), self.species, self.assembly)
-        return [by_name[name] for name in names]
+        try:
+            return resolve_chromosomes(chromosomes, list(by_name), self.species, self.assembly)
+        except UsageError as error:
+            if not self.vcf:
+                error.hint = f"{error.hint or ''} No variation is published, these have sequences."
+            raise
 
-    def sequence_of(self, chromosome: str) -> PublishedFile:
-        """Return the FASTA of a chromosome; of ``all``, the whole genome's.
+    def files_of(self, role: str, chromosomes: Sequence[str]) -> list[PublishedFile]:
+        """Return the published files of a kind that tell of these chromosomes.
+
+        Parameters
+        ----------
+        role : str
+            One of `ROLES`.
+        chromosomes : sequence of str
+            As `choose` returns them.
 
         Raises
         ------
         SourceError
-            Where none is published.
+            Where nobody asked for this kind.
         """
-        for file in self.fasta:
-            if file.chromosome == chromosome:
-                return file
-        known = ", ".join(file.chromosome for file in self.fasta) or "none"
-        raise SourceError(
-            f"No FASTA of chromosome {chromosome} is published for {self.species} "
-            f"{self.assembly} release {self.release} (published: {known}).",
-            hint="Set ensembl.fasta to false, or choose the chromosomes that have one.",
-        )
+        files: tuple[PublishedFile, ...] | None = getattr(self, role)
+        if files is None:
+            raise SourceError(
+                f"The manifest of {self.species} {self.assembly} release {self.release} was made "
+                "before gene models were used: it does not say which are published.",
+                hint="Run 'ensembl-annotations check-upstream --update' to note them, or set "
+                "ensembl.genes to false.",
+            )
+        wanted = {ALL, *chromosomes}
+        return [file for file in files if ALL in chromosomes or file.chromosome in wanted]
 
 
 # --- Asking mirrors ------------------------------------------------------------------------------
@@ -148,16 +180,19 @@ Refusal = tuple[str, SourceError]
 """A mirror, and why it gave no list."""
 
 
-def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True) -> Manifest:
+def read_manifest(
+    mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = True, with_genes: bool = True
+) -> Manifest:
     """Ask the mirrors, in order, what is published.
 
     Parameters
     ----------
     mirrors : sequence of str
-        Bases of the same tree; the first that gives a usable list decides.
+        Bases of the same tree; of each kind of file, the first that gives a usable list decides.
     layout : Layout
-    with_fasta : bool
-        Record the sequences too; it is no error where there are none.
+    with_fasta, with_genes : bool
+        Record the sequences too, and gene models with their peptides; it is no error where there
+        are none. A release without variation files is asked for its sequences in any case.
 
     Raises
     ------
@@ -168,22 +203,37 @@ def read_manifest(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool = 
         code ``not_found`` where one says that there is no such release or species.
     """
     layout.check()
-    files, problems = _first_answer(mirrors, lambda mirror: read_vcf_list(mirror, layout))
-    if files is None:
-        raise no_answer(problems, layout)
+    vcf, vcf_problems = _first_answer(mirrors, lambda mirror: read_list(mirror, layout, "vcf"))
+    is_clear = all(isinstance(error, NotPublishedError) for _, error in vcf_problems)
+    if vcf is None and not (vcf_problems and is_clear):
+        raise no_answer(vcf_problems, layout)
+    files, with_fasta = vcf or (), with_fasta or vcf is None
     fasta: tuple[PublishedFile, ...] | None = ()
     if with_fasta or not layout.path_names_assembly:
         fasta, problems = _first_answer(
-            mirrors, lambda mirror: read_fasta_list(mirror, layout, files)
+            mirrors, lambda mirror: read_list(mirror, layout, "fasta", files)
         )
         if fasta is None:
             error = no_answer(problems)
+            if vcf is None and isinstance(error, NotPublishedError):
+                raise no_answer(vcf_problems, layout)
             is_absent = isinstance(error, NotPublishedError)
             if isinstance(error, WrongAssemblyError) or (with_fasta and not is_absent):
                 raise error
             layout.confirm_assembly((), layout.fasta_folder)
     recorded = fasta if with_fasta and fasta else ()
-    return Manifest(layout.species, layout.assembly, layout.release, files, recorded)
+    if not files and not recorded:
+        raise no_answer(vcf_problems, layout)
+    genes = [_optional_list(mirrors, layout, role) for role in GENE_ROLES if with_genes]
+    return Manifest(layout.species, layout.assembly, layout.release, files, recorded, *genes)
+
+
+def _optional_list(mirrors: Sequence[str], layout: Layout, role: str) -> tuple[PublishedFile, ...]:
+    """Return what the first mirror that has a list of these files lists; nothing where none has."""
+    files, problems = _first_answer(mirrors, lambda mirror: read_list(mirror, layout, role))
+    if files is None and not isinstance(error := no_answer(problems), NotPublishedError):
+        raise error
+    return files or ()
 
 
 def _first_answer(
@@ -235,39 +285,42 @@ def reason_of(mirror: str, error: SourceError) -> str:
     return text if shown.rstrip("/") in text else f"{shown}: {text}"
 
 
-def read_vcf_list(mirror: str, layout: Layout) -> tuple[PublishedFile, ...]:
-    """Return the variation files that a mirror lists, by chromosome.
+def read_list(
+    mirror: str, layout: Layout, role: str, vcfs: Sequence[PublishedFile] = ()
+) -> tuple[PublishedFile, ...]:
+    """Return the files of a kind that a mirror lists, by chromosome.
+
+    Parameters
+    ----------
+    mirror : str
+    layout : Layout
+    role : str
+        One of `ROLES`.
+    vcfs : sequence of PublishedFile
+        The variation files for which sequences are wanted; default all sequences.
 
     Raises
     ------
     SourceError
-        Where it gives no list, or none with a file of this species.
+        Where it gives no list, or one of variation without a file of this species; with the code
+        ``assembly`` where sequences are another assembly's.
     """
-    where = f"{layout.vcf_folder}/{CHECKSUMS}"
+    where = f"{layout.folder_of(role)}/{CHECKSUMS}"
     table = parse_checksums(read_text(mirror, where), where)
-    names = layout.choose_vcfs(table)
-    if not names:
+    if role == "fasta":
+        layout.confirm_assembly(table, where)
+        return _published(layout.choose_fastas(table, [file.chromosome for file in vcfs]), table)
+    choose = {
+        "vcf": layout.choose_vcfs,
+        "gff3": layout.choose_gff3s,
+        "peptides": layout.choose_peptides,
+    }
+    names = choose[role](table)
+    if role == "vcf" and not names:
         raise SourceError(
             f"{where}: lists no variation file of {layout.species}.",
             hint="Check ensembl.species, ensembl.assembly and ensembl.release.",
         )
-    return _published(names, table)
-
-
-def read_fasta_list(
-    mirror: str, layout: Layout, vcfs: Sequence[PublishedFile]
-) -> tuple[PublishedFile, ...]:
-    """Return the sequences that a mirror lists for these variation files.
-
-    Raises
-    ------
-    SourceError
-        Where it gives no list; with the code ``assembly`` where they are another assembly's.
-    """
-    where = f"{layout.fasta_folder}/{CHECKSUMS}"
-    table = parse_checksums(read_text(mirror, where), where)
-    layout.confirm_assembly(table, where)
-    names = layout.choose_fastas(table, [file.chromosome for file in vcfs])
     return _published(names, table)
 
 
@@ -292,6 +345,14 @@ def _natural(chromosome: str) -> tuple[int, str]:
         return int(chromosome), ""
     named = {"X": 10000, "Y": 10001, "MT": 10002}
     return named.get(chromosome, 20000), chromosome
+
+
+def describe_files(manifest: Manifest) -> str:
+    """Return how many files of each kind are published."""
+    return (
+        f"{len(manifest.vcf)} variation files, {len(manifest.fasta)} sequences, "
+        f"{len(manifest.gff3 or ())} files of genes"
+    )
 
 
 # --- The file ------------------------------------------------------------------------------------

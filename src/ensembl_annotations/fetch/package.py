@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.convert.convert import FREQUENCIES, BadRow, Conversion
+from ensembl_annotations.fetch.convert.gff3 import GenesFound
 from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.store.describe import (
@@ -22,11 +25,14 @@ from ensembl_annotations.store.describe import (
     footer_sha256,
 )
 from ensembl_annotations.store.write import schema_description
+from ensembl_annotations.variants.schema import ALLELES, GENES
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
 from ensembl_annotations.versions import STORE_VERSION
 
 _LEVEL = 6
 _FLUSH_BYTES = 1 << 20
+_MOST_NAMED = 30
+_ENSEMBL = "https://www.ensembl.org"
 _HEADER = b"file\tline\treason\ttext\n"
 
 
@@ -74,6 +80,7 @@ class Quarantine:
 class Source(BaseModel):
     """A published file: its path below a mirror's base, and what CHECKSUMS says of it."""
 
+    title: str
     path: str
     checksum: str
     bytes: int
@@ -82,6 +89,7 @@ class Source(BaseModel):
     @classmethod
     def of(cls, file: PublishedFile, fetched: FetchedFile) -> Source:
         return cls(
+            title=Path(fetched.relative).name,
             path=fetched.relative,
             checksum=f"{file.checksum:05d} {file.blocks}",
             bytes=fetched.num_bytes,
@@ -90,7 +98,7 @@ class Source(BaseModel):
 
 
 class DataFile(BaseModel):
-    """A file of the store; the rows of a sequence are its bases.
+    """A file of the store; the rows of a sequence are its bases, those of genes transcripts.
 
     Alleles have `frequencies`, records by how far theirs is known; a sequence has `num_other_letters`, which
     became N though they are neither N nor a base.
@@ -105,16 +113,24 @@ class DataFile(BaseModel):
     bytes: int
     hash: str
     footer_sha256: str
-    rows: int
+    # Readers of the standard would count the rows of what has `rows`.
+    rows: int = Field(serialization_alias="num_rows")
     sources: list[Source]
     frequencies: dict[str, int] | None = None
     num_other_letters: int | None = None
 
+    @property
+    def published_name(self) -> str:
+        """The name of the published file that it was converted from."""
+        return Path(self.sources[0].path).name
+
     @classmethod
-    def of(cls, path: Path, chromosome: str, role: str, num_rows: int, source: Source) -> DataFile:
+    def of(
+        cls, path: Path, chromosome: str, role: str, num_rows: int, *sources: Source
+    ) -> DataFile:
         is_sequence = role == "sequence"
         return cls(
-            name=path.name.lower().replace("_", "-").replace(".parquet", ""),
+            name=re.sub("[^a-z0-9.]", "-", path.name.removesuffix(".parquet").lower()),
             path=path.name,
             format="2bit" if is_sequence else "parquet",
             mediatype=f"application/{'octet-stream' if is_sequence else 'vnd.apache.parquet'}",
@@ -124,7 +140,7 @@ class DataFile(BaseModel):
             hash=f"sha256:{sha256_of(path)}",
             footer_sha256=footer_sha256(path),
             rows=num_rows,
-            sources=[source],
+            sources=list(sources),
         )
 
     def add_frequencies(self, conversion: Conversion) -> None:
@@ -143,10 +159,36 @@ class QuarantinedRows(BaseModel):
     reasons: dict[str, int]
 
 
+class Genes(BaseModel):
+    """What was found in the published gene models; see `GenesFound`."""
+
+    num_genes: int
+    num_transcripts: int
+    num_without_sequence: int
+    peptides: dict[str, int]
+    other_types: dict[str, int]
+    unknown_attributes: dict[str, int]
+
+    @classmethod
+    def of(cls, found: Sequence[GenesFound]) -> Genes:
+        def total(name: str) -> dict[str, int]:
+            counts = sum((getattr(item, name) for item in found), Counter[str]())
+            return dict(sorted(counts.items()))
+
+        return cls(
+            num_genes=sum(item.num_genes for item in found),
+            num_transcripts=sum(item.num_transcripts for item in found),
+            num_without_sequence=sum(item.num_without_sequence for item in found),
+            peptides=total("peptides"),
+            other_types=total("other_types"),
+            unknown_attributes=total("unknown_attributes"),
+        )
+
+
 class License(BaseModel):
     """Under which terms the data may be used."""
 
-    name: str = "ensembl-data"
+    name: str = "other"
     title: str = "Ensembl's data are free to use without restriction; the databases they come from may ask for citation"
     path: str = "https://www.ensembl.org/info/about/legal/disclaimer.html"
 
@@ -154,8 +196,9 @@ class License(BaseModel):
 class DataPackage(BaseModel):
     """``datapackage.json``, as it is written.
 
-    `num_ref_differs` is there only where the sequence was fetched, `release_date` only where Ensembl's files
-    have one.
+    `num_ref_differs` is there only where a sequence was fetched, `genes` only where gene models were, and
+    `release_date` only where Ensembl's files have one. `exact_only_on` are the chromosomes with variants and
+    without a sequence.
     """
 
     profile: str = "data-package"
@@ -173,6 +216,8 @@ class DataPackage(BaseModel):
     num_unnamed_entries: int
     num_ref_differs: int | None
     unknown_info_keys: dict[str, int]
+    exact_only_on: list[str]
+    genes: Genes | None
     quarantine: QuarantinedRows
     schemas: dict[str, dict[str, list[dict[str, Any]]]]
     resources: list[DataFile]
@@ -185,8 +230,7 @@ class DataPackage(BaseModel):
         source: str,
         resources: list[DataFile],
         conversions: Sequence[Conversion],
-        *,
-        fasta: bool,
+        genes: Sequence[GenesFound] = (),
     ) -> DataPackage:
         unknown: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
@@ -195,11 +239,16 @@ class DataPackage(BaseModel):
             unknown += conversion.unknown
             reasons += conversion.reasons
             versions |= conversion.source_versions
+        for found in genes:
+            reasons += found.reasons
         species, assembly, release = manifest.species, manifest.assembly, manifest.release
         quarantine = folder / QUARANTINE
+        with_sequence = {item.chromosome for item in resources if item.role == "sequence"}
+        kinds = [*(["variation"] if manifest.vcf else []), *(["genes"] if genes else [])]
+        columns = {"alleles": ALLELES} | ({"genes": GENES} if genes else {})
         return cls(
             name=f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
-            title=f"Ensembl variation of {species} on {assembly}, release {release}, per allele",
+            title=f"Ensembl {' and '.join(kinds)} of {species} on {assembly}, release {release}",
             source=source,
             release=release,
             # The youngest file's: they are made one after the other.
@@ -209,21 +258,68 @@ class DataPackage(BaseModel):
             source_versions=dict(sorted(versions.items())),
             num_variants=sum(item.num_records for item in conversions),
             num_unnamed_entries=sum(item.num_unnamed for item in conversions),
-            num_ref_differs=sum(item.num_ref_differs for item in conversions) if fasta else None,
+            num_ref_differs=sum(item.num_ref_differs for item in conversions)
+            if with_sequence
+            else None,
             unknown_info_keys=dict(sorted(unknown.items())),
+            exact_only_on=[
+                item.chromosome
+                for item in resources
+                if item.role == "alleles" and item.chromosome not in with_sequence
+            ],
+            genes=Genes.of(genes) if genes else None,
             quarantine=QuarantinedRows(
                 bytes=quarantine.stat().st_size,
                 hash=f"sha256:{sha256_of(quarantine)}",
                 rows=reasons.total(),
                 reasons=dict(sorted(reasons.items())),
             ),
-            schemas={"alleles": {"fields": schema_description()}},
+            schemas={
+                role: {"fields": schema_description(declared)} for role, declared in columns.items()
+            },
             resources=resources,
         )
 
+    def as_standard(self) -> dict[str, Any]:
+        """Return it as a Frictionless Data Package, which has the columns with each file.
+
+        Notes
+        -----
+        `type` says which of Frictionless' checks fit: bytes and hash. As a table it would read parquet by
+        pandas, to which a whole number that is null is none.
+        """
+        content = self.model_dump(exclude_none=True, by_alias=True)
+        schemas = content.pop("schemas")
+        names = Counter[str]()
+        for item in content["resources"]:
+            names[item["name"]] += 1
+            # Names of contigs may differ in case alone.
+            if (number := names[item["name"]]) > 1:
+                item["name"] += f"-{number}"
+            item["type"] = "file"
+            if item["role"] in schemas:
+                item["schema"] = schemas[item["role"]]
+        databases = [
+            {"title": name, "version": version} for name, version in self.source_versions.items()
+        ]
+        return {
+            **content,
+            "description": f"{self.title}. Made by ensembl-annotations from what Ensembl published; "
+            "docs/output.md of that program explains the files and columns.",
+            "version": str(self.release),
+            "sources": [
+                {"title": f"Ensembl, release {self.release}", "path": _ENSEMBL},
+                *databases,
+            ],
+            "contributors": [
+                {"title": "Ensembl", "path": _ENSEMBL, "role": "author"},
+                {"title": "ensembl-annotations", "role": "wrangler"},
+            ],
+        }
+
     def write(self, folder: Path) -> dict[str, Any]:
         """Write it; return the figures of ``metrics/fetch_ensembl.json``: functions of the content only."""
-        write_json(folder / FILE_NAME, self.model_dump(exclude_none=True))
+        write_json(folder / FILE_NAME, self.as_standard())
         figures = {
             "release": self.release,
             "assembly": self.assembly,
@@ -235,7 +331,19 @@ class DataPackage(BaseModel):
             "num_unnamed_entries": self.num_unnamed_entries,
             "num_unknown_info_keys": sum(self.unknown_info_keys.values()),
             "num_ref_differs": self.num_ref_differs,
+            "exact_only_on": listed(self.exact_only_on, _MOST_NAMED) or None,
+            **self._gene_figures(),
             "total_size_gb": round(sum(item.bytes for item in self.resources) / 1e9, 6),
             "reference_sha256": sha256_of(folder / FILE_NAME),
         }
         return {name: value for name, value in figures.items() if value is not None}
+
+    def _gene_figures(self) -> dict[str, Any]:
+        if self.genes is None:
+            return {}
+        return {
+            "num_genes": self.genes.num_genes,
+            "num_transcripts": self.genes.num_transcripts,
+            "num_peptides_edited": self.genes.peptides.get("edited", 0),
+            "num_peptides_unchecked": self.genes.peptides.get("unchecked", 0),
+        }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.progress import format_bytes
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.fetch.download import download_cache, remaining_bytes
+from ensembl_annotations.fetch.layouts import ALL, GENE_ROLES, ROLES
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
 
+_MOST_NAMED = 30
 STORE_SHARE = 1.1
 """Bytes of a store per byte downloaded, at most; 0.91 for variation, 0.96 for sequences, measured."""
 
@@ -27,7 +30,7 @@ class Wanted:
         Its folder below a mirror's base.
     file : PublishedFile
     role : str
-        ``vcf`` or ``fasta``.
+        One of `ROLES`.
     """
 
     folder: str
@@ -57,8 +60,12 @@ class Plan:
     ----------
     manifest : Manifest
         What is published.
+    chromosomes : tuple of str
+        Those that are fetched, as they are published; ``all`` for a species in one file.
     wanted : tuple of Wanted
-        Every file, those that are cached too; a chromosome's sequence before its variants.
+        Every file, those that are cached too; a chromosome's sequence before what needs it.
+    left_out : tuple of str
+        What was asked for and is not published, a line each.
     remaining_bytes : int
         What is still to be downloaded.
     num_missing : int
@@ -68,7 +75,9 @@ class Plan:
     """
 
     manifest: Manifest
+    chromosomes: tuple[str, ...]
     wanted: tuple[Wanted, ...]
+    left_out: tuple[str, ...]
     remaining_bytes: int
     num_missing: int
     needs: tuple[Need, ...]
@@ -84,6 +93,7 @@ class Plan:
         if missing := self.manifest.missing:
             names = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
             lines.append(f"  not published there: {len(missing)} human chromosomes ({names})")
+        lines += [f"  {text}" for text in self.left_out]
         for need in self.needs:
             free = format_bytes(_free_bytes(need.folder))
             lines.append(
@@ -124,6 +134,7 @@ def make_plan(
     *,
     chromosomes: Sequence[str] | None,
     fasta: bool,
+    genes: bool,
     force: bool = False,
     dvc_cache: Path | None = None,
 ) -> Plan:
@@ -136,18 +147,23 @@ def make_plan(
         The store's folder.
     chromosomes : sequence of str, optional
         Default all that are published.
-    fasta, force : bool
-        Fetch the sequences too; download again what is cached.
+    fasta, genes, force : bool
+        Fetch the sequences too, where they are published; and the gene models, where the sequences
+        are; download again what is cached.
     dvc_cache : Path, optional
         Where DVC will keep a copy; it takes room where that is another file system.
     """
-    files = manifest.choose(chromosomes)
-    wanted = []
-    for file in files:
-        if fasta:
-            sequence = manifest.sequence_of(file.chromosome)
-            wanted.append(Wanted(manifest.layout.fasta_folder, sequence, "fasta"))
-        wanted.append(Wanted(manifest.layout.vcf_folder, file, "vcf"))
+    names = manifest.choose(chromosomes)
+    files = _files(manifest, names, fasta=fasta, genes=genes)
+    place = {name: number for number, name in enumerate([ALL, *names])}
+    wanted = sorted(
+        (
+            Wanted(manifest.layout.folder_of(role), file, role)
+            for role in reversed(ROLES)
+            for file in files.get(role, ())
+        ),
+        key=lambda item: place.get(item.file.chromosome, len(place)),
+    )
     missing = [remaining_bytes(item.folder, item.file, force=force) for item in wanted]
     store = int(STORE_SHARE * sum(item.num_bytes for item in wanted))
     needs = [Need("the download", download_cache(), sum(missing)), Need("the store", out, store)]
@@ -155,11 +171,56 @@ def make_plan(
         needs.append(Need("DVC's cache", dvc_cache, store))
     return Plan(
         manifest=manifest,
+        chromosomes=tuple(names),
         wanted=tuple(wanted),
+        left_out=tuple(_left_out(names, files)),
         remaining_bytes=sum(missing),
         num_missing=sum(1 for item in missing if item),
         needs=tuple(needs),
     )
+
+
+def _files(
+    manifest: Manifest, names: Sequence[str], *, fasta: bool, genes: bool
+) -> dict[str, list[PublishedFile]]:
+    """Return the files of each kind that is asked for; gene models only where sequences are."""
+    files = {"vcf": manifest.files_of("vcf", names)}
+    if fasta:
+        files["fasta"] = manifest.files_of("fasta", names)
+    if genes:
+        files |= {role: manifest.files_of(role, names) for role in GENE_ROLES}
+        files["gff3"] = [
+            item for item in files["gff3"] if _names_of(files, "fasta", item.chromosome)
+        ]
+        if not files["gff3"]:
+            files["peptides"] = []
+    return files
+
+
+def _names_of(files: Mapping[str, Sequence[PublishedFile]], role: str, *names: str) -> list[str]:
+    """Return those of the chromosomes of which there are files of a kind."""
+    there = {file.chromosome for file in files[role]}
+    return [name for name in names if there & {name, ALL} or (name == ALL and there)]
+
+
+def _left_out(names: Sequence[str], files: Mapping[str, Sequence[PublishedFile]]) -> Iterator[str]:
+    """Say what was asked for and is not published."""
+    if not files["vcf"]:
+        yield "no variation is published there: the store has no variants"
+    with_sequence = _names_of(files, "fasta", *names) if "fasta" in files else [*names]
+    if exact := [name for name in names if name not in with_sequence]:
+        also = ", and genes are left out" if "gff3" in files else ""
+        yield (
+            f"exact only on {listed(exact, _MOST_NAMED)}: no sequence is published, so insertions "
+            f"and deletions are found where Ensembl writes them{also}"
+        )
+    if "gff3" not in files:
+        return
+    with_genes = _names_of(files, "gff3", *with_sequence)
+    if without := [name for name in with_sequence if name not in with_genes]:
+        yield f"no genes on {listed(without, _MOST_NAMED)}: no gene models are published"
+    if with_genes and not files["peptides"]:
+        yield "no peptides are published: nothing tells which proteins differ from the sequence"
 
 
 def _existing(folder: Path) -> Path:

@@ -51,16 +51,17 @@ def fetch_command(says: Mapping[str, str], store: ReferenceStore | None, project
     # Only a guess where the source is: else the user fills it in.
     with suppress(UsageError):
         base = next(iter(project.params.run.sources.get(says.get("source", ""), {}).values()), base)
-    with_fasta = "shifted" in says.get("match", "")
+    roles = {"sequence"} if "shifted" in says.get("match", "") else set()
     if store is not None:
-        with_fasta = any(item.role == "sequence" for item in store.resources)
+        roles = {item.role for item in store.resources}
     options = {"--base-url": base} | {
         f"--{name}": says.get(name, name.upper())
         for name in ("release", "species", "assembly", "source")
     }
     options["--chromosomes"] = says.get("chromosomes", "all").replace("|", ",")
     words = [word for option in options.items() for word in option]
-    words += [*(["--fasta"] if with_fasta else []), "--out", "reference"]
+    words += [f"--{'' if 'genes' in roles else 'no-'}genes"]
+    words += [f"--{'' if 'sequence' in roles else 'no-'}fasta", "--out", "reference"]
     return shlex.join(["ensembl-annotations", "fetch", *words])
 
 
@@ -80,5 +81,7 @@ def annotate_command(label: Label, store: ReferenceStore | None, reference: str)
     tags, ids = says.get("Tags", "all"), says.get("IDColumn", "append")
     words += ["--tags", tags.replace("|", ",")] if tags != "all" else []
     words += ["--id", ids] if ids != "append" else []
+    transcripts = says.get("Transcripts", "pick")
+    words += ["--transcripts", transcripts] if transcripts != "pick" else []
     words += ["--genotypes"] if label.with_genotypes else []
     return shlex.join(["ensembl-annotations", "annotate", *words])

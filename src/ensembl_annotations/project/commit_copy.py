@@ -94,14 +94,13 @@ def refuse_unsafe(copy: Project) -> None:
     from dvc.dependency import Dependency, ParamsDependency
     from dvc.output import Output
 
-    with copy.dvc.opened() as repo:
-        # Other kinds read a database, another repository, or a server.
-        foreign = [
-            printable(item.def_path)
-            for stage in repo.index.stages
-            for item in (*stage.deps, *stage.outs)
-            if type(item) not in (Dependency, ParamsDependency, Output) or item.protocol != "local"
-        ]
+    # Other kinds read a database, another repository, or a server.
+    foreign = [
+        printable(item.def_path)
+        for stage in copy.dvc.index.stages
+        for item in (*stage.deps, *stage.outs)
+        if type(item) not in (Dependency, ParamsDependency, Output) or item.protocol != "local"
+    ]
     if foreign:
         raise UnsafeCommitError(
             f"dvc.yaml: expected files of this machine, found {listed(foreign)}.",

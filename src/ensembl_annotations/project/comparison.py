@@ -48,7 +48,8 @@ def compare_stores(
         chromosomes, ``num_entries``), ``species``, ``assembly``, ``chromosomes`` (those compared),
         ``only_in_a`` and ``only_in_b`` (chromosomes), ``sample`` (whether there is one),
         ``num_alleles_of_sample``, ``counts`` by category, ``changes`` (the columns below) and
-        ``num_changes`` (all, listed or not).
+        ``num_changes`` (all, listed or not), ``genes`` (what `compare_genes` returns; None for a
+        sample).
 
     Raises
     ------

@@ -23,11 +23,13 @@ import psutil
 
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.words import listed, one_line
-from ensembl_annotations.project.paths import LOCK
+from ensembl_annotations.project.paths import LOCK, PARAMS_FILE
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc.repo.index import Index
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Dvc:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._index: tuple[list[object], Index] | None = None
 
     def run(self, *arguments: str, **variables: str) -> int:
         """Run a command of DVC; what it prints is seen. Returns its exit code.
@@ -59,6 +62,7 @@ class Dvc:
         """
         # DVC runs a stage's command in a shell; it must find the Python that runs this.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        self._index = None
         environment = {**os.environ, "PATH": path, **variables}
         process = subprocess.Popen(_command(*arguments), cwd=self._root, env=environment)
         try:
@@ -82,8 +86,8 @@ class Dvc:
         before: dict[Path, set[str]] = {}
         small: dict[Path, bytes] = {}
         # What is wrong with its files DVC says itself when it runs.
-        with suppress(DvcException), self.opened() as repo:
-            for out in repo.index.outs:
+        with suppress(DvcException):
+            for out in self.index.outs:
                 path = Path(out.fs_path)
                 if out.use_cache:
                     before[path] = _names(path)
@@ -145,6 +149,19 @@ class Dvc:
                 code="dvc_notes",
             ) from error
 
+    @property
+    def index(self) -> Index:
+        """What the files of DVC say: stages, what they read and make; read again if a file has changed.
+
+        Not what is in the workspace or the cache: for that, open the repository.
+        """
+        files = ("dvc.yaml", LOCK, PARAMS_FILE)
+        stamps: list[object] = [stamp_of(self._root / name) for name in files]
+        if self._index is None or self._index[0] != stamps:
+            with self.opened() as repo:
+                self._index = stamps, repo.index
+        return self._index[1]
+
     @cached_property
     def _cache_settings(self) -> dict[str, Any] | None:
         from dvc.config import Config
@@ -190,8 +207,8 @@ class Dvc:
         """Return what stages make, those that the user added too; nothing where DVC can't tell."""
         from dvc.exceptions import DvcException
 
-        with suppress(DvcException), self.opened() as repo:
-            return {Path(out.fs_path) for out in repo.index.outs}
+        with suppress(DvcException):
+            return {Path(out.fs_path) for out in self.index.outs}
         return set()
 
     def missing_from_cache(self) -> list[str]:

@@ -12,7 +12,7 @@ from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.hashes import md5_of_bytes
 from ensembl_annotations.common.json_files import parse_object
 from ensembl_annotations.common.metrics import RUN_LOG
-from ensembl_annotations.common.words import printable
+from ensembl_annotations.common.words import aligned, printable
 from ensembl_annotations.project.figures import all_figures
 from ensembl_annotations.project.git import WORKSPACE, Repository, Version
 from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
@@ -466,8 +466,4 @@ def describe_history(history: History) -> list[str]:
             *(item.num_files, item.size_bytes, item.num_rows, item.status, item.duration_sec),
         )
         table.append([printable(value) for value in values])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+    return aligned(table)

@@ -183,6 +183,8 @@ def _make_many(project: Project, folder: Path, vcfs: Sequence[NamedVcf]) -> list
                     tasks.append(task)
                     continue
                 kept.restore(note, task.folder)
+                for name in {*RESULTS} - {*note["files"]}:
+                    (task.folder / name).unlink(missing_ok=True)
                 done[item.sample] = Outcome.from_json(item.sample, note)
         if done:
             _LOG.info(f"{len(done)} of {len(vcfs)} samples are unchanged")

@@ -316,10 +316,10 @@ def _check_headers(project: Project, entry: Entry) -> InputError | None:
     params, first = project.params, None
     for item in entry.vcfs:
         vcf = project.root / item.vcf
-        if os.access(vcf, os.F_OK) and not vcf.is_file():
-            raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
-        is_here = vcf.exists()
+        is_here = vcf.is_file()
         try:
+            if not is_here and os.access(vcf, os.F_OK):
+                raise InputError(f"{item.vcf}: is no file; expected a VCF.", hint="Give a file.")
             with VcfReader(vcf) as reader:
                 check_header(
                     reader.header,
@@ -543,7 +543,7 @@ def _tell_stale(project: Project, elsewhere: Sequence[str]) -> None:
 
 
 def check_published(project: Project) -> None:
-    """Refuse chromosomes and sequences that the manifest does not list.
+    """Refuse chromosomes that the manifest does not list, and genes that it does not know of.
 
     To be called before DVC runs `fetch_ensembl`: it removes the reference first.
 
@@ -558,7 +558,7 @@ def check_published(project: Project) -> None:
         # Here, since it takes long to import.
         from ensembl_annotations.project.params import place_of
 
-        name = "chromosomes" if isinstance(error, UsageError) else "fasta"
+        name = "chromosomes" if isinstance(error, UsageError) else "genes"
         where = place_of(project.root / PARAMS_FILE, "ensembl", name)
         error.message = f"{where}: {error.message.removeprefix(f'{name}: ')}"
         raise
@@ -608,7 +608,13 @@ def _reference_plan(project: Project) -> FetchPlan:
     options, wanted = fetch_options(project), project.params.ensembl
     layout = Layout(wanted.species, wanted.assembly, wanted.release)
     manifest = load_manifest_of(layout, options["manifest"])
-    return make_plan(manifest, options["out"], chromosomes=wanted.wanted, fasta=wanted.fasta)
+    return make_plan(
+        manifest,
+        options["out"],
+        chromosomes=wanted.wanted,
+        fasta=wanted.fasta,
+        genes=wanted.genes,
+    )
 
 
 def fetch_options(project: Project) -> dict[str, Any]:
@@ -626,6 +632,7 @@ def fetch_options(project: Project) -> dict[str, Any]:
         "assembly": wanted.assembly,
         "chromosomes": wanted.wanted,
         "fasta": wanted.fasta,
+        "genes": wanted.genes,
         "manifest": project.root / manifest_path(wanted.source, layout),
         "dvc_cache": project.dvc.cache,
     }

@@ -164,8 +164,7 @@ def stale_stages(project: Project) -> dict[str, list[str]]:
         ).reasons
         if reasons:
             found[stage] = reasons[:_MOST_REASONS]
-    with project.dvc.opened() as repo:
-        stages = {getattr(stage, "name", None) for stage in repo.index.stages}
+    stages = {getattr(stage, "name", None) for stage in project.dvc.index.stages}
     lock = project.lock
     made = {path: out["md5"] for stage in lock for path, out in lock.outs(stage).items()}
     for stage in lock:

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -59,7 +60,12 @@ class EnsemblParams(_Strict):
         description="`all`, or Ensembl's names separated by commas, such as `21,22,X,MT`",
     )
     fasta: bool = Field(
-        description="Fetch the sequence too: to check every REF, and to find indels at any position of their repeat"
+        examples=["true"],
+        description="Fetch the sequence too, where it is published: to check every REF, and to find indels at any position of their repeat",
+    )
+    genes: bool = Field(
+        examples=["true"],
+        description="Fetch the genes too, where they and the sequence are published: to tell what a variant does to them",
     )
     max_bad_percent: float = Field(
         ge=0,
@@ -75,6 +81,13 @@ class EnsemblParams(_Strict):
             expected = "expected 'all', or names separated by commas"
             raise ValueError("is empty" if value is None else f"{expected}; found {value!r}")
         _parsed(parse_chromosomes, str(value))
+        return value
+
+    @field_validator("genes")
+    @classmethod
+    def _with_fasta(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("fasta") is False:
+            raise ValueError("needs the sequence: expected fasta: true, or genes: false")
         return value
 
     @property
@@ -98,13 +111,21 @@ class AnnotateParams(_Strict):
     )
     tags: str = Field(
         examples=["all"],
-        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`) separated by commas; the table has all",
+        description="Tags to write to the VCF: `all`, or names of tags and groups (`id`, `frequency`, `clinical`, `evidence`, `source`, `details`, `consequence`) separated by commas; the table has all",
+    )
+    transcripts: Literal["pick", "gene", "all"] = Field(
+        default="pick",
+        description="Whose consequences are told, if the reference has genes: `pick`, those of one transcript for each ALT; `gene`, of one of each gene; `all`",
     )
     id: Literal["append", "replace", "keep"] = Field(
         description="What becomes of the VCF's ID column: `append` matched IDs; `replace` its IDs by matched ones if there are any; `keep` it as it is"
     )
     genotypes: bool = Field(
         description="Write the genotypes of all samples to the table, as a list (`gts`)"
+    )
+    index: Literal["tbi", "csi"] = Field(
+        default="tbi",
+        description="The index beside the annotated VCF; where positions are over 2^29, a `csi` all the same",
     )
 
     @field_validator("tags")

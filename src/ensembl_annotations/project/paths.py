@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.metrics import LOGS
@@ -44,8 +44,7 @@ SCHEDULER_VARIABLE = "ENSEMBL_ANNOTATIONS_SCHEDULER"
 SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True)
-class AssetPaths:
+class AssetPaths(NamedTuple):
     """Where an asset is, the figures of its content, those of its last run, and its stage's log."""
 
     asset: str

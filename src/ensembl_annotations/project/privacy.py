@@ -19,24 +19,23 @@ def pushed_results(project: Project) -> list[str]:
     They are those of the stages ``annotate@`` and ``report@``, and of all stages that read what these made,
     as DVC resolves ``dvc.yaml``.
     """
-    with project.dvc.opened() as repo:
-        # From a stage to those whose outputs it reads.
-        graph = repo.index.graph
-        made = [
-            stage
-            for stage in graph
-            if (getattr(stage, "name", None) or "").partition("@")[0] in (ANNOTATE, REPORT)
-        ]
-        for stage in made:
-            made += [after for after in graph.predecessors(stage) if after not in made]
-        return sorted(
-            {
-                os.path.relpath(out.fs_path, project.root.resolve())
-                for stage in made
-                for out in stage.outs
-                if out.use_cache and out.can_push
-            }
-        )
+    # From a stage to those whose outputs it reads.
+    graph = project.dvc.index.graph
+    made = [
+        stage
+        for stage in graph
+        if (getattr(stage, "name", None) or "").partition("@")[0] in (ANNOTATE, REPORT)
+    ]
+    for stage in made:
+        made += [after for after in graph.predecessors(stage) if after not in made]
+    return sorted(
+        {
+            os.path.relpath(out.fs_path, project.root.resolve())
+            for stage in made
+            for out in stage.outs
+            if out.use_cache and out.can_push
+        }
+    )
 
 
 def refuse_pushed_results(project: Project) -> None:

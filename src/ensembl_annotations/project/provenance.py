@@ -35,8 +35,9 @@ OK, DIFFERS, NOT_KNOWN = "ok", "DIFFERS", "not known"
 _FIELDS = {
     "Engine": "engine", "Source": "source", "Release": "release", "Species": "species",
     "Assembly": "assembly", "ReferenceSHA256": "reference_sha256", "Match": "match",
+    "ExactOnly": "exact_only",
     "SiteIDs": "site_ids", "Chromosomes": "chromosomes", "OverwriteTags": "overwrite_tags",
-    "Tags": "tags", "IDColumn": "id_column",
+    "Tags": "tags", "IDColumn": "id_column", "Transcripts": "transcripts",
 }  # fmt: skip
 
 

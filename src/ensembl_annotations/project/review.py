@@ -246,11 +246,10 @@ class _Writer:
         }
 
     def _lineage(self) -> list[str]:
-        with self._after.dvc.opened() as repo:
-            graph = repo.index.graph
-            stages = sorted((_name_of(stage), stage) for stage in graph)
-            numbers = {stage: number for number, (_, stage) in enumerate(stages, 1)}
-            arrows = sorted((numbers[made], numbers[of]) for of, made in graph.edges)
+        graph = self._after.dvc.index.graph
+        stages = sorted((_name_of(stage), stage) for stage in graph)
+        numbers = {stage: number for number, (_, stage) in enumerate(stages, 1)}
+        arrows = sorted((numbers[made], numbers[of]) for of, made in graph.edges)
         nodes = [f'\tnode{number}["{_label(name)}"]' for number, (name, _) in enumerate(stages, 1)]
         edges = [f"\tnode{made}-->node{of}" for made, of in arrows]
         return [f"{_FENCE}mermaid", "flowchart TD", *nodes, *edges, _FENCE]

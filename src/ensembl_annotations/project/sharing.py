@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -23,12 +22,12 @@ from ensembl_annotations.project.remote import (
     SharedKind,
     SharedReference,
 )
+from ensembl_annotations.store.describe import chromosome_of
 
 _LOG = logging.getLogger(__name__)
 
 # Where chromosomes are made again; ignored by git.
 _LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
-_OF_CHROMOSOME = re.compile(r".+-chr(.+)\.(?:parquet|2bit)")
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
 )
@@ -240,8 +239,8 @@ def _fetch_again(shared: SharedReference, lost: list[ListedFile]) -> list[Listed
     # Here, since it takes long to import, and few repairs need it.
     from ensembl_annotations.fetch import fetch_ensembl
 
-    named = [_OF_CHROMOSOME.fullmatch(piece.name) for piece in lost]
-    chromosomes = sorted({match[1] for match in named if match})
+    named = [chromosome_of(piece.name) for piece in lost]
+    chromosomes = sorted({name for name in named if name})
     if not all(named):
         return lost
     _refuse_stale(shared)

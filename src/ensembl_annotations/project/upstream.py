@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
-from ensembl_annotations.fetch.layouts import Layout
+from ensembl_annotations.fetch.layouts import ROLES, Layout
 from ensembl_annotations.fetch.listing import (
     NUM_NEIGHBOURS,
     describe_releases,
@@ -18,11 +18,11 @@ from ensembl_annotations.fetch.manifest import (
     Manifest,
     PublishedFile,
     Refusal,
+    describe_files,
     load_manifest_of,
     manifest_path,
     no_answer,
-    read_fasta_list,
-    read_vcf_list,
+    read_list,
     reason_of,
     save_manifest,
 )
@@ -139,7 +139,7 @@ def check_upstream(project: Project, *, update: bool = False) -> UpstreamReport:
     answers, problems = _ask_all(params.mirrors, layout)
     if not answers:
         raise no_answer(problems, layout)
-    latest = _combine(list(answers.values()))
+    latest = _combine(layout, list(answers.values()))
     changes = find_changes(noted, latest) if noted else ()
     if is_updated := update and latest != noted:
         save_manifest(latest, path)
@@ -159,17 +159,13 @@ def check_upstream(project: Project, *, update: bool = False) -> UpstreamReport:
     )
 
 
-@dataclass(frozen=True)
-class _Lists:
-    """One mirror's lists; `fasta` is None where it has none, which may be for want of space."""
+_Lists = dict[str, tuple[PublishedFile, ...]]
+"""What one mirror lists, by kind; a kind that it has no list of, which may be for want of space, is missing."""
 
-    layout: Layout
-    vcf: tuple[PublishedFile, ...]
-    fasta: tuple[PublishedFile, ...] | None
 
-    def manifest(self, fasta: tuple[PublishedFile, ...]) -> Manifest:
-        layout = self.layout
-        return Manifest(layout.species, layout.assembly, layout.release, self.vcf, fasta)
+def _manifest(layout: Layout, lists: _Lists) -> Manifest:
+    files = [lists.get(role, ()) for role in ROLES]
+    return Manifest(layout.species, layout.assembly, layout.release, *files)
 
 
 def _ask_all(mirrors: Sequence[str], layout: Layout) -> tuple[dict[str, _Lists], list[Refusal]]:
@@ -177,27 +173,33 @@ def _ask_all(mirrors: Sequence[str], layout: Layout) -> tuple[dict[str, _Lists],
     problems: list[Refusal] = []
     for mirror in mirrors:
         try:
-            vcf = read_vcf_list(mirror, layout)
-            answers[mirror] = _Lists(layout, vcf, _fasta_list(mirror, layout, vcf))
+            answers[mirror] = _lists_of(mirror, layout)
         except SourceError as error:
             problems.append((mirror, error))
     return answers, problems
 
 
-def _fasta_list(
-    mirror: str, layout: Layout, vcf: tuple[PublishedFile, ...]
-) -> tuple[PublishedFile, ...] | None:
-    try:
-        return read_fasta_list(mirror, layout, vcf)
-    except NotPublishedError:
+def _lists_of(mirror: str, layout: Layout) -> _Lists:
+    """Return what a mirror lists; of a release without variation files, at least sequences."""
+    lists: _Lists = {}
+    absent: dict[str, NotPublishedError] = {}
+    for role in ROLES:
+        try:
+            lists[role] = read_list(mirror, layout, role, lists.get("vcf", ()))
+        except NotPublishedError as error:
+            absent[role] = error
+    if "fasta" in absent:
         layout.confirm_assembly((), layout.fasta_folder)
-        return None
+    if not lists.get("vcf") and not lists.get("fasta"):
+        raise absent["vcf"]
+    return lists
 
 
-def _combine(answers: Sequence[_Lists]) -> Manifest:
+def _combine(layout: Layout, answers: Sequence[_Lists]) -> Manifest:
     """Return what `read_manifest` would: of each kind, the first list there is."""
-    fasta = next((item.fasta for item in answers if item.fasta is not None), ())
-    return answers[0].manifest(fasta)
+    return _manifest(
+        layout, {role: files for lists in reversed(answers) for role, files in lists.items()}
+    )
 
 
 def _describe_answer(
@@ -210,7 +212,8 @@ def _describe_answer(
     shown = without_credentials(mirror)
     if lists is None:
         return MirrorAnswer(shown, None, reason_of(mirror, error) if error else None)
-    manifest = lists.manifest(latest.fasta if lists.fasta is None else lists.fasta)
+    listed = {role: getattr(latest, role) for role in ROLES} | lists
+    manifest = _manifest(latest.layout, listed)
     return MirrorAnswer(
         shown, manifest, changes=find_changes(noted, manifest) if noted is not None else ()
     )
@@ -219,9 +222,9 @@ def _describe_answer(
 def find_changes(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     """Return every file that differs, variation first, in the order of the manifests."""
     changes = []
-    for old_files, new_files in ((before.vcf, after.vcf), (before.fasta, after.fasta)):
-        old = {file.name: file for file in old_files}
-        new = {file.name: file for file in new_files}
+    for role in ROLES:
+        old = {file.name: file for file in getattr(before, role) or ()}
+        new = {file.name: file for file in getattr(after, role) or ()}
         for name in [*new, *(name for name in old if name not in new)]:
             was, now = old.get(name), new.get(name)
             if was != now:
@@ -257,7 +260,7 @@ def find_newer(mirrors: Sequence[str], layout: Layout) -> tuple[int, ...]:
 def describe_upstream(report: UpstreamReport) -> list[str]:
     """Return lines of text that say what was found and what to do next."""
     lines = _describe_mirrors(report)
-    num_files = f"{len(report.latest.vcf)} variation files, {len(report.latest.fasta)} sequences"
+    num_files = describe_files(report.latest)
     advice = "Run 'ensembl-annotations check-upstream --update' to note it."
     if report.is_updated:
         advice = "Review it with 'git diff', then run 'dvc repro'."

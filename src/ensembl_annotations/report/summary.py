@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -20,15 +21,17 @@ from ensembl_annotations.annotate.tally import (
     UNPUBLISHED,
     WINDOW,
 )
+from ensembl_annotations.common.words import listed
 from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render
 from ensembl_annotations.report.tally import Tally
 from ensembl_annotations.store.describe import DEMONSTRATION
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN
-from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.variants.outcomes import IMPACTS, REASONS, TERMS
 from ensembl_annotations.versions import REPORT_VERSION
 
 _MOST_STRIPS = 60
+_MOST_NAMED = 30
 _KINDS = ("SNV", "insertion", "deletion", "MNV", "indel", "not a sequence")
 _PARTS = (("k", "in Ensembl"), ("n", "not in Ensembl"), ("o", "not comparable"))
 # Of fewer SNVs the ratio says nothing.
@@ -69,9 +72,36 @@ def summary_page(tally: Tally, name: str = "") -> str:
         is_demonstration=provenance["Source"] == DEMONSTRATION,
         certain=tally.certain,
         uncertain=tally.uncertain,
+        genes=_genes(tally),
         variation=f"{base}/{provenance['Species'].capitalize()}/Variation/Explore?v=",
         number=number,
     )
+
+
+def _genes(tally: Tally) -> dict[str, Any] | None:
+    """Return what the page tells of genes; None where the reference has none."""
+    found = tally.consequences
+    if found is None:
+        return None
+    terms = [
+        (term.replace("_", " "), impact, number(found.terms[term]))
+        for term, impact in TERMS.items()
+        if found.terms.get(term)
+    ]
+    impacts = Counter[str]()
+    for term, count in found.terms.items():
+        impacts[TERMS[term]] += count
+    return {
+        "terms": terms,
+        "num_called": sum(impacts.values()),
+        "impacts": impacts,
+        "listed": [
+            (f"{row.symbol} {row.gene}".strip(), number(row.high), number(row.moderate))
+            for row in found.genes
+        ],
+        "num_more": found.num_genes - len(found.genes),
+        "unknown_on": listed(found.unknown_on, _MOST_NAMED),
+    }
 
 
 def _order(num_samples: int) -> str:
@@ -264,7 +294,15 @@ def multiqc_section(
         "num_same_as_ref": ("ALT is REF", REASONS["same_as_ref"], "{:,.0f}"),
         "num_bad_position": ("No position", REASONS["bad_position"], "{:,.0f}"),
         "num_id_conflicts": ("Other rsID", "Records whose own rsID is none of the matched", "{:,.0f}"),
+        **{
+            f"num_{impact.lower()}_impact": (impact, f"ALTs whose most severe consequence is of {impact} impact", "{:,.0f}")
+            for impact in IMPACTS
+        },
     }  # fmt: skip
+    # A reference without genes has no impacts.
+    shown = {
+        name: item for name, item in shown.items() if all(name in row for row in rows.values())
+    }
     return (
         json.dumps(
             {

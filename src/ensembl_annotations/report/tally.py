@@ -49,6 +49,9 @@ class Listed(BaseModel):
     frequency: str
     filter: str
     genotype: str
+    gene: str = ""
+    hgvs: str = ""
+    impact: str = ""
 
 
 class Pathogenic(BaseModel):
@@ -77,6 +80,24 @@ class Pathogenic(BaseModel):
         return [(name, self.of(name)) for name in (*STATES, "no genotype") if self.of(name)]
 
 
+class Gene(BaseModel):
+    """A gene: how many ALTs have their most severe consequence in it, of high and of moderate impact."""
+
+    gene: str
+    symbol: str
+    high: int
+    moderate: int
+
+
+class Consequences(BaseModel):
+    """What ALTs do to genes: ALTs by their most severe term, the first of `num_genes` genes, and where none is known."""
+
+    terms: dict[str, int]
+    genes: list[Gene]
+    num_genes: int
+    unknown_on: list[str]
+
+
 class Tally(BaseModel):
     """What `annotate_vcf` counted; `tally_text` says what each part is."""
 
@@ -93,6 +114,7 @@ class Tally(BaseModel):
     other_terms: dict[str, int]
     certain: Pathogenic
     uncertain: Pathogenic
+    consequences: Consequences | None = None
 
     @field_validator("metrics")
     @classmethod

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
+from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
@@ -36,8 +36,10 @@ RESTORE_HINT = (
     "mend what is altered, or 'dvc repro fetch_ensembl' to make it again."
 )
 
-ROLES = ("alleles", "sequence")
-"""The kinds of file of a chromosome: parquet, and .2bit."""
+ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
+"""The kinds of file of a chromosome, and how their names end."""
+
+_OF_CHROMOSOME = rf".+-chr(.+?)\.(?:{'|'.join(map(re.escape, ROLES.values()))})"
 
 TWOBIT_MAGIC = 0x1A412743
 BLOCK_BYTES = 4096
@@ -65,8 +67,7 @@ class StoreKind(Kind):
     SHA256 = "{name}: SHA-256 is {found}, expected {expected}"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What all files of a store have in common."""
 
     species: str
@@ -74,8 +75,7 @@ class Origin:
     release: int
 
 
-@dataclass(frozen=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """What one file of a store is of."""
 
     species: str
@@ -86,16 +86,15 @@ class FileIdentity:
 
     @classmethod
     def of(cls, origin: Origin, chromosome: str, role: str) -> FileIdentity:
-        return cls(**asdict(origin), chromosome=chromosome, role=role)
+        return cls(*origin, chromosome, role)
 
     @property
     def file_name(self) -> str:
-        end = "parquet" if self.role == "alleles" else "2bit"
-        return f"{self.species}-chr{self.chromosome}.{end}"
+        return f"{self.species}-chr{self.chromosome}.{ROLES[self.role]}"
 
     def as_metadata(self) -> dict[str, str]:
         """Return it as the footer has it: the same bytes on every machine."""
-        content = {"name": self.file_name, **asdict(self)}
+        content = {"name": self.file_name, **self._asdict()}
         return {IDENTITY_KEY: json.dumps(content, sort_keys=True)}
 
     def problem(self, bare: tuple[bytes, bytes]) -> Problem | None:
@@ -124,8 +123,13 @@ def _labels(content: Mapping[str, Any], names: list[str]) -> str:
     return ", ".join(f"{name} {str(content[name])[:60]!r}" for name in names)
 
 
-@dataclass(frozen=True)
-class Resource:
+def chromosome_of(name: str) -> str | None:
+    """Return the chromosome of a file by its name; None where it is not of one."""
+    match = re.fullmatch(_OF_CHROMOSOME, name)
+    return match[1] if match else None
+
+
+class Resource(NamedTuple):
     """One file of a store; `rows` are those of parquet, or the bases of a sequence."""
 
     path: Path
@@ -176,6 +180,7 @@ class ReferenceStore:
             self.assembly = _checked_name(self.package, "assembly")
             self.species = _checked_name(self.package, "species")
             self.source = _checked_name(self.package, "source")
+            self.source_versions: dict[str, str] = self.package.get("source_versions", {})
             self.package["quarantine"]["hash"].removeprefix("sha256:")
             origin = Origin(self.species, self.assembly, int(self.release))
             self.resources = [
@@ -204,7 +209,11 @@ class ReferenceStore:
 
     @property
     def chromosomes(self) -> list[str]:
-        return [item.chromosome for item in self.resources if item.role == "alleles"]
+        return self.chromosomes_with("alleles")
+
+    def chromosomes_with(self, role: str) -> list[str]:
+        """Return the chromosomes that have a file of this kind."""
+        return [item.chromosome for item in self.resources if item.role == role]
 
     def resource(self, chromosome: str, role: str = "alleles") -> Resource | None:
         """Return the file of a chromosome, or None where the store has none."""
@@ -317,7 +326,7 @@ def _resource(folder: Path, origin: Origin, entry: dict[str, Any]) -> Resource:
         num_bytes=entry["bytes"],
         sha256=digest,
         footer_sha256=entry["footer_sha256"],
-        rows=entry["rows"],
+        rows=entry["num_rows"],
     )
 
 
@@ -379,7 +388,9 @@ def bare_parts(handle: BinaryIO) -> tuple[bytes, bytes]:
     return head, handle.read()
 
 
-def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequence2Bit | Problem:
+def open_resource(
+    handle: BinaryIO, item: Resource, number: int
+) -> Table | Sequence2Bit | Genes | Problem:
     """Open a file of a store for look-ups, or say what is wrong with it.
 
     Parameters
@@ -393,7 +404,7 @@ def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequ
     name, end = item.path.name, handle.seek(0, os.SEEK_END)
     if end != item.num_bytes:
         return Problem(name, StoreKind.SIZE, end, item.num_bytes)
-    opened: Table | Sequence2Bit
+    opened: Table | Sequence2Bit | Genes
     try:
         head, tail = bare_parts(handle)
         if hashlib.sha256(head + tail).hexdigest() != item.footer_sha256:
@@ -403,6 +414,9 @@ def open_resource(handle: BinaryIO, item: Resource, number: int) -> Table | Sequ
         if item.role == "sequence":
             opened = Sequence2Bit(handle.fileno(), number, head, tail)
             rows = opened.num_bases
+        elif item.role == "genes":
+            opened = Genes(handle.fileno(), number, end, tail[:-8])
+            rows = opened.num_rows
         else:
             opened = Table(handle.fileno(), number, end, tail[:-8])
             rows = opened.num_rows

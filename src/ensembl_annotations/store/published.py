@@ -1,20 +1,12 @@
-"""What Ensembl published, a row per ALT, from the store's files."""
+"""What Ensembl published, in the words and types of the annotated table, from a store's files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
-
 import polars as pl
+import pyarrow as pa
 
-from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.variants.alleles import one_minus
-from ensembl_annotations.variants.chromosomes import listed_chromosomes
-from ensembl_annotations.variants.contigs import resolve_chromosomes
-from ensembl_annotations.variants.schema import ALLELES_SCHEMA, MAF_OF_ALT, MAF_OF_REF, PUBLISHED
-
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+from ensembl_annotations.variants.schema import MAF_OF_ALT, MAF_OF_REF, READ
 
 
 def allele_frequency() -> pl.Expr:
@@ -32,67 +24,35 @@ def _complements(frequencies: pl.Series) -> pl.Series:
     )
 
 
-def as_published(alleles: Frame) -> Frame:
-    """Return the columns `PUBLISHED` of rows of a store's file; ``start`` and ``pos`` are Int64.
-
-    Parameters
-    ----------
-    alleles : DataFrame or LazyFrame
-        The columns `ALLELES`.
-    """
-    places = pl.col("start", "pos").cast(pl.Int64)
-    return alleles.with_columns(places, allele_frequency()).select(PUBLISHED)
+def terms(name: str, separator: str = "|") -> pl.Expr:
+    """Return a column of joined texts as lists: null is an empty one, as nothing is published."""
+    return pl.col(name).str.split(separator).fill_null(_NONE)
 
 
-def no_published() -> pl.DataFrame:
-    """Return an empty frame with the columns `PUBLISHED`."""
-    alleles = pl.from_arrow(ALLELES_SCHEMA.empty_table())
-    assert isinstance(alleles, pl.DataFrame)
-    return as_published(alleles)
+_NONE = pl.lit([], pl.List(pl.String))
+
+_COLUMNS: dict[str, pl.Expr] = {
+    "pos": pl.col("pos").cast(pl.Int64),
+    "id": pl.when(pl.col("rs") > 0).then(pl.format("rs{}", "rs")).otherwise("name"),
+    "multi": pl.col("num_alts") > 1,
+    "maf": pl.col("maf").cast(pl.Float64),
+    "af": allele_frequency().cast(pl.Float64),
+    "clin": pl.when("clin_certain").then(terms("clin")).otherwise(_NONE),
+    "rsclin": terms("clin"),
+    "evidence": terms("evidence"),
+    "source": terms("source"),
+    "other": terms("other", ";"),
+    "start": pl.col("start").cast(pl.Int64),
+}
 
 
-def scan_reference(
-    folder: Path | str, chromosomes: Sequence[str] | str | None = None
-) -> pl.LazyFrame:
-    """Read a reference store as one table, lazily.
+def read_columns() -> list[pl.Expr]:
+    """Return the columns `READ`, of those of a store's file."""
+    return [_COLUMNS.get(column.name, pl.col(column.name)).alias(column.name) for column in READ]
 
-    Parameters
-    ----------
-    folder : Path or str
-        The store.
-    chromosomes : sequence of str, or str, optional
-        Names, as a list or as a text such as ``21,22``, ``chr22`` and accessions too; default all.
 
-    Returns
-    -------
-    LazyFrame
-        ``chrom`` (String), then the columns `PUBLISHED`: one row per ALT of each published
-        record, sorted by allele key within a chromosome.
-
-    Raises
-    ------
-    ReferenceStoreError
-        Where the store, or a file that is asked for, is missing, or its size, footer or label is
-        not as described. Data are not hashed here: `verify` does that.
-    UsageError
-        Where it has no such chromosome.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> alleles = scan_reference("data/ensembl_annotations", "21,22")
-    >>> alleles.select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
-    ['21', '22']
-    """
-    store = ReferenceStore(folder)
-    names = store.chromosomes
-    if (wanted := listed_chromosomes(chromosomes)) is not None:
-        names = resolve_chromosomes(wanted, names, store.species, store.assembly)
-    store.check(names)
-    parts = [no_published().lazy().select(pl.lit(None, pl.String).alias("chrom"), pl.all())]
-    for name in names:
-        alleles = store.resource(name)
-        assert alleles is not None
-        published = as_published(pl.scan_parquet(alleles.path, glob=False))
-        parts.append(published.select(pl.lit(name).alias("chrom"), pl.all()))
-    return pl.concat(parts)
+def read_schema() -> pl.Schema:
+    """Return the columns `READ` with their types."""
+    empty = pl.from_arrow(pa.schema([column.field for column in READ]).empty_table())
+    assert isinstance(empty, pl.DataFrame)
+    return empty.schema

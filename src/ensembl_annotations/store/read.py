@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from ensembl_annotations._kernel import BadFile, Sequence2Bit, Table
+from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.problems import Problem
 from ensembl_annotations.store.describe import RESTORE_HINT, ReferenceStore, open_resource
@@ -27,7 +27,7 @@ class Reference:
 
     def __init__(self, store: ReferenceStore) -> None:
         self.store = store
-        self._opened: dict[int, Table | Sequence2Bit] = {}
+        self._opened: dict[int, Table | Sequence2Bit | Genes] = {}
         self._handles = ExitStack()
         self._lock = threading.Lock()
 
@@ -51,16 +51,22 @@ class Reference:
             Where the file is not what it was when the store was checked.
         """
         found = self._open(chromosome, "alleles")
-        assert not isinstance(found, Sequence2Bit)
+        assert not isinstance(found, Sequence2Bit | Genes)
         return found
 
     def sequence(self, chromosome: str) -> Sequence2Bit | None:
         """Return the sequence of a chromosome; None where the store has none; raises as `table`."""
         found = self._open(chromosome, "sequence")
-        assert not isinstance(found, Table)
+        assert not isinstance(found, Table | Genes)
         return found
 
-    def _open(self, chromosome: str, role: str) -> Table | Sequence2Bit | None:
+    def genes(self, chromosome: str) -> Genes | None:
+        """Return the transcripts of a chromosome; None where the store has none; raises as `table`."""
+        found = self._open(chromosome, "genes")
+        assert not isinstance(found, Table | Sequence2Bit)
+        return found
+
+    def _open(self, chromosome: str, role: str) -> Table | Sequence2Bit | Genes | None:
         item = self.store.resource(chromosome, role)
         if item is None:
             return None

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ensembl_annotations._kernel import Sequence2Bit
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.store.describe import (
     BLOCK_BYTES,
@@ -89,6 +92,13 @@ class SequenceWriter:
 def _packed(codes: npt.NDArray[np.uint8]) -> bytes:
     four = codes.reshape(-1, 4)
     return (four[:, 0] << 6 | four[:, 1] << 4 | four[:, 2] << 2 | four[:, 3]).tobytes()
+
+
+@contextmanager
+def opened_sequence(path: Path) -> Iterator[Sequence2Bit]:
+    """Open a sequence for look-ups of a few bases; what is looked up is checked."""
+    with path.open("rb") as handle:
+        yield Sequence2Bit(handle.fileno(), 0, *bare_parts(handle))
 
 
 def load_sequence(path: Path) -> Bases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations.common.errors import SourceError
+from ensembl_annotations.common.text import arrow_numbers, numpy_numbers
 from ensembl_annotations.store.describe import FileIdentity, Origin
 from ensembl_annotations.variants.schema import (
     ALLELES,
     DETAILS,
     PAGE_ROWS,
     ROW_GROUP_ROWS,
+    Column,
 )
 
 Numbers = npt.NDArray[np.int64]
@@ -81,31 +83,33 @@ class Rows:
         return Rows(start, code, rs, detail, details, max(self.last_pos, earlier.last_pos))
 
 
-def _schema() -> pa.Schema:
+def _schema(columns: Sequence[Column] = ALLELES) -> pa.Schema:
     """Return the columns as they are handed to the writer: texts as numbers of a dictionary."""
     return pa.schema(
         [
             pa.field(column.name, pa.dictionary(pa.int32(), pa.string()), column.nullable)
             if pa.types.is_string(column.dtype)
             else column.field
-            for column in ALLELES
+            for column in columns
         ]
     )
 
 
-def parquet_writer(folder: Path, identity: FileIdentity) -> pq.ParquetWriter:
+def parquet_writer(
+    folder: Path, identity: FileIdentity, columns: Sequence[Column] = ALLELES
+) -> pq.ParquetWriter:
     """Open a store's parquet file: encodings as its columns say, checksums, what it is in the footer."""
     writer = pq.ParquetWriter(
         folder / identity.file_name,
-        _schema(),
-        compression={column.name: column.codec for column in ALLELES},
-        use_dictionary=[column.name for column in ALLELES if column.dictionary],
+        _schema(columns),
+        compression={column.path: column.codec for column in columns},
+        use_dictionary=[column.path for column in columns if column.dictionary],
         column_encoding={
-            column.name: "PLAIN" if column.dtype == pa.bool_() else column.encoding
-            for column in ALLELES
+            column.path: "PLAIN" if column.dtype == pa.bool_() else column.encoding
+            for column in columns
             if not column.dictionary
         },
-        write_statistics=[column.name for column in ALLELES if column.statistics],
+        write_statistics=[column.path for column in columns if column.statistics],
         max_rows_per_page=PAGE_ROWS,
         # However long its texts are, a column that has a dictionary keeps it: readers count on it.
         dictionary_pagesize_limit=_NO_LIMIT,
@@ -130,17 +134,19 @@ def _flat(rows: Rows, chromosome: str) -> pa.Table:
     """
     is_snv = rows.code % 5 != 0
     columns = {
-        "chrom": pa.DictionaryArray.from_arrays(_numbers(np.zeros(len(rows))), [chromosome]),
-        "start": pa.array(rows.start.astype(np.int32)),
-        "pos": pa.array((rows.start + 1 - _column(rows, "offset").to_numpy()).astype(np.int32)),
-        "code": pa.array(rows.code.astype(np.uint8)),
-        "rs": pa.array(rows.rs.astype(np.uint32)),
+        "chrom": pa.DictionaryArray.from_arrays(
+            _numbers(np.zeros(len(rows))), _texts([chromosome])
+        ),
+        "start": _numbers(rows.start),
+        "pos": _numbers(rows.start + 1 - numpy_numbers(_column(rows, "offset"))),
+        "code": arrow_numbers(rows.code.astype(np.uint8)),
+        "rs": arrow_numbers(rows.rs.astype(np.uint32)),
     }
     for name, base in (("ref", rows.code // 4), ("alt", rows.code % 4)):
         encoded = _encoded(rows, name)
-        number = np.where(is_snv, base, encoded.indices.fill_null(0).to_numpy() + len(_BASES))
-        words = pa.concat_arrays([pa.array(_BASES), encoded.dictionary]).dictionary_encode()
-        columns[name] = _compact(words.indices.to_numpy()[number], words.dictionary)
+        number = np.where(is_snv, base, numpy_numbers(encoded.indices) + len(_BASES))
+        words = pa.concat_arrays([_texts(_BASES), encoded.dictionary]).dictionary_encode()
+        columns[name] = _compact(numpy_numbers(words.indices)[number], words.dictionary)
     for column in ALLELES:
         if column.name not in columns:
             as_kept = _encoded if pa.types.is_string(column.dtype) else _column
@@ -150,7 +156,11 @@ def _flat(rows: Rows, chromosome: str) -> pa.Table:
 
 
 def _numbers(values: npt.NDArray[np.generic]) -> pa.Array:
-    return pa.array(values.astype(np.int32))
+    return arrow_numbers(values.astype(np.int32))
+
+
+def _texts(values: list[str]) -> pa.Array:
+    return pl.Series(values).to_arrow().cast(pa.string())
 
 
 def _details(rows: Rows, name: str) -> pa.Array:
@@ -314,16 +324,27 @@ class StoreWriter:
             yield chromosome, writer.path, writer.num_rows
 
 
-def schema_description() -> list[dict[str, Any]]:
-    """Return the columns as ``datapackage.json`` lists them."""
+def schema_description(columns: Sequence[Column] = ALLELES) -> list[dict[str, Any]]:
+    """Return the columns as ``datapackage.json`` lists them: as Frictionless Table Schema has fields."""
     return [
         {
             "name": column.name,
-            "type": str(column.dtype),
-            "nullable": column.nullable,
+            "type": _table_schema_type(column.dtype),
+            "arrow_type": str(column.dtype),
+            "constraints": {"required": not column.nullable},
             **({"unit": column.unit} if column.unit else {}),
             "description": column.description,
             "source": column.source,
         }
-        for column in ALLELES
+        for column in columns
     ]
+
+
+def _table_schema_type(dtype: pa.DataType) -> str:
+    if pa.types.is_list(dtype):
+        return "array"
+    if pa.types.is_boolean(dtype):
+        return "boolean"
+    if pa.types.is_string(dtype):
+        return "string"
+    return "integer" if pa.types.is_integer(dtype) else "number"

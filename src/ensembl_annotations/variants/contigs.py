@@ -6,11 +6,10 @@ GCF_000001405.12 (NCBI36) and GCF_009914755.1 (T2T-CHM13v2.0).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from ensembl_annotations.common.errors import UsageError
 
@@ -164,6 +163,8 @@ def _bare(name: str) -> str:
 
 def _meant(name: str, contig: str, available: Sequence[str]) -> str:
     """Return the end of a message on a chromosome that is not available."""
+    import difflib
+
     other = assembly_of_accession(name.upper())
     if other is not None:
         return f" {name} is an accession of {other}." if contig not in CHROMOSOMES else ""
@@ -196,8 +197,7 @@ def length_of(species: str, assembly: str, contig: str) -> int | None:
     return MT_LENGTH if contig == "MT" else LENGTHS[assembly].get(contig)
 
 
-@dataclass(frozen=True)
-class ParRegion:
+class ParRegion(NamedTuple):
     """A pseudo-autosomal region of Y and where it lies on X.
 
     Attributes

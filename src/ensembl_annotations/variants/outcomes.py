@@ -6,14 +6,13 @@ kernel numbers tags and reasons in this order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 UNNAMED_ENTRY = "unnamed_entry"
 """Stands for an empty INFO entry: an evidence or clinical value that has no name in the dump."""
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """An INFO tag: its header fields, and the group by which it can be chosen."""
 
     id: str
@@ -25,6 +24,36 @@ class Tag:
 
 _ENCODED = "Percent-encoded: % , ; = & | : and white space."
 _PER_ID = "in the order of ENS_ID, joined by &"
+
+TERMS = {
+    **dict.fromkeys(
+        ("transcript_ablation", "splice_acceptor_variant", "splice_donor_variant", "stop_gained",
+         "frameshift_variant", "stop_lost", "start_lost"), "HIGH"),
+    **dict.fromkeys(
+        ("inframe_insertion", "inframe_deletion", "missense_variant", "protein_altering_variant"), "MODERATE"),
+    **dict.fromkeys(
+        ("splice_donor_5th_base_variant", "splice_region_variant", "splice_donor_region_variant",
+         "splice_polypyrimidine_tract_variant", "incomplete_terminal_codon_variant", "start_retained_variant",
+         "stop_retained_variant", "synonymous_variant"), "LOW"),
+    **dict.fromkeys(
+        ("coding_sequence_variant", "5_prime_UTR_variant", "3_prime_UTR_variant",
+         "non_coding_transcript_exon_variant", "intron_variant", "NMD_transcript_variant",
+         "non_coding_transcript_variant", "coding_transcript_variant", "upstream_gene_variant",
+         "downstream_gene_variant", "intergenic_variant"), "MODIFIER"),
+}  # fmt: skip
+"""Every term of a consequence, by severity, and its impact. The kernel numbers terms in this order."""
+
+IMPACTS = ("HIGH", "MODERATE", "LOW", "MODIFIER")
+
+CSQ_FIELDS = (
+    "Allele", "Consequence", "IMPACT", "SYMBOL", "Gene", "Feature_type", "Feature", "BIOTYPE", "EXON", "INTRON",
+    "HGVSc", "HGVSp", "cDNA_position", "CDS_position", "Protein_position", "Amino_acids", "Codons", "DISTANCE",
+    "STRAND", "FLAGS", "MANE_SELECT", "CANONICAL", "PICK",
+)  # fmt: skip
+"""Fields of an entry of ENS_CSQ."""
+
+TRANSCRIPT_MODES = ("pick", "gene", "all")
+"""Whose consequences are told of each ALT: one transcript's, one's of each gene, or all."""
 
 TAGS = (
     Tag("ENS_ID", "A", "String", f"IDs of the Ensembl variants that are this ALT, joined by &: rs by number, then others. {_ENCODED}", "id"),
@@ -42,20 +71,30 @@ TAGS = (
     Tag("ENS_RSCLIN", ".", "String", f"Clinical significance terms of an ID, which may be another allele's, REF's included: id|term(|term)*. {_ENCODED}", "clinical"),
     Tag("ENS_PAR", "0", "Flag", "The record lies in a pseudo-autosomal region of Y and was looked up on X and Y", "id"),
     Tag("ENS_SITE_ID", ".", "String", f"IDs of Ensembl variants at the same site that are none of the ALTs; only with match: position. {_ENCODED}", "id"),
+    Tag("ENS_CSQ", ".", "String", f"Consequences of each ALT for transcripts, by the rules of Ensembl VEP. Format: {'|'.join(CSQ_FIELDS)}", "consequence"),
+    Tag("ENS_WORST", "A", "String", "Most severe consequence of this ALT for any transcript: term&gene&transcript; the term alone if there is none", "consequence"),
 )  # fmt: skip
 TAG_IDS = tuple(tag.id for tag in TAGS)
-TAG_GROUPS = ("id", "frequency", "clinical", "evidence", "source", "details")
+TAG_GROUPS = ("id", "frequency", "clinical", "evidence", "source", "details", "consequence")
+GENE_TAGS = tuple(tag.id for tag in TAGS if tag.group == "consequence")
+"""Tags that only a reference with genes gives."""
+
 """Names by which several tags can be chosen at once."""
 
 ID_MODES = ("append", "replace", "keep")
 """What becomes of the ID column: matched IDs are added, take the place of the input's, or neither."""
 
 
-def tag_header_line(tag: Tag, release: str) -> str:
-    """Return the VCF header line of a tag."""
+def tag_header_line(tag: Tag) -> str:
+    """Return the VCF header line of a tag.
+
+    Notes
+    -----
+    It ends with the description: scikit-allel finds no other, though a Source and Version may follow. Both are
+    in our own line.
+    """
     return (
-        f"##INFO=<ID={tag.id},Number={tag.number},Type={tag.type},"
-        f'Description="{tag.description}",Source="Ensembl",Version="{release}">'
+        f'##INFO=<ID={tag.id},Number={tag.number},Type={tag.type},Description="{tag.description}">'
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ensembl_annotations.variants.outcomes import CSQ_FIELDS
+
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group, about."""
 
@@ -35,6 +37,11 @@ class Column:
     @property
     def field(self) -> pa.Field:
         return pa.field(self.name, self.dtype, self.nullable)
+
+    @property
+    def path(self) -> str:
+        """How parquet names the column's values."""
+        return f"{self.name}.list.element" if pa.types.is_list(self.dtype) else self.name
 
 
 def _text(
@@ -96,6 +103,43 @@ MAF_UNKNOWN, MAF_OF_ALT, MAF_OF_REF, MAF_OF_OTHER = range(4)
 
 ALLELES_SCHEMA = pa.schema([column.field for column in ALLELES])
 
+_PLACES = pa.list_(pa.field("element", pa.int32(), False))
+_VERSION = "version as Ensembl has it"
+
+GENES = (
+    _text("chrom", "name of the chromosome or contig, as Ensembl has it", "seqid", nullable=False),
+    Column("start", pa.int32(), "first base of the transcript, 1-based; the file is sorted by start, end and transcript_id", False, "bp", "exon", statistics=True),
+    Column("end", pa.int32(), "last base of the transcript", False, "bp", "exon", statistics=True),
+    Column("strand", pa.int8(), "1 or -1", False, None, "strand"),
+    _text("transcript_id", "ID of the transcript, without version", "transcript_id", nullable=False),
+    _number("transcript_version", pa.int32(), _VERSION, "version", nullable=True),
+    _text("gene_id", "ID of the gene, without version", "gene_id", nullable=False),
+    _number("gene_version", pa.int32(), _VERSION, "version", nullable=True),
+    _text("symbol", "name of the gene", "Name"),
+    _text("gene_biotype", "biotype of the gene", "biotype", nullable=False),
+    _text("biotype", "biotype of the transcript", "biotype", nullable=False),
+    _text("protein_id", "ID of the protein, without version; null where there is no CDS", "protein_id"),
+    _number("protein_version", pa.int32(), _VERSION, "version, pep.all", nullable=True),
+    Column("exon_starts", _PLACES, "first base of each exon, ascending", False, "bp", "exon"),
+    Column("exon_ends", _PLACES, "last base of each exon, ascending", False, "bp", "exon"),
+    _number("cds_start", pa.int32(), "lowest base of the CDS on the genome", "CDS", nullable=True),
+    _number("cds_end", pa.int32(), "highest base of the CDS on the genome", "CDS", nullable=True),
+    _number("cds_phase", pa.int8(), "bases before the first whole codon of the CDS", "phase", nullable=True),
+    Column("canonical", pa.bool_(), "Ensembl's canonical transcript of the gene", False, None, "tag"),
+    Column("mane_select", pa.bool_(), "MANE Select", False, None, "tag"),
+    Column("mane_plus_clinical", pa.bool_(), "MANE Plus Clinical", False, None, "tag"),
+    _number("tsl", pa.int8(), "transcript support level, 1 to 5", "transcript_support_level", nullable=True),
+    _text("ccds", "ID of the consensus CDS", "ccdsid"),
+    _text("tags", "all tags of the transcript, joined by commas", "tag"),
+    Column("cds_start_nf", pa.bool_(), "the start of the CDS is not known", False, None, "phase, pep.all"),
+    Column("cds_end_nf", pa.bool_(), "the end of the CDS is not known", False, None, "FASTA, pep.all"),
+    Column("selenocysteines", _PLACES, "places of selenocysteine in the protein, 1-based", False, "residue", "FASTA, pep.all"),
+    _text("peptide", "how the translated CDS compares with the published peptide: agrees; edited (it differs, so no amino-acid change can be told); none (no CDS); unchecked (no peptide is published)", "FASTA, pep.all", nullable=False),
+)  # fmt: skip
+"""A file per chromosome with a sequence: one row per transcript."""
+
+GENES_SCHEMA = pa.schema([column.field for column in GENES])
+
 DETAILS = (
     "ref", "alt", "name", "tsa", "evidence", "clin", "clin_certain", "source", "ma", "maf", "mac", "maf_of", "aa",
     "num_alts", "alt_index", "offset", "roll_left", "roll_right", "other",
@@ -103,18 +147,40 @@ DETAILS = (
 """What many alleles share, while they are converted or compared: `ref` and `alt` are null where the code
 has them, and `offset` is how far the key starts behind POS - 1."""
 
-PUBLISHED = (
-    "start", "code", "pos", "ref", "alt", "rs", "name", "alt_index", "num_alts", "tsa", "evidence", "clin",
-    "clin_certain", "source", "ma", "maf", "mac", "aa", "af", "roll_left", "roll_right", "other",
-)  # fmt: skip
-"""Columns of a store as it is read: `af` is the frequency of the ALT, where it is known."""
-
 PAGE_ROWS = 8192
 """Rows of a page: what is read to look up one."""
 
 
 _TEXT_LIST = pa.list_(pa.string())
 _WORD = pa.string()
+
+READ = (
+    Column("chrom", _WORD, "name of the chromosome or contig, as Ensembl has it", False, None, "CHROM"),
+    Column("pos", pa.int64(), "POS as published, 1-based", False, "bp", "POS"),
+    Column("id", _WORD, "the ID; null where none is published", source="ID"),
+    Column("ref", _WORD, "REF as published", False, None, "REF"),
+    Column("alt", _WORD, "this ALT as published", False, None, "ALT"),
+    Column("multi", pa.bool_(), "whether the record has several ALTs", False, None, "ALT"),
+    Column("tsa", _WORD, "type of sequence alteration", source="TSA"),
+    Column("ma", _WORD, "minor allele", source="MA"),
+    Column("maf", pa.float64(), "minor allele frequency", source="MAF"),
+    Column("mac", pa.int32(), "minor allele count", source="MAC"),
+    Column("aa", _WORD, "ancestral allele", source="AA"),
+    Column("af", pa.float64(), "frequency of this ALT where it is decided; where it is null, a maf says that it is undecided, no maf that none is published", source="MA, MAF"),
+    Column("clin", _TEXT_LIST, "clinical terms certain to be this ALT's; empty where none is", False, None, "CLIN_*"),
+    Column("rsclin", _TEXT_LIST, "clinical terms of the ID, whichever allele they are of; empty where there is none", False, None, "CLIN_*"),
+    Column("evidence", _TEXT_LIST, "evidence terms", False, None, "E_*"),
+    Column("source", _TEXT_LIST, "databases", False, None, "source flags"),
+    Column("other", _TEXT_LIST, "INFO entries that are none of the above", False, None, "INFO"),
+    Column("rs", pa.uint32(), "number of the rsID; 0 where the ID is not one", False, None, "ID"),
+    Column("num_alts", pa.int32(), "number of ALTs of the record", False, None, "ALT"),
+    Column("alt_index", pa.int32(), "0-based place of this ALT in its record", False, None, "ALT"),
+    Column("start", pa.int64(), "start of the allele key, as in the files", False, "bp"),
+    Column("code", pa.uint8(), "what the allele key is, as in the files; 0 of an ALT that can't match", False),
+    Column("roll_left", pa.int32(), "how far an insertion or deletion can slide left", True, "bp", "FASTA"),
+    Column("roll_right", pa.int32(), "the same to the right", True, "bp", "FASTA"),
+)  # fmt: skip
+"""A reference store as `scan_reference` reads it: in the words and types of the annotated table."""
 
 RESULT = (
     Column("record", pa.int64(), "0-based number of the record in the input VCF", False),
@@ -140,6 +206,18 @@ GENOTYPE = (
         source="input",
     ),
     Column("ad", pa.list_(pa.int32()), "AD, read depth of REF and each ALT", source="input"),
+    Column(
+        "dosage",
+        pa.int32(),
+        "how often GT has this ALT; null where there is no GT, or it has not this ALT, but a missing allele",
+        source="GT",
+    ),
+    Column(
+        "zygosity",
+        _WORD,
+        "het; hom, all of several alleles; hemi, the only allele; absent; null where GT or an allele of it is missing",
+        source="GT",
+    ),
 )
 """Genotype columns, for a VCF with exactly one sample."""
 
@@ -158,6 +236,7 @@ ANNOTATION = (
     Column("ens_mac", pa.list_(pa.int32()), "minor allele count of each ID", source="MAC"),
     Column("ens_aa", _TEXT_LIST, "ancestral allele of each ID", source="AA"),
     Column("ens_af", pa.float64(), "frequency of this ALT where it is decided", source="MA, MAF"),
+    Column("ens_af_why", _WORD, "why ens_af is null: not_published, no matched ID has a frequency; undecided, it is not certain whose it is, or records disagree; null where ens_af is not, and where nothing matches", source="MA, MAF"),
     Column("ens_clin", _TEXT_LIST, "clinical terms certain to be this ALT's, of all matched IDs", source="CLIN_*"),
     Column("ens_rsclin", _TEXT_LIST, "clinical terms of all matched IDs, whichever allele they are of", source="CLIN_*"),
     Column("ens_evidence", _TEXT_LIST, "evidence terms of all matched IDs", source="E_*"),
@@ -168,9 +247,32 @@ ANNOTATION = (
 )  # fmt: skip
 """What annotation adds to the table."""
 
+_TERMS = ("consequence",)
+_CSQ = pa.struct(
+    [(name.lower(), _TEXT_LIST if name.lower() in _TERMS else pa.string()) for name in CSQ_FIELDS]
+)
 
-def result_schema(*, with_genotype: bool, with_genotypes: bool = False) -> pa.Schema:
+CONSEQUENCE = (
+    Column("ens_gene", _WORD, "gene of the picked transcript", source="gene_id"),
+    Column("ens_symbol", _WORD, "its symbol", source="Name"),
+    Column("ens_transcript", _WORD, "the picked transcript, without version", source="transcript_id"),
+    Column("ens_consequence", _TEXT_LIST, "consequences for it, by severity; null where the ALT was not called"),
+    Column("ens_impact", _WORD, "impact of the most severe of them: HIGH, MODERATE, LOW or MODIFIER"),
+    Column("ens_hgvsc", pa.string(), "the change of the transcript by HGVS"),
+    Column("ens_hgvsp", pa.string(), "the change of the protein by HGVS, where it can be told"),
+    Column("ens_worst", _WORD, "most severe consequence for any transcript: term&gene&transcript"),
+    Column("ens_csq", pa.list_(_CSQ), "what ENS_CSQ has of the ALT: an entry per transcript that was asked for"),
+)  # fmt: skip
+"""What annotation adds to the table where the reference has genes."""
+
+
+def result_schema(
+    *, with_genotype: bool, with_genotypes: bool = False, with_genes: bool = False
+) -> pa.Schema:
     """Return the schema of the annotated table."""
     columns = RESULT + (GENOTYPE if with_genotype else ())
     columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
-    return pa.schema([column.field for column in columns])
+    columns += CONSEQUENCE if with_genes else ()
+    return pa.schema(
+        column.field.with_metadata({"description": column.description}) for column in columns
+    )

@@ -99,8 +99,8 @@ class BcfWriter:
     def abandon(self) -> None:
         self._bcftools.close()
 
-    def write_index(self, path: Path) -> bool:
-        """Write the index, and tell whether htslib could.
+    def write_index(self, path: Path, kind: str) -> bool:
+        """Write the index, which can only be a .csi, and tell whether htslib could.
 
         Raises
         ------

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, BinaryIO, cast
@@ -40,6 +38,10 @@ class Bcftools:
     """
 
     def __init__(self, arguments: Sequence[str], stdout: BinaryIO | None = None) -> None:
+        # Most runs read and write no BCF.
+        import subprocess
+        import tempfile
+
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, *arguments],

@@ -35,7 +35,7 @@ def open_gzip(source: Path | BinaryIO) -> BinaryIO:
     return cast(BinaryIO, igzip.open(source, "rb"))  # type: ignore[no-untyped-call]
 
 
-def compress_blocks(data: bytes | memoryview, level: int) -> list[bytes]:
+def compress_blocks(data: bytes | bytearray | memoryview, level: int) -> list[bytes]:
     """Compress `data` into BGZF blocks, without the end-of-file block.
 
     The bytes depend only on `data`, `level` and the libdeflate of the lock file, so two
@@ -93,16 +93,23 @@ class BgzfWriter:
         self.block_sizes: list[int] = []
 
     def write(self, data: bytes | memoryview) -> None:
+        """Write bytes that stay as they are until `finish`."""
         self.num_bytes += len(data)
-        self._rest += data
-        whole = len(self._rest) - len(self._rest) % _GROUP_BYTES
-        if whole:
-            view = bytes(memoryview(self._rest)[:whole])
-            del self._rest[:whole]
-            for begin in range(0, whole, _GROUP_BYTES):
-                self._submit(view[begin : begin + _GROUP_BYTES])
+        # Whole groups are compressed where they are, without a copy.
+        view = memoryview(data)
+        if self._rest:
+            missing = _GROUP_BYTES - len(self._rest)
+            self._rest += view[:missing]
+            view = view[missing:]
+            if len(self._rest) == _GROUP_BYTES:
+                self._submit(self._rest)
+                self._rest = bytearray()
+        while len(view) >= _GROUP_BYTES:
+            self._submit(view[:_GROUP_BYTES])
+            view = view[_GROUP_BYTES:]
+        self._rest += view
 
-    def _submit(self, group: bytes) -> None:
+    def _submit(self, group: bytearray | memoryview) -> None:
         self._waiting.append(self._pool.submit(compress_blocks, group, self._level))
         while len(self._waiting) > self._limit:
             self._write_next()
@@ -115,8 +122,8 @@ class BgzfWriter:
     def finish(self) -> None:
         """Write everything that waits, then the end-of-file block."""
         if self._rest:
-            self._submit(bytes(self._rest))
-            self._rest.clear()
+            self._submit(self._rest)
+            self._rest = bytearray()
         while self._waiting:
             self._write_next()
         self._handle.write(EOF_BLOCK)

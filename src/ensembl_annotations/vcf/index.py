@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.vcf.forms import BCF, form_of
 
-INDEX_KINDS = ("csi", "tbi", "none")
+INDEX_KINDS = ("tbi", "csi", "none")
 MAX_TBI_POS = 2**29
 
 
@@ -21,8 +21,8 @@ def possible_indexes(out: Path) -> list[Path]:
     return [out.with_name(f"{out.name}.{kind}") for kind in INDEX_KINDS if kind != "none"]
 
 
-def check_index_kind(out: Path, kind: str) -> None:
-    """Refuse an index that a file can't have.
+def check_index_kind(kind: str) -> None:
+    """Refuse an index that there is not.
 
     Raises
     ------
@@ -30,20 +30,21 @@ def check_index_kind(out: Path, kind: str) -> None:
     """
     if kind not in INDEX_KINDS:
         raise UsageError(f"--index: expected {', '.join(INDEX_KINDS)}, found {kind!r}.")
-    if kind == "tbi" and form_of(out) == BCF:
-        raise UsageError(f"{out}: a BCF has no .tbi index.", hint="Use --index csi.")
 
 
-def check_position(last: int, kind: str, vcf: Path) -> None:
-    """Refuse a position that the index can't hold.
+def why_no_tbi(out: Path, last: int) -> str | None:
+    """Say why a file can't have a .tbi, so that it gets a .csi; None where it can.
 
-    Raises
-    ------
-    InputError
+    Parameters
+    ----------
+    out : Path
+    last : int
+        The last position that a record reaches.
     """
-    if kind == "tbi" and last > MAX_TBI_POS:
-        raise InputError(
-            f"{vcf}: has a record that reaches position {last}; a .tbi index holds positions "
-            f"up to 2^29 ({MAX_TBI_POS}).",
-            hint="Use --index csi.",
+    if form_of(out) == BCF:
+        return "a BCF has no .tbi"
+    if last > MAX_TBI_POS:
+        return (
+            f"a record reaches position {last}, a .tbi holds positions up to 2^29 ({MAX_TBI_POS})"
         )
+    return None

@@ -13,17 +13,19 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, BgzfWriter, compress_bgzf
 from ensembl_annotations.vcf.order import Run
 
 _SHIFT = 14
-_CSI_DEPTH, _TBI_DEPTH = 6, 5
+DEPTH = 6
+"""How many levels of bins a CSI has below the first; a TBI has one less."""
+
+_TBI_WINDOWS = 1 << 15
 _VCF_COLUMNS = struct.pack("<6i", 2, 1, 2, 0, ord("#"), 0)
 # A bin whose records take less of the file than about a block is not worth an entry of its own.
 _MIN_BIN_BYTES = 1 << 14
@@ -32,8 +34,7 @@ Spot = tuple[int, int, int, int]
 Rise = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where the records of a piece are in its text, in order; runs are counted from 0."""
 
     runs: Sequence[Run]
@@ -41,26 +42,29 @@ class Places:
     rises: Iterable[Rise]
 
 
-def depth_of(kind: str) -> int:
-    """Return how many levels of bins an index has below the first."""
-    return _CSI_DEPTH if kind == "csi" else _TBI_DEPTH
-
-
 def _first_bin(level: int) -> int:
     return ((1 << 3 * level) - 1) // 7
+
+
+def _level(number: int) -> int:
+    return next(level for level in range(DEPTH, -1, -1) if number >= _first_bin(level))
+
+
+def _bin_of_tbi(number: int) -> int:
+    """Return which bin of a TBI is a bin of a CSI: its tree is the first branch of the CSI's."""
+    level = _level(number)
+    return number - _first_bin(level) + _first_bin(level - 1) if level else 0
 
 
 class TabixIndex:
     """Collects the places of records, in order, and returns the index of a sorted file.
 
-    Parameters
-    ----------
-    kind : str
-        ``csi`` or ``tbi``.
+    Notes
+    -----
+    The places are those of a CSI: which kind of index a file can have is known at its end.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
+    def __init__(self) -> None:
         # Flat, for a file may have 500,000 contigs: numbers of contig, bin, begin and end of each spot,
         # and of contig, window and begin of each rise, as `Places` has them, in the whole text.
         self._names, self._last_name = bytearray(), ""
@@ -88,12 +92,12 @@ class TabixIndex:
         self._num_records[-1] += run.num_records
         return len(self._num_records) - 1
 
-    def content(self, written: BgzfWriter) -> bytes:
-        """Return the index file of what was written."""
+    def content(self, written: BgzfWriter, kind: str) -> bytes:
+        """Return the index file of what was written: a ``csi``, or ``tbi``."""
         about = _VCF_COLUMNS + struct.pack("<i", len(self._names)) + self._names
         count = struct.pack("<i", len(self._num_records))
-        if self._kind == "csi":
-            head = b"CSI\1" + struct.pack("<3i", _SHIFT, _CSI_DEPTH, len(about)) + about + count
+        if kind == "csi":
+            head = b"CSI\1" + struct.pack("<3i", _SHIFT, DEPTH, len(about)) + about + count
         else:
             head = b"TBI\1" + count + about
         addresses = array("q", accumulate(written.block_sizes, initial=0))
@@ -108,49 +112,53 @@ class TabixIndex:
         for (number, spots), (_, raised) in zip(
             groupby(_rows(self._spots, 4), itemgetter(0)), rises, strict=True
         ):
-            for part in self._entries(self._num_records[number], [*spots], [*raised], virtual):
+            for part in _entries(self._num_records[number], [*spots], [*raised], virtual, kind):
                 body += part
         return compress_bgzf(bytes(body + struct.pack("<Q", 0)))
-
-    def _entries(
-        self,
-        num_records: int,
-        spots: list[tuple[int, ...]],
-        rises: list[tuple[int, ...]],
-        virtual: _Virtual,
-    ) -> Iterator[bytes]:
-        """Yield what an index has of a contig."""
-        depth = depth_of(self._kind)
-        bins: dict[int, list[tuple[int, int]]] = {}
-        for _, number, begin, end in spots:
-            bins.setdefault(number, []).append((virtual(begin), virtual(end)))
-        first, last = bins[spots[0][1]][0][0], bins[spots[-1][1]][-1][1]
-        _lift(bins)
-        windows, begins = [item[1] for item in rises], [virtual(item[2]) for item in rises]
-        yield struct.pack("<i", len(bins) + 1)
-        yield self._head(_first_bin(depth + 1) + 1, 0, 2)
-        yield struct.pack("<4Q", first, last, num_records, 0)
-        for number in sorted(bins):
-            level = next(item for item in range(depth, -1, -1) if number >= _first_bin(item))
-            window = number - _first_bin(level) << 3 * (depth - level)
-            chunks = _merged(sorted(bins[number]))
-            yield self._head(number, begins[bisect_left(windows, window)], len(chunks))
-            yield struct.pack(f"<{2 * len(chunks)}Q", *(edge for chunk in chunks for edge in chunk))
-        if self._kind == "tbi":
-            every = range(windows[-1] + 1)
-            lowest = [begins[bisect_left(windows, window)] for window in every]
-            yield struct.pack(f"<i{len(lowest)}Q", len(lowest), *lowest)
-
-    def _head(self, number: int, lowest: int, num_chunks: int) -> bytes:
-        if self._kind == "csi":
-            return struct.pack("<IQi", number, lowest, num_chunks)
-        return struct.pack("<Ii", number, num_chunks)
 
 
 class _Virtual(Protocol):
     """From a place in the text to BGZF's virtual offset."""
 
     def __call__(self, place: int, /) -> int: ...
+
+
+def _entries(
+    num_records: int,
+    spots: list[tuple[int, ...]],
+    rises: list[tuple[int, ...]],
+    virtual: _Virtual,
+    kind: str,
+) -> Iterator[bytes]:
+    """Yield what an index has of a contig."""
+    is_csi = kind == "csi"
+    depth = DEPTH if is_csi else DEPTH - 1
+    bins: dict[int, list[tuple[int, int]]] = {}
+    for _, number, begin, end in spots:
+        chunks = bins.setdefault(number if is_csi else _bin_of_tbi(number), [])
+        chunks.append((virtual(begin), virtual(end)))
+    first, last = virtual(spots[0][2]), virtual(spots[-1][3])
+    _lift(bins)
+    windows, begins = [item[1] for item in rises], [virtual(item[2]) for item in rises]
+    yield struct.pack("<i", len(bins) + 1)
+    yield _head(_first_bin(depth + 1) + 1, 0, 2, kind)
+    yield struct.pack("<4Q", first, last, num_records, 0)
+    for number in sorted(bins):
+        level = _level(number)
+        window = number - _first_bin(level) << 3 * (depth - level)
+        chunks = _merged(sorted(bins[number]))
+        yield _head(number, begins[bisect_left(windows, window)], len(chunks), kind)
+        yield struct.pack(f"<{2 * len(chunks)}Q", *(edge for chunk in chunks for edge in chunk))
+    if not is_csi:
+        every = range(min(windows[-1] + 1, _TBI_WINDOWS))
+        lowest = [begins[bisect_left(windows, window)] for window in every]
+        yield struct.pack(f"<i{len(lowest)}Q", len(lowest), *lowest)
+
+
+def _head(number: int, lowest: int, num_chunks: int, kind: str) -> bytes:
+    if kind == "csi":
+        return struct.pack("<IQi", number, lowest, num_chunks)
+    return struct.pack("<Ii", number, num_chunks)
 
 
 def _rows(numbers: array[int], width: int) -> Iterator[tuple[int, ...]]:

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError, PassingInputError
@@ -34,12 +35,11 @@ how much of that is in work at a time. Measured with a million ALTs, 640, and wi
 MAX_POS = 2**31 - 1
 CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, FORMAT, SAMPLE = range(10)
 NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "the sample")
-INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
+_FIELD = rb'[<,]\s*(\w+)=("(?:[^"\\]|\\.)*"?|[^",>]*)'
 _MAX_FIRST_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a VCF may have, so that no file takes all memory.
 
     Attributes
@@ -95,10 +95,10 @@ class Header:
         """Return the declared contigs and their lengths."""
         found: dict[str, int | None] = {}
         for line in self.lines:
-            match = re.match(rb'##contig=<(?:[^"]*,)?\s*ID="?([^",>]+)', line)
-            if match:
-                length = re.search(rb'[<,]\s*length="?(\d+)', line)
-                found[match[1].decode("utf-8", "replace")] = int(length[1][:18]) if length else None
+            fields = header_fields(line, b"contig")
+            if name := fields.get(b"ID"):
+                length = re.match(rb"\d{1,18}", fields.get(b"length", b""))
+                found[name.decode("utf-8", "replace")] = int(length[0]) if length else None
         return found
 
     def warnings(self) -> list[str]:
@@ -122,12 +122,23 @@ class Header:
 
     def info_ids(self) -> set[str]:
         """Return the declared INFO keys."""
-        matches = (re.match(INFO_ID, line) for line in self.lines)
-        return {match[1].decode("utf-8", "replace") for match in matches if match}
+        ids = (header_fields(line, b"INFO").get(b"ID") for line in self.lines)
+        return {name.decode("utf-8", "replace") for name in ids if name}
 
 
-@dataclass(frozen=True)
-class Piece:
+def header_fields(line: bytes, key: bytes) -> dict[bytes, bytes]:
+    """Return the fields of a header line ``##key=<A=b,C="d e">``, unquoted; none of another line.
+
+    Lines that other programs write a little wrong are read too: blanks behind commas, no closing bracket.
+    """
+    begin = b"##" + key + b"=<"
+    if not line.startswith(begin):
+        return {}
+    found = re.findall(_FIELD, line[len(begin) - 1 :])
+    return {name: value.strip(b'"') for name, value in found}
+
+
+class Piece(NamedTuple):
     """The text of whole record lines, not looked at yet.
 
     Attributes

@@ -7,7 +7,7 @@ without a table. A *call* is what a sample's column holds in one record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _TYPES = {
     "DP": "a whole number of 32 bits",
@@ -17,8 +17,7 @@ _TYPES = {
 """What a value has to be, by FORMAT key."""
 
 
-@dataclass(frozen=True)
-class Untyped:
+class Untyped(NamedTuple):
     """Calls whose value of a FORMAT key is not of its column's type: how many, and the first.
 
     Attributes
@@ -45,5 +44,5 @@ class Untyped:
 def add_untyped(found: dict[str, Untyped], later: Mapping[str, Untyped]) -> None:
     """Add what a later part of the file has."""
     for key, item in later.items():
-        first = found.get(key, replace(item, num_calls=0))
-        found[key] = replace(first, num_calls=first.num_calls + item.num_calls)
+        first = found.get(key, item._replace(num_calls=0))
+        found[key] = first._replace(num_calls=first.num_calls + item.num_calls)

@@ -10,13 +10,14 @@ from ensembl_annotations.vcf.read import (
     FORMAT,
     ID,
     INFO,
-    INFO_ID,
     QUAL,
     REF,
     SAMPLE,
     Header,
     is_utf8,
 )
+
+INFO_ID = rb'##INFO=<(?:[^"]*,)?ID=([^,>]+)'
 
 __all__ = [
     "ALT",

@@ -8,18 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ensembl_annotations.store.published import no_published
 from ensembl_annotations.variants.alleles import (
     FIRST_HASH,
     NOT_COMPARABLE,
     with_allele_keys,
 )
-from ensembl_annotations.variants.schema import PUBLISHED
 from tests.support.oracle.batch import ALT, CHROM, REF, Batch
 from tests.support.oracle.lookup import Contigs, lookups, par_of
 from tests.support.oracle.read import Reference, Wanted, same_bases
 from tests.support.oracle.shift import find_shifted, indels_of
 from tests.support.oracle.sites import find_sites, site_ids
+from tests.support.published import PUBLISHED, no_published
 
 _KEY = ("start", "code")
 _MAX_LOOKUP_POS = 2**31 - 2**8

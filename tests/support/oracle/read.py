@@ -14,10 +14,10 @@ from ensembl_annotations.store.describe import (
     ReferenceStore,
     Resource,
 )
-from ensembl_annotations.store.published import as_published, no_published
 from ensembl_annotations.store.sequence import load_sequence
 from ensembl_annotations.variants.alleles import joined_texts
 from ensembl_annotations.variants.roll import Bases, compare_refs
+from tests.support.published import as_published, no_published
 
 Integers = npt.NDArray[np.integer[Any]]
 

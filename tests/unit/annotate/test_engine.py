@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ensembl_annotations import _kernel
 from ensembl_annotations.annotate.counts import Tally, tally_of
 from ensembl_annotations.annotate.engine import Engine
 from ensembl_annotations.annotate.lookup import Contigs
@@ -161,3 +162,36 @@ def test_a_vcf_of_a_great_many_other_contigs_is_refused(
     assert counted(*lines, max_absent=3).num_records == 4
     with pytest.raises(InputError, match=r"line 7: contigs .* expected at most 3, found 4 before"):
         counted(*lines, "1 5 . A C . . .", max_absent=3)
+
+
+def test_a_piece_is_annotated_as_in_fresh_memory_whatever_came_before(
+    reference: Reference, tmp_path: Path
+) -> None:
+    """Of all sizes, with a line that is refused between them, and one too large to be kept."""
+    lines = {
+        "few": b"1\t5\t.\tA\tC\t.\t.\t.\n",
+        "many": b"".join(b"1\t%d\trs1;x\tA\tC,G\t5\t.\tDP=1\n" % pos for pos in range(1, 20_000)),
+        "refused": b"1\t5\t.\tA\tC\t.\t.\t.\n1\tx\t.\tA\tC\t.\t.\t.\n",
+        "long": b"1\t5\t.\tA\tC\t.\t.\tX=" + bytes(40 << 20).replace(b"\0", b"A") + b"\n",
+        "END": b"1\t5\t.\tA\tC\t.\t.\tEND=90000\n",
+    }
+    table = reference.table("1")
+    assert table is not None
+    contig = [_kernel.Contig(table=table.handle, reason=_kernel.MATCHED)]
+    room = _kernel.Room()
+
+    def answer(name: str, room: _kernel.Room | None) -> object:
+        settings = _kernel.Settings(8, (1 << 15) - 1, index_depth=6, with_sites=True)
+        try:
+            with _kernel.annotated(lines[name], settings, contig, [0], room) as result:
+                text = bytes(_kernel.view(result.text, result.text_bytes))
+                places = _kernel.numbers(result.spot, 4 * result.num_spots)
+                return text, places, result.num_exact, [*result.reason]
+        except _kernel.BadLine as error:
+            return error.args
+
+    wanted = {name: answer(name, None) for name in lines}
+    assert b"ENS_ID=rs7" in wanted["few"][0]  # type: ignore[index]
+    assert wanted["refused"] == (1, _kernel.BAD_POS, 1)
+    for name in (*lines, *reversed(lines), "few", "long", "few", "refused", "many"):
+        assert answer(name, room) == wanted[name], name

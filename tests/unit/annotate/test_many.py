@@ -30,7 +30,7 @@ OPTIONS: dict[str, Any] = {"level": 1, "tags": "all", "id_column": "append", "ge
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"), ["22"])
+    return build_store(tmp_path_factory.mktemp("reference"), ["22"], fasta=False, genes=False)
 
 
 def records(count: int) -> bytes:

@@ -22,6 +22,13 @@ def test_more_memory_never_makes_pieces_smaller(table: bool) -> None:
     assert plans[-1].max_batch_bytes == MAX_BATCH_BYTES
 
 
+def test_the_more_is_told_of_transcripts_the_shorter_are_the_pieces() -> None:
+    for memory_mb in (MIN_MEMORY_MB, DEFAULT_MEMORY_MB):
+        told = (None, "pick", "gene", "all")
+        sizes = [plan_pieces(memory_mb, transcripts=item).max_batch_bytes for item in told]
+        assert sizes == sorted(sizes, reverse=True) and len({*sizes}) == len(told)
+
+
 def test_a_table_needs_smaller_pieces_and_shorter_lines() -> None:
     for memory_mb in (MIN_MEMORY_MB, DEFAULT_MEMORY_MB):
         with_it = plan_pieces(memory_mb, table=True)

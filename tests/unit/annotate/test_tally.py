@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
@@ -17,7 +18,9 @@ from ensembl_annotations.annotate.tally import (
     Listed,
     Part,
     Pathogenic,
+    _consequence,
     _short,
+    gene_list,
     part_of,
 )
 from ensembl_annotations.vcf.batch import Batch
@@ -53,7 +56,8 @@ def part(
         "clin": pl.String,
         "allele_clin": pl.String,
     }
-    return part_of(NO_BATCH, frame, pl.DataFrame(ids, schema, orient="row"))
+    told = pl.DataFrame(schema={"query": pl.UInt32, "csq": pl.String, "ens_worst": pl.String})
+    return part_of(NO_BATCH, frame, pl.DataFrame(ids, schema, orient="row"), told)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +197,39 @@ def test_the_first_variants_are_listed_and_all_are_counted(
         whole.add(Pathogenic(Counter(carried=len(places)), listed, 1))
     assert "".join(item.place for item in whole.listed) == "abc"
     assert (whole.genotypes, whole.num_filtered) == ({"carried": 5}, 3)
+
+
+def test_genes_are_listed_by_impact_and_number_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    piece = part([(5, 2, "A", "G", None)])
+    counts = {
+        ("c", "MODERATE"): 9,
+        ("b", "HIGH"): 1,
+        ("a", "HIGH"): 2,
+        ("d", "HIGH"): 1,
+        ("d", "MODERATE"): 1,
+    }
+    findings = Findings()
+    for _ in range(3):
+        findings.add(replace(piece, genes=Counter(counts)))
+    listed = gene_list(findings.genes)
+    assert [(row["gene"], row["high"], row["moderate"]) for row in listed] == [
+        ("a", 6, 0), ("d", 3, 3), ("b", 3, 0), ("c", 0, 27),
+    ]  # fmt: skip
+    monkeypatch.setattr(tally, "MOST_GENES", 2)
+    assert gene_list(findings.genes) == listed[:2]
+
+
+def test_a_long_change_is_cut_and_a_gene_without_symbol_has_its_id() -> None:
+    called = {
+        "ens_impact": "HIGH", "ens_worst": "stop_gained&G1&T1", "ens_hgvsp": None,
+        "ens_hgvsc": "T1.1:c.1_2ins" + "A" * 500, "ens_symbol": None, "ens_gene": "G1",
+    }  # fmt: skip
+    gene, change, impact = _consequence(called)
+    assert (gene, impact) == ("G1", "HIGH")
+    assert change == ("T1.1:c.1_2ins" + "A" * 500)[:80] + "…"
+    assert _consequence(None) == ("", "", "")
 
 
 def test_pieces_are_summed_however_many_there_are() -> None:

@@ -22,17 +22,17 @@ def targets(**changes: Any) -> Targets:
 @pytest.mark.parametrize(
     ("name", "index", "kind", "while_writing"),
     [
-        ("a.vcf.gz", "csi", "csi", "csi"),
-        ("a.vcf.gz", "tbi", "tbi", "tbi"),
-        ("a.vcf.gz", "none", "none", None),
-        ("a.bcf", "csi", "csi", None),
-        ("a.vcf", "csi", "none", None),
-        ("-", "csi", "none", None),
+        ("a.vcf.gz", "csi", "csi", True),
+        ("a.vcf.gz", "tbi", "tbi", True),
+        ("a.vcf.gz", "none", "none", False),
+        ("a.bcf", "csi", "csi", False),
+        ("a.vcf", "csi", "none", False),
+        ("-", "csi", "none", False),
     ],
 )
-def test_which_index_there_is(name: str, index: str, kind: str, while_writing: str | None) -> None:
+def test_which_index_there_is(name: str, index: str, kind: str, while_writing: bool) -> None:
     found = targets(vcf=Path(name), index=index)
-    assert (found.index_kind, found.tabix_kind) == (kind, while_writing)
+    assert (found.index_kind, found.makes_index) == (kind, while_writing)
     assert found.is_bcf == (name == "a.bcf")
     assert (found.file is None) == (name == "-")
 
@@ -41,11 +41,11 @@ def test_which_index_there_is(name: str, index: str, kind: str, while_writing: s
     ("changes", "message"),
     [
         ({}, "Nothing to write"),
-        ({"vcf": "o.vcf.gz", "level": 0}, "--level: expected 1 to 9, found 0"),
-        ({"vcf": "o.vcf.gz", "genotypes": True}, "--genotypes: expected --out-parquet too"),
-        ({"parquet": "-"}, "Only --out-vcf can be '-'"),
+        ({"vcf": "o.vcf.gz", "level": 0}, "level: expected 1 to 9, found 0"),
+        ({"vcf": "o.vcf.gz", "genotypes": True}, "genotypes: expected out_parquet too"),
+        ({"parquet": "-"}, "Only out_vcf can be '-'"),
         ({"vcf": "o.txt"}, "expected a name that ends in .vcf.gz"),
-        ({"vcf": "o.vcf.gz", "index": "bai"}, "--index: expected csi, tbi, none"),
+        ({"vcf": "o.vcf.gz", "index": "bai"}, "index: expected tbi, csi, none"),
         ({"vcf": "in.vcf"}, "is the input"),
         ({"vcf": "link.vcf"}, "is the input"),
         ({"vcf": "o.vcf.gz", "parquet": "x/../o.vcf.gz"}, "named for two outputs"),

@@ -37,6 +37,13 @@ def test_a_meter_measures_time_and_memory() -> None:
     assert ResourceMeter().cpu_percent == 0
 
 
+def test_a_meter_knows_the_memory_of_a_block_without_a_sample() -> None:
+    with ResourceMeter() as meter:
+        pass
+    assert 1e6 < meter.peak_bytes < 1e12
+    assert meter.cpu_sec >= 0
+
+
 def test_a_run_has_failed_until_it_says_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with recorded_run(path, {"a": 1}) as figures:

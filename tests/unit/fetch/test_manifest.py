@@ -86,6 +86,55 @@ def test_the_genome_of_a_species_in_one_file(kinds: list[str], expected: str | N
     assert found == ({"all": f"Mus_musculus.GRCm39.dna.{expected}.fa.gz"} if expected else {})
 
 
+def test_a_sequence_that_is_masked_in_lower_case_is_taken_where_it_is_the_only_one() -> None:
+    plain, masked = (
+        f"Homo_sapiens.GRCh38.{kind}.chromosome.21.fa.gz" for kind in ("dna", "dna_sm")
+    )
+    assert HUMAN.choose_fastas([masked, plain], ["21"]) == {"21": plain}
+    assert HUMAN.choose_fastas([masked], ["21"]) == {"21": masked}
+    assert HUMAN.choose_fastas([masked.replace("_sm", "_rm")], ["21"]) == {}
+
+
+def test_without_variation_all_sequences_are_ours() -> None:
+    names = [
+        "Homo_sapiens.GRCh38.dna.chromosome.MT.fa.gz",
+        "Homo_sapiens.GRCh38.dna_sm.chromosome.21.fa.gz",
+        "Homo_sapiens.GRCh38.dna.chromosome.CHR_HSCHR1_1_CTG3.fa.gz",
+        "Homo_sapiens.GRCh38.dna.primary_assembly.fa.gz",
+        "Homo_sapiens.GRCh38.dna.toplevel.fa.gz",
+    ]
+    assert HUMAN.choose_fastas(names, []) == {"MT": names[0], "21": names[1]}
+    assert HUMAN.choose_fastas(names[2:], []) == {"all": names[3]}
+
+
+GFF3 = "Homo_sapiens.GRCh38.116"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([f"{GFF3}.gff3.gz", f"{GFF3}.chr.gff3.gz", f"{GFF3}.chromosome.21.gff3.gz"], {"21": 2}),
+        ([f"{GFF3}.gff3.gz", f"{GFF3}.chr.gff3.gz"], {"all": 1}),
+        ([f"{GFF3}.gff3.gz", f"{GFF3}.abinitio.gff3.gz"], {"all": 0}),
+        (["Homo_sapiens.GRCh38.chr.gff3.gz"], {"all": 0}),
+        (["Homo_sapiens.GRCh38.87.chr.gff3.gz", "Homo_sapiens.GRCh38.9.chr.gff3.gz"], {"all": 0}),
+        ([f"{GFF3}.chr_patch_hapl_scaff.gff3.gz", "Homo_sapiens.GRCh37.116.chr.gff3.gz"], {}),
+    ],
+)
+def test_gene_models_of_chromosomes_go_before_one_file(
+    names: list[str], expected: dict[str, int]
+) -> None:
+    for order in (names, names[::-1]):
+        found = HUMAN.choose_gff3s(order)
+        assert found == {name: names[place] for name, place in expected.items()}
+
+
+def test_all_peptides_are_one_file() -> None:
+    name = "Homo_sapiens.GRCh38.pep.all.fa.gz"
+    assert HUMAN.choose_peptides(["Homo_sapiens.GRCh38.pep.abinitio.fa.gz"]) == {}
+    assert HUMAN.choose_peptides([name]) == {"all": name}
+
+
 @pytest.mark.parametrize(
     ("layout", "there", "fits"),
     [
@@ -113,6 +162,8 @@ def test_folders() -> None:
     older = Layout("homo_sapiens", "GRCh37", 116)
     assert older.vcf_folder == "grch37/release-116/variation/vcf/homo_sapiens"
     assert older.fasta_folder == "grch37/release-116/fasta/homo_sapiens/dna"
+    assert older.gff3_folder == "grch37/release-116/gff3/homo_sapiens"
+    assert older.peptide_folder == "grch37/release-116/fasta/homo_sapiens/pep"
     assert older.fasta_name("21") == "Homo_sapiens.GRCh37.dna.chromosome.21.fa.gz"
     assert Layout("homo_sapiens", "GRCh37", 75).releases_folder == ""
     assert Layout("homo_sapiens", "GRCh37", 76).releases_folder == "grch37"
@@ -155,8 +206,8 @@ def published(*chromosomes: str) -> tuple[PublishedFile, ...]:
 
 def test_a_species_in_one_file_has_no_chromosomes_to_choose() -> None:
     manifest = Manifest("mus_musculus", "GRCm39", 116, published("all"), published("all"))
-    assert manifest.choose(None) == list(published("all"))
-    assert manifest.sequence_of("all") == published("all")[0]
+    assert manifest.choose(None) == ["all"]
+    assert manifest.files_of("fasta", ["all"]) == list(published("all"))
     for wanted in (["21", "22"], ["all", "21"]):
         with pytest.raises(UsageError, match=r"21.* one file, x-chrall.*to 'all'"):
             manifest.choose(wanted)
@@ -231,6 +282,15 @@ def test_a_manifest_that_is_there_is_kept_and_no_mirror_asked(tmp_path: Path) ->
     assert path.read_bytes() == before
     with pytest.raises(SourceError, match=r"is of homo_sapiens .* 116, expected .* 115"):
         ensure_manifest(["/no/such/mirror"], Layout("homo_sapiens", "GRCh38", 115), path)
+
+
+def test_a_manifest_of_before_genes_says_so_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({key: GOOD[key] for key in GOOD if key not in ("gff3", "peptides")}))
+    manifest = load_manifest(path)
+    assert manifest.files_of("vcf", ["1"]) == list(published("1"))
+    with pytest.raises(SourceError, match=r"made before gene models were used.*--update"):
+        manifest.files_of("gff3", ["1"])
 
 
 def test_what_mirrors_say_is_the_clearest_of_their_errors() -> None:

@@ -36,7 +36,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
 def answer_with(
     monkeypatch: pytest.MonkeyPatch, asked: Asked, answer: Callable[[Layout], Any]
 ) -> None:
-    def read(mirrors: Sequence[str], layout: Layout, *, with_fasta: bool) -> Manifest:
+    def read(
+        mirrors: Sequence[str], layout: Layout, *, with_fasta: bool, with_genes: bool
+    ) -> Manifest:
         asked.append(tuple(mirrors))
         return Manifest(layout.species, layout.assembly, layout.release, *answer(layout))
 
@@ -57,7 +59,7 @@ def test_a_server_is_asked_once(asked: Asked, tmp_path: Path) -> None:
     assert "secret" not in kept.read_text() + kept.name
 
 
-def test_another_question_is_asked(asked: Asked) -> None:
+def test_another_question_is_asked(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     other = "https://example.com"
     cached_manifest([BASE, other], MOUSE)
     questions: list[Callable[[], Manifest]] = [
@@ -66,8 +68,10 @@ def test_another_question_is_asked(asked: Asked) -> None:
         lambda: cached_manifest([BASE, other], replace(MOUSE, release=115)),
         lambda: cached_manifest([BASE, other], replace(MOUSE, assembly="GRCm38")),
         lambda: cached_manifest([BASE, other], MOUSE, with_fasta=True),
+        lambda: cached_manifest([BASE, other], MOUSE, with_genes=True),
         lambda: cached_manifest([BASE, other], MOUSE, force=True),
     ]
+    answer_with(monkeypatch, asked, lambda layout: (VCF, FASTA, FASTA, ()))
     for number, question in enumerate(questions, 2):
         question()
         assert len(asked) == number
@@ -103,6 +107,13 @@ def test_an_answer_without_the_sequences_is_not_kept(
     for _ in range(2):
         assert cached_manifest([BASE], MOUSE, with_fasta=True).fasta == FASTA
     assert len(asked) == 3
+    answer_with(monkeypatch, asked, lambda _: (VCF, FASTA, (), ()))
+    for _ in range(2):
+        cached_manifest([BASE, "https://example.com"], MOUSE, with_genes=True)
+    assert len(asked) == 5
+    for _ in range(2):
+        cached_manifest([BASE], MOUSE, with_genes=True)
+    assert len(asked) == 6
 
 
 def test_a_list_that_may_be_cut_is_not_kept(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

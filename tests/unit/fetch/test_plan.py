@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, SourceError, UsageError
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.fetch import plan
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.plan import Need, Plan, make_plan
@@ -21,9 +21,21 @@ def published(names: dict[str, int], kind: str) -> tuple[PublishedFile, ...]:
     return tuple(PublishedFile(f"{name}.{kind}", name, 7, size) for name, size in names.items())
 
 
-def manifest(fasta: dict[str, int] | None = None) -> Manifest:
-    vcf = published({"21": 10 * MIB, "22": 20 * MIB}, "vcf.gz")
-    return Manifest("homo_sapiens", "GRCh38", 116, vcf, published(fasta or {}, "fa.gz"))
+def manifest(
+    fasta: dict[str, int] | None = None,
+    gff3: dict[str, int] | None = None,
+    peptides: dict[str, int] | None = None,
+    vcf: dict[str, int] | None = None,
+) -> Manifest:
+    return Manifest(
+        "homo_sapiens",
+        "GRCh38",
+        116,
+        published({"21": 10 * MIB, "22": 20 * MIB} if vcf is None else vcf, "vcf.gz"),
+        published(fasta or {}, "fa.gz"),
+        published(gff3 or {}, "gff3.gz"),
+        published(peptides or {}, "pep.fa.gz"),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +49,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_everything_is_wanted_and_a_sequence_before_its_variants(tmp_path: Path) -> None:
     all_of = manifest({"21": 5 * MIB, "22": 6 * MIB})
-    found = make_plan(all_of, tmp_path / "out", chromosomes=None, fasta=True)
+    found = make_plan(all_of, tmp_path / "out", chromosomes=None, fasta=True, genes=False)
     names = ["21.fa.gz", "21.vcf.gz", "22.fa.gz", "22.vcf.gz"]
     assert [item.file.name for item in found.wanted] == names
     assert {item.role: item.folder for item in found.wanted} == {
@@ -48,17 +60,46 @@ def test_everything_is_wanted_and_a_sequence_before_its_variants(tmp_path: Path)
 
 
 def test_what_is_chosen_is_wanted_and_no_more(tmp_path: Path) -> None:
-    found = make_plan(manifest(), tmp_path, chromosomes=["chr22"], fasta=False)
+    found = make_plan(manifest(), tmp_path, chromosomes=["chr22"], fasta=False, genes=False)
     assert [item.file.name for item in found.wanted] == ["22.vcf.gz"]
     assert found.wanted[0].num_bytes == found.remaining_bytes == 20 * 1024 * 1024
     with pytest.raises(UsageError, match="23"):
-        make_plan(manifest(), tmp_path, chromosomes=["23"], fasta=False)
-    with pytest.raises(SourceError, match="No FASTA of chromosome 22"):
-        make_plan(manifest({"21": 1}), tmp_path, chromosomes=["22"], fasta=True)
+        make_plan(manifest(), tmp_path, chromosomes=["23"], fasta=False, genes=False)
+
+
+EVERYTHING = manifest({"21": 1, "22": 1}, {"21": 1, "22": 1}, {"all": 1})
+
+
+@pytest.mark.parametrize(
+    ("published", "names", "left_out"),
+    [
+        (EVERYTHING, "all.pep 21.fa 21.gff3 21.vcf 22.fa 22.gff3 22.vcf", []),
+        (manifest({"all": 1}, {"all": 1}, {"all": 1}), "all.pep all.gff3 all.fa 21.vcf 22.vcf", []),
+        (manifest({"21": 1}, {"21": 1, "22": 1}, {"all": 1}), "all.pep 21.fa 21.gff3 21.vcf 22.vcf",
+         ["exact only on 22: no sequence is published"]),
+        (manifest({}, {"21": 1}, {"all": 1}), "21.vcf 22.vcf", ["exact only on 21, 22: no sequ"]),
+        (manifest({"21": 1, "22": 1}, {"22": 1}), "21.fa 21.vcf 22.fa 22.gff3 22.vcf",
+         ["no genes on 21: no gene models", "no peptides are published"]),
+        (manifest({"21": 1}, {"21": 1}, {"all": 1}, {}), "all.pep 21.fa 21.gff3",
+         ["no variation is published there"]),
+    ],
+)  # fmt: skip
+def test_what_is_not_published_is_left_out_and_said(
+    published: Manifest, names: str, left_out: list[str], tmp_path: Path
+) -> None:
+    found = make_plan(published, tmp_path, chromosomes=None, fasta=True, genes=True)
+    files = [item.file.name for item in found.wanted]
+    assert sorted(files) == sorted(
+        f"{name}.gz".replace(".pep.", ".pep.fa.") for name in names.split()
+    )
+    assert len(found.left_out) == len(left_out)
+    for told, expected in zip(found.left_out, left_out, strict=True):
+        assert told.startswith(expected)
+        assert f"  {told}" in found.lines()
 
 
 def test_the_store_takes_a_tenth_more_than_its_sources(tmp_path: Path, cache: Path) -> None:
-    found = make_plan(manifest(), tmp_path / "out", chromosomes=["22"], fasta=False)
+    found = make_plan(manifest(), tmp_path / "out", chromosomes=["22"], fasta=False, genes=False)
     assert found.needs == (
         Need("the download", cache, 20_971_520),
         Need("the store", tmp_path / "out", 23_068_672),
@@ -75,6 +116,7 @@ def test_what_dvc_keeps_counts_on_another_disk_only(
             tmp_path / "out",
             chromosomes=["22"],
             fasta=False,
+            genes=False,
             dvc_cache=tmp_path / "dvc",
         )
         return [(need.what, need.num_bytes) for need in made.needs]
@@ -94,7 +136,7 @@ class Disk:
 
 
 def plan_of(*needs: Need) -> Plan:
-    return Plan(manifest(), (), 0, 0, needs)
+    return Plan(manifest(), (), (), (), 0, 0, needs)
 
 
 def test_what_is_on_one_disk_is_summed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +156,7 @@ def test_what_is_on_one_disk_is_summed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_plan_as_text(tmp_path: Path) -> None:
-    made = make_plan(manifest(), tmp_path / "out", chromosomes=["22"], fasta=False)
+    made = make_plan(manifest(), tmp_path / "out", chromosomes=["22"], fasta=False, genes=False)
     first, missing, *disks = made.lines()
     assert first == (
         "homo_sapiens GRCh38 release 116: 1 files, 20.97 MB; to download: 1 files, 20.97 MB"

@@ -69,6 +69,8 @@ def test_a_reference_is_fetched_from_the_source_it_names() -> None:
         "--assembly": "GRCh38",
         "--source": "ensembl",
         "--chromosomes": "21,X",
+        "--no-genes": "",
+        "--no-fasta": "",
         "--out": "reference",
     }
 
@@ -88,6 +90,9 @@ def test_the_store_tells_of_the_sequence_better_than_the_matches() -> None:
     assert not with_fasta("exact", None)
     assert not with_fasta("exact,shifted", store("alleles"))
     assert with_fasta("exact", store("alleles", "sequence"))
+    with_genes = fetch_command(SAYS, store("alleles", "sequence", "genes"), project({}))
+    assert {"--genes", "--fasta"} <= options(with_genes).keys()
+    assert "--no-genes" in options(fetch_command(SAYS, store("alleles"), project({})))
 
 
 def label(path: str, kind: str = "VCF", *, with_genotypes: bool = False, **fields: str) -> Label:

@@ -152,6 +152,16 @@ def test_a_run_that_is_interrupted_ends_at_once(tmp_path: Path) -> None:
     assert kept.asked == []
 
 
+def test_what_dvc_s_files_say_is_read_once_until_one_changes(tmp_path: Path) -> None:
+    dvc: Any = Dvc(tmp_path)
+    dvc.opened = lambda: nullcontext(SimpleNamespace(index=object()))
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+        before = dvc.index
+        assert dvc.index is before
+        (tmp_path / name).write_text("x")
+        assert dvc.index is not before
+
+
 def test_stages_are_forgotten_and_the_others_stay(tmp_path: Path) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text("schema: '2.0'\nstages:\n  a:\n    cmd: x\n  b:\n    cmd: y\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -36,9 +35,7 @@ def project(
     """Return a project of which DVC says this."""
     index = SimpleNamespace(stages=[SimpleNamespace(name=name) for name in stages])
     found: Any = SimpleNamespace(
-        dvc=SimpleNamespace(
-            status=lambda: status, opened=lambda: nullcontext(SimpleNamespace(index=index))
-        ),
+        dvc=SimpleNamespace(status=lambda: status, index=index),
         params=SimpleNamespace(samples={"a": SimpleNamespace(vcf=VCF)}),
         lock=DvcLock(lock or {}),
         root=HERE,

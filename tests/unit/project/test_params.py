@@ -46,9 +46,12 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         ("run: ", "ran: ", "run: missing. Write below it: memory_mb, force_download, sources."),
         ("force_download:", "force_downlod:", "Did you mean 'force_download'?"),
         ("{vcf: data", "{vfc: data", "Did you mean 'vcf'?"),
-        ("level: 1", "level: 10", "line 13: annotate.level: expected at most 9, found 10."),
+        ("level: 1", "level: 10", "line 14: annotate.level: expected at most 9, found 10."),
         ("match: allele", "match: site", "match: expected 'allele' or 'position', found 'site'."),
-        ("fasta: false", "fasta: yes", "fasta: expected true or false, found 'yes'."),
+        ("fasta: true", "fasta: yes", "fasta: expected true or false, found 'yes'."),
+        ("fasta: true", "fasta: false", "line 10: ensembl.genes: needs the sequence: expected fasta: true, or"),
+        ("  genes: true ", "  # ", "ensembl.genes: missing. Write, for example, `genes: true`."),
+        ("genes: true", "genes: 1", "genes: expected true or false, found 1."),
         ("homo_sapiens", "Homo sapiens", "species: expected only small letters, digits and '_', found 'Homo"),
         ("source: mini", "source: mimi", "line 4: ensembl.source: 'mimi' has no mirror under"),
         ("source: mini", "source: mimi", "Did you mean 'mini'?"),
@@ -57,28 +60,28 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         ("assembly: GRCh38", "assembly: ..", "ensembl.assembly: "),
         ("chromosomes: all", "chromosomes: 21,../x", "'../x' is not a chromosome name"),
         ("chromosomes: all", "chromosomes: 21,21", "names one twice"),
-        ("tags: all", "tags: foo", "line 17: annotate.tags: 'foo' is no tag and no group. Known: all,"),
+        ("tags: all", "tags: foo", "line 18: annotate.tags: 'foo' is no tag and no group. Known: all,"),
         # A text where a number is due.
         ("release: 116", "release: latest", "line 5: ensembl.release: expected a whole number, found"),
         ("release: 116", 'release: "116"', "found '116'. Write, for example, `release: 116`."),
         ("memory_mb: 1500", "memory_mb: lots", "run.memory_mb: expected a whole number, found 'lots'."),
         # Samples.
-        (SAMPLE, "", "line 31: samples: is empty. Write `NAME: {vcf: PATH}` below it for each VCF, or"),
-        (SAMPLE, "p01: data/p01.vcf", "line 32: samples.p01: expected names and values, found 'data/"),
-        (SAMPLE, "p01:", "line 32: samples.p01: is empty. Write `p01: {vcf: PATH}`."),
+        (SAMPLE, "", "line 34: samples: is empty. Write `NAME: {vcf: PATH}` below it for each VCF, or"),
+        (SAMPLE, "p01: data/p01.vcf", "line 36: samples.p01: expected names and values, found 'data/"),
+        (SAMPLE, "p01:", "line 36: samples.p01: is empty. Write `p01: {vcf: PATH}`."),
         (SAMPLE, "p01: {vcf: }", "samples.p01.vcf: expected a text, found nothing. Write, for"),
-        ("sample: {", "01: {", 'line 32: samples.01: a name that YAML does not read as text. Write it in quotes: "01"'),
-        ("sample: {", "true: {", 'line 32: samples.true: a name that YAML does not read as text. Write'),
-        ("sample: {", "2024-01-01: {", 'line 32: samples.2024-01-01: a name that YAML does not read as text. Write it in quotes: "2024-01-01"'),
-        ("sample: {", "1e3: {", "line 32: samples.1e3: a name that YAML does not read as text."),
+        ("sample: {", "01: {", 'line 36: samples.01: a name that YAML does not read as text. Write it in quotes: "01"'),
+        ("sample: {", "true: {", 'line 36: samples.true: a name that YAML does not read as text. Write'),
+        ("sample: {", "2024-01-01: {", 'line 36: samples.2024-01-01: a name that YAML does not read as text. Write it in quotes: "2024-01-01"'),
+        ("sample: {", "1e3: {", "line 36: samples.1e3: a name that YAML does not read as text."),
         ("chromosomes: all", "chromosomes:", "line 8: ensembl.chromosomes: is empty. Write, for example, `chromosomes: 21,22`."),
         ("source: mini", "source: ../x", "source: expected only letters, digits, '.', '_' and '-', a letter or digit first, found"),
-        ("  sample:", "  a/b:", "line 32: samples.a/b: expected a name of letters, digits"),
+        ("  sample:", "  a/b:", "line 36: samples.a/b: expected a name of letters, digits"),
         ("embedded: data/mini_ensembl", "", "run.sources.mini: is empty. Write `NAME: {NAME: ADDRESS}`"),
         # Where earlier versions had them.
-        ("level: 1", "memory_mb: 5", "line 13: annotate.memory_mb: is called run.memory_mb now."),
-        ("run: ", "force_download: true\nrun: ", "line 21: force_download: is called run.force_download"),
-        ("run: ", "sources: {}\nrun: ", "line 21: sources: is called run.sources now. Move it there."),
+        ("level: 1", "memory_mb: 5", "line 14: annotate.memory_mb: is called run.memory_mb now."),
+        ("run: ", "force_download: true\nrun: ", "line 24: force_download: is called run.force_download"),
+        ("run: ", "sources: {}\nrun: ", "line 24: sources: is called run.sources now. Move it there."),
         # No YAML.
         ("ensembl:  ", "ensembl: [", "not valid YAML"),
         ("  release", "\trelease", "line 5: not valid YAML: found character '\\t' that"),
@@ -103,6 +106,8 @@ def test_the_modes_are_the_same_everywhere() -> None:
     assert get_args(field.annotation) == cli.MATCH_MODES == outcomes.MATCH_MODES
     field = AnnotateParams.model_fields["id"]
     assert get_args(field.annotation) == cli.ID_MODES == outcomes.ID_MODES
+    field = AnnotateParams.model_fields["transcripts"]
+    assert get_args(field.annotation) == cli.TRANSCRIPT_MODES == outcomes.TRANSCRIPT_MODES
 
 
 def test_no_parameters_file(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_report_has_a_page_a_section_and_two_pictures(tally: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", ["", ".", "a/b", "/a", "a/"])
 def test_a_name_is_part_of_a_files_name(name: str, tally: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--name"):
+    with pytest.raises(UsageError, match="name: expected"):
         write_report(tally, tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
 

@@ -11,6 +11,7 @@ import pytest
 from ensembl_annotations.report.summary import (
     _charts,
     _compared,
+    _genes,
     _not_looked_up,
     _ratios,
     contig_chart,
@@ -193,3 +194,59 @@ def test_multiqc_gets_one_row() -> None:
     percent = found["headers"]["annotated_percent"]
     assert (percent["suffix"], percent["min"], percent["max"]) == (" %", 0, 100)
     assert "release 116 (GRCh38)" in found["description"]
+
+
+CONSEQUENCES = {
+    "terms": {"missense_variant": 1200, "stop_gained": 3, "intron_variant": 40},
+    "genes": [{"gene": "G1", "symbol": "<ONE>", "high": 3, "moderate": 1}],
+    "num_genes": 8,
+    "unknown_on": ["20", "21"],
+}
+
+
+def test_genes_are_told_where_the_reference_has_them() -> None:
+    found = tally(consequences=CONSEQUENCES, metrics={"num_alleles": 1300, "num_uncalled_ref": 17})
+    told = _genes(found)
+    assert told is not None
+    # By severity, whatever their order in the file.
+    assert told["terms"] == [
+        ("stop gained", "HIGH", "3"),
+        ("missense variant", "MODERATE", "1\u202f200"),
+        ("intron variant", "MODIFIER", "40"),
+    ]
+    page = summary_page(found)
+    assert "<b>3 + 1\u202f200</b>" in page
+    assert "1\u202f243 of 1\u202f300 ALTs" in page
+    assert "not known on 20, 21" in page and "the reference's (17)" in page
+    assert "&lt;ONE&gt; G1" in page and "<ONE>" not in page
+    assert "and 7 more" in page
+    assert "hide a graver consequence" in page and "ENS_WORST" in page
+
+
+def test_a_page_without_genes_says_that_there_are_none() -> None:
+    page = summary_page(tally())
+    assert "none in the reference" in page
+    assert 'id="genes"' not in page and "gene, impact" not in page
+
+
+def test_gene_change_and_impact_stand_beside_a_pathogenic_allele() -> None:
+    listed = {
+        "place": "chr1:5", "change": "A > C", "ids": ["rs1"], "terms": "pathogenic",
+        "frequency": "0.1", "filter": "PASS", "genotype": "0/1",
+    }  # fmt: skip
+    called = {"gene": "DEMO1", "hgvs": "ENSP1.1:p.Trp4Arg", "impact": "LOW (HIGH in ENST2)"}
+    certain = {"genotypes": {"carried": 2}, "listed": [listed | called, listed], "num_filtered": 0}
+    metrics = {"num_uncalled_ref": 0}
+    page = summary_page(tally(consequences=CONSEQUENCES, certain=certain, metrics=metrics))
+    text = "".join(page.split("\n"))
+    assert "A &gt; C<br>DEMO1<br>ENSP1.1:<wbr>p.Trp4Arg<br>LOW (HIGH in ENST2)" in text
+    assert "A &gt; C<br>not called" in text
+
+
+def test_multiqc_gets_counts_by_impact_where_there_are_genes() -> None:
+    impacts = {f"num_{name}_impact": 5 for name in ("high", "moderate", "low", "modifier")}
+    with_genes = json.loads(multiqc_section({"a": tally(metrics=impacts).metrics}, 116, "GRCh38"))
+    without = json.loads(multiqc_section({"a": tally().metrics}, 116, "GRCh38"))
+    assert with_genes["data"]["a"].items() >= impacts.items()
+    assert with_genes["headers"].keys() - without["headers"].keys() == impacts.keys()
+    assert with_genes["headers"]["num_high_impact"]["title"] == "HIGH"

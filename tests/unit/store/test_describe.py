@@ -19,6 +19,7 @@ from ensembl_annotations.store.describe import (
     FileIdentity,
     ReferenceStore,
     StoreKind,
+    chromosome_of,
     footer_sha256,
 )
 from tests.support.store import ORIGIN, described, snv, write_store
@@ -84,9 +85,9 @@ def test_another_version_of_the_layout_is_refused(folder: Path) -> None:
         (lambda package: package.update(release="next"), "invalid literal"),
         (lambda package: package.update(quarantine={}), "KeyError"),
         (lambda package: package.pop("species"), "species"),
-        (lambda package: package["resources"][0].pop("rows"), "rows"),
+        (lambda package: package["resources"][0].pop("num_rows"), "num_rows"),
         (lambda package: package["resources"][0].update(hash="md5:0"), "is md5, expected sha256"),
-        (lambda package: package["resources"][0].update(role="genes"), "role 'genes'"),
+        (lambda package: package["resources"][0].update(role="hens"), "role 'hens'"),
         (lambda package: package["resources"][0].update(chromosome=21), "chromosome is 21"),
         (lambda package: package["resources"][0].update(chromosome="X"), "chrX.parquet should be"),
         (lambda package: package["resources"][0].update(path="../a.parquet"), "is listed as"),
@@ -246,7 +247,7 @@ def test_a_file_that_is_of_something_else_is_found(folder: Path) -> None:
     relabelled(folder, ALLELES, table.select([1, 0, 2, 3]), mine)
     assert kinds() == [StoreKind.UNREADABLE]
     relabelled(folder, ALLELES, table, mine)
-    edit(folder, lambda package: package["resources"][0].update(rows=3))
+    edit(folder, lambda package: package["resources"][0].update(num_rows=3))
     assert kinds() == [StoreKind.ROWS]
 
 
@@ -270,3 +271,18 @@ def test_of_many_problems_eight_are_named(tmp_path: Path) -> None:
         store.check()
     assert caught.value.message.count("is missing") == 8
     assert "and 2 more" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "chromosome"),
+    [
+        ("homo_sapiens-chr22.parquet", "22"),
+        ("homo_sapiens-chr22.2bit", "22"),
+        ("homo_sapiens-chr22.genes.parquet", "22"),
+        ("mus_musculus-chrGL456210.1.parquet", "GL456210.1"),
+        ("mus_musculus-chrGL456210.1.genes.parquet", "GL456210.1"),
+        ("datapackage.json", None),
+    ],
+)
+def test_the_chromosome_of_a_file_is_told_by_its_name(name: str, chromosome: str | None) -> None:
+    assert chromosome_of(name) == chromosome

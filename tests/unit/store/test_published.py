@@ -1,57 +1,34 @@
-"""What Ensembl published, put together from a store's files."""
+"""What Ensembl published, in the words and types of the annotated table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
-from ensembl_annotations.store.published import no_published, scan_reference
-from ensembl_annotations.variants.schema import PUBLISHED
+from ensembl_annotations.store.scan import scan_reference
 from tests.support.store import snv, write_store
 
+TERMS = {"clin": "benign|pathogenic", "evidence": "ESP", "source": "dbSNP|ClinVar"}
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+
+def test_values_are_typed_for_people(tmp_path: Path) -> None:
     rows = {
         "21": [
-            snv(5, "G>T", 1),
-            {"start": 9, "code": 5, "rs": 2, "ref": "CA", "alt": "C", "offset": 1},
+            snv(5, "G>T", 1, maf="0.3", maf_of=1, ma="T", mac=3, clin_certain=True, **TERMS),
+            snv(6, "G>T", 2, maf="0.3", maf_of=2, ma="G", **TERMS),
+            snv(7, "G>T", 3, maf="1e-05", maf_of=0, num_alts=2, other="A=1;B"),
             {"start": 9, "code": 0, "rs": 0, "ref": "C", "alt": "<DEL>", "name": "n"},
-        ],
-        "MT": [snv(1, "T>G", 3)],
+            {"start": 10, "code": 0, "rs": 0, "ref": "C", "alt": "<DEL>"},
+        ]
     }
-    return write_store(tmp_path / "store", rows)
-
-
-def test_every_ref_alt_and_pos_is_filled_in(folder: Path) -> None:
-    found = scan_reference(folder).collect()
-    assert found.columns == ["chrom", *PUBLISHED]
-    names = ["chrom", "pos", "ref", "alt", "rs", "name"]
-    assert found.select(names).rows() == [
-        ("21", 5, "G", "T", 1, None),
-        ("21", 9, "CA", "C", 2, None),
-        ("21", 10, "C", "<DEL>", 0, "n"),
-        ("MT", 1, "T", "G", 3, None),
-    ]
-
-
-def test_chromosomes_are_in_the_order_asked_for_and_by_any_name(folder: Path) -> None:
-    found = scan_reference(folder, "chrM,21").collect()["chrom"].to_list()
-    assert found == ["MT", "21", "21", "21"]
-    with pytest.raises(UsageError, match="X: not among"):
-        scan_reference(folder, ["X"])
-
-
-def test_only_files_that_are_asked_for_are_checked(folder: Path) -> None:
-    (folder / "homo_sapiens-chr21.parquet").unlink()
-    assert len(scan_reference(folder, "MT").collect()) == 1
-    with pytest.raises(ReferenceStoreError, match=r"chr21\.parquet is missing"):
-        scan_reference(folder)
-
-
-def test_nothing_published_has_the_same_columns(folder: Path) -> None:
-    empty = no_published()
-    assert len(empty) == 0
-    assert scan_reference(folder).collect().drop("chrom").schema == empty.schema
+    found = scan_reference(write_store(tmp_path / "store", rows)).collect()
+    assert found["id"].to_list() == ["rs1", "rs2", "rs3", "n", None]
+    assert found["maf"].to_list() == [0.3, 0.3, 1e-05, None, None]
+    # Not 0.7000000000000001: as the annotated table has it.
+    assert found["af"].to_list() == [0.3, 0.7, None, None, None]
+    assert found["clin"].to_list() == [["benign", "pathogenic"], [], [], [], []]
+    assert found["rsclin"].to_list() == [["benign", "pathogenic"]] * 2 + [[]] * 3
+    assert found["source"].to_list() == [["dbSNP", "ClinVar"]] * 2 + [[]] * 3
+    assert found["evidence"].to_list() == [["ESP"]] * 2 + [[]] * 3
+    assert found["other"].to_list() == [[], [], ["A=1", "B"], [], []]
+    assert found["multi"].to_list() == [False, False, True, False, False]
+    assert found["mac"].to_list() == [3, None, None, None, None]

@@ -117,6 +117,9 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_column_is_described() -> None:
     found = {item["name"]: item for item in schema_description()}
-    assert (found["start"]["type"], found["start"]["unit"]) == ("int32", "bp")
-    assert (found["alt"]["nullable"], found["maf"]["nullable"]) == (False, True)
+    assert (found["start"]["type"], found["start"]["unit"]) == ("integer", "bp")
+    assert found["start"]["arrow_type"] == "int32"
+    assert found["clin_certain"]["type"] == "boolean"
+    assert found["alt"]["constraints"] == {"required": True}
+    assert found["maf"]["constraints"] == {"required": False}
     assert "unit" not in found["alt"]

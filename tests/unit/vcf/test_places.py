@@ -11,7 +11,7 @@ NUM_CONTIGS = 20_000
 
 
 def test_a_contig_of_a_few_records_takes_little_memory() -> None:
-    index = TabixIndex("csi")
+    index = TabixIndex()
     tracemalloc.start()
     for number in range(NUM_CONTIGS):
         run = Run(f"contig{number}", 2, 5, 40_000, True)

@@ -68,17 +68,19 @@ def test_what_a_header_declares(tmp_path: Path) -> None:
         b"##contig=<ID=chr1,length=100>\n",
         b'##contig=<ID="chr 2",length="7">\n',
         b"##contig=<ID=chr3>\n",
+        b'##contig=<Description="of 2 parts, ID=no, length=3", ID=chr4,length=5>\n',
         b'##INFO=<ID=DP,Number=1,Type=Integer,Description="a,ID=XX">\n',
+        b'##INFO=<Description="a \\"b\\",ID=XX",ID=AD>\n',
         b"#odd\n",
     )
     columns = COLUMNS.replace(b"\n", b"\tFORMAT\ta\tb\ta\n")
     with VcfReader(written(tmp_path, FIRST, *lines, columns)) as reader:
         header = reader.header
-    assert header.contigs() == {"chr1": 100, "chr 2": 7, "chr3": None}
-    assert header.info_ids() == {"DP"}
+    assert header.contigs() == {"chr1": 100, "chr 2": 7, "chr3": None, "chr4": 5}
+    assert header.info_ids() == {"DP", "AD"}
     assert header.samples == ["a", "b", "a"]
     odd, twice = header.warnings()
-    assert odd.startswith("line 6: begins with one '#'")
+    assert odd.startswith("line 8: begins with one '#'")
     assert "2 samples have the name 'a' (columns 10, 12)" in twice
 
 

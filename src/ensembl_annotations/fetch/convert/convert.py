@@ -25,7 +25,9 @@ from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.text import (
     Lines,
     Offsets,
+    arrow_numbers,
     encode_slices,
+    numpy_numbers,
     parse_digits,
     scan_lines,
     take_text,
@@ -858,6 +860,6 @@ def _first_places(numbers: Offsets, count: int) -> Offsets:
 
 def _encode(values: Offsets) -> tuple[Offsets, Offsets]:
     """Return the number of each value, in order of appearance, and the distinct values."""
-    encoded = pa.array(values).dictionary_encode()
-    numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return numbers, encoded.dictionary.to_numpy(zero_copy_only=False).astype(np.int64)
+    encoded = arrow_numbers(values).dictionary_encode()
+    numbers = numpy_numbers(encoded.indices).astype(np.int64)
+    return numbers, numpy_numbers(encoded.dictionary).astype(np.int64)

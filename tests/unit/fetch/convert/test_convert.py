@@ -23,13 +23,13 @@ from ensembl_annotations.fetch.convert.convert import Conversion, convert_vcf
 from ensembl_annotations.fetch.convert.info import Info, InfoParser, parse_texts, unknown_keys
 from ensembl_annotations.store import write as store
 from ensembl_annotations.store.describe import Origin
-from ensembl_annotations.store.published import as_published
 from ensembl_annotations.store.write import StoreWriter
 from ensembl_annotations.variants.schema import ALLELES, ALLELES_SCHEMA
 from ensembl_annotations.vcf.bgzf import compress_bgzf
 from tests.support.allele_keys import allele_key
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
+from tests.support.published import as_published
 
 LITERAL = set("ACGTUNRYSWKMBDHV")
 ORIGIN = Origin("homo_sapiens", "GRCh38", 116)

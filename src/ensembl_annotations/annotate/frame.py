@@ -1,0 +1,198 @@
+"""Annotate the rows of a data frame: an ALT each, in any order, with or without chr.
+
+The rows become lines of a VCF in memory, for the same kernel that annotates files; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from ensembl_annotations._kernel import Result, Settings, annotated, contig_runs
+from ensembl_annotations.annotate.guard import Compared, check_observed
+from ensembl_annotations.annotate.lookup import Contigs, Places
+from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+from ensembl_annotations.annotate.table import typed_table
+from ensembl_annotations.common.errors import InputError, UsageError
+from ensembl_annotations.common.words import listed
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
+from ensembl_annotations.vcf.batch import Batch, batch_of
+from ensembl_annotations.vcf.read import BATCH_RECORDS, MAX_POS, Piece
+
+Frame = TypeVar("Frame")
+"""A polars or pandas data frame: pandas is no dependency, only whoever has one has it."""
+
+_WANTED = ("chrom", "pos", "ref", "alt")
+_NUM_COLUMNS = 8
+_NAME = Path("the frame")
+
+
+def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
+    """Annotate the rows of a polars or pandas data frame.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame or pandas.DataFrame
+        With the columns ``chrom`` (text or whole numbers), ``pos`` (1-based), ``ref`` and ``alt`` (one ALT;
+        null or ``.`` where there is none). Other columns are kept.
+    reference : Path or str
+        Folder of the store.
+
+    Returns
+    -------
+    DataFrame
+        Of the same kind and in the same order, with the columns ``ens_…`` of the annotated table added: those of
+        consequences too, of the picked transcript, if the reference has genes. Each row is a record of its
+        own, by which ``allele`` in ``ens_csq`` is named.
+
+    Raises
+    ------
+    InputError
+        Naming the first row (from 0) with a value that can't be used; or where the REFs tell of another
+        assembly.
+    ReferenceStoreError
+    UsageError
+        Where a column is missing, or one that is added is there already.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows = pl.DataFrame({"chrom": ["chr21"], "pos": [5000441], "ref": ["T"], "alt": ["C"]})
+    >>> annotate_frame(rows, "data/ensembl_annotations").select("ens_id", "ens_af").rows()
+    [(['rs9000000232'], 0.21)]
+    """
+    given = _polars(frame)
+    with opened(reference, given["chrom"].unique().to_list()) as places:
+        schema = _schema(places.contigs.store)
+        _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
+        parts = [_table(batch, result, schema) for batch, result in annotated_rows(given, places)]
+    added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
+    assert isinstance(added, pl.DataFrame)
+    joined: Frame = _joined(frame, added)
+    return joined
+
+
+def _schema(store: ReferenceStore) -> pa.Schema:
+    """Return what is added with a store."""
+    genes = CONSEQUENCE if store.chromosomes_with("genes") else ()
+    return pa.schema([column.field for column in (*ANNOTATION, *genes)])
+
+
+def _table(batch: Batch, result: Result, schema: pa.Schema) -> pa.Table:
+    called = consequence_rows(told_rows(result)) if "ens_csq" in schema.names else None
+    alleles = allele_rows(batch, result)
+    return typed_table(batch, _records(batch), alleles, id_rows(result), schema, called)
+
+
+def _joined(frame: Any, added: pl.DataFrame) -> Any:
+    """Return a frame with columns added, of its own kind."""
+    if isinstance(frame, pl.DataFrame):
+        return frame.hstack(added)
+    import pandas as pd
+
+    return pd.concat([frame, added.to_pandas().set_index(frame.index)], axis=1)
+
+
+def _records(batch: Batch) -> pl.DataFrame:
+    """Return nothing of the records but their numbers: the frame has their columns."""
+    return pl.DataFrame({"row": pl.int_range(len(batch.pos), dtype=pl.UInt32, eager=True)})
+
+
+@contextmanager
+def opened(reference: Path | str, chroms: Sequence[str]) -> Iterator[Places]:
+    """Open what of a store the look-up on these contigs needs."""
+    store = ReferenceStore(reference)
+    contigs = Contigs(store, {})
+    resolved = {name for chrom in chroms for name, why in [contigs.resolve(chrom)] if why is None}
+    if "Y" in resolved:
+        resolved.add("X")
+    if names := sorted(resolved & {item.chromosome for item in store.resources}):
+        store.check(names)
+    with Reference(store) as looked_up, looked_up.explained():
+        yield Places(contigs, looked_up)
+
+
+def annotated_rows(rows: pl.DataFrame, places: Places) -> Iterator[tuple[Batch, Result]]:
+    """Annotate rows as `checked_rows` returns them, some thousands at a time.
+
+    Yields
+    ------
+    tuple of (Batch, Result)
+        There as long as the next was not asked for.
+    """
+    bases = Compared()
+    settings = Settings(_NUM_COLUMNS, with_rows=True, regions=places.regions)
+    for part in rows.iter_slices(BATCH_RECORDS):
+        lines = part.select(pl.format("{}\t{}\t.\t{}\t{}\t.\t.\t.\n", *_WANTED).str.join(""))
+        piece = Piece(lines.item().encode(), 0, 1)
+        contigs, numbers = places.of([name for name, _ in contig_runs(piece.data)])
+        with annotated(piece.data, settings, contigs, numbers) as result:
+            found = result.compared
+            bases = bases.plus(Compared(found.num, found.num_agree, found.num_swapped))
+            check_observed(bases, places.contigs.store.assembly, _NAME)
+            yield batch_of(piece, _NAME), result
+
+
+def _polars(frame: Any) -> pl.DataFrame:
+    """Return the columns that are looked up, as text and numbers, checked."""
+    names = list(frame.columns)
+    if missing := [name for name in _WANTED if name not in names]:
+        raise UsageError(
+            f"frame: expected the columns {', '.join(_WANTED)}; {', '.join(missing)} is missing.",
+            hint=f"Rename the columns; there are: {', '.join(map(str, names))}.",
+        )
+    wanted = frame[list(_WANTED)]
+    return checked_rows(wanted if isinstance(wanted, pl.DataFrame) else pl.from_pandas(wanted))
+
+
+def _check_new(added: Sequence[str], names: Sequence[str]) -> None:
+    if there := [name for name in added if name in names]:
+        raise UsageError(f"frame: has {listed(there)} already.", hint="Drop these columns first.")
+
+
+def checked_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return ``chrom``, ``pos``, ``ref``, ``alt`` as text and numbers.
+
+    Raises
+    ------
+    InputError
+        Naming the first row with a value that can't be used.
+    """
+    position = pl.col("pos").cast(pl.Int64, strict=False)
+    if rows["pos"].dtype.is_float():
+        position = pl.when(pl.col("pos") == position).then(position)
+    typed = rows.select(
+        pl.col("chrom").cast(pl.String),
+        position,
+        pl.col("ref").cast(pl.String),
+        pl.col("alt").cast(pl.String).fill_null("."),
+    )
+    is_good = {
+        "chrom": pl.col("chrom").str.contains(r"^[^\s]+$"),
+        "pos": pl.col("pos").is_between(0, MAX_POS),
+        "ref": pl.col("ref").str.contains(r"^[^\s,]+$"),
+        "alt": pl.col("alt").str.contains(r"^[^\s,]+$"),
+    }
+    expected = {
+        "chrom": "a name without white space",
+        "pos": f"a whole number up to {MAX_POS}",
+        "ref": "bases",
+        "alt": "one ALT, without commas",
+    }
+    for name, condition in is_good.items():
+        bad = typed.select((~condition).fill_null(True).arg_true())[name]
+        if len(bad):
+            row = int(bad[0])
+            raise InputError(
+                f"frame: row {row} (from 0): {name}: expected {expected[name]}, "
+                f"found {rows[name][row]!r}.",
+                hint="Correct the row, or leave it out.",
+            )
+    return typed

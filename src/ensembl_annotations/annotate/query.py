@@ -1,0 +1,286 @@
+"""Look up an ID, an allele or a region in the reference: what is published, or why nothing is found.
+
+An allele is matched as `annotate` matches it: its IDs may be written elsewhere in a repeat, or lie on X
+for an allele of Y, and its consequences are those of `annotate`. IDs and regions are read as published.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ensembl_annotations.annotate.frame import annotated_rows, checked_rows, opened
+from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+from ensembl_annotations.common.errors import UsageError
+from ensembl_annotations.common.tsv import tsv_header, tsv_rows
+from ensembl_annotations.common.words import aligned, printable
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.published import read_schema, terms
+from ensembl_annotations.store.remote import is_remote
+from ensembl_annotations.store.scan import described_store, scan_reference
+from ensembl_annotations.variants.contigs import resolve_chromosomes
+from ensembl_annotations.variants.outcomes import REASONS, TERMS
+
+NOT_FOUND = {
+    "id_unknown": "the reference has no such ID; an ID that was merged into another is not there",
+    "region_empty": "Ensembl has no variant with a POS in this region",
+}
+"""Why an ID or a region is not found; of an allele, one of `REASONS` is given."""
+
+CONSEQUENCES: dict[str, Any] = {
+    **dict.fromkeys(("gene", "symbol", "transcript"), pl.String),
+    "consequence": pl.List(pl.String),
+    **dict.fromkeys(("impact", "hgvsc", "hgvsp", "worst"), pl.String),
+}
+"""What is told of an allele's consequences: of the picked transcript; ``worst`` is of all."""
+
+_COLUMNS = (
+    "chrom", "pos", "id", "ref", "alt", "match", "reason", "multi", "tsa", "af", "ma", "maf", "mac", "aa", "clin", "rsclin",
+    "evidence", "source", *CONSEQUENCES,
+)  # fmt: skip
+
+_ALLELE = re.compile(
+    r"(?P<chrom>[^\s:]+):(?P<pos>[\d,]+):(?P<ref>[A-Za-z]+):(?P<alt>[^\s:,]+)"
+    r"|(?P<chrom2>\S+?)-(?P<pos2>\d+)-(?P<ref2>[A-Za-z]+)-(?P<alt2>[^\s,-]+)"
+)
+_REGION = re.compile(r"(?P<chrom>[^\s:]+):(?P<first>[\d,]+)(?:-(?P<last>[\d,]+))?")
+_RS = re.compile(r"(?i)rs0*(\d+)")
+_MOST_LETTERS = 24
+
+
+def lookup(
+    query: str | Sequence[str],
+    reference: Path | str = "data/ensembl_annotations",
+    *,
+    chromosomes: Sequence[str] | str | None = None,
+) -> pl.DataFrame:
+    """Look up IDs, alleles or regions in a reference store.
+
+    Parameters
+    ----------
+    query : str or sequence of str
+        ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele; ``1:11796321`` or
+        ``1:11796000-11797000``, a position or region (POS, 1-based, bounds included).
+    reference : Path or str
+        Folder of the store; for IDs and regions also an address as `scan_reference` takes it.
+    chromosomes : sequence of str, or str, optional
+        Look for IDs on these only; default all.
+
+    Returns
+    -------
+    DataFrame
+        A row for each ID found: ``query``, ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``match`` (``exact``
+        or ``shifted``, of an allele), ``reason``, and values as `scan_reference` has them. Of an allele,
+        ``pos``, ``ref`` and ``alt`` are as asked for, and ``af`` is null where its IDs disagree. ``gene``,
+        ``symbol``, ``transcript``, ``consequence``, ``impact``, ``hgvsc``, ``hgvsp`` and ``worst`` are an
+        allele's, known to Ensembl or not, if the reference has genes. A query that finds nothing has one
+        row, with the ``reason``.
+
+    Raises
+    ------
+    ReferenceStoreError
+    UsageError
+        Where a query is none of these, or names no chromosome of the reference.
+
+    Examples
+    --------
+    >>> lookup("21:5000441:T:C").select("id", "af").rows()
+    [('rs9000000232', 0.21)]
+    >>> lookup("21:5000441:T:A")["reason"].item()
+    'allele_differs'
+    """
+    queries = [query] if isinstance(query, str) else list(query)
+    store = described_store(reference)
+    alleles, regions, ids = {}, {}, {}
+    for text in queries:
+        if found := _ALLELE.fullmatch(text.strip()):
+            alleles[text] = [value for value in found.groups() if value is not None]
+        elif found := _REGION.fullmatch(text.strip()):
+            regions[text] = _region(store, **found.groupdict())
+        elif re.fullmatch(r"[^\s:]+", text.strip()):
+            ids[text] = _id(text.strip())
+        else:
+            raise UsageError(
+                f"query: {text!r}: expected an ID, an allele or a region.",
+                hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A, or a region such "
+                "as 1:11796000-11797000.",
+            )
+    if alleles and is_remote(reference):
+        raise UsageError(
+            f"query: {next(iter(alleles))!r}: an allele is matched in a store on this machine only.",
+            hint="Look up its position, or fetch or pull the store.",
+        )
+    parts = [_alleles(alleles, reference)] if alleles else []
+    parts += [_published(text, *place, reference) for text, place in regions.items()]
+    parts += [_by_id(ids, reference, chromosomes)] if ids else []
+    order = {text: number for number, text in enumerate(queries)}
+    rows = pl.concat([_empty(), *parts])
+    return rows.sort(pl.col("query").replace_strict(order), maintain_order=True)
+
+
+def _empty() -> pl.DataFrame:
+    schema = read_schema() | {"query": pl.String, "match": pl.String, "reason": pl.String}
+    schema |= CONSEQUENCES
+    return pl.DataFrame(schema={name: schema[name] for name in ("query", *_COLUMNS)})
+
+
+def _nothing(text: str, reason: str) -> pl.DataFrame:
+    return _filled(pl.DataFrame({"query": [text], "reason": [reason]}))
+
+
+def _filled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with all columns: null where they have none of it."""
+    return pl.concat(
+        [_empty(), rows.select(set(_empty().columns) & set(rows.columns))], how="diagonal"
+    )
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", "")[:18] or 0)
+
+
+def _region(
+    store: ReferenceStore, chrom: str, first: str, last: str | None
+) -> tuple[str, int, int]:
+    (name,) = resolve_chromosomes([chrom], store.chromosomes, store.species, store.assembly)
+    begin, end = _number(first), _number(last or first)
+    if begin > end:
+        raise UsageError(f"query: {chrom}:{first}-{last}: its end is before its begin.")
+    return name, begin, end
+
+
+def _id(text: str) -> str:
+    found = _RS.fullmatch(text)
+    return f"rs{found[1]}" if found else text
+
+
+def _published(
+    text: str, chromosome: str, first: int, last: int, reference: Path | str
+) -> pl.DataFrame:
+    alleles = scan_reference(reference, [chromosome])
+    rows = alleles.filter(pl.col("pos").is_between(first, last)).collect()
+    return (
+        _filled(rows.with_columns(query=pl.lit(text)))
+        if len(rows)
+        else _nothing(text, "region_empty")
+    )
+
+
+def _by_id(
+    ids: dict[str, str], reference: Path | str, chromosomes: Sequence[str] | str | None
+) -> pl.DataFrame:
+    wanted = list(set(ids.values()))
+    rows = scan_reference(reference, chromosomes).filter(pl.col("id").is_in(wanted)).collect()
+    found = dict(rows.partition_by("id", as_dict=True, maintain_order=True))
+    parts = [
+        _filled(found[name,].with_columns(query=pl.lit(text)))
+        if (name,) in found
+        else _nothing(text, "id_unknown")
+        for text, name in ids.items()
+    ]
+    return pl.concat(parts)
+
+
+def _alleles(alleles: dict[str, list[str]], reference: Path | str) -> pl.DataFrame:
+    """Return the IDs of each allele, as the kernel matches them."""
+    named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
+    rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
+    with opened(reference, rows["chrom"].to_list()) as places:
+        parts = []
+        for batch, result in annotated_rows(rows, places):
+            known = allele_rows(batch, result).select(
+                "query", "chrom", "pos", "ref", "alt", "reason"
+            )
+            called = consequence_rows(told_rows(result)).rename(
+                lambda name: name.removeprefix("ens_")
+            )
+            values = _values(id_rows(result))
+            parts.append(
+                known.join(values, "query", "left", maintain_order="left").join(
+                    called, "query", "left", maintain_order="left"
+                )
+            )
+    texts = pl.Series(list(alleles))
+    found = pl.concat(parts)
+    return _filled(found.with_columns(query=texts.gather(found["query"])))
+
+
+def _values(ids: pl.DataFrame) -> pl.DataFrame:
+    """Return the values of IDs, from `id_rows`, typed as `scan_reference` has them."""
+    return ids.with_columns(
+        pl.col("af", "maf").cast(pl.Float64),
+        clin=terms("allele_clin"),
+        rsclin=terms("clin"),
+        evidence=terms("evidence"),
+        source=terms("source"),
+    )
+
+
+def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
+    """Return what `lookup` found as lines of text.
+
+    Parameters
+    ----------
+    found : DataFrame
+    form : {"table", "json", "tsv"}
+        For a terminal, with the values that are asked for most; for programs, with all.
+    """
+    if form == "json":
+        return json.dumps(found.to_dicts(), indent=2, ensure_ascii=False).split("\n")
+    if form == "tsv":
+        return (tsv_header(found.columns) + tsv_rows(found)).rstrip("\n").split("\n")
+    rows = [_cells(row) for row in found.filter(pl.col("reason").is_null()).iter_rows(named=True)]
+    lines = aligned([_HEAD, *rows]) if rows else []
+    why = NOT_FOUND | REASONS
+    missing = found.filter(pl.col("reason").is_not_null())["query", "reason"].rows()
+    lines += _told(found)
+    return lines + [f"{text}: not found: {reason}: {why[reason]}." for text, reason in missing]
+
+
+def _told(found: pl.DataFrame) -> list[str]:
+    """Return a line for each allele that was called for transcripts."""
+    called = found.filter(pl.col("worst").is_not_null()).unique("query", maintain_order=True)
+    lines = []
+    for row in called.iter_rows(named=True):
+        names = (row["symbol"], row["gene"], row["hgvsc"] or row["transcript"], row["hgvsp"])
+        parts = [
+            f"{', '.join(row['consequence'])} ({row['impact']})",
+            *(printable(name) for name in names if name),
+        ]
+        term, *place = row["worst"].split("&")
+        if term not in row["consequence"]:
+            parts.append(
+                f"most severe for another transcript: {term} ({TERMS[term]}) {' '.join(place)}"
+            )
+        lines.append(f"{row['query']}: {'; '.join(parts)}.")
+    return lines
+
+
+_HEAD = ["id", "place", "change", "match", "frequency", "clinical terms of the ID", "certain to be the ALT's"]  # fmt: skip
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    frequency = row["af"]
+    if frequency is None:
+        frequency = "not published" if row["maf"] is None else f"uncertain (MAF {row['maf']:g})"
+    cells = (
+        row["id"],
+        f"{row['chrom']}:{row['pos']}",
+        f"{_short(row['ref'])}>{_short(row['alt'])}",
+        row["match"],
+        frequency,
+        ", ".join(row["rsclin"]) or None,
+        ", ".join(row["clin"]) or None,
+    )
+    return [printable(cell) for cell in cells]
+
+
+def _short(bases: str) -> str:
+    if len(bases) <= _MOST_LETTERS:
+        return bases
+    return f"{bases[:_MOST_LETTERS]}… ({len(bases)} bases)"

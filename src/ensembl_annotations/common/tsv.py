@@ -1,0 +1,54 @@
+"""Tables as tab-separated text that a spreadsheet opens, and runs nothing of.
+
+Lists are joined by commas, as VEP's tab output has them; a comma in an item is ``%2C``. ``-`` is null, of
+an item too; an empty list is nothing at all. The fields of a struct are joined by ``|`` and their lists by ``&``, as
+VEP's entries have them; a field that is null is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+_NULL = "-"
+
+
+def tsv_header(names: Sequence[str]) -> str:
+    """Return the line of the columns' names."""
+    return "\t".join(names) + "\n"
+
+
+def tsv_rows(frame: pl.DataFrame) -> str:
+    """Return the lines of the rows."""
+    texts = frame.select(_text(name, dtype) for name, dtype in frame.schema.items())
+    return texts.write_csv(include_header=False, separator="	", quote_style="never")
+
+
+def _text(name: str, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.List):
+        item = _item(dtype.inner).str.replace_all(",", "%2C", literal=True)
+        text = pl.col(name).list.eval(item.fill_null(_NULL)).list.join(",")
+    else:
+        text = pl.col(name).cast(pl.String)
+    if dtype.is_numeric():
+        return text.fill_null(_NULL)
+    # What begins so is a formula to a spreadsheet; nothing in a field may end it.
+    flat = text.str.replace_all(r"[\t\r\n]", " ")
+    risky = flat.str.contains(r"^\s*[=+@-]") & (flat != _NULL)
+    return pl.when(risky).then(pl.lit("'") + flat).otherwise(flat).fill_null(_NULL).alias(name)
+
+
+def _item(dtype: Any) -> pl.Expr:
+    """Return the text of an item of a list."""
+    item = pl.element()
+    if not isinstance(dtype, pl.Struct):
+        return item.cast(pl.String)
+    fields = [
+        item.struct.field(field.name).list.join("&")
+        if isinstance(field.dtype, pl.List)
+        else item.struct.field(field.name).cast(pl.String)
+        for field in dtype.fields
+    ]
+    return pl.concat_str([field.fill_null("") for field in fields], separator="|")

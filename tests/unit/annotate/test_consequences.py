@@ -1,0 +1,312 @@
+"""Consequences in the outputs: who is told, what is counted, and what is not called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ensembl_annotations import _kernel, annotate_vcf
+from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Settings, view
+from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
+from tests.support.consequences import Genome, transcript, transcript_table
+from tests.support.genes import reverse_complement
+from tests.support.store import snv, write_store
+
+# A CDS of ATG GCC AAA TGG TAA between UTRs: bases 101 to 115 of 21.
+CODING = "ATGGCCAAATGGTAA"
+BASES = "C" * 100 + CODING + "C" * 9885
+MODEL = transcript("21", [(91, 130)], cds_start=101, cds_end=115, canonical=True)
+FAR = transcript(
+    "21", [(3000, 3100)], transcript_id="ENST90000000002", gene_id="ENSG90000000002",
+    symbol="DEMO|2,=;x", mane_select=True, canonical=True,
+)  # fmt: skip
+HEAD = "##fileformat=VCFv4.2\n##contig=<ID=21,length=10000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("consequences") / "store"
+    genes = {"21": transcript_table([MODEL, FAR])}
+    return write_store(folder, {"21": [snv(5, "C>A", 7)]}, {"21": BASES.encode()}, genes=genes)
+
+
+def annotated(
+    store: Path, folder: Path, lines: str, **options: Any
+) -> tuple[dict[str, Any], list[str], pl.DataFrame]:
+    vcf, out, table = folder / "in.vcf", folder / "out.vcf", folder / "out.parquet"
+    vcf.write_text(HEAD + lines)
+    figures = annotate_vcf(
+        vcf,
+        store,
+        out_vcf=out,
+        out_parquet=table,
+        assembly="GRCh38",
+        tally=folder / "t.json",
+        **options,
+    )
+    infos = [line.split("\t")[7] for line in out.read_text().splitlines() if line[0] != "#"]
+    return figures, infos, pl.read_parquet(table)
+
+
+def test_a_plain_transcript_that_is_hit_is_told_beside_the_pick(
+    store: Path, tmp_path: Path
+) -> None:
+    figures, (info,), table = annotated(store, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n")
+    assert info == (
+        "ENS_CSQ=A|upstream_gene_variant|MODIFIER|DEMO&2&%3D%3Bx|ENSG90000000002|Transcript|ENST90000000002|lncRNA"
+        "||||||||||2890|1||ENST90000000002.1|YES|1;"
+        "ENS_WORST=missense_variant&ENSG90000000001&ENST90000000001"
+    )
+    row = table.row(0, named=True)
+    assert row["ens_worst"] == "missense_variant&ENSG90000000001&ENST90000000001"
+    assert (row["ens_gene"], row["ens_symbol"]) == ("ENSG90000000002", "DEMO&2&=%3Bx")
+    assert row["ens_consequence"] == ["upstream_gene_variant"] and row["ens_impact"] == "MODIFIER"
+    impacts = {name: figures[name] for name in figures if name.endswith("_impact")}
+    assert impacts == {
+        "num_high_impact": 0, "num_moderate_impact": 1, "num_low_impact": 0, "num_modifier_impact": 0,
+    }  # fmt: skip
+
+
+def test_all_transcripts_are_told_on_request(store: Path, tmp_path: Path) -> None:
+    _, (info,), table = annotated(
+        store, tmp_path, "21\t110\t.\tT\tA\t.\t.\tX=1\n", transcripts="all"
+    )
+    hit = (
+        "A|missense_variant|MODERATE|DEMO1|ENSG90000000001|Transcript|ENST90000000001|protein_coding|1/1||"
+        "ENST90000000001.1:c.10T>A|ENSP90000000001.1:p.Trp4Arg|20|10|4|W/R|Tgg/Agg||1|||YES|"
+    )
+    assert info.startswith(f"X=1;ENS_CSQ={hit},A|upstream")
+    entries = table["ens_csq"][0].to_list()
+    assert [entry["pick"] for entry in entries] == [None, "1"]
+    fields = [value if isinstance(value, list) else value or "" for value in entries[0].values()]
+    assert fields == [
+        ["missense_variant"] if name == "missense_variant" else name for name in hit.split("|")
+    ]
+
+
+def test_each_alt_has_its_own_entries(store: Path, tmp_path: Path) -> None:
+    lines = "21\t104\t.\tG\tA,GTT,<DEL>,*\t.\t.\t.\n"
+    _, (info,), table = annotated(store, tmp_path, lines, transcripts="all")
+    csq, worst = info.split(";")
+    entries = [entry.split("|")[:2] for entry in csq.removeprefix("ENS_CSQ=").split(",")]
+    assert entries == [
+        ["A", "missense_variant"], ["A", "upstream_gene_variant"],
+        ["GTT", "frameshift_variant"], ["GTT", "upstream_gene_variant"],
+    ]  # fmt: skip
+    where = "ENSG90000000001&ENST90000000001"
+    assert worst == f"ENS_WORST=missense_variant&{where},frameshift_variant&{where},.,."
+    assert table["ens_csq"].is_null().to_list() == [False, False, True, True]
+
+
+def test_what_is_not_called_is_counted(store: Path, tmp_path: Path) -> None:
+    lines = (
+        "21\t102\t.\tGG\tG\t.\t.\t.\n21\t103\t.\tG\t<DEL>\t.\t.\t.\n21\t9990\t.\tC\tA\t.\t.\t.\n"
+    )
+    figures, infos, _ = annotated(store, tmp_path, lines)
+    assert infos[:2] == [".", "."]
+    assert (
+        infos[2]
+        == "ENS_CSQ=A|intergenic_variant|MODIFIER||||||||||||||||||||1;ENS_WORST=intergenic_variant"
+    )
+    assert figures["num_uncalled_ref"] == 1 and figures["num_symbolic"] == 1
+    tally = json.loads((tmp_path / "t.json").read_text())
+    assert tally["consequences"]["terms"] == {"intergenic_variant": 1}
+
+
+def test_the_tally_names_genes_and_what_the_pick_hides(tmp_path: Path) -> None:
+    """The picked transcript is only near; and 22 has no genes."""
+    known = snv(110, "T>A", 7, clin="pathogenic", clin_certain=True)
+    genes = {"21": transcript_table([MODEL, FAR])}
+    store = write_store(
+        tmp_path / "store",
+        {"21": [known], "22": [snv(5, "C>A", 8)]},
+        {"21": BASES.encode()},
+        genes=genes,
+    )
+    lines = "21\t104\t.\tG\tGT\t.\t.\t.\n21\t110\t.\tT\tA\t.\t.\t.\n22\t5\t.\tC\tA\t.\t.\t.\n"
+    annotated(store, tmp_path, lines)
+    tally = json.loads((tmp_path / "t.json").read_text())
+    assert tally["consequences"] == {
+        "terms": {"frameshift_variant": 1, "missense_variant": 1},
+        "genes": [{"gene": "ENSG90000000001", "symbol": "DEMO1", "high": 1, "moderate": 1}],
+        "num_genes": 1,
+        "unknown_on": ["22"],
+    }
+    (item,) = tally["certain"]["listed"]
+    assert (item["gene"], item["hgvs"]) == (
+        "DEMO|2,=;x".replace("|", "&").replace(",", "&").replace(";", "%3B"),
+        "",
+    )
+    assert item["impact"] == "MODIFIER (MODERATE in ENST90000000001)"
+    other = write_store(
+        tmp_path / "other",
+        {"21": [known]},
+        {"21": BASES.encode()},
+        genes={"21": transcript_table([MODEL])},
+    )
+    annotated(other, tmp_path, lines, chromosomes="21")
+    tally = json.loads((tmp_path / "t.json").read_text())
+    (item,) = tally["certain"]["listed"]
+    assert (item["gene"], item["hgvs"], item["impact"]) == (
+        "DEMO1", "ENSP90000000001.1:p.Trp4Arg", "MODERATE",
+    )  # fmt: skip
+    assert tally["consequences"]["unknown_on"] == []
+
+
+def test_tags_and_their_lines_can_be_left_out(store: Path, tmp_path: Path) -> None:
+    lines = "21\t110\t.\tT\tA\t.\t.\t.\n"
+    _, (info,), table = annotated(store, tmp_path, lines, tags="id")
+    assert info == "." and table["ens_worst"][0]
+    assert "ENS_CSQ" not in (tmp_path / "out.vcf").read_text()
+    _, (info,), _ = annotated(store, tmp_path, lines, tags="ENS_WORST")
+    assert info.startswith("ENS_WORST=missense_variant")
+    text = (tmp_path / "out.vcf").read_text()
+    assert "Transcripts=pick" in text and "ID=ENS_CSQ" not in text
+
+
+def test_a_reference_without_genes_gives_what_it_gave(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", {"21": [snv(5, "C>A", 7)]}, {"21": BASES.encode()})
+    figures, (info,), table = annotated(store, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n")
+    assert info == "." and not {"ens_csq", "ens_worst"} & {*table.columns}
+    assert not [name for name in figures if name.endswith("_impact")]
+    text = (tmp_path / "out.vcf").read_text()
+    assert "ENS_CSQ" not in text and "Transcripts" not in text and "Tags=all" in text
+    with pytest.raises(UsageError, match="expected a reference with genes for ENS_CSQ, ENS_WORST"):
+        annotated(store, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n", tags="consequence")
+
+
+def test_genes_without_published_alleles_are_enough(tmp_path: Path) -> None:
+    genes = {"21": transcript_table([MODEL])}
+    store = write_store(tmp_path / "store", {}, {"21": BASES.encode()}, genes=genes)
+    figures, (info,), _ = annotated(
+        store, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n", chromosomes="21"
+    )
+    assert "missense_variant" in info and figures["num_contig_absent"] == 1
+
+
+@pytest.mark.parametrize("part", ["pages", "footer"])
+def test_altered_genes_are_refused(part: str, store: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for path in store.iterdir():
+        (own / path.name).write_bytes(path.read_bytes())
+    path = own / "homo_sapiens-chr21.genes.parquet"
+    data = bytearray(path.read_bytes())
+    footer = int.from_bytes(data[-8:-4], "little")
+    # The first byte of a text in the first page, or of the footer's statistics.
+    place = data.index(b"ENST9") if part == "pages" else len(data) - 8 - footer // 2
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ReferenceStoreError, match=r"chr21.genes.parquet"):
+        annotated(own, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n")
+
+
+# ---- the kernel alone ----
+
+
+def calls(
+    folder: Path, contig: str, bases: str, model: dict[str, Any], *alts: tuple[int, str, str]
+) -> list[dict[str, str]]:
+    with Genome(folder) as genome:
+        genome.add(contig, bases, [model])
+        found = genome.calls([(contig, *alt) for alt in alts])
+    return [entries[0] for entries in found]
+
+
+def test_a_mitochondrion_has_its_own_code(tmp_path: Path) -> None:
+    """TGA is tryptophan there, and AGA a stop."""
+    bases = "ATGTGGAAATAA" + "C" * 100
+    model = transcript("MT", [(1, 12)], cds_start=1, cds_end=12)
+    changes = ((6, "G", "A"), (7, "AA", "AG"))
+    mt = calls(tmp_path, "MT", bases, model, *changes)
+    (tmp_path / "other").mkdir()
+    other = calls(tmp_path / "other", "1", bases, model | {"chrom": "1"}, *changes)
+    assert [call["amino_acids"] for call in mt] == ["W", "K/*"]
+    assert [call["consequence"] for call in mt] == ["synonymous_variant", "stop_gained"]
+    assert [call["amino_acids"] for call in other] == ["W/*", "K/R"]
+
+
+def test_a_codon_with_n_has_the_amino_acid_that_all_completions_have(tmp_path: Path) -> None:
+    bases = "ATGCTNGCNNAATAA" + "C" * 50
+    model = transcript("1", [(1, 15)], cds_start=1, cds_end=15)
+    found = calls(tmp_path, "1", bases, model, (4, "C", "A"), (7, "G", "A"), (12, "A", "C"))
+    assert [call["amino_acids"] for call in found] == ["L/X", "A/T", "X"]
+    assert [call["codons"] for call in found] == ["Ctn/Atn", "Gcn/Acn", "naA/naC"]
+
+
+def test_ends_of_a_contig_end_nothing(tmp_path: Path) -> None:
+    bases = "ATGGCCTAA"
+    model = transcript("1", [(1, 9)], cds_start=1, cds_end=9)
+    found = calls(
+        tmp_path, "1", bases, model, (1, "A", "AA"), (8, "AA", "A"), (1, bases, "A"), (9, "A", "ACC"), (9, "A", "C")
+    )  # fmt: skip
+    assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"] == ""
+    assert found[4]["hgvsp"].endswith("p.Ter3TyrextTer?")
+    assert found[3]["consequence"] == "downstream_gene_variant" and found[3]["distance"] == "0"
+
+
+def test_edited_peptides_are_not_claimed_to_change(tmp_path: Path) -> None:
+    model = MODEL | {"peptide": "edited"}
+    changes = ((110, "T", "A"), (101, "A", "C"), (104, "G", "GA"))
+    found = calls(tmp_path, "21", BASES, model, *changes)
+    assert [call["consequence"] for call in found] == [
+        "coding_sequence_variant", "coding_sequence_variant", "frameshift_variant",
+    ]  # fmt: skip
+    assert not any(call["amino_acids"] or call["hgvsp"] for call in found)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        transcript("1", [(1, 20), (15, 30)]),
+        transcript("1", [(1, 20)]) | {"end": 25},
+        transcript("1", [(1, 20), (40, 60)], cds_start=25, cds_end=50),
+        transcript("1", [(1, 20)], cds_start=10, cds_end=5),
+    ],
+)
+def test_a_model_that_contradicts_itself_is_not_used(model: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="a transcript of it contradicts itself"):
+        calls(tmp_path, "1", "C" * 100, model, (10, "C", "A"))
+
+
+def test_masked_regions_of_y_are_called_on_x(tmp_path: Path) -> None:
+    """The region 1 to 200 of Y lies 500 bases further on X."""
+    masked, bases = "N" * 200 + "C" * 1000, "G" * 500 + BASES
+    on_x = transcript("X", [(591, 630)], cds_start=601, cds_end=615)
+    on_y = transcript("Y", [(900, 950)], transcript_id="ENST90000000009")
+    with Genome(tmp_path) as genome:
+        genome.add("X", bases, [on_x])
+        genome.add("Y", masked, [on_y])
+        x, y = genome.contig("X"), genome.contig("Y")
+        contig = Contig(None, None, y.sequence, x.sequence, MATCHED, True, y.genes, x.genes, False)
+        settings = Settings(8, tags=3 << 15, transcripts="all", regions=[Region(1, 200, 500)])
+        text = b"Y\t110\t.\tT\tA\t.\t.\t.\nY\t920\t.\tC\tA\t.\t.\t.\n"
+        with _kernel.annotated(text, settings, [contig], [0]) as result:
+            infos = [
+                line.split("\t")[7]
+                for line in bytes(view(result.text, result.text_bytes)).decode().splitlines()
+            ]
+    assert "missense_variant" in infos[0] and "ENST90000000001" in infos[0]
+    assert "ENST90000000009" in infos[1] and "non_coding_transcript_exon_variant" in infos[1]
+
+
+def test_an_insertion_is_named_at_its_last_place(tmp_path: Path) -> None:
+    """A copy at the very end of the transcript, too."""
+    bases = "C" * 50 + "ACTTT" + "G" * 50
+    forward = transcript("1", [(51, 55)])
+    assert calls(tmp_path, "1", bases, forward, (52, "C", "CT"))[0]["hgvsc"].endswith("n.5dup")
+    (tmp_path / "back").mkdir()
+    backward = transcript("1", [(51, 55)], strand=-1)
+    found = calls(
+        tmp_path / "back",
+        "1",
+        reverse_complement(bases),
+        backward,
+        (53, "A", "AA"),
+        (50, "CAAA", "C"),
+    )
+    assert [call["hgvsc"].partition(":")[2] for call in found] == ["n.5dup", "n.3_5del"]
