@@ -9,7 +9,7 @@ from ensembl_annotations.fetch import fetch_ensembl
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.folders import refuse_links
 from ensembl_annotations.project.materialize import FORCE_VARIABLE, fetch_options
-from ensembl_annotations.project.paths import REFERENCE, paths_of
+from ensembl_annotations.project.paths import REFERENCE, named_scheduler, paths_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.turns import one_at_a_time
 
@@ -31,6 +31,7 @@ with (
         max_bad_percent=params.ensembl.max_bad_percent,
         metrics=paths.metrics,
         run_metrics=paths.run,
+        scheduler=named_scheduler(),
     )
     fold_details(paths)
     PACKAGE.info(describe_fetched(result))

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import ensembl_annotations
 from ensembl_annotations.common.atomic import remove_leftovers
@@ -31,6 +32,7 @@ from ensembl_annotations.common.logs import (
 )
 from ensembl_annotations.common.words import count_files, printable, printable_lines
 from ensembl_annotations.project.leftovers import output_folders
+from ensembl_annotations.project.paths import SCHEDULER_VARIABLE
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 
@@ -134,6 +136,18 @@ def complete_asset(_context: click.Context, _parameter: click.Parameter, text: s
     return [name for name in names if name.startswith(text)]
 
 
+def parse_shard(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    """Return which share of how many a text such as ``3/20`` names."""
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise click.BadParameter(f"expected I/N with I from 1 to N, found {text!r}.")
+    return int(number), int(count)
+
+
 metrics_option = click.option(
     "--metrics",
     type=PATH,
@@ -184,6 +198,13 @@ class _Group(click.Group):
     group_class = type
 
 
+scheduler_option = click.option(
+    "--scheduler",
+    envvar=SCHEDULER_VARIABLE,
+    metavar="tcp://HOST:PORT|FILE.json",
+    help="Have the workers of this Dask scheduler do the work, on a file system that all share; the results are "
+    f"the same. Default: ${SCHEDULER_VARIABLE}, else this machine.",
+)
 quiet_option = click.option(
     "--quiet",
     is_flag=True,
@@ -254,6 +275,7 @@ def main() -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Only print what would be downloaded, and the disk it needs."
 )
+@scheduler_option
 @quiet_option
 def fetch(dry_run: bool, **options: Any) -> None:
     """Download a release's variants, sequences and genes, verify them, and build a reference store.
@@ -385,8 +407,18 @@ def describe_fetched(result: dict[str, Any]) -> str:
     default=1500,
     help="Memory to use, in 10^6 bytes: the pieces of the VCF are made to fit.",
 )
+@scheduler_option
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=parse_shard,
+    help="In the repository, for a --vcf that is a sheet or folder of params.yaml: annotate share I of N of its "
+    "VCFs, with the options of params.yaml, and keep the results; 'make' puts them together.",
+)
 @quiet_option
-def annotate(summary: Path | None, out_tsv: Path | None, **options: Any) -> None:
+def annotate(
+    summary: Path | None, out_tsv: Path | None, shard: tuple[int, int] | None, **options: Any
+) -> None:
     """Annotate a VCF; at least one of --out-vcf, --out-parquet and --out-tsv is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
@@ -406,6 +438,9 @@ def annotate(summary: Path | None, out_tsv: Path | None, **options: Any) -> None
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
 
+    if shard is not None:
+        annotate_shard(options["vcf"], options["reference"], *shard)
+        return
     with ExitStack() as stack:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         if find_root(Path()) or STORE.exists():
@@ -437,6 +472,37 @@ def annotate(summary: Path | None, out_tsv: Path | None, **options: Any) -> None
             write_page(options["tally"], summary)
     # Not into the VCF.
     show(describe_annotated(result), err=options["out_vcf"] == Path("-"))
+
+
+def annotate_shard(vcf: Path, reference: Path, number: int, count: int) -> None:
+    """Annotate a share of an entry; no option but those of ``params.yaml`` decides what comes out."""
+    from ensembl_annotations.project.make_entry import make_shard
+    from ensembl_annotations.project.paths import STORE
+    from ensembl_annotations.project.project import Project
+    from ensembl_annotations.project.verification import refuse_other_reference
+
+    context = click.get_current_context()
+    allowed = ("vcf", "reference", "shard", "quiet")
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in allowed
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    project = Project.open()
+    if given or reference.resolve() != (project.root / STORE).resolve():
+        raise UsageError(
+            f"--shard: expected --reference {STORE} and no option of a single VCF, found "
+            f"{', '.join(given) or f'--reference {reference}'}.",
+            hint="What comes out is decided by params.yaml, as for 'make'.",
+        )
+    refuse_other_reference(reference, project)
+    vcf = vcf.absolute()
+    with chdir(project.root):
+        outcomes = make_shard(project, vcf, number, count)
+    failed = sum(outcome.failure is not None for outcome in outcomes)
+    show(f"share {number} of {count}: {len(outcomes) - failed} annotated, {failed} failed")
 
 
 def describe_annotated(result: dict[str, Any]) -> str:
@@ -478,7 +544,10 @@ def report(tally: Path, out: Path, name: str) -> None:
     is_flag=True,
     help="Only print what making the reference would download, and the disk it needs.",
 )
-def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> None:
+@scheduler_option
+def materialize_command(
+    assets: tuple[str, ...], force: bool, dry_run: bool, scheduler: str | None
+) -> None:
     """Bring assets, and what they need, up to date through DVC; all of them by default.
 
     ASSET is ensembl_annotations, annotated_vcf (all samples) or annotated_vcf@SAMPLE.
@@ -504,6 +573,9 @@ def materialize_command(assets: tuple[str, ...], force: bool, dry_run: bool) -> 
         for line in ensembl_annotations.plan_materialize(force=force):
             show(line)
         return
+    if scheduler:
+        # For the stages, which DVC starts.
+        os.environ[SCHEDULER_VARIABLE] = scheduler
     results = ensembl_annotations.materialize(list(assets) or None, force=force)
     for line in describe_made(results):
         show(line)

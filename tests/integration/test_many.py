@@ -391,3 +391,20 @@ def test_what_is_made_of_another_file_is_not_kept(cohort: Project) -> None:
     positions = [line.split(b"\t")[:2] for line in found.splitlines() if line[:1] != b"#"]
     expected = [line.split(b"\t")[:2] for line in gzip.decompress(intact).splitlines()]
     assert positions == [place for place in expected if place[0][:1] != b"#"]
+
+
+def test_shares_of_an_array_job_are_what_the_stage_finds(cohort: Project) -> None:
+    shard = ("annotate", "--vcf", COHORT, "--reference", STORE, "--shard")
+    made = [cohort.tool(*shard, f"{number}/2").output for number in (1, 2)]
+    assert "share 1 of 2: 2 annotated, 0 failed" in made[0]
+    assert "share 2 of 2: 1 annotated, 0 failed" in made[1]
+    assert not cohort.path(OUT).exists() and not [*cohort.path(".dvc/tmp").glob("shard-*")]
+    done = cohort.dvc("repro", ANNOTATE)
+    assert "3 of 3 samples are unchanged" in done.output
+    assert folders(cohort) == ["a", "b", "c", "tally.json"]
+    refused = cohort.tool(*shard, "1/2", "--tags", "id", code=2)
+    assert "no option of a single VCF, found --tags" in refused.output
+    refused = cohort.tool(
+        "annotate", "--vcf", SAMPLE_VCF, "--reference", STORE, "--shard", "1/2", code=2
+    )
+    assert "expected a sheet or folder of 'samples'" in refused.output

@@ -13,8 +13,8 @@ from ensembl_annotations import fetch_ensembl
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
-    "difflib", "filelock", "jinja2", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pysam",
-    "requests", "secrets", "tempfile", "yaml",
+    "dask", "difflib", "distributed", "filelock", "jinja2", "numpy", "pandas", "polars", "pyarrow",
+    "pydantic", "pysam", "requests", "secrets", "tempfile", "yaml",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -30,16 +30,22 @@ from ensembl_annotations.annotate.lookup import (
     par_of,
     report_unresolved,
 )
-from ensembl_annotations.annotate.memory import DEFAULT_MEMORY_MB, MIN_MEMORY_MB, plan_pieces
+from ensembl_annotations.annotate.memory import (
+    DEFAULT_MEMORY_MB,
+    MIN_MEMORY_MB,
+    Plan,
+    plan_pieces,
+)
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.targets import Targets
 from ensembl_annotations.annotate.text import Additions, check_header_tags, header_bytes
 from ensembl_annotations.common.atomic import Outputs, path_of
-from ensembl_annotations.common.errors import UsageError, explained_os_errors
+from ensembl_annotations.common.cluster import Cluster, opened_cluster
+from ensembl_annotations.common.errors import InputError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.progress import Progress
-from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
@@ -52,6 +58,7 @@ from ensembl_annotations.variants.outcomes import (
 )
 from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
+from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.order import Run, SortOrder
 from ensembl_annotations.vcf.places import DEPTH, Places
 from ensembl_annotations.vcf.read import Piece, VcfReader
@@ -72,6 +79,8 @@ Log = Callable[[str], object]
 _MOST_NAMED = 100
 # Of fewer ALTs their share says nothing.
 _MIN_COMPARED = 1000
+# Of the memory of a task, what of its answer may collect.
+_ANSWER_SHARE = 6
 
 
 class _Annotated(NamedTuple):
@@ -86,20 +95,85 @@ class _Annotated(NamedTuple):
     last_base: int
     bases: Compared
 
+    @property
+    def num_bytes(self) -> int:
+        return len(self.text) + (self.table.nbytes if self.table is not None else 0)
+
+    def behind(self, num_records: int) -> _Annotated:
+        """Return the same behind so many more records of the file."""
+        if not num_records:
+            return self
+        tally = replace(
+            self.tally,
+            untyped={
+                key: item._replace(line=item.line + num_records)
+                for key, item in self.tally.untyped.items()
+            },
+        )
+        table = self.table
+        if table is not None:
+            import pyarrow.compute as pc
+
+            number = table.schema.get_field_index("record")
+            moved = pc.add(table.column(number), num_records)
+            table = table.set_column(number, table.schema.field(number), moved)
+        return self._replace(tally=tally, table=table)
+
+
+class _Request(NamedTuple):
+    """What is asked of a run, as far as the result of a piece depends on it."""
+
+    vcf: Path
+    reference: Path
+    chromosomes: tuple[str, ...] | None
+    additions: Additions
+    match: str
+    with_index: bool
+    summarise: bool
+
+    def job(self, reader: VcfReader, reference: Reference, plan: Plan) -> _Job:
+        """Return what works on the pieces of an opened VCF."""
+        requested = frozenset(self.chromosomes) if self.chromosomes is not None else None
+        contigs = Contigs(reference.store, reader.header.contigs(), requested)
+        engine = Engine(
+            reader,
+            reference,
+            contigs,
+            self.additions,
+            with_sites=self.match == "position",
+            max_absent=plan.max_absent,
+        )
+        return _Job(engine, self, plan.workers)
+
 
 @dataclass
 class _Job:
-    """What one run works with."""
+    """What one run works with; with a cluster, others annotate the parts of the VCF."""
 
     engine: Engine
-    additions: Additions
+    request: _Request
     workers: int = 1
-    with_index: bool = False
-    summarise: bool = False
+    cluster: Cluster | None = None
+    parts: list[Blocks] = field(default_factory=list)
+    num_annotated: int = 0
+    ends_without_newline: bool = False
+
+    @property
+    def additions(self) -> Additions:
+        return self.request.additions
+
+    @property
+    def summarise(self) -> bool:
+        return self.request.summarise
 
     @property
     def reader(self) -> VcfReader:
         return self.engine.reader
+
+    @property
+    def num_read(self) -> int:
+        """Bytes of the file that were read here or by others, as they are packed."""
+        return self.num_annotated if self.parts else self.reader.num_read
 
     @property
     def contigs(self) -> Contigs:
@@ -108,7 +182,7 @@ class _Job:
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
         with_rows = schema is not None or self.summarise
-        depth = DEPTH if self.with_index else 0
+        depth = DEPTH if self.request.with_index else 0
         with self.engine.annotated(piece, with_rows=with_rows, index_depth=depth) as result:
             runs = _runs(result, piece)
             for run, found in zip(runs, result.run[: result.num_runs], strict=True):
@@ -130,6 +204,9 @@ class _Job:
 
     def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
+        if self.cluster is not None and self.parts:
+            yield from self._annotated_by_others(self.cluster, schema)
+            return
         annotate = partial(self.annotate, schema=schema)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
             for is_large, pieces in groupby(self.reader.pieces(), self.reader.is_large):
@@ -139,6 +216,126 @@ class _Job:
                     )
                 else:
                     yield from in_order(pool, annotate, pieces, self.workers)
+        self.ends_without_newline = self.reader.ends_without_newline
+
+    def _annotated_by_others(
+        self, cluster: Cluster, schema: pa.Schema | None
+    ) -> Iterator[_Annotated]:
+        work = partial(
+            annotate_part,
+            request=self.request,
+            schema=schema,
+            memory_mb=cluster.memory_mb,
+            most_bytes=cluster.memory_mb * 1_000_000 // _ANSWER_SHARE,
+        )
+        first_record = 0
+        tasks = [_PartTask(self.request.vcf, part) for part in self.parts]
+        for task, answer in zip(tasks, in_order(cluster, work, tasks, cluster.ahead), strict=True):
+            while True:
+                made = self._annotated_here(task.part, first_record, schema, answer)
+                before = first_record
+                for piece in made.pieces:
+                    yield piece.behind(before)
+                    first_record += piece.tally.num_records
+                self.ends_without_newline |= made.ends_without_newline
+                if made.rest is None:
+                    break
+                # A part that expands far more than was expected.
+                task = _PartTask(self.request.vcf, made.rest)
+                answer = cluster.submit(work, task).result()
+            self.num_annotated += task.part.end - task.part.begin
+
+    def _annotated_here(
+        self, part: Blocks, first_record: int, schema: pa.Schema | None, answer: _PartAnswer
+    ) -> _PartAnswer:
+        """Return the answer of another; or of this process where the other had to refuse a line.
+
+        Only here the numbers of lines are known, and how much memory a line may take.
+        """
+        if not answer.is_refused and len(self.contigs.unresolved) <= self.engine.max_absent:
+            for name, reason in answer.unresolved.items():
+                self.contigs.unresolved.setdefault(name, reason)
+            for name, there in answer.par_alone.items():
+                self.contigs.par_alone.setdefault(name, there)
+            return answer
+        self.reader.only(part, first_record)
+        pieces = [
+            self.annotate(part, schema).behind(-first_record)
+            for piece in self.reader.pieces()
+            for part in self.reader.parts(piece)
+        ]
+        return _PartAnswer(pieces, ends_without_newline=self.reader.ends_without_newline)
+
+
+class _PartTask(NamedTuple):
+    """A part of a VCF to annotate."""
+
+    vcf: Path
+    part: Blocks
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.vcf,)
+
+
+@dataclass
+class _PartAnswer:
+    """The annotated pieces of a part, numbered from its first record; `rest` is left to do.
+
+    Where a line can't be used the part is refused, and has none.
+    """
+
+    pieces: list[_Annotated]
+    unresolved: dict[str, str] = field(default_factory=dict)
+    par_alone: dict[str, str] = field(default_factory=dict)
+    rest: Blocks | None = None
+    ends_without_newline: bool = False
+    is_refused: bool = False
+
+
+def annotate_part(
+    task: _PartTask, request: _Request, schema: pa.Schema | None, memory_mb: int, most_bytes: int
+) -> _PartAnswer:
+    """Annotate a part of a VCF, on another machine: no more of it than the answer has room for."""
+    store = ReferenceStore(request.reference)
+    table = schema is not None or request.summarise
+    plan = _plan(memory_mb, store, request.additions, table=table)
+    with (
+        VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader,
+        Reference(store) as reference,
+    ):
+        job = request.job(reader, reference, plan)
+        reader.only(task.part)
+        made: list[_Annotated] = []
+        num_bytes, done, rest = 0, task.part.done, None
+        try:
+            for piece in reader.pieces():
+                if num_bytes > most_bytes:
+                    rest = replace(task.part, done=done)
+                    break
+                for part in reader.parts(piece):
+                    made.append(job.annotate(part, schema))
+                    num_bytes += made[-1].num_bytes
+                done += len(piece.data)
+        except InputError:
+            made, is_refused = [], True
+        else:
+            is_refused = False
+        return _PartAnswer(
+            made,
+            job.contigs.unresolved,
+            job.contigs.par_alone,
+            rest,
+            reader.ends_without_newline,
+            is_refused,
+        )
+
+
+def _plan(memory_mb: int, store: ReferenceStore, additions: Additions, *, table: bool) -> Plan:
+    has_genes = bool(store.chromosomes_with("genes"))
+    return plan_pieces(
+        memory_mb, table=table, transcripts=additions.transcripts if has_genes else None
+    )
 
 
 def _runs(result: Result, piece: Piece) -> list[Run]:
@@ -204,6 +401,7 @@ def annotate_vcf(
     genotypes: bool = False,
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
+    scheduler: str | None = None,
 ) -> dict[str, Any]:
     """Annotate a VCF with a reference store.
 
@@ -252,6 +450,9 @@ def annotate_vcf(
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
     tally : Path or str, optional
         A JSON file with all that a report of the run needs; `write_report` makes one of it.
+    scheduler : str, optional
+        Dask's scheduler, ``tcp://HOST:PORT`` or its file, whose workers annotate the parts of a BGZF
+        file; the results are the same.
 
     Returns
     -------
@@ -301,11 +502,8 @@ def annotate_vcf(
             store = ReferenceStore(reference)
             has_genes = bool(store.chromosomes_with("genes"))
             additions = chosen if has_genes else chosen.without_genes()
-            plan = plan_pieces(
-                memory_mb,
-                table=targets.parquet is not None or tally_path is not None,
-                transcripts=transcripts if has_genes else None,
-            )
+            table = targets.parquet is not None or tally_path is not None
+            plan = _plan(memory_mb, store, additions, table=table)
             _LOG.debug(
                 "pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers
             )
@@ -317,25 +515,25 @@ def annotate_vcf(
             with (
                 VcfReader(vcf, plan.max_batch_bytes, plan.limits) as reader,
                 Reference(store) as looked_up,
+                opened_cluster(scheduler, store.folder / FILE_NAME) as cluster,
             ):
                 for warning in reader.header.warnings():
                     noted(f"{reader.path}: {warning}")
                 if not additions.overwrite:
                     check_header_tags(reader.header, reader.path, additions.tags)
-                requested = frozenset(chromosomes) if chromosomes is not None else None
-                contigs = Contigs(store, reader.header.contigs(), requested)
-                engine = Engine(
-                    reader,
-                    looked_up,
-                    contigs,
+                request = _Request(
+                    vcf.absolute(),
+                    reference.absolute(),
+                    tuple(chromosomes) if chromosomes is not None else None,
                     additions,
-                    with_sites=match == "position",
-                    max_absent=plan.max_absent,
+                    match,
+                    targets.makes_index,
+                    tally_path is not None,
                 )
-                check_build(engine, assembly, noted)
-                job = _Job(
-                    engine, additions, plan.workers, targets.makes_index, tally_path is not None
-                )
+                job = request.job(reader, looked_up, plan)
+                check_build(job.engine, assembly, noted)
+                if cluster is not None:
+                    job.cluster, job.parts = cluster, reader.parts_of(cluster.part_bytes)
                 provenance = _provenance(store, chromosomes, chosen, match)
                 progress = Progress()
                 num_bytes = vcf.stat().st_size if vcf.is_file() else 0
@@ -481,8 +679,8 @@ def _write(
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
                 check_bytes(done.text, first_line, vcf)
-            progress.annotated(job.reader.num_read - num_read)
-            num_read = job.reader.num_read
+            progress.annotated(job.num_read - num_read)
+            num_read = job.num_read
             tally.add(done.tally)
             bases = bases.plus(done.bases)
             if bases.num >= ENOUGH_COMPARED:
@@ -490,7 +688,7 @@ def _write(
             order.add(done.runs)
             if not order.is_sorted:
                 # There will be no index: what it takes is not collected any more.
-                job.with_index = False
+                job.request = job.request._replace(with_index=False)
             if findings is not None and done.part is not None:
                 findings.add(done.part)
             if targets.is_bcf:
@@ -505,7 +703,7 @@ def _write(
         if table is not None:
             table.finish()
         if writer is not None:
-            writer.finish(without_last_byte=job.reader.ends_without_newline)
+            writer.finish(without_last_byte=job.ends_without_newline)
     if writer is not None and temporary is not None:
         targets.write_index(
             vcf, writer, outputs, log, is_sorted=order.is_sorted, last_base=last_base

@@ -62,7 +62,7 @@ class Engine:
         max_absent: int = sys.maxsize,
     ) -> None:
         self.reader, self.reference, self.contigs = reader, reference, contigs
-        self._places, self._max_absent = Places(contigs, reference), max_absent
+        self._places, self.max_absent = Places(contigs, reference), max_absent
         additions = additions or Additions()
         self._settings = Settings(
             len(reader.header.columns),
@@ -119,10 +119,10 @@ class Engine:
             return _kernel.compared(piece.data, self._settings, contigs, places, enough)
 
     def _contigs_of(self, piece: Piece) -> tuple[list[Contig], list[int]]:
-        if (found := len(self.contigs.unresolved)) > self._max_absent:
+        if (found := len(self.contigs.unresolved)) > self.max_absent:
             raise InputError(
                 f"{self.reader.path}: line {piece.first_line}: contigs that are not in the reference: "
-                f"expected at most {self._max_absent:,}, found {found:,} before this line.",
+                f"expected at most {self.max_absent:,}, found {found:,} before this line.",
                 hint="Give more memory with --memory-mb (memory_mb in params.yaml), or a VCF of the "
                 "reference's contigs only.",
                 code="too_large",

@@ -21,12 +21,13 @@ from ensembl_annotations.annotate.counts import Tally
 from ensembl_annotations.annotate.failures import Failure, failure_of
 from ensembl_annotations.annotate.memory import MIN_MEMORY_MB, num_together
 from ensembl_annotations.common.atomic import atomic_path
+from ensembl_annotations.common.cluster import Cluster, opened_cluster
 from ensembl_annotations.common.errors import InputError, PassingInputError
 from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.common.logs import about
 from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.pool import in_order
-from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
 
 VCF, TABLE, TALLY = "annotated.vcf.gz", "annotated.parquet", "tally.json"
 RESULTS = (VCF, f"{VCF}.tbi", f"{VCF}.csi", TABLE, TALLY)
@@ -53,6 +54,15 @@ class Task:
     sample: str
     vcf: Path
     folder: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What another machine has to see, too."""
+        return (self.vcf,)
+
+    def absolute(self) -> Task:
+        """Return the same for a process that has another current folder."""
+        return Task(self.sample, self.vcf.absolute(), self.folder.absolute())
 
 
 @dataclass(frozen=True)
@@ -135,9 +145,16 @@ def annotate_sample(
 
 
 def annotate_many(
-    tasks: Sequence[Task], reference: Path, options: Mapping[str, Any], memory_mb: int
+    tasks: Sequence[Task],
+    reference: Path,
+    options: Mapping[str, Any],
+    memory_mb: int,
+    scheduler: str | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Annotate VCFs, small ones together and large ones alone, and yield what became of each.
+
+    On a cluster large ones are together, too, where there are enough for all its workers; of fewer, the
+    workers annotate parts.
 
     Raises
     ------
@@ -146,29 +163,52 @@ def annotate_many(
     EnsemblAnnotationsError
         As `annotate_sample`.
     """
-    small: list[Task] = []
-    alone: list[Task] = []
-    for task in tasks:
-        (small if _size_of(task.vcf) <= LARGE_BYTES else alone).append(task)
-    together = min(num_together(memory_mb), max(len(small), 1))
-    work = partial(annotate_sample, reference=reference, options=options, memory_mb=MIN_MEMORY_MB)
-    with ThreadPoolExecutor(together, thread_name_prefix="sample") as pool:
-        for task, done in zip(small, in_order(pool, work, small, together), strict=True):
-            if isinstance(done, Outcome):
-                yield task, done
+    options = dict(options)
+    with opened_cluster(scheduler if tasks else None, reference / FILE_NAME) as cluster:
+        large = [task for task in tasks if _size_of(task.vcf) > LARGE_BYTES]
+        alone = large if cluster is None or len(large) < cluster.num_threads else []
+        small = [task for task in tasks if task not in alone]
+        if cluster is None:
+            done = _together(small, reference, options, memory_mb)
+        else:
+            done = _by_others(cluster, small, reference, options)
+        for task, outcome in zip(small, done, strict=True):
+            if isinstance(outcome, Outcome):
+                yield task, outcome
             else:
                 # It may have been for the little memory of one among many.
                 alone.append(task)
     failed: list[PassingInputError] = []
     for task in alone:
-        done = annotate_sample(task, reference, options, memory_mb)
-        if isinstance(done, Outcome):
-            yield task, done
+        outcome = annotate_sample(task, reference, options | {"scheduler": scheduler}, memory_mb)
+        if isinstance(outcome, Outcome):
+            yield task, outcome
         else:
-            failed.append(done)
+            failed.append(outcome)
     if failed:
         failed[0].message = "\n".join(error.message for error in failed)
         raise failed[0]
+
+
+def _together(
+    tasks: Sequence[Task], reference: Path, options: Mapping[str, Any], memory_mb: int
+) -> Iterator[Outcome | PassingInputError]:
+    together = min(num_together(memory_mb), max(len(tasks), 1))
+    work = partial(annotate_sample, reference=reference, options=options, memory_mb=MIN_MEMORY_MB)
+    with ThreadPoolExecutor(together, thread_name_prefix="sample") as pool:
+        yield from in_order(pool, work, tasks, together)
+
+
+def _by_others(
+    cluster: Cluster, tasks: Sequence[Task], reference: Path, options: Mapping[str, Any]
+) -> Iterator[Outcome | PassingInputError]:
+    work = partial(
+        annotate_sample,
+        reference=reference.absolute(),
+        options=options,
+        memory_mb=cluster.memory_mb,
+    )
+    yield from in_order(cluster, work, (task.absolute() for task in tasks), cluster.ahead)
 
 
 def _size_of(vcf: Path) -> int:

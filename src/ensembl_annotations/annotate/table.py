@@ -45,7 +45,7 @@ class TableWriter:
 
     Notes
     -----
-    Row groups depend on the rows and the number of samples only, not on how rows are added.
+    The file depends on the rows and the number of samples only, not on how rows are added.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class TableWriter:
 
     def _write(self) -> None:
         """Write what waits as a row group."""
-        self._writer.write_table(
-            pa.concat_tables(self._waiting), row_group_size=self._row_group_rows
-        )
+        # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
+        table = pa.concat_tables(self._waiting).combine_chunks()
         self._waiting, self._num_rows, self._num_bytes = [], 0, 0
+        self._writer.write_table(table, row_group_size=self._row_group_rows)
 
     def finish(self) -> None:
         if self._waiting:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from ensembl_annotations._kernel import Sequence2Bit
 from ensembl_annotations.common.atomic import path_of, prepare_to_write, write_json
+from ensembl_annotations.common.cluster import Cluster, opened_cluster
 from ensembl_annotations.common.errors import (
     ChecksumError,
     NotPublishedError,
@@ -53,6 +56,7 @@ _LOG = logging.getLogger(__name__)
 
 JOBS = 4
 _PATIENCE_SEC = 2.0
+_OWN = ".worker-"
 
 
 def fetch_ensembl(
@@ -73,6 +77,7 @@ def fetch_ensembl(
     metrics: Path | str | None = None,
     run_metrics: Path | str | None = None,
     dvc_cache: Path | str | None = None,
+    scheduler: str | None = None,
 ) -> dict[str, Any]:
     """Download, verify and convert a release's variants, sequences and genes into a reference store.
 
@@ -106,6 +111,9 @@ def fetch_ensembl(
         JSON files for the figures of the content and of this run.
     dvc_cache : Path or str, optional
         Where DVC will keep a copy of the store, for the plan of disk space.
+    scheduler : str, optional
+        Dask's scheduler, ``tcp://HOST:PORT`` or its file, whose workers convert the chromosomes; the store
+        is the same. All have to see the store's folder and the download cache.
 
     Returns
     -------
@@ -163,8 +171,8 @@ def fetch_ensembl(
             job = _Job(plan.manifest, plan, source, max_bad_percent, progress)
             downloads = _Downloads(mirrors, plan, force, jobs, progress)
             try:
-                with new_folder(out) as folder:
-                    content = job.build(folder, downloads)
+                with opened_cluster(scheduler) as cluster, new_folder(out) as folder:
+                    content = job.build(folder, downloads, cluster)
             except (ChecksumError, SizeError, NotPublishedError) as error:
                 if manifest is None:
                     error.hint = (
@@ -384,28 +392,83 @@ class _Job:
     genes: dict[str, GenesFound] = field(default_factory=dict)
     resources: list[DataFile] = field(default_factory=list)
 
-    def build(self, folder: Path, downloads: _Downloads) -> dict[str, Any]:
+    def build(self, folder: Path, downloads: _Downloads, cluster: Cluster | None) -> dict[str, Any]:
         """Fill the folder and return the figures of the content."""
-        sequences = _Sequences()
         quarantine = Quarantine(folder)
         total = sum(item.num_bytes for item in self.plan.wanted)
+        with self.progress.running(self.plan.remaining_bytes, total), downloads.running():
+            if cluster is None:
+                self._convert(folder, downloads.verified(), quarantine)
+            else:
+                self._convert_by_others(cluster, folder, downloads)
+        return self._describe(folder, quarantine)
+
+    def _convert(
+        self, folder: Path, files: Iterable[tuple[Wanted, FetchedFile]], quarantine: Quarantine
+    ) -> None:
+        """Convert the files of the plan as they arrive, each behind those that it needs."""
+        sequences = _Sequences()
         waiting: list[tuple[Wanted, FetchedFile]] = []
         there: dict[Wanted, FetchedFile] = {}
-        with self.progress.running(self.plan.remaining_bytes, total), downloads.running():
-            for item, fetched in downloads.verified():
-                if item.role == "fasta":
-                    self._convert_sequence(folder, item, fetched, sequences)
-                elif item.role != "peptides":
-                    waiting.append((item, fetched))
-                there[item] = fetched
-                ready = [pair for pair in waiting if self._needs(pair[0]) <= there.keys()]
-                waiting = [pair for pair in waiting if pair not in ready]
-                for pair in ready:
-                    if pair[0].role == "vcf":
-                        self._convert_variants(folder, *pair, sequences, quarantine)
-                    else:
-                        self._convert_genes(folder, *pair, sequences, there, quarantine)
-        return self._describe(folder, quarantine)
+        for item, fetched in files:
+            if item.role == "fasta":
+                self._convert_sequence(folder, item, fetched, sequences)
+            elif item.role != "peptides":
+                waiting.append((item, fetched))
+            there[item] = fetched
+            ready = [pair for pair in waiting if self._needs(pair[0]) <= there.keys()]
+            waiting = [pair for pair in waiting if pair not in ready]
+            for pair in ready:
+                if pair[0].role == "vcf":
+                    self._convert_variants(folder, *pair, sequences, quarantine)
+                else:
+                    self._convert_genes(folder, *pair, sequences, there, quarantine)
+
+    def _convert_by_others(self, cluster: Cluster, folder: Path, downloads: _Downloads) -> None:
+        """Have workers convert what belongs together, as soon as its files are here."""
+        groups = self._groups()
+        there: dict[Wanted, FetchedFile] = {}
+        answers = []
+        for item, fetched in downloads.verified():
+            there[item] = replace(fetched, path=fetched.path.absolute())
+            for group in [group for group in groups if group <= there.keys()]:
+                groups.remove(group)
+                # In the plan's order, whatever arrived first.
+                wanted = tuple(item for item in self.plan.wanted if item in group)
+                task = _Group(
+                    folder.absolute(),
+                    replace(self.plan, wanted=wanted),
+                    [there[item] for item in wanted],
+                )
+                work = partial(
+                    convert_group, source=self.source, max_bad_percent=self.max_bad_percent
+                )
+                answers.append((task, cluster.submit(work, task)))
+        for task, answer in answers:
+            made = answer.result()
+            self.conversions |= made.conversions
+            self.genes |= made.genes
+            self.resources += made.resources
+            for item, fetched in task.published:
+                # The peptides are read with the genes of every chromosome.
+                if item.role != "peptides":
+                    self.progress.converted(fetched.num_bytes)
+                    self._tell(item, fetched)
+        for left in folder.glob(f"{_OWN}*"):
+            # Of a worker that was lost.
+            shutil.rmtree(left)
+
+    def _groups(self) -> list[set[Wanted]]:
+        """Return the files that one worker converts: those that need one another, and what they read."""
+        groups: list[set[Wanted]] = []
+        for item in self.plan.wanted:
+            if item.role == "peptides":
+                continue
+            group = {item} | {other for other in self._needs(item) if other.role != "peptides"}
+            joined = [other for other in groups if other & group]
+            groups = [other for other in groups if other not in joined]
+            groups.append(group.union(*joined))
+        return [group.union(*map(self._needs, group)) for group in groups]
 
     def _needs(self, item: Wanted) -> set[Wanted]:
         """Return the files that are converted before this one, or read with it."""
@@ -442,7 +505,7 @@ class _Job:
             entry = DataFile.of(sequence.path, contig, "sequence", sequence.num_bases, source)
             entry.num_other_letters = sequence.num_other
             self.resources.append(entry)
-        self._say(fetched, f"{len(written)} sequence{'s' if len(written) > 1 else ''}")
+        self._tell(item, fetched)
 
     def _convert_variants(
         self,
@@ -479,9 +542,7 @@ class _Job:
             entry = DataFile.of(path, contig, "alleles", num_rows, source)
             entry.add_frequencies(conversion)
             self.resources.append(entry)
-        self._say(fetched, f"{conversion.num_records} records")
-        for text in conversion.notes():
-            _LOG.info(f"  {text}")
+        self._tell(item, fetched)
 
     def _convert_genes(
         self,
@@ -517,14 +578,26 @@ class _Job:
                 path = write_genes(folder, identity, transcripts)
                 entry = DataFile.of(path, contig, "genes", len(transcripts), *sources)
                 self.resources.append(entry)
-        self._say(fetched, f"{found.num_transcripts} transcripts of {found.num_genes} genes")
-        for text in found.notes():
-            _LOG.info(f"  {text}")
+        self._tell(item, fetched)
 
-    def _say(self, fetched: FetchedFile, what: str) -> None:
-        _LOG.info(
-            f"{fetched.path.name}: {fetched.status}, {format_bytes(fetched.num_bytes)}, {what}"
-        )
+    def _tell(self, item: Wanted, fetched: FetchedFile) -> None:
+        """Say what was made of a published file."""
+        name = item.file.name
+        notes: Iterable[str] = ()
+        if item.role == "vcf":
+            conversion = self.conversions[name]
+            what, notes = f"{conversion.num_records} records", conversion.notes()
+        elif item.role == "gff3":
+            genes = self.genes[name]
+            what = f"{genes.num_transcripts} transcripts of {genes.num_genes} genes"
+            notes = genes.notes()
+        else:
+            num = sum(entry.published_name == name for entry in self.resources)
+            what = f"{num} sequence{'s' if num > 1 else ''}"
+        size = format_bytes(fetched.num_bytes)
+        _LOG.info(f"{fetched.path.name}: {fetched.status}, {size}, {what}")
+        for text in notes:
+            _LOG.info(f"  {text}")
 
     def _describe(self, folder: Path, quarantine: Quarantine) -> dict[str, Any]:
         names = [item.file.name for item in self.plan.wanted if item.role in ("vcf", "gff3")]
@@ -555,6 +628,42 @@ class _Job:
         # Sizes and footers; the hashes were taken from these very files a moment ago.
         ReferenceStore(folder).check()
         return content
+
+
+class _Group(NamedTuple):
+    """Published files that are converted together, and the folder that gets what is made of them."""
+
+    folder: Path
+    plan: Plan
+    fetched: list[FetchedFile]
+
+    @property
+    def published(self) -> list[tuple[Wanted, FetchedFile]]:
+        return list(zip(self.plan.wanted, self.fetched, strict=True))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(file.path for file in self.fetched)
+
+
+class _Made(NamedTuple):
+    """What the head has to know of what a worker made."""
+
+    conversions: dict[str, Conversion]
+    genes: dict[str, GenesFound]
+    resources: list[DataFile]
+
+
+def convert_group(task: _Group, source: str, max_bad_percent: float) -> _Made:
+    """Convert files on another machine; each result appears in the folder whole."""
+    job = _Job(task.plan.manifest, task.plan, source, max_bad_percent, Progress())
+    # A worker that was given up may still write: not to the files of the one that does it again.
+    with TemporaryDirectory(dir=task.folder, prefix=_OWN) as own:
+        folder = Path(own)
+        job._convert(folder, task.published, Quarantine(folder))
+        for path in folder.iterdir():
+            path.replace(task.folder / path.name)
+    return _Made(job.conversions, job.genes, job.resources)
 
 
 class _Sequences:

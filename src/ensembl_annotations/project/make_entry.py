@@ -7,8 +7,11 @@ each time, and keep others waiting. It stands in ``failures.tsv`` and is counted
 from __future__ import annotations
 
 import logging
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ensembl_annotations.annotate.annotate import annotate_vcf
@@ -28,6 +31,7 @@ from ensembl_annotations.common.atomic import Outputs, write_json
 from ensembl_annotations.common.errors import (
     InputError,
     PassingInputError,
+    UsageError,
     explained_os_errors,
 )
 from ensembl_annotations.common.json_files import read_object
@@ -35,14 +39,15 @@ from ensembl_annotations.common.logs import few_printed
 from ensembl_annotations.common.metrics import recorded_run, stamp_of
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.entry import (
-    Entry,
+    NamedVcf,
     ignored_note,
+    is_many,
     read_entry,
     refuse_tracked_sheet,
 )
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
-from ensembl_annotations.project.paths import STORE, AssetPaths, sample_of
+from ensembl_annotations.project.paths import STORE, AssetPaths, named_scheduler, sample_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.receipts import RECEIPT, made_from, made_with
 from ensembl_annotations.store.describe import ReferenceStore
@@ -82,10 +87,43 @@ def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
         _LOG.info(note)
     run: dict[str, Any] = {"cache_path": str(STORE.resolve())}
     with recorded_run(paths.run, run), few_printed(_MOST_PRINTED, paths.log):
-        outcomes = _make_many(project, paths, entry)
+        outcomes = _make_many(project, paths.folder, entry.vcfs)
         figures = _write(project, paths, outcomes)
         run["status"] = "annotated"
     return {**figures, "run": run}
+
+
+def make_shard(project: Project, path: Path, number: int, count: int) -> list[Outcome]:
+    """Annotate a share of the VCFs of a sheet or folder, and keep the results for the stage to find.
+
+    Parameters
+    ----------
+    project : Project
+        Its root is the current folder.
+    path : Path
+        The sheet or folder, as an entry of ``params.yaml`` names it.
+    number, count : int
+        Which share, from 1 on, of how many.
+
+    Raises
+    ------
+    EnsemblAnnotationsError
+        Where no entry has the path, or as `make_entry`.
+    """
+    named = {os.path.realpath(item.vcf): item.vcf for item in project.params.samples.values()}
+    relative = named.get(os.path.realpath(path))
+    if relative is None or not is_many(project.root, relative):
+        raise UsageError(
+            f"--shard: {path}: expected a sheet or folder of 'samples' in params.yaml, found none with this path.",
+            hint="Add it there: its results are those of an entry.",
+        )
+    refuse_tracked_sheet(project.root, relative)
+    entry = read_entry(project.root, relative)
+    # Beside DVC's cache, to which they are linked.
+    beside = project.root / ".dvc" / "tmp"
+    beside.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=beside, prefix="shard-") as folder:
+        return _make_many(project, Path(folder), entry.vcfs[number - 1 :: count])
 
 
 def _options(project: Project) -> dict[str, Any]:
@@ -109,6 +147,7 @@ def _make_one(project: Project, paths: AssetPaths, vcf: Path) -> dict[str, Any]:
             metrics=paths.metrics,
             run_metrics=paths.run,
             memory_mb=project.params.run.memory_mb,
+            scheduler=named_scheduler(),
             **_options(project),
         )
     except InputError as error:
@@ -124,7 +163,7 @@ def _make_one(project: Project, paths: AssetPaths, vcf: Path) -> dict[str, Any]:
 # --- Many
 
 
-def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcome]:
+def _make_many(project: Project, folder: Path, vcfs: Sequence[NamedVcf]) -> list[Outcome]:
     """Return what became of each VCF, by name; what DVC's cache has is not made again."""
     done: dict[str, Outcome] = {}
     with project.dvc.opened() as repo:
@@ -135,10 +174,10 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
         receipts: dict[str, dict[str, Any]] = {}
         same = made_with(project)
         with explained_os_errors("reading"):
-            for item in entry.vcfs:
+            for item in vcfs:
                 stamps[item.sample] = stamp_of(item.vcf)
                 receipts[item.sample] = made_from(kept, item.vcf) | same
-                task = Task(item.sample, item.vcf, paths.folder / item.sample)
+                task = Task(item.sample, item.vcf, folder / item.sample)
                 note = kept.find(key_of(receipts[item.sample]))
                 if note is None:
                     tasks.append(task)
@@ -148,10 +187,10 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
                     (task.folder / name).unlink(missing_ok=True)
                 done[item.sample] = Outcome.from_json(item.sample, note)
         if done:
-            _LOG.info(f"{len(done)} of {len(entry.vcfs)} samples are unchanged")
+            _LOG.info(f"{len(done)} of {len(vcfs)} samples are unchanged")
         told, changed = time.monotonic(), []
         options, memory_mb = _options(project), project.params.run.memory_mb
-        for task, outcome in annotate_many(tasks, STORE, options, memory_mb):
+        for task, outcome in annotate_many(tasks, STORE, options, memory_mb, named_scheduler()):
             if stamp_of(task.vcf) != stamps[task.sample]:
                 # It is not of the file that the receipt names.
                 changed.append(task.vcf)
@@ -162,7 +201,7 @@ def _make_many(project: Project, paths: AssetPaths, entry: Entry) -> list[Outcom
             done[task.sample] = outcome
             if time.monotonic() > told + _TELL_EVERY_SEC:
                 told = time.monotonic()
-                _LOG.info(f"{len(done)} of {len(entry.vcfs)} samples are done")
+                _LOG.info(f"{len(done)} of {len(vcfs)} samples are done")
     if changed:
         raise PassingInputError(
             f"{listed(changed)}: changed while others were annotated.",

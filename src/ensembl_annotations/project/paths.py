@@ -38,6 +38,9 @@ REPORT = "report"
 
 TABLE = "annotated.parquet"
 TALLY = "tally.json"
+SCHEDULER_VARIABLE = "ENSEMBL_ANNOTATIONS_SCHEDULER"
+"""Names Dask's scheduler; for stages, which DVC starts, too. It is no parameter: no result depends on it."""
+
 SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -127,3 +130,8 @@ def find_root(folder: Path) -> Path | None:
     if (folder / ".dvc").is_dir():
         return folder
     return next((root for root in folder.resolve().parents if (root / ".dvc").is_dir()), None)
+
+
+def named_scheduler() -> str | None:
+    """Return Dask's scheduler for the stages of this run; None where this machine does the work."""
+    return os.environ.get(SCHEDULER_VARIABLE) or None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError, PassingInputError
+from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.source import Source
 
 BATCH_BYTES = 4 << 20
@@ -188,7 +189,7 @@ class VcfReader:
         self, path: Path, max_batch_bytes: int = BATCH_BYTES, limits: Limits = _LIMITS
     ) -> None:
         self.limits = limits
-        self._source = Source(path)
+        self._source = self._records = Source(path)
         self.path = self._source.name
         self.ends_without_newline = False
         self._growth = max_batch_bytes / BATCH_BYTES
@@ -217,6 +218,22 @@ class VcfReader:
 
     def close(self) -> None:
         self._source.close()
+        if self._records is not self._source:
+            self._records.close()
+
+    def parts_of(self, text_bytes: int) -> list[Blocks]:
+        """Return the parts of a file of about so much text each; none where it can't be cut."""
+        if not self._source.can_be_cut:
+            return []
+        return self._source.parts(sum(map(len, self.header.lines)), text_bytes)
+
+    def only(self, part: Blocks, first_record: int = 0) -> None:
+        """Give from now on the records of a part of the file, whose first one has this number."""
+        self._records.close()
+        self._ahead.clear()
+        self.ends_without_newline = False
+        self._records = Source(self.path, part)
+        self._rest = self._read_pieces(first_record)
 
     def _fail(self, message: str, hint: str | None = None) -> InputError:
         return InputError(f"{self.path}: {message}", hint=hint)
@@ -294,14 +311,14 @@ class VcfReader:
             kept += len(piece.data)
             yield piece
 
-    def _read_pieces(self) -> Iterator[Piece]:
-        record, line = 0, len(self.header.lines) + 1
+    def _read_pieces(self, record: int = 0) -> Iterator[Piece]:
+        line = len(self.header.lines) + 1 + record
         # The first piece is small: how long lines are is not known yet.
         size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
-        while data := self._source.read(size):
+        while data := self._records.read(size):
             if not data.endswith(b"\n"):
                 most = self.limits.line_bytes
-                data += self._source.readline(most)
+                data += self._records.readline(most)
                 if len(data) > most and (found := len(data) - data.rfind(b"\n", 0, -1) - 1) > most:
                     number = line + data.count(b"\n", 0, -1)
                     raise self.refuse(number, "bytes of the line", most, f"{found:,} or more")

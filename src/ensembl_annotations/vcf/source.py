@@ -27,6 +27,7 @@ from ensembl_annotations.vcf.bgzf import (
     is_bgzf,
     open_gzip,
 )
+from ensembl_annotations.vcf.blocks import Blocks, PartText, cut_parts
 
 STDIN = Path("-")
 _HEAD_BYTES = 18
@@ -36,6 +37,12 @@ _PATIENCE_SEC = 2
 
 class Source:
     """A VCF (plain, gzip or BGZF) or a BCF, from a file, a pipe, or standard input for ``-``.
+
+    Parameters
+    ----------
+    path : Path
+    part : Blocks, optional
+        Give only the lines of this part of a BGZF file.
 
     Attributes
     ----------
@@ -53,7 +60,7 @@ class Source:
     on opening for a regular file, else at its end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: Blocks | None = None) -> None:
         self.name = Path("standard input") if path == STDIN else path
         self._open = ExitStack()
         self._bcf: Bcftools | None = None
@@ -64,7 +71,7 @@ class Source:
         self._stamp: tuple[int, ...] | None = None
         try:
             with self._explained():
-                self._text = self._opened(path)
+                self._text = self._opened(path) if part is None else self._opened_part(part)
         except BaseException:
             self.close()
             raise
@@ -152,6 +159,21 @@ class Source:
             text = self._open.enter_context(open_gzip(text))
         begin = text.peek(3)[:3]  # type: ignore[attr-defined]
         return self._converted(text) if begin == b"BCF" else text
+
+    def _opened_part(self, part: Blocks) -> BinaryIO:
+        handle = self._open.enter_context(self._path.open("rb", _STEP_BYTES))
+        self._stamp = stamp_of(handle.fileno())
+        return cast(BinaryIO, io.BufferedReader(PartText(handle, part), _STEP_BYTES))
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Tell whether parts of it can be read independently: of a BGZF file, not of a stream or a BCF."""
+        return self._is_bgzf and self._bcf is None and self._stamp is not None
+
+    def parts(self, header_bytes: int, text_bytes: int) -> list[Blocks]:
+        """Return its parts of about so much text; see `cut_parts`."""
+        with self._explained():
+            return cut_parts(self._path, header_bytes, text_bytes)
 
     def _converted(self, bcf: BinaryIO) -> BinaryIO:
         """Return the text of a BCF, decompressed already, as bcftools writes it."""

@@ -48,6 +48,22 @@ def test_long_texts_end_a_row_group_however_rows_are_added(
         assert groups(tmp_path / f"{step}.parquet", ids, step) == expected, step
 
 
+def test_the_bytes_do_not_depend_on_how_rows_are_added(tmp_path: Path) -> None:
+    # More names than a dictionary has room for: the rest are plain, from the end of a batch on.
+    def content(step: int) -> bytes:
+        writer = TableWriter(tmp_path / "out.parquet", {}, [], genotypes=False)
+        whole = rows_of(writer, [None] * 100_000)
+        names = pa.array([[f"rs{number}"] for number in range(10**8, 10**8 + len(whole))])
+        column = writer.schema.get_field_index("ens_id")
+        whole = whole.set_column(column, writer.schema.field(column), names)
+        for begin in range(0, len(whole), step):
+            writer.add(whole.slice(begin, step))
+        writer.finish()
+        return (tmp_path / "out.parquet").read_bytes()
+
+    assert content(15_001) == content(9_000) == content(100_000)
+
+
 def test_texts_and_lists_count_as_they_are_and_slices_as_what_they_show() -> None:
     table = pa.table(
         {
