@@ -19,6 +19,8 @@ from filelock import lock_descriptor
 
 from ensembl_annotations.common.errors import explained_os_errors
 from ensembl_annotations.common.words import printable
+from ensembl_annotations.project.lock import BrokenLockError, read_lock
+from ensembl_annotations.project.paths import LOCK
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ _LOCKS = _FOLDER / "rwlock"
 """Which command of DVC reads or writes which files."""
 _PROGRAMS = ("dvc", "dvc_program.py")
 _POLL_SEC = 0.5
+# A dvc.lock that stays cut for longer is nobody's work in progress.
+_WRITING_SEC = 5
 
 
 @contextmanager
@@ -79,6 +83,21 @@ def wait_for_dvc(root: Path) -> None:
         time.sleep(_POLL_SEC)
     if _locks_of_dvc(root) is None:
         _remove_broken_locks(root)
+    while _is_being_written(root / LOCK):
+        time.sleep(_POLL_SEC)
+
+
+def _is_being_written(lock: Path) -> bool:
+    """Tell whether ``dvc.lock`` is cut, and young: DVC (3.67) writes it in place, when it has given its locks back."""
+    try:
+        if time.time() - lock.stat().st_mtime > _WRITING_SEC:
+            return False
+        read_lock(lock.read_bytes())
+    except BrokenLockError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _users_of_dvc(root: Path) -> dict[int, str]:

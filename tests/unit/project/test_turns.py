@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -68,3 +69,25 @@ def test_broken_locks_stay_while_dvc_is_at_work(locks: Path, tmp_path: Path) -> 
         waiting.join(30)
     assert not locks.exists()
     assert f"Process {dvc.pid} is at work here" in said[0]
+
+
+def test_a_lock_that_dvc_is_writing_is_waited_for(locks: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_bytes(b"")
+    waiting = threading.Thread(target=wait_for_dvc, args=(tmp_path,))
+    waiting.start()
+    waiting.join(1)
+    assert waiting.is_alive()
+    lock.write_text("schema: '2.0'\nstages: {}\n")
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def test_a_lock_that_was_left_cut_is_not_waited_for(locks: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("<<<<<<< ours\n")
+    os.utime(lock, (1, 1))
+    waiting = threading.Thread(target=wait_for_dvc, args=(tmp_path,), daemon=True)
+    waiting.start()
+    waiting.join(3)
+    assert not waiting.is_alive()
