@@ -118,14 +118,13 @@ def runs(data: Data, folder: Path, families: Sequence[str]) -> dict[str, Run]:
 
 def _run(data: Data, stem: Path, label: str) -> Run:
     out = stem.with_suffix(".vcf.gz")
-    index = out.with_suffix(".gz.csi")
     if label == FORMER and data.former:
         program, store = data.former
         command = [str(program), "annotate", "--vcf", str(data.query), "--reference", str(store),
                    "--out-vcf", str(out)]  # fmt: skip
-        return Run(label, command, (out, index))
+        return Run(label, command, (out, out.with_suffix(".gz.csi")))
     if label.startswith(OURS_VCF):
-        outputs = [out, index]
+        outputs = [out, out.with_suffix(".gz.tbi")]
         command = [*OURS, "annotate", "--vcf", str(data.query), "--reference", str(data.store),
                    "--out-vcf", str(out)]  # fmt: skip
         if label == OURS_6:
@@ -158,7 +157,7 @@ def _run(data: Data, stem: Path, label: str) -> Run:
         lines = [f"echtvar anno -e {_quoted(data.archive, data.split, out)}"]
     lines.append(f"bcftools index -f --threads {THREADS} {_quoted(out)}")
     script = "\n".join(["set -eo pipefail", *lines])
-    return Run(label, ["bash", "-c", script], (out, index))
+    return Run(label, ["bash", "-c", script], (out, out.with_suffix(".gz.csi")))
 
 
 def _bcftools(data: Data, stem: Path, label: str, out: Path) -> list[str]:
