@@ -4,11 +4,11 @@ from ensembl_annotations.cli import describe_annotated, reported_errors
 from ensembl_annotations.common.logs import PACKAGE
 from ensembl_annotations.common.metrics import logged_run
 from ensembl_annotations.project.folders import refuse_links
+from ensembl_annotations.project.locked_reference import refuse_other_reference
 from ensembl_annotations.project.make_entry import make_entry
 from ensembl_annotations.project.paths import STORE, asset_of, paths_of, running_sample
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.turns import one_at_a_time
-from ensembl_annotations.project.verification import refuse_other_reference
 
 project = Project.open()
 

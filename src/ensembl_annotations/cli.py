@@ -444,8 +444,8 @@ def annotate(
     with ExitStack() as stack:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         if find_root(Path()) or STORE.exists():
+            from ensembl_annotations.project.locked_reference import refuse_other_reference
             from ensembl_annotations.project.project import Project
-            from ensembl_annotations.project.verification import refuse_other_reference
 
             refuse_other_reference(options["reference"], Project.open())
         if summary is not None or out_tsv is not None:
@@ -476,10 +476,10 @@ def annotate(
 
 def annotate_shard(vcf: Path, reference: Path, number: int, count: int) -> None:
     """Annotate a share of an entry; no option but those of ``params.yaml`` decides what comes out."""
+    from ensembl_annotations.project.locked_reference import refuse_other_reference
     from ensembl_annotations.project.make_entry import make_shard
     from ensembl_annotations.project.paths import STORE
     from ensembl_annotations.project.project import Project
-    from ensembl_annotations.project.verification import refuse_other_reference
 
     context = click.get_current_context()
     allowed = ("vcf", "reference", "shard", "quiet")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +18,8 @@ HEAVY = (
     "dask", "difflib", "distributed", "filelock", "jinja2", "numpy", "pandas", "polars", "pyarrow",
     "pydantic", "pysam", "requests", "secrets", "tempfile", "yaml",
 )  # fmt: skip
+# What a run of half a second imports for the samples of its memory, and what asks git or DVC.
+SLOW = ("dvc", "psutil", "shutil", "socket", "sqlite3", "subprocess")
 
 
 @pytest.fixture(scope="module")
@@ -33,37 +37,63 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "store"
 
 
-@pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
-def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
+def loaded(store: Path, folder: Path, form: str = ".vcf.gz") -> str:
+    """Annotate in a folder, and return which of the modules were loaded."""
     program = (
         "import sys\n"
         "from ensembl_annotations.cli import main\n"
+        "from ensembl_annotations.common import metrics\n"
+        "metrics._FIRST_SAMPLE_SEC = 600\n"
         "main(sys.argv[2:], standalone_mode=False)\n"
         "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
     )
     arguments = [
         "annotate", "--vcf", str(ROOT / "data/vcf/sample.vcf.gz"), "--reference", str(store),
-        "--out-vcf", str(tmp_path / f"out{form}"), "--chromosomes", "22",
+        "--out-vcf", str(folder / f"out{form}"), "--chromosomes", "22",
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", program, ",".join(HEAVY), *arguments],
+        [sys.executable, "-c", program, ",".join((*HEAVY, *SLOW)), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
+def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
+    assert loaded(store, tmp_path, form) == "[]"
+
+
+def test_in_a_repository_no_more_is_loaded(store: Path, tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "dvc.lock").write_text("stages: {}\n")
+    assert loaded(store, tmp_path) == "[]"
+
+
+def test_what_dvc_lock_says_of_its_reference_takes_yaml_alone(store: Path, tmp_path: Path) -> None:
+    for name in (".dvc", "data", "metrics"):
+        (tmp_path / name).mkdir()
+    own = tmp_path / "data/ensembl_annotations"
+    own.symlink_to(store)
+    digest = hashlib.sha256((store / "datapackage.json").read_bytes()).hexdigest()
+    figures = json.dumps({"reference_sha256": digest}).encode()
+    (tmp_path / "metrics/fetch_ensembl.json").write_bytes(figures)
+    md5 = hashlib.md5(figures).hexdigest()
+    out = {"path": "metrics/fetch_ensembl.json", "md5": md5}
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"fetch_ensembl": {"outs": [out]}}}))
+    assert loaded(own, tmp_path) == "['yaml']"
 
 
 def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:
-    # A run of 50 ms takes a first sample of its memory, and imports psutil for it.
     program = (
         "import sys\n"
         "import ensembl_annotations.annotate.annotate, ensembl_annotations.cli\n"
         "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
     )
-    names = ",".join((*HEAVY, "psutil", "socket", "subprocess"))
+    names = ",".join((*HEAVY, *SLOW))
     done = subprocess.run(
         [sys.executable, "-c", program, names], capture_output=True, text=True, check=True
     )

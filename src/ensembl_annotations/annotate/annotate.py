@@ -311,7 +311,7 @@ def annotate_part(
         try:
             for piece in reader.pieces():
                 if num_bytes > most_bytes:
-                    rest = replace(task.part, done=done)
+                    rest = task.part._replace(done=done)
                     break
                 for part in reader.parts(piece):
                     made.append(job.annotate(part, schema))

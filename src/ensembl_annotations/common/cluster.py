@@ -12,10 +12,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError, explain_os_error
 from ensembl_annotations.common.hashes import sha256_of
@@ -50,8 +49,7 @@ class Task(Protocol):
     def files(self) -> tuple[Path, ...]: ...
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What the head sees, and a worker has to see."""
 
     packages: Mapping[str, str]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psutil
 
 SAMPLE_SEC = 0.05
+_FIRST_SAMPLE_SEC = 0.5
 # Where the system does not list a process's children, psutil reads every process to find them.
 _CHILDREN_EVERY = 10
 
@@ -32,9 +33,9 @@ RUN_LOG = LOGS / "runs.jsonl"
 class ResourceMeter:
     """Measure wall time, processor time and peak memory of this process and its children.
 
-    Use as a context manager. Memory is the sum of the resident sets, sampled every 50 ms, so a
-    shorter peak can be missed; children are looked for every half second. Of a block that ends before
-    the first sample it is the largest that this process had so far.
+    Use as a context manager. Memory is the sum of the resident sets, sampled every 50 ms from half a
+    second on, so a shorter peak can be missed; children are looked for every half second. Of a block
+    that ends before the first sample it is the largest that this process had so far.
     """
 
     def __init__(self) -> None:
@@ -87,8 +88,10 @@ class ResourceMeter:
         self.peak_bytes = max(self.peak_bytes, total)
 
     def _watch(self) -> None:
-        while not self._stop.wait(SAMPLE_SEC):
+        wait_sec = _FIRST_SAMPLE_SEC
+        while not self._stop.wait(wait_sec):
             self._sample()
+            wait_sec = SAMPLE_SEC
 
     def as_metrics(self) -> dict[str, float]:
         """Return duration_sec, cpu_percent, peak_memory_mb (10^6 bytes), rounded."""

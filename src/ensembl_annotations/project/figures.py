@@ -14,7 +14,6 @@ from typing import Any
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.json_files import parse_object, read_object
 from ensembl_annotations.common.words import markdown, markdown_table
-from ensembl_annotations.project.git import Version
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import ANNOTATE, FETCH, LOCK, METRICS, AssetPaths
 from ensembl_annotations.project.project import Project
@@ -70,6 +69,9 @@ def changed_figures(project: Project, old: str, new: str) -> list[str]:
 
 def _figures_at(project: Project, commit: str) -> dict[tuple[str, str], Any]:
     """Return the figures of a commit, by the path of their file and their name."""
+    # Here, since of git not every command that knows figures needs anything.
+    from ensembl_annotations.project.git import Version
+
     version = Version(commit, None, None)
     with project.git.opened() as repository:
         lock = read_lock(repository.read(version, LOCK) or b"{}")

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ensembl_annotations.project.dvc import Dvc
-from ensembl_annotations.project.git import Repository
 from ensembl_annotations.project.lock import BrokenLockError, DvcLock, read_lock
 from ensembl_annotations.project.paths import LOCK, PARAMS_FILE, asset_of, find_root, stage_of
 
 if TYPE_CHECKING:
+    # What a command may do without is imported where it is asked for.
+    from ensembl_annotations.project.dvc import Dvc
+    from ensembl_annotations.project.git import Repository
     from ensembl_annotations.project.params import Params
 
 
@@ -90,8 +91,12 @@ class Project:
         UsageError
             Where there is no repository of git, or no git.
         """
+        from ensembl_annotations.project.git import Repository
+
         return Repository(self.root)
 
     @cached_property
     def dvc(self) -> Dvc:
+        from ensembl_annotations.project.dvc import Dvc
+
         return Dvc(self.root)

@@ -13,9 +13,8 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import deflate
 
@@ -29,8 +28,7 @@ _LOOKED_AT = 64
 _EXTRA_AT, _SIZE_AT, _BODY_AT = 10, 16, 12
 
 
-@dataclass(frozen=True)
-class Blocks:
+class Blocks(NamedTuple):
     """A part of a BGZF file.
 
     Attributes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +63,6 @@ HEADER_LINE_BYTES = 50
 _LIMITS = Limits()
 
 
-@dataclass
 class Header:
     """A VCF header.
 
@@ -76,11 +74,9 @@ class Header:
         The names on the ``#CHROM`` line.
     """
 
-    lines: list[bytes]
-    columns: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.columns = self.lines[-1].decode("utf-8", "replace").rstrip("\r\n").split("\t")
+    def __init__(self, lines: list[bytes]) -> None:
+        self.lines = lines
+        self.columns = lines[-1].decode("utf-8", "replace").rstrip("\r\n").split("\t")
 
     @property
     def line_end(self) -> bytes:

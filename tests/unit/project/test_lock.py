@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ensembl_annotations.project import lock
 from ensembl_annotations.project.lock import BrokenLockError, read_lock
 from ensembl_annotations.project.paths import STORE
 
@@ -17,8 +16,16 @@ def lock_of(md5: str) -> bytes:
     return yaml.safe_dump({"schema": "2.0", "stages": {"fetch_ensembl": {"outs": outs}}}).encode()
 
 
-def test_the_lock_is_read_by_libyaml() -> None:
-    assert lock._LOADER is yaml.CSafeLoader
+def test_the_lock_is_read_by_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaders = []
+
+    def load(_text: str, loader: type) -> dict[str, object]:
+        loaders.append(loader)
+        return {}
+
+    monkeypatch.setattr(yaml, "load", load)
+    read_lock(b"")
+    assert loaders == [yaml.CSafeLoader]
 
 
 def test_what_is_not_as_dvc_writes_it_counts_as_missing() -> None:
