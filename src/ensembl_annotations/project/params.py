@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 from ensembl_annotations.common.errors import UsageError, nearest
@@ -28,6 +28,7 @@ from ensembl_annotations.variants.chromosomes import parse_chromosomes
 from ensembl_annotations.variants.tags import parse_tags
 
 _TEXT = "tag:yaml.org,2002:str"
+_MOST_NESTED = 100
 
 SampleName = Annotated[str, StringConstraints(pattern=f"^{SAMPLE_NAME.pattern}$")]
 
@@ -191,7 +192,7 @@ def load_params(path: Path = Path(PARAMS_FILE)) -> Params:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8: {error}.") from error
     except YAMLError as error:
-        raise _not_yaml(path, error) from error
+        raise _not_yaml(path, text, error) from error
     if not isinstance(content, dict):
         raise UsageError(
             f"{path}: expected parameters by name, found {type(content).__name__}.",
@@ -243,17 +244,25 @@ _ALLOWED = {
 
 
 def refuse_aliases(text: str, name: Path | str) -> None:
-    """Refuse YAML with aliases before anything is made of it.
+    """Refuse YAML with aliases, or with too many values inside one another, before anything is made of it.
 
     Raises
     ------
     UsageError
         Naming the line. A few lines of aliases to aliases can mean more values than any memory holds, and who
-        merges or reviews a line sees only half of what it means.
+        merges or reviews a line sees only half of what it means. Values in many others end the process.
     YAMLError
         Where it is no YAML.
     """
+    num_open = 0
     for event in YAML(typ="safe").parse(text):
+        num_open += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if num_open > _MOST_NESTED:
+            raise UsageError(
+                f"{name}: line {event.start_mark.line + 1}: expected at most {_MOST_NESTED} lists and "
+                "mappings inside one another, found more.",
+                hint="Look at its brackets and indentation.",
+            )
         if isinstance(event, AliasEvent):
             raise UsageError(
                 f"{name}: line {event.start_mark.line + 1}: expected a value, found an alias, "
@@ -262,7 +271,12 @@ def refuse_aliases(text: str, name: Path | str) -> None:
             )
 
 
-def _not_yaml(path: Path, error: YAMLError) -> UsageError:
+def _not_yaml(path: Path, text: str, error: YAMLError) -> UsageError:
+    # The parser in C does not name the character that it can't read.
+    try:
+        YAML(typ="safe", pure=True).load(text)
+    except YAMLError as worded:
+        error = worded
     where, what = str(path), one_line(error)
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         where = f"{path}: line {error.problem_mark.line + 1}"
@@ -291,7 +305,7 @@ class _Places:
     """
 
     def __init__(self, path: Path, text: str) -> None:
-        self._path, self._root = path, YAML().compose(text)
+        self._path, self._root = path, YAML(typ="safe").compose(text)
 
     def of(self, *place: Any) -> str:
         """Return file, line and name of a parameter, or the line of what it is missing in."""

@@ -34,6 +34,17 @@ def test_aliases_are_refused_before_they_are_followed(tmp_path: Path) -> None:
         load_params(path)
 
 
+def test_what_is_nested_too_deep_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """The parser in C would end the process."""
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1\nb: " + "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(
+        UsageError, match=r"params.yaml: line 2: expected at most 100 lists and mappings inside"
+    ):
+        load_params(path)
+
+
+
 SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
 
 
