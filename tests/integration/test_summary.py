@@ -18,12 +18,14 @@ from playwright.sync_api import Browser, Locator
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.annotate import annotate
+from ensembl_annotations.report.report import write_report
 from ensembl_annotations.store.describe import DEMONSTRATION
 from ensembl_annotations.variants.outcomes import IMPACTS
 from ensembl_annotations.variants.outcomes import TERMS as TERMS_BY_SEVERITY
 from ensembl_annotations.versions import ENGINE_VERSION, REPORT_VERSION
 from tests.support.browser import PRINTED_WIDTH, Opened, browser, check_page, opened
 from tests.support.mirror import Row, write_mirror
+from tests.support.tallies import entry_of, sample_row
 from tests.support.vcf import (
     CALL,
     CHROMOSOMES,
@@ -647,3 +649,53 @@ def test_multiqc_makes_one_table_of_several_samples(
     assert [row[0] for row in lines[1:]] == ["one", "two"]
     place = lines[0].index("num_alleles")
     assert {float(row[place]) for row in lines[1:]} == {float(metrics["num_alleles"])}
+
+
+def sorted_by(shown: Opened, link: str) -> list[str]:
+    """Return the names of samples from the top down, after a click."""
+    shown.page.locator(f"a[href='#{link}']").first.click()
+    rows = shown.page.locator("table.sorts tbody tr")
+    boxes = [rows.nth(at).bounding_box() for at in range(rows.count())]
+    tops = [box["y"] for box in boxes if box]
+    names = [rows.nth(at).locator("td").first.inner_text() for at in range(rows.count())]
+    assert len(set(tops)) == len(names)
+    return [name for _, name in sorted(zip(tops, names, strict=True))]
+
+
+def test_samples_of_an_entry_are_sorted_without_scripts(tmp_path: Path, chromium: Browser) -> None:
+    figures = {
+        f"s{at}": {
+            "num_records": records, "num_compared": compared, "annotated_percent": percent,
+            "num_high_impact": 3, "num_moderate_impact": at,
+        }
+        for at, (records, compared, percent) in enumerate(
+            [(100, 10, 90.5), (99, 0, 0.0), (1100, 10, 9.25), (98, 10, 100.0)] + [(100, 10, 90.0)] * 8
+        )
+    }  # fmt: skip
+    rows = [sample_row(name, **item) for name, item in figures.items()]
+    (tmp_path / "tally.json").write_text(json.dumps(entry_of(*rows)))
+    write_report(tmp_path / "tally.json", tmp_path, "cohort")
+    check_page(chromium, tmp_path / "summary.html")
+    with opened(chromium, tmp_path / "summary.html") as shown:
+        # Those that differ from the others come first.
+        first = sorted_by(shown, "samples")
+        assert first[:3] == ["s1", "s2", "s3"]
+        assert shown.page.locator("table.sorts thead").inner_text().count("▲") == 10
+        order = sorted_by(shown, "num_records-down")
+        assert order == ["s2", *(f"s{at}" for at in (0, 4, 5, 6, 7, 8, 9, 10, 11)), "s1", "s3"]
+        assert sorted_by(shown, "num_records-up") == ["s3", "s1", *order[1:-2], "s2"]
+        # What has no value is before the lowest.
+        assert sorted_by(shown, "annotated_percent-up")[:3] == ["s1", "s2", "s4"]
+        assert sorted_by(shown, "annotated_percent-down")[:2] == ["s3", "s0"]
+        assert sorted_by(shown, "num_moderate_impact-down")[:2] == ["s11", "s10"]
+        # The columns stay one below the other, and names can be seen.
+        heads, cells = (
+            [item.bounding_box() for item in shown.page.locator(f"table.sorts {part}").all()]
+            for part in ("thead th", "tbody tr:first-child td")
+        )
+        assert [box and box["x"] for box in heads] == [box and box["x"] for box in cells]
+        assert sorted_by(shown, "samples") == first
+    with opened(chromium, tmp_path / "summary.html", width=400) as shown:
+        sorted_by(shown, "num_moderate_impact-down")
+        box = shown.page.locator("table.sorts tbody td").first.bounding_box()
+        assert box and box["x"] >= 0

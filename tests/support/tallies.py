@@ -44,3 +44,27 @@ def tally_of(*cells: Cell, **parts: Any) -> dict[str, Any]:
         "metrics": metrics | parts.get("metrics", {}),
         "provenance": provenance | parts.get("provenance", {}),
     }
+
+
+def sample_row(sample: str, **figures: Any) -> dict[str, Any]:
+    """Return the row of a sample in the tally of an entry."""
+    counts = {f"num_{name}": 0 for name in _COUNTS}
+    named = {"sample": sample, "num_known": 0, "transitions": 0, "transversions": 0}
+    return {**counts, **named, "annotated_percent": 90.0, **figures}
+
+
+def entry_of(*rows: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """Return the tally of an entry with these rows."""
+    return {
+        "release": 116,
+        "release_date": None,
+        "assembly": "GRCh38",
+        "source": "ensembl",
+        "reference_sha256": "0" * 64,
+        "options": {},
+        "samples": list(rows),
+        "failures": [],
+        "contigs": {"chr1": [3, 1, 0]},
+        "frequencies": {},
+        **parts,
+    }

@@ -46,7 +46,7 @@ from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.common.progress import Progress
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
-from ensembl_annotations.store.read import Reference
+from ensembl_annotations.store.read import Reference, kept_reference, opened_reference
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import (
@@ -297,13 +297,10 @@ def annotate_part(
     task: _PartTask, request: _Request, schema: pa.Schema | None, memory_mb: int, most_bytes: int
 ) -> _PartAnswer:
     """Annotate a part of a VCF, on another machine: no more of it than the answer has room for."""
-    store = ReferenceStore(request.reference)
+    reference = kept_reference(request.reference)
     table = schema is not None or request.summarise
-    plan = _plan(memory_mb, store, request.additions, table=table)
-    with (
-        VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader,
-        Reference(store) as reference,
-    ):
+    plan = _plan(memory_mb, reference.store, request.additions, table=table)
+    with VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader:
         job = request.job(reader, reference, plan)
         reader.only(task.part)
         made: list[_Annotated] = []
@@ -383,7 +380,7 @@ def _rows(
 
 def annotate_vcf(
     vcf: Path | str,
-    reference: Path | str,
+    reference: Path | str | Reference,
     *,
     out_vcf: Path | str | None = None,
     out_parquet: Path | str | None = None,
@@ -409,8 +406,8 @@ def annotate_vcf(
     ----------
     vcf : Path or str
         A VCF (plain, gzip or BGZF) or BCF; ``-`` is standard input. It is read once.
-    reference : Path or str
-        Folder of the store.
+    reference : Path or str or Reference
+        Folder of the store; or a store that is open, for many VCFs.
     out_vcf : Path or str, optional
         The annotated VCF. The end of its name, in any case of letters, says what it is:
         ``.vcf.gz`` or ``.vcf.bgz`` BGZF, ``.bcf`` BCF, ``.vcf`` plain text. An index is written
@@ -475,7 +472,9 @@ def annotate_vcf(
     >>> figures["release"], figures["num_exact"] > 0, figures["run"]["status"]
     (116, True, 'annotated')
     """
-    vcf, reference = Path(vcf), Path(reference)
+    vcf = Path(vcf)
+    source = reference if isinstance(reference, Reference) else Path(reference)
+    folder = source.store.folder if isinstance(source, Reference) else source
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     chromosomes = listed_chromosomes(chromosomes)
     targets = Targets(path_of(out_vcf), path_of(out_parquet), index, level, genotypes)
@@ -491,15 +490,18 @@ def annotate_vcf(
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
     with explained_os_errors("annotating"):
-        targets.check(vcf, reference, metrics, run_metrics, tally_path)
+        targets.check(vcf, folder, metrics, run_metrics, tally_path)
         notes: list[str] = []
 
         def noted(text: str) -> None:
             notes.append(text)
             _LOG.warning(text)
 
-        with recorded_run(run_metrics, {"cache_path": str(reference.resolve())}) as run:
-            store = ReferenceStore(reference)
+        with (
+            recorded_run(run_metrics, {"cache_path": str(folder.resolve())}) as run,
+            opened_reference(source) as looked_up,
+        ):
+            store = looked_up.store
             has_genes = bool(store.chromosomes_with("genes"))
             additions = chosen if has_genes else chosen.without_genes()
             table = targets.parquet is not None or tally_path is not None
@@ -511,10 +513,9 @@ def annotate_vcf(
                 chromosomes = resolve_chromosomes(
                     chromosomes, annotated_chromosomes(store), store.species, store.assembly
                 )
-            store.check(_needed(store, chromosomes))
+            looked_up.check(_needed(store, chromosomes))
             with (
                 VcfReader(vcf, plan.max_batch_bytes, plan.limits) as reader,
-                Reference(store) as looked_up,
                 opened_cluster(scheduler, store.folder / FILE_NAME) as cluster,
             ):
                 for warning in reader.header.warnings():
@@ -523,7 +524,7 @@ def annotate_vcf(
                     check_header_tags(reader.header, reader.path, additions.tags)
                 request = _Request(
                     vcf.absolute(),
-                    reference.absolute(),
+                    folder.absolute(),
                     tuple(chromosomes) if chromosomes is not None else None,
                     additions,
                     match,
@@ -564,7 +565,7 @@ def annotate_vcf(
                                 provenance,
                                 notes,
                                 findings,
-                                _consequences(job.contigs, counts, findings) if has_genes else None,
+                                _consequences(job.engine, counts, findings) if has_genes else None,
                             ),
                         )
                     # As late as can be: DVC takes the file's digest after the run.
@@ -573,18 +574,17 @@ def annotate_vcf(
     return {**content, "run": run}
 
 
-def _consequences(contigs: Contigs, counts: Tally, findings: Findings) -> dict[str, Any]:
+def _consequences(engine: Engine, counts: Tally, findings: Findings) -> dict[str, Any]:
     """Return what the tally says of consequences."""
     from ensembl_annotations.annotate.tally import gene_list
-    from ensembl_annotations.store.genes import symbols_of
 
     genes = gene_list(findings.genes)
-    symbols = symbols_of(contigs.store, [row["gene"] for row in genes])
+    symbols = engine.reference.symbols if genes else {}
     return {
         "terms": counts.by_severity(),
         "genes": [{**row, "symbol": symbols.get(row["gene"], "")} for row in genes],
         "num_genes": len({gene for gene, _ in findings.genes}),
-        "unknown_on": contigs.without_calls(),
+        "unknown_on": engine.contigs.without_calls(),
     }
 
 

@@ -28,6 +28,7 @@ from ensembl_annotations.common.logs import about
 from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.pool import in_order
 from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
+from ensembl_annotations.store.read import Reference, kept_reference, opened_reference
 
 VCF, TABLE, TALLY = "annotated.vcf.gz", "annotated.parquet", "tally.json"
 RESULTS = (VCF, f"{VCF}.tbi", f"{VCF}.csi", TABLE, TALLY)
@@ -96,15 +97,15 @@ class Outcome:
 
 
 def annotate_sample(
-    task: Task, reference: Path, options: Mapping[str, Any], memory_mb: int
+    task: Task, reference: Path | Reference, options: Mapping[str, Any], memory_mb: int
 ) -> Outcome | PassingInputError:
-    """Annotate one VCF; the seam at which other machines can take the work.
+    """Annotate one VCF.
 
     Parameters
     ----------
     task : Task
-    reference : Path
-        Folder of the store.
+    reference : Path or Reference
+        Folder of the store, or the store that is open for all of them.
     options : mapping
         Those of `annotate_vcf` that decide what a result is.
     memory_mb : int
@@ -144,6 +145,13 @@ def annotate_sample(
     return Outcome(task.sample, made | _of_tally(task.folder / TALLY, task.vcf))
 
 
+def annotate_there(
+    task: Task, reference: Path, options: Mapping[str, Any], memory_mb: int
+) -> Outcome | PassingInputError:
+    """Do as `annotate_sample` in another process, which opens the store in a folder once for all its tasks."""
+    return annotate_sample(task, kept_reference(reference), options, memory_mb)
+
+
 def annotate_many(
     tasks: Sequence[Task],
     reference: Path,
@@ -163,15 +171,28 @@ def annotate_many(
     EnsemblAnnotationsError
         As `annotate_sample`.
     """
-    options = dict(options)
-    with opened_cluster(scheduler if tasks else None, reference / FILE_NAME) as cluster:
+    if tasks:
+        with opened_reference(reference) as opened:
+            yield from _annotate_all(tasks, opened, dict(options), memory_mb, scheduler)
+            opened.check_current()
+
+
+def _annotate_all(
+    tasks: Sequence[Task],
+    reference: Reference,
+    options: dict[str, Any],
+    memory_mb: int,
+    scheduler: str | None,
+) -> Iterator[tuple[Task, Outcome]]:
+    folder = reference.store.folder.absolute()
+    with opened_cluster(scheduler, folder / FILE_NAME) as cluster:
         large = [task for task in tasks if _size_of(task.vcf) > LARGE_BYTES]
         alone = large if cluster is None or len(large) < cluster.num_threads else []
         small = [task for task in tasks if task not in alone]
         if cluster is None:
             done = _together(small, reference, options, memory_mb)
         else:
-            done = _by_others(cluster, small, reference, options)
+            done = _by_others(cluster, small, folder, options)
         for task, outcome in zip(small, done, strict=True):
             if isinstance(outcome, Outcome):
                 yield task, outcome
@@ -191,7 +212,7 @@ def annotate_many(
 
 
 def _together(
-    tasks: Sequence[Task], reference: Path, options: Mapping[str, Any], memory_mb: int
+    tasks: Sequence[Task], reference: Reference, options: Mapping[str, Any], memory_mb: int
 ) -> Iterator[Outcome | PassingInputError]:
     together = min(num_together(memory_mb), max(len(tasks), 1))
     work = partial(annotate_sample, reference=reference, options=options, memory_mb=MIN_MEMORY_MB)
@@ -203,10 +224,7 @@ def _by_others(
     cluster: Cluster, tasks: Sequence[Task], reference: Path, options: Mapping[str, Any]
 ) -> Iterator[Outcome | PassingInputError]:
     work = partial(
-        annotate_sample,
-        reference=reference.absolute(),
-        options=options,
-        memory_mb=cluster.memory_mb,
+        annotate_there, reference=reference, options=options, memory_mb=cluster.memory_mb
     )
     yield from in_order(cluster, work, (task.absolute() for task in tasks), cluster.ahead)
 

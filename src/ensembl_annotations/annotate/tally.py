@@ -320,12 +320,15 @@ def _pathogenic(
         ranked.append(((place, query not in strongest), query, genotype))
     ranked = sorted(ranked, key=lambda item: item[0])[:MOST_LISTED]
     is_chosen = pl.col("query").is_in([query for _, query, _ in ranked])
-    ids_of = ids_of_all.filter(is_chosen).partition_by("query", as_dict=True)
+    ids_of: dict[int, list[dict[str, Any]]] = {}
+    for item in ids_of_all.filter(is_chosen).iter_rows(named=True):
+        ids_of.setdefault(item["query"], []).append(item)
     called = {
         row["query"]: row for row in consequence_rows(told.filter(is_chosen)).iter_rows(named=True)
     }
     for rank, query, genotype in ranked:
-        listed = _listed(batch, alleles, ids_of[query,], query, column, rank, genotype)
+        allele = alleles.row(query, named=True)
+        listed = _listed(batch, allele, ids_of[query], column, rank, genotype)
         gene, hgvs, impact = _consequence(called.get(query))
         found.listed.append(replace(listed, gene=gene, hgvs=hgvs, impact=impact))
     return found
@@ -348,16 +351,14 @@ def _consequence(called: Mapping[str, Any] | None) -> tuple[str, str, str]:
 
 def _listed(
     batch: Batch,
-    alleles: pl.DataFrame,
-    ids: pl.DataFrame,
-    query: int,
+    allele: Mapping[str, Any],
+    ids: Sequence[Mapping[str, Any]],
     column: str,
     rank: tuple[int, bool],
     genotype: str,
 ) -> Listed:
-    allele = alleles.row(query, named=True)
-    terms = ids[column].drop_nulls().str.split("|").explode(empty_as_null=False)
-    given = terms.unique(maintain_order=True).to_list()
+    texts = [item[column] for item in ids if item[column] is not None]
+    given = list(dict.fromkeys(term for text in texts for term in text.split("|")))
     is_contested = any(term in given for term in PATHOGENIC) and any(
         term in given for term in _CONTRARY
     )
@@ -365,7 +366,7 @@ def _listed(
         rank,
         f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X and Y)" if allele["par"] else ""),
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
-        tuple(ids["id"].drop_nulls()),
+        tuple(item["id"] for item in ids if item["id"] is not None),
         ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
         _frequency(ids),
         _short(_filter_of(batch, allele["row"])),
@@ -373,12 +374,12 @@ def _listed(
     )
 
 
-def _frequency(ids: pl.DataFrame) -> str:
+def _frequency(ids: Sequence[Mapping[str, Any]]) -> str:
     """Return the frequency of an ALT, or why there is none, from the rows of its IDs."""
-    decided = known_frequencies(ids)["af"]
-    if len(decided):
-        return str(decided[0])
-    return UNDECIDED if ids["has_frequency"].any() else UNPUBLISHED
+    decided = next((item["af"] for item in ids if item["af"] is not None), None)
+    if decided is not None:
+        return str(decided)
+    return UNDECIDED if any(item["has_frequency"] for item in ids) else UNPUBLISHED
 
 
 def _filter_of(batch: Batch, row: int) -> str:

@@ -174,14 +174,15 @@ class _Stdout:
 
 def _check_paths(vcf: Path, reference: Path, *outputs: Path | None) -> None:
     named = [path for path in outputs if path is not None]
-    for path in named:
+    resolved, store = [path.resolve() for path in named], reference.resolve()
+    for path, target in zip(named, resolved, strict=True):
         if path.exists() and vcf.exists() and path.samefile(vcf):
             raise UsageError(
                 f"{path}: is the input; it would be overwritten.", hint="Name another file."
             )
-        if named.count(path) > 1 or [item.resolve() for item in named].count(path.resolve()) > 1:
+        if resolved.count(target) > 1:
             raise UsageError(f"{path}: named for two outputs.", hint="Name two files.")
-        if reference.resolve() in path.resolve().parents:
+        if store in target.parents:
             raise UsageError(
                 f"{path}: is inside the reference store.", hint="Write to another folder."
             )

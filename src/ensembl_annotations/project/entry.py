@@ -8,7 +8,10 @@ All that is wrong with an entry is told at once.
 from __future__ import annotations
 
 import csv
+import logging
 import os
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +21,8 @@ from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.git import run_git
 from ensembl_annotations.project.paths import SAMPLE_NAME
 from ensembl_annotations.vcf.forms import ENDS
+
+_LOG = logging.getLogger(__name__)
 
 SHEET_COLUMNS = ("sample", "vcf")
 _SHEET_END = ".csv"
@@ -189,8 +194,8 @@ def _problems(root: Path, vcfs: Iterable[NamedVcf]) -> list[str]:
     return problems
 
 
-def refuse_tracked_sheet(root: Path, path: str) -> None:
-    """Refuse a sheet that git has: the names of its samples and files would be in every clone.
+def check_sheet(root: Path, path: str) -> None:
+    """Refuse a sheet that git has, and warn of one that it would take: whoever gets a clone reads its names.
 
     Raises
     ------
@@ -198,13 +203,24 @@ def refuse_tracked_sheet(root: Path, path: str) -> None:
     """
     if not is_sheet(path):
         return
-    done = run_git(root, "ls-files", "--", path)
-    if done.returncode == 0 and done.stdout:
+    # What a link names: that file has the names of samples.
+    file, top = Path(os.path.realpath(root / path)), Path(os.path.realpath(root))
+    file = file.relative_to(top) if file.is_relative_to(top) else file
+    listing = ("ls-files", "-t", "--cached", "--others", "--exclude-standard", "--", str(file))
+    done = run_git(root, "--literal-pathspecs", *listing)
+    if done.returncode or not done.stdout:
+        return
+    if not done.stdout.startswith(b"? "):
         raise UsageError(
             f"{path}: git has this sheet, which names people's samples and files; whoever gets a clone reads them.",
-            hint=f"Take it out ('git rm --cached {path}'; former commits have it still), and keep it in data/vcf, "
-            "which git ignores, or outside of the repository.",
+            hint=f"Take it out ('git rm --cached {shlex.quote(str(file))}'; former commits have it still), and keep "
+            "it in data/vcf, which git ignores, or outside of the repository.",
         )
+    line = "/" + re.sub(r"([\\*?\[ ])", r"\\\1", file.name)
+    _LOG.warning(
+        f"{path}: git does not ignore this sheet, which names people's samples and files: the next 'git add -A' takes "
+        f"it. Write the line {line} into {file.parent / '.gitignore'}, or move it to data/vcf, which git ignores."
+    )
 
 
 def ignored_note(entry: Entry) -> str | None:

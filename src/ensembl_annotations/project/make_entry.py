@@ -40,10 +40,10 @@ from ensembl_annotations.common.metrics import recorded_run, stamp_of
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.project.entry import (
     NamedVcf,
+    check_sheet,
     ignored_note,
     is_many,
     read_entry,
-    refuse_tracked_sheet,
 )
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
@@ -79,7 +79,7 @@ def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
         For what is wrong with something else than a VCF; then nothing is recorded.
     """
     path = project.params.samples[sample_of(paths.asset)].vcf
-    refuse_tracked_sheet(project.root, path)
+    check_sheet(project.root, path)
     entry = read_entry(project.root, path)
     if not entry.is_many:
         return _make_one(project, paths, entry.vcfs[0].vcf)
@@ -117,7 +117,7 @@ def make_shard(project: Project, path: Path, number: int, count: int) -> list[Ou
             f"--shard: {path}: expected a sheet or folder of 'samples' in params.yaml, found none with this path.",
             hint="Add it there: its results are those of an entry.",
         )
-    refuse_tracked_sheet(project.root, relative)
+    check_sheet(project.root, relative)
     entry = read_entry(project.root, relative)
     # Beside DVC's cache, to which they are linked.
     beside = project.root / ".dvc" / "tmp"

@@ -35,10 +35,10 @@ from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.words import listed, one_line
 from ensembl_annotations.project.entry import (
     Entry,
+    check_sheet,
     is_many,
     is_sheet,
     read_entry,
-    refuse_tracked_sheet,
 )
 from ensembl_annotations.project.figures import HEADLINES, read_figures
 from ensembl_annotations.project.file_list import ForgedListError
@@ -272,7 +272,7 @@ def _check_samples(project: Project, samples: Iterable[str]) -> None:
                 num_usable += 1
                 continue
         try:
-            refuse_tracked_sheet(project.root, path)
+            check_sheet(project.root, path)
             error = _check_headers(project, read_entry(project.root, path))
         except EnsemblAnnotationsError as found:
             wrong.append(_about_sample(project, sample, found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -63,12 +63,11 @@ def scan_genes(folder: Path | str, chromosomes: Sequence[str] | str | None = Non
     return pl.concat([empty.lazy(), *(pl.scan_parquet(item.path, glob=False) for item in files)])
 
 
-def symbols_of(store: ReferenceStore, genes: Collection[str]) -> dict[str, str]:
+def symbols_of(store: ReferenceStore) -> dict[str, str]:
     """Return the symbols of genes, by their IDs; of those that have one."""
     files = [item.path for item in store.resources if item.role == "genes"]
     found: dict[str, str] = {}
-    for path in files if genes else ():
+    for path in files:
         rows = pl.scan_parquet(path, glob=False).select(pl.col("gene_id", "symbol").cast(pl.String))
-        named = rows.filter(pl.col("gene_id").is_in(list(genes))).drop_nulls().unique()
-        found |= dict(named.collect().iter_rows())
+        found |= dict(rows.drop_nulls().unique().collect().iter_rows())
     return found

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
 
 from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.hashes import sha256_of
+from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.problems import Problem
-from ensembl_annotations.store.describe import RESTORE_HINT, ReferenceStore, open_resource
+from ensembl_annotations.store.describe import (
+    FILE_NAME,
+    RESTORE_HINT,
+    ReferenceStore,
+    open_resource,
+)
+
+_IDLE_SEC = 60
 
 
 class Reference:
@@ -18,17 +31,21 @@ class Reference:
     Parameters
     ----------
     store : ReferenceStore
-        Checked.
+        Checked, here or before.
 
     Notes
     -----
-    A file stays open: a store that is replaced meanwhile is not mixed with the new one.
+    A file stays open: a store that is replaced meanwhile is not mixed with the new one. Any number of VCFs can be
+    annotated with one reference, several at a time.
     """
 
     def __init__(self, store: ReferenceStore) -> None:
         self.store = store
+        self._checked: set[str] = set()
+        self._stamp: tuple[int, ...] | None = None
         self._opened: dict[int, Table | Sequence2Bit | Genes] = {}
         self._handles = ExitStack()
+        self.close_files = self._handles.close
         self._lock = threading.Lock()
 
     def __enter__(self) -> Reference:
@@ -36,7 +53,48 @@ class Reference:
 
     def __exit__(self, *_: object) -> None:
         self._opened.clear()
-        self._handles.close()
+        self.close_files()
+
+    def check(self, chromosomes: Sequence[str] | None = None) -> None:
+        """Check the files of chromosomes as `ReferenceStore.check` does, those of each once."""
+        names = {item.chromosome for item in self.store.resources_of(chromosomes)} - self._checked
+        if names:
+            self.store.check(sorted(names))
+            self._checked |= names
+
+    def is_current(self) -> bool:
+        """Tell whether the folder still has this store: the same ``datapackage.json``."""
+        path = self.store.folder / FILE_NAME
+        stamp = stamp_of(path)
+        if stamp is None or stamp == self._stamp:
+            return stamp is not None
+        try:
+            is_same = sha256_of(path) == self.store.digest
+        except OSError:
+            return False
+        self._stamp = stamp if is_same else None
+        return is_same
+
+    def check_current(self) -> None:
+        """Refuse to go on where `is_current` does not hold.
+
+        Raises
+        ------
+        ReferenceStoreError
+        """
+        if not self.is_current():
+            raise ReferenceStoreError(
+                f"{self.store.folder}: was replaced while the store was in use: {FILE_NAME} is another, or gone.",
+                hint="Run the command again; what it made before is of the former store.",
+            )
+
+    @cached_property
+    def symbols(self) -> dict[str, str]:
+        """The symbols of genes, by their IDs; of those that have one."""
+        # What reads tables is imported where it is asked for.
+        from ensembl_annotations.store.genes import symbols_of
+
+        return symbols_of(self.store)
 
     def has(self, chromosome: str) -> bool:
         """Tell whether the store describes a file of this chromosome."""
@@ -94,3 +152,63 @@ class Reference:
                 hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
                 "then 'ensembl-annotations repair' or 'dvc repro fetch_ensembl'.",
             ) from error
+
+
+@contextmanager
+def opened_reference(reference: Path | Reference) -> Iterator[Reference]:
+    """Open a store by its folder, or give one that is open already, if the folder still has it.
+
+    Raises
+    ------
+    ReferenceStoreError
+    """
+    if isinstance(reference, Reference):
+        reference.check_current()
+        yield reference
+    else:
+        with Reference(ReferenceStore(reference)) as opened:
+            yield opened
+
+
+class _Kept:
+    """The reference of the tasks that a process gets one by one; closed when none has come for a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reference: Reference | None = None
+        self._used = 0.0
+
+    def get(self, folder: Path) -> Reference:
+        with self._lock:
+            self._used = time.monotonic()
+            kept = self._reference
+            if kept is None or kept.store.folder != folder or not kept.is_current():
+                if kept is None:
+                    self._watch()
+                self._reference = kept = Reference(ReferenceStore(folder))
+                # When the last task that has it ends.
+                weakref.finalize(kept, kept.close_files)
+            return kept
+
+    def _watch(self) -> None:
+        timer = threading.Timer(_IDLE_SEC, self._close_if_idle)
+        timer.daemon = True
+        timer.start()
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            if time.monotonic() >= self._used + _IDLE_SEC:
+                self._reference = None
+            else:
+                self._watch()
+
+
+_KEPT = _Kept()
+
+
+def kept_reference(folder: Path) -> Reference:
+    """Return the reference of a folder, for tasks of another process: opened once, and again where it was replaced.
+
+    A file that stays open keeps a store that was replaced on the disk, and on NFS its folder: so it is closed again.
+    """
+    return _KEPT.get(folder)

@@ -150,9 +150,11 @@ def _entries(
         yield _head(number, begins[bisect_left(windows, window)], len(chunks), kind)
         yield struct.pack(f"<{2 * len(chunks)}Q", *(edge for chunk in chunks for edge in chunk))
     if not is_csi:
-        every = range(min(windows[-1] + 1, _TBI_WINDOWS))
-        lowest = [begins[bisect_left(windows, window)] for window in every]
-        yield struct.pack(f"<i{len(lowest)}Q", len(lowest), *lowest)
+        ends = [min(window + 1, _TBI_WINDOWS) for window in windows]
+        yield struct.pack("<i", ends[-1])
+        # A window has the place of the first record that reaches it, or one behind.
+        for begin, end, lowest in zip([0, *ends], ends, begins, strict=False):
+            yield struct.pack("<Q", lowest) * (end - begin)
 
 
 def _head(number: int, lowest: int, num_chunks: int, kind: str) -> bytes:

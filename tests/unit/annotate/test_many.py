@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ from ensembl_annotations.annotate.many import (
     entry_tally,
 )
 from ensembl_annotations.annotate.memory import num_together
-from ensembl_annotations.common.errors import EnsemblAnnotationsError, PassingInputError
+from ensembl_annotations.common.errors import (
+    EnsemblAnnotationsError,
+    PassingInputError,
+    ReferenceStoreError,
+)
+from ensembl_annotations.store import describe, read
 from ensembl_annotations.store.describe import ReferenceStore
 from tests.support.vcf import CALL, build_store, plain_vcf, record
 
@@ -88,6 +94,50 @@ def test_results_depend_on_nothing_else(
     assert entry_figures(figures, opened)["num_records"] == sum(20 + number for number in range(6))
     rows = json.loads(entry_tally(figures, opened, {}))["samples"]
     assert [row["num_records"] for row in rows] == [20 + number for number in range(6)]
+
+
+def test_the_store_is_opened_once_for_all(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    original = describe.open_resource
+
+    def counted(handle: Any, item: Any, number: int) -> Any:
+        opened.append(item.path.name)
+        return original(handle, item, number)
+
+    monkeypatch.setattr(describe, "open_resource", counted)
+    monkeypatch.setattr(read, "open_resource", counted)
+    outcomes(tasks_of(tmp_path, "one", a=records(5)), store)
+    first = sorted(opened)
+    assert first
+    opened.clear()
+    outcomes(tasks_of(tmp_path, "all", **dict.fromkeys("abcdef", records(5))), store)
+    assert sorted(opened) == first
+
+
+def test_a_store_that_is_replaced_between_two_vcfs_ends_the_run(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(shutil.copytree(store, tmp_path / "own"))
+    other = build_store(tmp_path / "other", ["21"], fasta=False, genes=False)
+    tasks = tasks_of(tmp_path, "out", **dict.fromkeys("abcdef", records(5)))
+    # One at a time.
+    done = annotate_many(tasks, own, OPTIONS, 400)
+    assert next(done)[1].figures is not None
+    # Written again it is the same store.
+    (own / "datapackage.json").write_bytes((store / "datapackage.json").read_bytes())
+    assert next(done)[1].figures is not None
+    own.rename(tmp_path / "former")
+    other.rename(own)
+    with pytest.raises(ReferenceStoreError, match="was replaced while the store was in use"):
+        list(done)
+    # In whose place there is none, too; after the last one as well.
+    only = annotate_many(tasks[:1], own, OPTIONS, 400)
+    assert next(only)[1].figures is not None
+    own.rename(tmp_path / "gone")
+    with pytest.raises(ReferenceStoreError, match=r"datapackage\.json is another, or gone"):
+        next(only)
 
 
 def test_a_tally_names_the_file_without_its_folder(store: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ensembl_annotations.common.errors import UsageError
-from ensembl_annotations.project.entry import ignored_note, is_many, read_entry
+from ensembl_annotations.project.entry import check_sheet, ignored_note, is_many, read_entry
 
 
 def touch(root: Path, *names: str) -> None:
@@ -89,3 +91,51 @@ def test_a_sheet_that_is_no_text_or_is_not_there(tmp_path: Path) -> None:
     assert "no such file" in problems(tmp_path, "t.csv")[0]
     touch(tmp_path, "folder.csv/a.vcf")
     assert "can't be read (Is a directory)" in problems(tmp_path, "folder.csv")[0]
+
+
+@pytest.mark.parametrize("name", ["trial.csv", "a [*] b.csv", "data/x/trial.csv"])
+def test_a_sheet_that_git_would_take_is_warned_of(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = tmp_path / name
+    # Another that a pattern of that name would find.
+    touch(tmp_path, name, "a b b.csv", "other.csv")
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
+
+    git("init", "--quiet")
+    git("add", "a b b.csv")
+    with caplog.at_level(logging.WARNING):
+        check_sheet(tmp_path, name)
+    (told,) = caplog.messages
+    assert told.startswith(f"{name}: git does not ignore this sheet, which names people's samples")
+    # What it says to write is what git takes.
+    line, file = told.split("Write the line ")[1].split(", or move")[0].split(" into ")
+    assert file == str(Path(name).parent / ".gitignore")
+    (tmp_path / file).write_text(f"{line}\n")
+    caplog.clear()
+    check_sheet(tmp_path, name)
+    check_sheet(tmp_path, "nothing.csv")
+    check_sheet(tmp_path, "other.vcf")
+    assert caplog.messages == []
+    git("add", "-A")
+    assert name not in git("ls-files", "-z").split("\0")
+    assert "other.csv" in git("ls-files", "-z").split("\0")
+    # One that git has is refused, ignored or not.
+    git("--literal-pathspecs", "add", "--force", name)
+    with pytest.raises(UsageError, match="git has this sheet"):
+        check_sheet(tmp_path, name)
+    # Through a link as well.
+    (tmp_path / "link.csv").symlink_to(sheet)
+    (tmp_path / ".git/info/exclude").write_text("link.csv\n")
+    with pytest.raises(UsageError, match=r"link\.csv: git has this sheet"):
+        check_sheet(tmp_path, "link.csv")
+    # Outside of any repository git has no say.
+    outside = tmp_path.parent / "outside"
+    touch(outside, "trial.csv")
+    check_sheet(tmp_path, str(outside / "trial.csv"))
+    assert caplog.messages == []

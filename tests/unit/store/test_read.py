@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +22,7 @@ from ensembl_annotations._kernel import (
     view,
 )
 from ensembl_annotations.common.errors import ReferenceStoreError
-from ensembl_annotations.store import write
+from ensembl_annotations.store import read, write
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from tests.support.store import snv, write_store
@@ -136,3 +139,29 @@ def test_what_is_altered_is_told_with_what_to_do(reference: Reference) -> None:
     ):
         raise BadFile(1, "why")
     assert "ensembl-annotations verify" in str(caught.value.hint)
+
+
+def test_tasks_share_a_reference_that_is_renewed_and_closed(
+    own: ReferenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "_IDLE_SEC", 0.2)
+    kept = read.kept_reference(own.folder)
+    assert read.kept_reference(own.folder) is kept
+    table = kept.table("21")
+    assert table is not None
+    # Another store in its place: a task that has the former one goes on with it.
+    write_store(tmp_path / "other", {"21": [snv(7, "A>C", 70)]})
+    own.folder.rename(tmp_path / "former")
+    (tmp_path / "other").rename(own.folder)
+    renewed = read.kept_reference(own.folder)
+    second = renewed.table("21")
+    assert second is not None
+    assert (ids(table, 7), ids(second, 7)) == ([7], [70])
+    # When no task has come for a while, nothing of it is open.
+    former, now = weakref.ref(kept), weakref.ref(renewed)
+    del kept, renewed
+    limit = time.monotonic() + 10
+    while former() or now():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    assert not [item for item in psutil.Process().open_files() if str(tmp_path) in item.path]
