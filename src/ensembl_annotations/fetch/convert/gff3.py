@@ -396,10 +396,20 @@ def _rows_of(
         for name, feature in block.features.items()
         if name not in used and name not in names
     )
+    _share_starts(rows)
     found.peptides.update(row["peptide"] for row in rows)
     found.num_transcripts += len(rows)
     found.num_genes += len(used) - len(rows)
     return rows
+
+
+def _share_starts(rows: list[dict[str, Any]]) -> None:
+    """Note that a start is known where another transcript of the gene has it, and there it is known."""
+    whole = [row for row in rows if row["peptide"] == "agrees" and row["cds_phase"] == 0]
+    starts = [(row["gene_id"], row["cds_start" if row["strand"] > 0 else "cds_end"]) for row in whole]
+    known = {start for row, start in zip(whole, starts, strict=True) if not row["cds_start_nf"]}
+    for row, start in zip(whole, starts, strict=True):
+        row["cds_start_nf"] = start not in known
 
 
 def _with_gene(block: _Block, name: str) -> tuple[_Feature, _Feature]:
@@ -508,6 +518,8 @@ def _coding_columns(
         is_mitochondrial=row["chrom"] == _MITOCHONDRION,
         starts_transcript=reaches[0 if is_forward else 1],
         ends_transcript=reaches[1 if is_forward else 0],
+        is_representative=row["biotype"] == "protein_coding"
+        and (row["canonical"] or row["mane_select"]),
     )
     protein = _attributes(parts.cds_attributes)
     protein_id = protein.get("protein_id") or _bare(protein.get("ID", ""))

@@ -183,6 +183,52 @@ def test_a_start_is_open_where_the_transcript_begins_without_m(
     assert (row["cds_start_nf"], row["peptide"]) == (is_open, "agrees")
 
 
+CANONICAL = ";tag=gencode_basic,Ensembl_canonical"
+
+
+@pytest.mark.parametrize(
+    ("codon", "peptide", "more", "biotype", "is_open"),
+    [
+        ("GTG", "MKWD", "", "protein_coding", False),  # its M is no translation: it starts here
+        ("CTG", "MKWD", "", "protein_coding", True),  # any CDS that begins with CTG has M there
+        ("TTG", "MKWD", "", "protein_coding", True),
+        ("ACG", "TKWD", "", "protein_coding", True),
+        ("ACG", "TKWD", CANONICAL, "protein_coding", False),
+        ("CTG", "MKWD", ";tag=MANE_Select", "protein_coding", False),
+        ("ACG", "TKWD", CANONICAL, "IG_C_gene", True),  # a segment: rearrangement gives it a start
+        ("GCC", "AKWD", CANONICAL, "protein_coding", True),  # nothing like ATG
+    ],
+)
+def test_a_start_that_is_not_atg(
+    codon: str, peptide: str, more: str, biotype: str, is_open: bool, tmp_path: Path
+) -> None:
+    bases = SEQUENCE.replace("GGATGAAATG", f"GG{codon}AAATG")
+    exons, cds = [(13, 20), (31, 44)], [(13, 20), (31, 37)]
+    model = replace(SPLICED, exons=exons, cds=cds, biotype=biotype, more=more)
+    row = one(tmp_path, model, peptide, bases)
+    assert (row["cds_start_nf"], row["peptide"]) == (is_open, "agrees")
+
+
+@pytest.mark.parametrize(
+    ("exons", "phase", "gene", "is_open"),
+    [
+        ([(11, 20), (31, 44)], "0", "ENSG90000000001", False),  # bases lie before it there
+        ([(13, 20), (31, 44)], "0", "ENSG90000000001", True),
+        ([(11, 20), (31, 44)], "1", "ENSG90000000001", True),
+        ([(11, 20), (31, 44)], "0", "ENSG90000000002", True),
+    ],
+)
+def test_a_start_is_known_where_the_genes_other_transcripts_have_it(
+    exons: list[tuple[int, int]], phase: str, gene: str, is_open: bool, tmp_path: Path
+) -> None:
+    bases = SEQUENCE.replace("GGATGAAATG", "GGACGAAATG")
+    bare = replace(SPLICED, exons=[(13, 20), (31, 44)])
+    other = replace(SPLICED, transcript="T2", gene=gene, exons=exons, phases=[phase, "1"])
+    peptides = {ONE: "TKWD", "T2": {"0": "TKWD", "1": "XRNGT"}[phase]}
+    rows, _, bad = read(tmp_path, gff3([bare, other], {}), {"1": bases}, peptides)
+    assert (rows[ONE]["cds_start_nf"], bad) == (is_open, [])
+
+
 @pytest.mark.parametrize(
     ("end", "last_exon", "is_open"),
     [(37, 37, False), (37, 44, False), (34, 34, True), (36, 36, True), (34, 44, False)],
