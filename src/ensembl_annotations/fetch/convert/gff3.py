@@ -406,7 +406,9 @@ def _rows_of(
 def _share_starts(rows: list[dict[str, Any]]) -> None:
     """Note that a start is known where another transcript of the gene has it, and there it is known."""
     whole = [row for row in rows if row["peptide"] == "agrees" and row["cds_phase"] == 0]
-    starts = [(row["gene_id"], row["cds_start" if row["strand"] > 0 else "cds_end"]) for row in whole]
+    starts = [
+        (row["gene_id"], row["cds_start" if row["strand"] > 0 else "cds_end"]) for row in whole
+    ]
     known = {start for row, start in zip(whole, starts, strict=True) if not row["cds_start_nf"]}
     for row, start in zip(whole, starts, strict=True):
         row["cds_start_nf"] = start not in known
