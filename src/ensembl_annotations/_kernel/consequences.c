@@ -431,7 +431,7 @@ static int64_t peptide_length(const Case *c) {
     return n && residue_at(c, n) == '*' ? n - 1 : n;
 }
 
-static uint8_t peptide_at(const Case *c, int64_t number) {
+uint8_t peptide_at(const Case *c, int64_t number) {
     static const char *const starts[] = {"ATG", "CTG", "TTG", "ATA", "ATT", "ATC", "GTG"};
     uint8_t codon[3] = {0};
     for (int i = 0; i < 3 && number == 1; i++) codon[i] = cds_letter(c, i);

@@ -86,6 +86,7 @@ uint8_t edited_letter(const Case *c, int64_t at);
 /* The amino acid of three letters; X where they don't decide it. */
 uint8_t residue_of(const uint8_t *codon, int is_mt);
 uint8_t residue_at(const Case *c, int64_t number);          /* of the protein, from 1; 0 behind its end */
+uint8_t peptide_at(const Case *c, int64_t number);          /* the same as published: a start codon's is M */
 uint8_t edited_residue_at(const Case *c, int64_t number);
 
 #endif

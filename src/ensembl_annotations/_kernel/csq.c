@@ -151,7 +151,7 @@ static void put_transcript(Out *out, const Case *c, int is_pick) {
         put_char(out, '|'), put_numbers(out, call->intron_first, call->intron_last, t->num_exons - 1);
         put_char(out, '|'), put_name(out, c, id, t->version, put_hgvs_transcript);
         put_char(out, '|');
-        if (call->has_peptides && t->protein) put_name(out, c, text_in(genes, t->protein), t->protein_version, put_hgvs_protein);
+        if (t->protein) put_name(out, c, text_in(genes, t->protein), t->protein_version, put_hgvs_protein);
         put_char(out, '|'), put_positions(out, call);
         put_char(out, '|');
     }

@@ -276,7 +276,14 @@ static void put_in_frame(Out *out, const Case *c) {
         if (!has_unknown(old)) put_equal(out, c, old);
         return;
     }
-    while (old.n && new.n && *old.p == *new.p) old.p++, old.n--, new.p++, new.n--, first++;
+    while (old.n && new.n && *old.p == *new.p) {
+        if (*old.p == '*') {                                    /* what differs is behind the stop */
+            put_residue(out, '*', first);
+            put_char(out, '=');
+            return;
+        }
+        old.p++, old.n--, new.p++, new.n--, first++;
+    }
     if (old.n && new.n && *new.p == '*') {
         put_residue(out, *old.p, first);
         put_string(out, "Ter");
@@ -321,15 +328,16 @@ static Case moved_case(const Case *c, const Variant *slid_variant, Call *call) {
 }
 
 void put_hgvs_protein(Out *out, const Case *c) {
-    if (!c->call->has_peptides || !is_within(c) || !is_known(c->variant->ref) || !c->t->protein) return;
+    if (!(c->call->cds_start || c->call->cds_end) || !is_within(c) || !is_known(c->variant->ref)) return;
     Slid s = is_repeatable(c) ? slid(c, c->is_insertion) : (Slid){*c->variant, {0}};
     Call call;
     Case moved = moved_case(c, &s.variant, &call);
-    if (!call.has_peptides) return;
+    /* The last possible place of a deletion over the edge of an exon can be in the CDS; in the start codon it may leave one in front. */
+    if (!call.has_peptides || (!c->call->has_peptides && call.cds_start <= 3)) return;
     size_t begin = (size_t)(out->at - out->begin);
     put_string(out, "p.");
     /* Whether the protein is made, and from where, nobody knows. */
-    if (c->call->terms >> START_LOST & 1 || changes_start(&moved)) put_residue(out, residue_at(c, 1), 1), put_char(out, '?');
+    if ((c->call->has_peptides && c->call->terms >> START_LOST & 1) || changes_start(&moved)) put_residue(out, peptide_at(c, 1), 1), put_char(out, '?');
     else put_change(out, &moved);
     if (out->at - out->begin == (int64_t)begin + 2) out->at = out->begin + begin;
 }

@@ -310,3 +310,36 @@ def test_an_insertion_is_named_at_its_last_place(tmp_path: Path) -> None:
         (50, "CAAA", "C"),
     )
     assert [call["hgvsc"].partition(":")[2] for call in found] == ["n.5dup", "n.3_5del"]
+
+
+def protein_name(folder: Path, bases: str, model: dict[str, Any], alt: tuple[int, str, str]) -> str:
+    return calls(folder, "1", bases, model, alt)[0]["hgvsp"].partition(":")[2]
+
+
+def test_a_deletion_over_an_exons_edge_is_named_where_it_is_in_the_cds(tmp_path: Path) -> None:
+    """Its last place: ATG GCC AA G GTT TGG TAA loses GG behind the intron, which keeps its AG."""
+    bases = "CCATGGCCAA" + "GTAAGTTTTTTTTTTTTCAG" + "GGTTTGGTAACCCC"
+    model = transcript("1", [(1, 10), (31, 44)], cds_start=3, cds_end=40)
+    (call,) = calls(tmp_path, "1", bases, model, (29, "AGG", "A"))
+    assert call["consequence"].startswith("splice_acceptor_variant&coding_sequence_variant")
+    assert call["hgvsc"].endswith(":c.9_10del") and call["hgvsp"].endswith(":p.Lys3AsnfsTer?")
+
+
+def test_what_comes_so_to_the_start_codon_has_no_name(tmp_path: Path) -> None:
+    """AT | ATG GCC loses TA, which is AT at its last place; A | TG GCC is left."""
+    bases = "C" * 10 + "GTAAGTTTTTTTTTTTTCAT" + "ATGGCCTAACCCC"
+    model = transcript("1", [(1, 10), (31, 43)], cds_start=31, cds_end=39)
+    (call,) = calls(tmp_path, "1", bases, model, (29, "ATA", "A"))
+    assert call["hgvsc"].endswith(":c.1_2del") and call["hgvsp"] == ""
+
+
+def test_a_start_codon_is_named_as_the_published_peptide_begins(tmp_path: Path) -> None:
+    model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
+    assert protein_name(tmp_path, "CCCTGGCCAAATAACCCC", model, (5, "G", "C")) == "p.Met1?"
+
+
+def test_what_is_inserted_behind_a_new_spelling_of_the_stop_changes_nothing(tmp_path: Path) -> None:
+    """TAG becomes TAA TTT TAG."""
+    model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
+    alt = (12, "T", "TAATTTT")
+    assert protein_name(tmp_path, "CCATGGCCAAATAGCCCC", model, alt) == "p.Ter4%3D"

@@ -45,6 +45,8 @@ _PARENT = re.compile(r"(?:^|;)Parent=([^;]*)")
 _REGION = re.compile(r"##sequence-region\s+(\S+)\s+(\d+)\s+(\d+)\s*")
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _MITOCHONDRION = "MT"
+_BIOTYPES = {"mRNA": "protein_coding"}
+"""From a transcript's type, where its line has no biotype."""
 _MIN_TRANSCRIPTS_FOR_SHARE = 1_000
 _BATCH_ROWS = 4096
 _KNOWN_ATTRIBUTES = frozenset(
@@ -168,11 +170,12 @@ class _Block:
             self._add_part(number, line, fields, where)
             return
         match = _ID.search(attributes)
-        if match is None or match[1] in self.features:
+        name = unquote(match[1]) if match else ""
+        if not name or name in self.features:
             self.other_types[kind] += 1
-            self.twice |= {match[1]} if match else set()
+            self.twice.add(name)
         else:
-            self.features[match[1]] = _Feature(number, line, fields, _attributes(attributes))
+            self.features[name] = _Feature(number, line, fields, _attributes(attributes))
 
     def _add_part(self, number: int, line: str, fields: list[str], where: str) -> None:
         kind, attributes = fields[2], fields[8]
@@ -180,7 +183,7 @@ class _Block:
         if parents is None:
             raise _unreadable(where, f"{kind} with a Parent", attributes)
         start, end = int(fields[3]), int(fields[4])
-        for parent in parents[1].split(","):
+        for parent in map(unquote, parents[1].split(",")):
             parts = self.parts.get(parent)
             if parts is None:
                 parts = self.parts[parent] = _Parts(number, line)
@@ -396,10 +399,22 @@ def _rows_of(
         for name, feature in block.features.items()
         if name not in used and name not in names
     )
+    _share_starts(rows)
     found.peptides.update(row["peptide"] for row in rows)
     found.num_transcripts += len(rows)
     found.num_genes += len(used) - len(rows)
     return rows
+
+
+def _share_starts(rows: list[dict[str, Any]]) -> None:
+    """Note that a start is known where another transcript of the gene has it, and there it is known."""
+    whole = [row for row in rows if row["peptide"] == "agrees" and row["cds_phase"] == 0]
+    starts = [
+        (row["gene_id"], row["cds_start" if row["strand"] > 0 else "cds_end"]) for row in whole
+    ]
+    known = {start for row, start in zip(whole, starts, strict=True) if not row["cds_start_nf"]}
+    for row, start in zip(whole, starts, strict=True):
+        row["cds_start_nf"] = start not in known
 
 
 def _with_gene(block: _Block, name: str) -> tuple[_Feature, _Feature]:
@@ -409,9 +424,10 @@ def _with_gene(block: _Block, name: str) -> tuple[_Feature, _Feature]:
         raise _Unusable("its parent is missing")
     if name in block.twice:
         raise _Unusable("its ID stands there twice")
-    gene = block.features.get(feature.attributes.get("Parent", ""))
+    parent = feature.attributes.get("Parent", "")
+    gene = block.features.get(parent)
     if gene is None:
-        raise _Unusable("its gene is missing")
+        raise _Unusable("it has several genes" if "," in parent else "its gene is missing")
     return feature, gene
 
 
@@ -446,9 +462,9 @@ def _row_of(
         "transcript_version": _version_of(own),
         "gene_id": of_gene.get("gene_id") or _bare(own["Parent"]),
         "gene_version": _version_of(of_gene),
-        "symbol": of_gene.get("Name") or None,
+        "symbol": of_gene.get("Name") or of_gene.get("external_name") or None,
         "gene_biotype": of_gene.get("biotype") or gene.fields[2],
-        "biotype": own.get("biotype") or feature.fields[2],
+        "biotype": own.get("biotype") or _BIOTYPES.get(feature.fields[2], feature.fields[2]),
         "exon_starts": [start for start, _ in exons],
         "exon_ends": [end for _, end in exons],
         "canonical": "Ensembl_canonical" in tags,
@@ -508,6 +524,8 @@ def _coding_columns(
         is_mitochondrial=row["chrom"] == _MITOCHONDRION,
         starts_transcript=reaches[0 if is_forward else 1],
         ends_transcript=reaches[1 if is_forward else 0],
+        is_representative=row["biotype"] == "protein_coding"
+        and (row["canonical"] or row["mane_select"]),
     )
     protein = _attributes(parts.cds_attributes)
     protein_id = protein.get("protein_id") or _bare(protein.get("ID", ""))

@@ -5,7 +5,8 @@ that the RNA is edited: the peptide that Ensembl publishes does. Where the two d
 is not one of the first two, nobody can tell from the sequence which amino acid a base changes.
 
 Source: NCBI's genetic codes 1 and 2; Ensembl's peptides have no final stop and no last codon that is cut,
-and begin with M where the first codon is a start codon.
+and begin with M where the first codon is a start codon by its code, or where Ensembl says that translation
+begins there (`initial_met`).
 """
 
 from __future__ import annotations
@@ -120,8 +121,6 @@ _STANDARD = dict(
     zip(_ORDER, "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG", strict=True)
 )
 _MITOCHONDRIAL = _STANDARD | {"TGA": "W", "ATA": "M", "AGA": "*", "AGG": "*"}
-_STARTS = ("ATG", "CTG", "TTG")
-_MITOCHONDRIAL_STARTS = ("ATG", "ATA", "ATT", "ATC", "GTG")
 
 
 @cache
@@ -153,6 +152,10 @@ def translate(cds: str, phase: int, *, is_mitochondrial: bool) -> str:
     )
 
 
+def _is_nearly_atg(codon: str) -> bool:
+    return len(codon) == 3 and sum(map(str.__ne__, codon, "ATG")) <= 1
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What the published peptide says of a CDS; the names are those of the store's columns."""
@@ -171,6 +174,7 @@ def compare_peptide(
     is_mitochondrial: bool,
     starts_transcript: bool,
     ends_transcript: bool,
+    is_representative: bool,
 ) -> Comparison:
     """Compare a translated CDS with the published peptide.
 
@@ -182,12 +186,15 @@ def compare_peptide(
         The residues; None where none are published.
     starts_transcript, ends_transcript : bool
         The first base of the CDS is the transcript's first; the last one its last.
+    is_representative : bool
+        It is the protein-coding transcript that stands for its gene, and so a whole one.
 
     Notes
     -----
-    The start of a CDS is not known where its first codon is cut, or where the transcript begins with it,
-    and it not with M by ATG (in mitochondria, by any start codon): what other codons start a CDS is known
-    from what lies before them. Its end is not known where the transcript ends with it, and no stop codon
+    The start of a CDS is not known where its first codon is cut, or where the transcript begins with it and
+    nothing shows that translation begins there. What shows it is a published M: by ATG (in mitochondria, by any
+    start codon), or by a codon that is no start codon by the code. Of a representative transcript, a codon that
+    is ATG but for one base shows it too. Its end is not known where the transcript ends with it, and no stop codon
     does; in mitochondria ``T`` and ``TA`` become one when the RNA gets its tail.
     """
     if published is None:
@@ -196,15 +203,17 @@ def compare_peptide(
     rest = cds[len(cds) - (len(cds) - phase) % 3 :]
     has_stop = own.endswith("*") and not rest
     own = own.removesuffix("*") if has_stop else own
-    starts = _MITOCHONDRIAL_STARTS if is_mitochondrial else _STARTS
-    if published[:1] == "M" and not phase and cds.startswith(starts):
+    starts_with_m = published[:1] == "M" and not phase
+    if starts_with_m and own:
         own = "M" + own[1:]
     pairs = list(zip(own, published, strict=False))
     selenocysteines = [place for place, pair in enumerate(pairs, 1) if pair == ("*", "U")]
     is_same = len(own) == len(published) and all(
         ours in (theirs, "X") or (ours, theirs) == ("*", "U") for ours, theirs in pairs
     )
-    has_start = published[:1] == "M" and cds.startswith(starts if is_mitochondrial else "ATG")
+    # CTG and TTG get their M wherever a CDS begins with them, whole or not.
+    has_start = starts_with_m and (is_mitochondrial or cds[:3] not in ("CTG", "TTG"))
+    has_start |= is_representative and not is_mitochondrial and _is_nearly_atg(cds[:3])
     is_tailed = is_mitochondrial and rest in ("T", "TA")
     return Comparison(
         "agrees" if is_same else "edited",

@@ -23,6 +23,7 @@ ONE = "ENST90000000001"
 # Two exons, 11 to 20 and 31 to 44: ATG AAA TGG GAC TAA and what follows.
 SEQUENCE = "C" * 10 + "GGATGAAATG" + "GTAAGTTTAG" + "GGACTAACCCCCCC" + "C" * 56
 SPLICED = Model(ONE, [(11, 20), (31, 44)], [(13, 20), (31, 37)], ["0", "1"])
+GOOD = Model("ENST90000000002", [(50, 60)], gene="ENSG90000000002", biotype="lncRNA")
 
 
 def read(
@@ -183,6 +184,52 @@ def test_a_start_is_open_where_the_transcript_begins_without_m(
     assert (row["cds_start_nf"], row["peptide"]) == (is_open, "agrees")
 
 
+CANONICAL = ";tag=gencode_basic,Ensembl_canonical"
+
+
+@pytest.mark.parametrize(
+    ("codon", "peptide", "more", "biotype", "is_open"),
+    [
+        ("GTG", "MKWD", "", "protein_coding", False),  # its M is no translation: it starts here
+        ("CTG", "MKWD", "", "protein_coding", True),  # any CDS that begins with CTG has M there
+        ("TTG", "MKWD", "", "protein_coding", True),
+        ("ACG", "TKWD", "", "protein_coding", True),
+        ("ACG", "TKWD", CANONICAL, "protein_coding", False),
+        ("CTG", "MKWD", ";tag=MANE_Select", "protein_coding", False),
+        ("ACG", "TKWD", CANONICAL, "IG_C_gene", True),  # a segment: rearrangement gives it a start
+        ("GCC", "AKWD", CANONICAL, "protein_coding", True),  # nothing like ATG
+    ],
+)
+def test_a_start_that_is_not_atg(
+    codon: str, peptide: str, more: str, biotype: str, is_open: bool, tmp_path: Path
+) -> None:
+    bases = SEQUENCE.replace("GGATGAAATG", f"GG{codon}AAATG")
+    exons, cds = [(13, 20), (31, 44)], [(13, 20), (31, 37)]
+    model = replace(SPLICED, exons=exons, cds=cds, biotype=biotype, more=more)
+    row = one(tmp_path, model, peptide, bases)
+    assert (row["cds_start_nf"], row["peptide"]) == (is_open, "agrees")
+
+
+@pytest.mark.parametrize(
+    ("exons", "phase", "gene", "is_open"),
+    [
+        ([(11, 20), (31, 44)], "0", "ENSG90000000001", False),  # bases lie before it there
+        ([(13, 20), (31, 44)], "0", "ENSG90000000001", True),
+        ([(11, 20), (31, 44)], "1", "ENSG90000000001", True),
+        ([(11, 20), (31, 44)], "0", "ENSG90000000002", True),
+    ],
+)
+def test_a_start_is_known_where_the_genes_other_transcripts_have_it(
+    exons: list[tuple[int, int]], phase: str, gene: str, is_open: bool, tmp_path: Path
+) -> None:
+    bases = SEQUENCE.replace("GGATGAAATG", "GGACGAAATG")
+    bare = replace(SPLICED, exons=[(13, 20), (31, 44)])
+    other = replace(SPLICED, transcript="T2", gene=gene, exons=exons, phases=[phase, "1"])
+    peptides = {ONE: "TKWD", "T2": {"0": "TKWD", "1": "XRNGT"}[phase]}
+    rows, _, bad = read(tmp_path, gff3([bare, other], {}), {"1": bases}, peptides)
+    assert (rows[ONE]["cds_start_nf"], bad) == (is_open, [])
+
+
 @pytest.mark.parametrize(
     ("end", "last_exon", "is_open"),
     [(37, 37, False), (37, 44, False), (34, 34, True), (36, 36, True), (34, 44, False)],
@@ -263,6 +310,110 @@ def test_an_older_dialect_is_read(tmp_path: Path) -> None:
     assert (row["gene_biotype"], row["biotype"]) == ("protein_coding_gene", "retained_intron")
 
 
+# Of a gene, a transcript, an exon and a CDS what releases and species write differently.
+DIALECTS = {
+    "release 116": (
+        "gene\tID=gene:G1;Name=DEMO1;biotype=protein_coding;description=a demo [Source:HGNC Symbol%3BAcc:HGNC:1];"
+        "gene_id=G1;logic_name=ensembl_havana_homo_sapiens;version=3",
+        "mRNA\tID=transcript:T1;Parent=gene:G1;Name=DEMO1-201;biotype=protein_coding;tag=gencode_basic,gencode_primary,"
+        "Ensembl_canonical,MANE_Select;transcript_id=T1;transcript_support_level=1 (assigned to previous version 1);version=2",
+        "Parent=transcript:T1;Name=E1;constitutive=1;ensembl_end_phase=-1;ensembl_phase=-1;exon_id=E1;rank=1;version=1",
+        "ID=CDS:P1;Parent=transcript:T1;protein_id=P1;version=2",
+    ),
+    "release 87": (
+        "gene\tID=gene:G1;Name=DEMO1;biotype=protein_coding;gene_id=G1;havana_gene=OTTHUMG00000000001;havana_version=2;"
+        "logic_name=ensembl_havana_gene;version=3",
+        "mRNA\tID=transcript:T1;Parent=gene:G1;Name=DEMO1-001;biotype=protein_coding;ccdsid=CCDS1.1;havana_transcript="
+        "OTTHUMT00000000001;havana_version=1;tag=basic;transcript_id=T1;transcript_support_level=NA;version=2",
+        "Parent=transcript:T1;Name=E1;constitutive=1;ensembl_end_phase=-1;ensembl_phase=-1;exon_id=E1;rank=1;version=1",
+        "ID=CDS:P1;Parent=transcript:T1;protein_id=P1",
+    ),
+    "release 78: other order, no ID apart, an external_name": (
+        "protein_coding_gene\tID=gene:G1;biotype=protein_coding;external_name=DEMO1;logic_name=ensembl_havana_gene",
+        "transcript\tID=transcript:T1;Name=DEMO1-001;Parent=gene:G1;biotype=protein_coding;logic_name=havana",
+        "Name=E1;Parent=transcript:T1;constitutive=1;ensembl_end_phase=-1;ensembl_phase=-1;rank=1",
+        "ID=CDS:P1;Parent=transcript:T1",
+    ),
+    "no prefixes, no biotype": (
+        "gene\tID=G1;Name=DEMO1",
+        "mRNA\tID=T1;Parent=G1",
+        "ID=T1.exon1;Parent=T1",
+        "ID=P1;Parent=T1",
+    ),
+    "a plant: a point in every ID": (
+        "gene\tID=gene:AT1G01010;Name=DEMO1;biotype=protein_coding;gene_id=AT1G01010;logic_name=araport11",
+        "mRNA\tID=transcript:AT1G01010.1;Parent=gene:AT1G01010;biotype=protein_coding;tag=Ensembl_canonical;"
+        "transcript_id=AT1G01010.1",
+        "Parent=transcript:AT1G01010.1;Name=AT1G01010.1.exon1;constitutive=1;exon_id=AT1G01010.1.exon1;rank=1",
+        "ID=CDS:AT1G01010.1;Parent=transcript:AT1G01010.1;protein_id=AT1G01010.1",
+    ),
+    "escapes in IDs, written in two ways": (
+        "gene\tID=gene%3AG%201;Name=DEMO1;gene_id=G%201",
+        "mRNA\tID=transcript:T%201;Parent=gene:G 1;biotype=protein_coding",
+        "Parent=transcript:T 1",
+        "ID=CDS:P%201;Parent=transcript%3AT%201",
+    ),
+    "blanks and empty attributes": (
+        "gene\tID=gene:G1; Name=DEMO1;;Note=;",
+        "mRNA\tID=transcript:T1;Parent=gene:G1; biotype=protein_coding;",
+        "Parent=transcript:T1;",
+        "Parent=transcript:T1;;ID=CDS:P1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_gives_the_same_model(dialect: str, tmp_path: Path) -> None:
+    gene, transcript, exon, cds = DIALECTS[dialect]
+    lines = [
+        *("##gff-version   3", "##sequence-region   1 1 100", "#!genome-build  DEMO", "#", ""),
+        "1\tDEMO\tchromosome\t1\t100\t.\t.\t.\tID=chromosome:1;Alias=CM000663.2,chr1;Is_circular=true",
+        "###",
+        "1\tcpg\tbiological_region\t5\t60\t1.2e+03\t.\t.\texternal_name=oe %3D 0.79;logic_name=cpg",
+        "KI270728.1\tDEMO\tsupercontig\t1\t999\t.\t.\t.\tID=supercontig:KI270728.1",
+    ]
+    lines.insert(-1, "1\tdemo\t{}\t11\t44\t.\t+\t.\t{}".format(*gene.split("\t")))
+    lines.insert(-1, "1\tdemo\t{}\t11\t44\t.\t+\t.\t{}".format(*transcript.split("\t")))
+    lines.insert(-1, f"1\tdemo\texon\t11\t20\t.\t+\t.\t{exon}")
+    lines.insert(-1, "# in between")
+    lines.insert(-1, f"1\tdemo\tCDS\t31\t37\t.\t+\t1\t{cds}")
+    lines.insert(-1, f"1\tdemo\tfive_prime_UTR\t11\t12\t.\t+\t.\t{exon}")
+    lines.insert(-1, f"1\tdemo\texon\t31\t44\t.\t+\t.\t{exon}")
+    lines.insert(-1, f"1\tdemo\tCDS\t13\t20\t.\t+\t0\t{cds}")
+    rows, found, bad = read(tmp_path, "\n".join(lines) + "\n", {"1": SEQUENCE})
+    (row,) = rows.values()
+    assert (row["exon_starts"], row["cds_start"], row["cds_end"]) == ([11, 31], 13, 37)
+    assert (row["symbol"], row["biotype"], bad) == ("DEMO1", "protein_coding", [])
+    assert "%" not in row["transcript_id"] + row["gene_id"] + row["protein_id"]
+    assert not any(":" in row[name] for name in ("transcript_id", "gene_id", "protein_id"))
+    types = {"chromosome": 1, "biological_region": 1, "five_prime_UTR": 1}
+    assert found.other_types == types
+
+
+def test_a_gene_of_mitochondrial_rna_is_a_gene(tmp_path: Path) -> None:
+    model = Model(ONE, [(11, 20)], contig="MT", kind="rRNA", biotype="Mt_rRNA")
+    text = gff3([model], {}).replace("\tgene\t", "\tncRNA_gene\t")
+    for kind in ("ncRNA_gene", "rRNA_gene", "mt_gene"):
+        rows, _, bad = read(tmp_path, text.replace("ncRNA_gene", kind), {"MT": SEQUENCE})
+        assert (rows[ONE]["biotype"], bad) == ("Mt_rRNA", [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("Parent=gene:ENSG90000000001", "Parent=gene:G1,gene:G2", "it has several genes"),
+        # A tRNA of older dialects: its exon is the gene's own.
+        (f"Parent=transcript:{ONE}", "Parent=gene:ENSG90000000001", "its gene is missing"),
+    ],
+)
+def test_what_no_transcript_is_named_for_is_quarantined(
+    old: str, new: str, reason: str, tmp_path: Path
+) -> None:
+    text = gff3([replace(SPLICED, cds=(), phases=()), GOOD], {}).replace(old, new)
+    rows, _, bad = read(tmp_path, text, {"1": SEQUENCE})
+    assert (list(rows), {why for _, why, _ in bad} >= {reason}) == ([GOOD.transcript], True)
+
+
 def test_an_exon_can_be_of_two_transcripts(tmp_path: Path) -> None:
     models = [Model(name, [(11, 20)], biotype="lncRNA") for name in ("T1", "T2")]
     text = gff3(models, {})
@@ -272,9 +423,6 @@ def test_an_exon_can_be_of_two_transcripts(tmp_path: Path) -> None:
     )
     rows, _, bad = read(tmp_path, text, {"1": SEQUENCE})
     assert (sorted(rows), bad) == (["T1", "T2"], [])
-
-
-GOOD = Model("ENST90000000002", [(50, 60)], gene="ENSG90000000002", biotype="lncRNA")
 
 
 @pytest.mark.parametrize(
