@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ensembl_annotations.project.overview import write_catalog
     from ensembl_annotations.project.provenance import trace_provenance
     from ensembl_annotations.report.report import write_report
+    from ensembl_annotations.store.index import write_index
     from ensembl_annotations.store.scan import scan_reference
 
     __version__: str
@@ -47,6 +48,7 @@ __all__ = [
     "scan_reference",
     "trace_provenance",
     "write_catalog",
+    "write_index",
     "write_report",
 ]
 
@@ -69,6 +71,7 @@ _MODULES = {
     "scan_reference": "ensembl_annotations.store.scan",
     "trace_provenance": "ensembl_annotations.project.provenance",
     "write_catalog": "ensembl_annotations.project.overview",
+    "write_index": "ensembl_annotations.store.index",
     "write_report": "ensembl_annotations.report.report",
 }
 

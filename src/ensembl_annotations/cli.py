@@ -637,6 +637,26 @@ def sql_command(folder: Path) -> None:
     show(view_sql(folder))
 
 
+@main.command("index")
+@click.argument("folder", type=PATH, default=Path("data/ensembl_annotations"))
+@click.option("--chromosomes", default="all", help=f"Only these. {CHROMOSOMES_HELP}")
+def index_command(folder: Path, chromosomes: str) -> None:
+    """Write the index of a reference store, by which an ID is looked up at once.
+
+    FOLDER is the store. The index is a folder beside it, FOLDER.index, for a store on a web server or in
+    S3, too: copy both there. It belongs to this store alone: after the reference was made anew, write it
+    again.
+
+    \b
+    Example:
+      ensembl-annotations index data/ensembl_annotations
+    """  # noqa: D301
+    from ensembl_annotations.common.progress import format_bytes
+
+    done = ensembl_annotations.write_index(folder, chromosomes)
+    show(f"Wrote {folder}.index: {done['num_ids']:,} IDs, {format_bytes(done['num_bytes'])}.")
+
+
 @main.command("merge")
 def merge_command() -> None:
     """Merge what git left in conflict: params.yaml by key, dvc.lock by stage, figures of metrics/.

@@ -21,8 +21,8 @@ from ensembl_annotations.common.tsv import tsv_header, tsv_rows
 from ensembl_annotations.common.words import aligned, printable
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.published import read_schema, terms
-from ensembl_annotations.store.remote import is_remote
-from ensembl_annotations.store.scan import described_store, scan_reference
+from ensembl_annotations.store.remote import described_store, is_remote
+from ensembl_annotations.store.scan import scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.atomic import flush, write_json
 from ensembl_annotations.common.errors import (
     ChecksumError,
@@ -33,7 +34,6 @@ from ensembl_annotations.fetch.mirrors import (
     folder_of,
     open_mirror,
     stop_if_asked,
-    without_credentials,
 )
 from ensembl_annotations.fetch.transfer import HttpTransfer, Part
 from ensembl_annotations.fetch.verify import find_problem

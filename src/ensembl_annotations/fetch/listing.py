@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 from urllib.parse import unquote, urljoin, urlsplit
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
 from ensembl_annotations.common.words import find_name_problem, listed
 from ensembl_annotations.fetch.layouts import CHECKSUMS, Layout
@@ -17,7 +18,6 @@ from ensembl_annotations.fetch.mirrors import (
     folder_of,
     open_mirror,
     url_of,
-    without_credentials,
 )
 
 NUM_NEIGHBOURS = 3

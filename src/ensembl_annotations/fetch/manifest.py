@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import (
     NotPublishedError,
@@ -26,7 +27,7 @@ from ensembl_annotations.fetch.checksums import (
 )
 from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, GENE_ROLES, Layout
 from ensembl_annotations.fetch.listing import explain_missing
-from ensembl_annotations.fetch.mirrors import read_text, without_credentials
+from ensembl_annotations.fetch.mirrors import read_text
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
 FOLDER = Path("data/manifests")

@@ -6,7 +6,6 @@ import io
 import logging
 import math
 import random
-import re
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -23,6 +22,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
     NotPublishedError,
@@ -116,15 +116,6 @@ def folder_of(mirror: str) -> Path | None:
 def url_of(mirror: str, relative: str) -> str:
     """Return the address of a file of an http mirror; its name is data, so it is quoted."""
     return f"{mirror.rstrip('/')}/{quote(relative)}"
-
-
-def without_credentials(url: str) -> str:
-    """Return an address as it may be shown and stored: no user, no password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return re.sub(r"//[^/@]*@", "//", url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 # --- Trying again --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 import requests
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.atomic import write_json
 from ensembl_annotations.common.errors import SizeError
 from ensembl_annotations.common.json_files import read_as
@@ -22,7 +23,6 @@ from ensembl_annotations.fetch.mirrors import (
     read_pieces,
     stop_if_asked,
     url_of,
-    without_credentials,
 )
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.errors import NotPublishedError, SourceError
 from ensembl_annotations.fetch.layouts import ROLES, Layout
 from ensembl_annotations.fetch.listing import (
@@ -26,7 +27,6 @@ from ensembl_annotations.fetch.manifest import (
     reason_of,
     save_manifest,
 )
-from ensembl_annotations.fetch.mirrors import without_credentials
 from ensembl_annotations.project.project import Project
 
 CHANGED, NEW, GONE = "changed", "new", "gone"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 import pyarrow as pa
 
@@ -46,9 +48,13 @@ _COLUMNS: dict[str, pl.Expr] = {
 }
 
 
-def read_columns() -> list[pl.Expr]:
-    """Return the columns `READ`, of those of a store's file."""
-    return [_COLUMNS.get(column.name, pl.col(column.name)).alias(column.name) for column in READ]
+def read_columns(names: Collection[str] | None = None) -> list[pl.Expr]:
+    """Return the columns `READ`, all or some, of those of a store's file."""
+    return [
+        _COLUMNS.get(column.name, pl.col(column.name)).alias(column.name)
+        for column in READ
+        if names is None or column.name in names
+    ]
 
 
 def read_schema() -> pl.Schema:

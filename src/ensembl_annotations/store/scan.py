@@ -1,28 +1,41 @@
-"""The reference store as one table, of which polars reads no more than a query needs.
+"""The reference store as one table, of which no more is read than a query needs.
 
 A *part* of a query's filter is one of the conditions that are joined by ``and``. What says which
-chromosomes are wanted chooses files. What says which IDs are wanted is asked of the columns ``rs`` and
-``name`` alone, before the rows are read. What compares ``pos`` with numbers is answered by the statistics
-of row groups, which polars looks at. Whatever is chosen so, the whole filter is applied to it once more.
+chromosomes are wanted chooses files. What says which IDs are wanted is asked of the store's index, or, if
+there is none, of the columns ``rs`` and ``name`` alone, before the rows are read. What compares ``pos``
+with numbers is answered by the statistics of row groups. Whatever is chosen so, the whole filter is
+applied to it once more. Files on this machine are read by polars; those elsewhere, and what the index
+finds, by row groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
+from typing import Literal, get_args
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.describe import Resource
+from ensembl_annotations.store.groups import RowGroups
+from ensembl_annotations.store.index import Index, disagreement, is_rs, key_of, open_index
 from ensembl_annotations.store.published import read_columns, read_schema
-from ensembl_annotations.store.remote import address_of, is_remote, remote_store
+from ensembl_annotations.store.remote import Files, described_store, files_at, is_remote
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 
 _ROW = "row_of_file"
 _MOST_SLICES = 16
 """So many matches are read row by row; of more, the row groups are filtered."""
+_MOST_IDS = 1000
+"""So many are looked up in the index; for more, columns of IDs are faster."""
+_COMPARISONS = (eq, ne, lt, le, gt, ge)
+_Closed = Literal["both", "left", "right", "none"]
+
+Frame = pl.DataFrame | pl.LazyFrame
 
 
 def scan_reference(
@@ -34,7 +47,7 @@ def scan_reference(
     ----------
     folder : Path or str
         The store; also an address, ``https://…`` or ``s3://…``, of a folder with its files, which are read
-        in place and not checked.
+        in place. If it has an index (`write_index`), an ID is looked up by it.
     chromosomes : sequence of str, or str, optional
         Names, as a list or as a text such as ``21,22``, ``chr22`` and accessions too; default all.
 
@@ -49,7 +62,7 @@ def scan_reference(
     ------
     ReferenceStoreError
         Where the store, or a file that is asked for, is missing, or its size, footer or label is
-        not as described. Data are not hashed here: `verify` does that.
+        not as described, or its index is not of this store. Data are not hashed here: `verify` does that.
     UsageError
         Where it has no such chromosome.
 
@@ -65,21 +78,36 @@ def scan_reference(
     if (wanted := listed_chromosomes(chromosomes)) is not None:
         names = resolve_chromosomes(wanted, names, store.species, store.assembly)
     resources = [item for name in names if (item := store.resource(name)) is not None]
+    index, files = open_index(folder, store), files_at(folder)
+    tables = {item.chromosome: _row_groups(files, item, index) for item in resources}
     if is_remote(folder):
-        return scan_files(
-            {item.chromosome: address_of(str(folder), item.path.name) for item in resources}
-        )
+        return scan_files(tables, index, tables)
     store.check(names)
-    return scan_files({item.chromosome: item.path for item in resources})
+    return scan_files({item.chromosome: item.path for item in resources}, index, tables)
 
 
-def described_store(folder: Path | str) -> ReferenceStore:
-    """Return what a store, here or elsewhere, says of itself."""
-    return remote_store(str(folder)) if is_remote(folder) else ReferenceStore(folder)
+def _row_groups(files: Files, item: Resource, index: Index | None) -> RowGroups:
+    if index is None:
+        return RowGroups.of(files, item)
+    return RowGroups.of(files, item, partial(index.packed_footer, item.path.name))
 
 
-def scan_files(files: Mapping[str, Path | str]) -> pl.LazyFrame:
-    """Return the files of these chromosomes as one table, in this order."""
+def scan_files(
+    files: Mapping[str, Path | RowGroups],
+    index: Index | None = None,
+    tables: Mapping[str, RowGroups] | None = None,
+) -> pl.LazyFrame:
+    """Return the files of these chromosomes as one table, in this order.
+
+    Parameters
+    ----------
+    files : mapping
+        A file by chromosome: one on this machine by its path.
+    index : Index, optional
+        Of their IDs.
+    tables : mapping, optional
+        The same files by row groups, for what the index finds.
+    """
 
     def read(
         with_columns: list[str] | None,
@@ -88,20 +116,34 @@ def scan_files(files: Mapping[str, Path | str]) -> pl.LazyFrame:
         batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         parts = [] if predicate is None else parts_of(predicate)
+        wanted = None
+        if with_columns is not None:
+            wanted = {
+                *with_columns,
+                *(predicate.meta.root_names() if predicate is not None else ()),
+            }
+        names = _chosen(list(files), parts)
+        found = (
+            _indexed({name: (tables or {})[name] for name in names}, parts, wanted, index)
+            if index
+            else {}
+        )
         left = n_rows
-        for name in _chosen(list(files), parts):
-            rows = _rows(files[name], parts).select(read_columns())
-            if predicate is not None:
-                rows = rows.filter(predicate)
-            if with_columns is not None:
-                rows = rows.select(with_columns)
-            if left is not None:
-                rows = rows.head(left)
-            for batch in rows.collect_batches(maintain_order=True, chunk_size=batch_size):
-                yield batch
-                left = None if left is None else left - len(batch)
-            if left == 0:
-                return
+        for name in names:
+            in_turn = n_rows is not None
+            for frame in found.get(name) or _frames(files[name], parts, wanted, in_turn=in_turn):
+                rows = frame.lazy().select(read_columns(wanted))
+                if predicate is not None:
+                    rows = rows.filter(predicate)
+                if with_columns is not None:
+                    rows = rows.select(with_columns)
+                if left is not None:
+                    rows = rows.head(left)
+                for batch in rows.collect_batches(maintain_order=True, chunk_size=batch_size):
+                    yield batch
+                    left = None if left is None else left - len(batch)
+                if left == 0:
+                    return
 
     return register_io_source(read, schema=read_schema(), is_pure=True)
 
@@ -121,12 +163,127 @@ def _chosen(names: list[str], parts: Sequence[pl.Expr]) -> list[str]:
     return table.filter(*about)["chrom"].to_list() if about else names
 
 
+def _indexed(
+    tables: Mapping[str, RowGroups],
+    parts: Sequence[pl.Expr],
+    wanted: Collection[str] | None,
+    index: Index,
+) -> dict[str, Iterator[Frame]]:
+    """Return the rows that have the IDs of a condition, by chromosome, of the chromosomes that are indexed.
+
+    None are returned where no condition names IDs, or one names too many.
+    """
+    keys = next((keys for part in parts if (keys := _keys_of(part)) is not None), None)
+    if keys is None or len(keys) > _MOST_IDS:
+        return {}
+    found = index.find(keys)
+    columns = {*_file_columns(wanted), "rs", "name"}
+    return {
+        name: _with_keys(table, found.get(name, {}), columns)
+        for name, table in tables.items()
+        if name in index.chromosomes
+    }
+
+
+def _with_keys(
+    table: RowGroups, found: Mapping[int, Sequence[int]], columns: Collection[str]
+) -> Iterator[Frame]:
+    """Yield row groups; each has the IDs with these keys, or the index is wrong."""
+    groups = sorted(found)
+    for group, frame in zip(groups, table.frames(groups, columns, per_request=1), strict=True):
+        missing = set(found[group]) - set(frame["rs"].to_list())
+        if missing and (missing := missing - set(map(key_of, frame["name"].drop_nulls().unique()))):
+            raise disagreement(table.where, sorted(missing))
+        yield frame
+
+
+def _frames(
+    file: Path | RowGroups,
+    parts: Sequence[pl.Expr],
+    wanted: Collection[str] | None,
+    *,
+    in_turn: bool,
+) -> Iterator[Frame]:
+    """Yield the rows of a file that can meet the conditions, and perhaps others."""
+    if isinstance(file, Path):
+        yield _rows(file, parts)
+        return
+    groups = _with_pos(file, parts)
+    if keys := _by_ids(parts):
+        names = sorted({name for key in keys for name in key.meta.root_names()})
+        ids = file.frames(groups, names, per_request=1)
+        groups = [
+            group for group, frame in zip(groups, ids, strict=True) if len(frame.filter(*keys))
+        ]
+    columns = _file_columns(wanted)
+    if in_turn:
+        yield from file.frames(groups, columns, per_request=1, ahead=0)
+    else:
+        yield from file.frames(groups, columns)
+
+
+def _file_columns(wanted: Collection[str] | None) -> list[str]:
+    """Return the columns of a file that the columns `READ`, all or some, are made of."""
+    return sorted({name for item in read_columns(wanted) for name in item.meta.root_names()})
+
+
+def _with_pos(file: RowGroups, parts: Sequence[pl.Expr]) -> list[int]:
+    """Return the row groups that can have a position that is wanted.
+
+    Notes
+    -----
+    Whether a position is wanted changes only at a number that it is compared with. So the bounds of a row
+    group, and the positions at and beside those numbers, tell of all that are between.
+    """
+    bounds = file.bounds("pos")
+    compared = [(part, numbers) for part in parts if (numbers := _numbers_of(part)) is not None]
+    below = [
+        numbers.cast(pl.Float64).floor().cast(pl.Int64, strict=False) for _, numbers in compared
+    ]
+    beside = [numbers + step for numbers in below for step in (-1, 0, 1, 2)]
+    points = (
+        pl.concat([bounds["low"], bounds["high"], *beside]).drop_nulls().alias("pos").to_frame()
+    )
+    good = points.filter(*(part for part, _ in compared))["pos"].sort()
+    first, last = good.search_sorted(bounds["low"]), good.search_sorted(bounds["high"], "right")
+    return (first < last).arg_true().to_list()
+
+
+def _numbers_of(part: pl.Expr) -> pl.Series | None:
+    """Return the numbers that a condition compares ``pos`` with; None where it is another one."""
+    if not _is_simple(part, "pos"):
+        return None
+    column = pl.col("pos")
+    values = [item for item in part.meta.pop() if not item.meta.root_names()]
+    if len(values) == 2:
+        same = any(
+            part.meta.eq(column.is_between(lower, upper, closed))
+            for lower, upper in (values, values[::-1])
+            for closed in get_args(_Closed)
+        )
+    else:
+        (value,) = values
+        same = part.meta.eq(column.is_in(value)) or any(
+            part.meta.eq(compare(column, value)) or part.meta.eq(compare(value, column))
+            for compare in _COMPARISONS
+        )
+    if not same:
+        return None
+    numbers = pl.concat([_listed(value).cast(pl.Float64) for value in values])
+    return numbers.drop_nulls()
+
+
+def _listed(value: pl.Expr) -> pl.Series:
+    """Return the values of a literal, or of a list of them."""
+    found = pl.select(value).to_series()
+    return found.explode() if isinstance(found.dtype, pl.List) else found
+
+
 def _rows(path: Path | str, parts: Sequence[pl.Expr]) -> pl.LazyFrame:
     """Return the rows of a file that can meet the conditions, and perhaps others."""
     rows = pl.scan_parquet(path, glob=False, low_memory=True)
     at = [part for part in parts if _is_simple(part, "pos")]
-    keys = [part for part in parts if _is_simple(part, "rs")]
-    keys += [key for part in parts if (key := _by_id(part)) is not None]
+    keys = _by_ids(parts)
     if keys:
         found = _found(path, keys)
         if not found:
@@ -150,23 +307,39 @@ def _is_simple(part: pl.Expr, name: str) -> bool:
     return len(inputs) > 1 and len(columns) == 1 and columns[0].meta.eq(pl.col(name))
 
 
-def _by_id(part: pl.Expr) -> pl.Expr | None:
-    """Return a condition on ``id`` as one on the columns of a file, if it names IDs."""
-    if not _is_simple(part, "id"):
+def _by_ids(parts: Sequence[pl.Expr]) -> list[pl.Expr]:
+    """Return the conditions on IDs, as those on the columns of a file."""
+    numbers = [part for part in parts if _is_simple(part, "rs")]
+    names = [_values_of(part, "id") for part in parts]
+    return numbers + [_ids_are(found.to_list()) for found in names if found is not None]
+
+
+def _values_of(part: pl.Expr, name: str) -> pl.Series | None:
+    """Return the values that a condition wants of a column; None where it does not name them."""
+    if not _is_simple(part, name):
         return None
     inputs = part.meta.pop()
     if len(inputs) != 2:
         return None
-    column = pl.col("id")
+    column = pl.col(name)
     (value,) = (item for item in inputs if item.meta.root_names() == [])
     is_equal = part.meta.eq(column == value) or part.meta.eq(value == column)
     if not is_equal and not part.meta.eq(column.is_in(value)):
         return None
-    found = pl.select(value).to_series()
-    return ids_are((found.explode() if found.dtype == pl.List else found).drop_nulls().to_list())
+    return _listed(value).drop_nulls()
 
 
-def ids_are(names: Sequence[str]) -> pl.Expr:
+def _keys_of(part: pl.Expr) -> list[int] | None:
+    """Return the keys of the IDs that a condition names; None where it names none."""
+    if (names := _values_of(part, "id")) is not None:
+        return [key_of(name) for name in names]
+    numbers = _values_of(part, "rs")
+    if numbers is None or not numbers.dtype.is_integer() or 0 in numbers:
+        return None
+    return [number for number in numbers if 0 < number < 1 << 32]
+
+
+def _ids_are(names: Sequence[str]) -> pl.Expr:
     """Return the condition that a row of a file has one of these IDs."""
     numbers = [int(name[2:]) for name in names if is_rs(name)]
     others = [name for name in names if not is_rs(name)]
@@ -176,16 +349,3 @@ def ids_are(names: Sequence[str]) -> pl.Expr:
     if others:
         conditions.append(pl.col("name").is_in(others))
     return pl.any_horizontal(conditions) if conditions else pl.lit(False)
-
-
-def is_rs(name: str) -> bool:
-    """Tell whether an ID is an rs number as the store keeps it."""
-    digits = name[2:]
-    return (
-        name.startswith("rs")
-        and digits.isascii()
-        and digits.isdigit()
-        and len(digits) <= 10
-        and not digits.startswith("0")
-        and int(digits) < 1 << 32
-    )
