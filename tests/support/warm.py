@@ -59,6 +59,10 @@ rich.traceback ruamel.yaml s3fs tabulate unittest yaml
 _PACKAGE = "ensembl_annotations"
 _SOURCE = Path(__file__).resolve().parents[2] / "src"
 _NOT_IMPORTED = ("assets.py", "dvc_program.py", "ui.py")
+# What DVC reads of a project.
+_FILES = """
+.dvc/config .dvcignore .gitignore dvc.lock dvc.yaml params.yaml src/ensembl_annotations/versions.py
+"""
 
 _SIZE_BYTES = 8
 
@@ -111,6 +115,7 @@ def _serve(address: str, *libraries: str) -> dict[str, Any] | None:
     for name in (*_LIBRARIES.split(), *libraries):
         import_module(name)
     _import_own()
+    _warm_up()
     # It keeps its parser, which takes a third as long as a short command.
     import_module("dvc.cli.parser").get_main_parser()
     sys.path.pop(0)  # The folder of this file.
@@ -169,12 +174,34 @@ _own: dict[str, bytes] = {}
 
 def _import_own() -> None:
     sys.path.insert(0, str(_SOURCE))
-    for path in sorted((_SOURCE / _PACKAGE).rglob("*.py")):
-        if path.name not in _NOT_IMPORTED:
-            inner = path.relative_to(_SOURCE)
+    for path in sorted((_SOURCE / _PACKAGE).rglob("*")):
+        inner = path.relative_to(_SOURCE)
+        if path.suffix in (".css", ".j2", ".py") and path.name not in _NOT_IMPORTED:
             _own[str(inner)] = path.read_bytes()
+        if path.suffix == ".py" and str(inner) in _own:
             import_module(".".join(inner.with_suffix("").parts).removesuffix(".__init__"))
+    page = import_module(f"{_PACKAGE}.report.page")
+    # It keeps them compiled, which takes longer than to fill them in.
+    for name in _own:
+        if name.endswith(".j2"):
+            page._environment().get_template(name.removeprefix(f"{_PACKAGE}/"))
     sys.path.pop(0)
+
+
+def _warm_up() -> None:
+    """Have what DVC compiles when it first looks at a project, schemas and patterns, kept in the server."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in _FILES.split():
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_SOURCE.parent / name, Path(folder, name))
+        import_module("dulwich.repo").Repo.init(folder).close()
+        # Its programs get their own variables.
+        os.environ.update(
+            {f"DVC_{kind}_DIR": folder for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}
+        )
+        # What is wrong in these files the tests say.
+        with suppress(Exception):
+            assert import_module(f"{_PACKAGE}.project.dvc").Dvc(Path(folder)).index.graph
 
 
 def _take_own() -> None:
