@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ensembl_annotations.project import project as opened
+from ensembl_annotations.project.dvc import Dvc
+from ensembl_annotations.project.privacy import refuse_pushed_results
+from ensembl_annotations.project.remote import SharedReference
 from tests.integration.helpers import SAMPLE_VCF, STORE, Done, Project, digests
 
 MANIFEST, FETCH = "ensembl_manifest", "fetch_ensembl"
@@ -309,3 +313,18 @@ def test_figures_of_runs_go_with_their_sample(project: Project) -> None:
     assert not run.exists()
     assert not log.exists()
     assert project.path("metrics/run/annotate/sample.json").exists()
+
+
+def test_what_looks_at_dvc_s_files_resolves_them_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than all else of a run that has nothing to do."""
+    opens, times = Dvc.opened, []
+    monkeypatch.setattr(Dvc, "opened", lambda dvc: times.append(1) or opens(dvc))
+    here = opened.Project.open(project.root).resolved()
+    refuse_pushed_results(here)
+    assert SharedReference(here).is_here
+    with here.dvc.kept_outputs():
+        pass
+    assert here.dvc.missing_from_cache() == []
+    assert len(times) == 1

@@ -3,7 +3,10 @@
 Importing DVC, polars and pyarrow takes a second, and a run of the pipeline starts five processes
 that do. A *server* imports them once. The *programs* in its folder (`dvc`, `python3`, ...) hand
 arguments, folder, variables and streams to it; it forks, and the new process does what Python
-would have done. It imports the code of this project itself, from where its PYTHONPATH says.
+would have done.
+
+The server imports this project's own modules, too. A program whose PYTHONPATH names another source, as
+each project of a test has one, takes them for those only if each of their files is the same there.
 
 What gets signals, has limits or is asked for its children needs the real programs.
 """
@@ -27,7 +30,9 @@ import threading
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 REAL_PROGRAMS = Path(sys.executable).parent
@@ -48,6 +53,15 @@ flatten_dict fsspec.implementations.dirfs fsspec.implementations.memory isal jin
 numpy.ma numpy.typing polars psutil pyarrow.compute pyarrow.dataset pyarrow.parquet
 pydantic.fields pydantic.main pydantic.plugin._loader pydantic.types pydoc pyparsing requests
 rich.traceback ruamel.yaml s3fs tabulate unittest yaml
+"""
+
+# Of this project: the source, and what programs of it start with. The others are of Dagster and for DVC.
+_PACKAGE = "ensembl_annotations"
+_SOURCE = Path(__file__).resolve().parents[2] / "src"
+_NOT_IMPORTED = ("assets.py", "dvc_program.py", "ui.py")
+# What DVC reads of a project.
+_FILES = """
+.dvc/config .dvcignore .gitignore dvc.lock dvc.yaml params.yaml src/ensembl_annotations/versions.py
 """
 
 _SIZE_BYTES = 8
@@ -100,6 +114,8 @@ def _serve(address: str, *libraries: str) -> dict[str, Any] | None:
     """Fork for each request. Returns it in the new process, and None here at the end."""
     for name in (*_LIBRARIES.split(), *libraries):
         import_module(name)
+    _import_own()
+    _warm_up()
     # It keeps its parser, which takes a third as long as a short command.
     import_module("dvc.cli.parser").get_main_parser()
     sys.path.pop(0)  # The folder of this file.
@@ -152,6 +168,72 @@ def _run_apart(connection: socket.socket) -> dict[str, Any]:
     os._exit(0)
 
 
+_own: dict[str, bytes] = {}
+"""What the files of this project's modules had that the server has imported, by their paths in the source."""
+
+
+def _import_own() -> None:
+    sys.path.insert(0, str(_SOURCE))
+    for path in sorted((_SOURCE / _PACKAGE).rglob("*")):
+        inner = path.relative_to(_SOURCE)
+        if path.suffix in (".css", ".j2", ".py") and path.name not in _NOT_IMPORTED:
+            _own[str(inner)] = path.read_bytes()
+        if path.suffix == ".py" and str(inner) in _own:
+            import_module(".".join(inner.with_suffix("").parts).removesuffix(".__init__"))
+    page = import_module(f"{_PACKAGE}.report.page")
+    # It keeps them compiled, which takes longer than to fill them in.
+    for name in _own:
+        if name.endswith(".j2"):
+            page._environment().get_template(name.removeprefix(f"{_PACKAGE}/"))
+    sys.path.pop(0)
+
+
+def _warm_up() -> None:
+    """Have what DVC compiles when it first looks at a project, schemas and patterns, kept in the server."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in _FILES.split():
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_SOURCE.parent / name, Path(folder, name))
+        import_module("dulwich.repo").Repo.init(folder).close()
+        # Its programs get their own variables.
+        os.environ.update(
+            {f"DVC_{kind}_DIR": folder for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}
+        )
+        # What is wrong in these files the tests say.
+        with suppress(Exception):
+            assert import_module(f"{_PACKAGE}.project.dvc").Dvc(Path(folder)).index.graph
+
+
+def _take_own() -> None:
+    """Have this project's modules be those of the source that `sys.path` names."""
+    names = [name for name in sys.modules if f"{name}.".startswith(f"{_PACKAGE}.")]
+    found = PathFinder.find_spec(_PACKAGE)
+    source = str(Path(found.origin).parents[1]) if found and found.origin else ""
+    try:
+        is_same = all(Path(source, name).read_bytes() == text for name, text in _own.items())
+    except OSError:
+        is_same = False
+    for name in names:
+        if is_same:
+            _move(sys.modules[name], source)
+        else:
+            del sys.modules[name]
+
+
+def _move(module: ModuleType, source: str) -> None:
+    """Let a module, and what it was imported by, have its paths in another source."""
+    own, spec = str(_SOURCE), module.__spec__
+    assert spec is not None
+    if source == own:
+        return
+    for place in (vars(module), vars(spec), vars(spec.loader)):
+        for name, value in place.items():
+            if isinstance(value, str | Path) and str(value).startswith(own):
+                place[name] = type(value)(f"{source}{str(value).removeprefix(own)}")
+            elif name in ("__path__", "submodule_search_locations") and value:
+                place[name] = [f"{source}{item.removeprefix(own)}" for item in value]
+
+
 def _run(request: dict[str, Any]) -> None:
     """Do what Python does that was started with these arguments."""
     os.environ.clear()
@@ -169,18 +251,18 @@ def _run(request: dict[str, Any]) -> None:
     # With -P the folder of what is run is not looked into for modules.
     is_safe = arguments[0] == "-P"
     first, *rest = arguments = arguments[is_safe:]
+    if not is_safe:
+        folders = {"-m": request["folder"], "-c": ""}
+        sys.path.insert(0, folders.get(first, str(Path(first).resolve().parent)))
+    _take_own()
     if first == "-m":
         sys.argv = rest
-        sys.path.insert(0, request["folder"])
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif first == "-c":
         sys.argv = ["-c", *rest[1:]]
-        sys.path.insert(0, "")
         exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv = arguments
-        if not is_safe:
-            sys.path.insert(0, str(Path(first).resolve().parent))
         runpy.run_path(first, run_name="__main__")
 
 

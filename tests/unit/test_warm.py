@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,23 @@ told = {
 print(json.dumps(told))
 print("said", file=sys.stderr)
 sys.exit(len(sys.argv))
+"""
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+TELL_MODULES = """
+import json, sys
+from importlib.resources import files
+from ensembl_annotations._kernel import build
+from ensembl_annotations.common import words
+own = {name: module for name, module in sys.modules.items() if name.startswith("ensembl_annotations")}
+package = own["ensembl_annotations"]
+places = [(0, files("ensembl_annotations")), (1, build.FOLDER), (0, package.__path__[0])]
+places.append((0, package.__spec__.submodule_search_locations[0]))
+for name in ("_kernel", "common.words"):
+    module = own["ensembl_annotations." + name]
+    places += [(2, place) for place in (module.__file__, module.__spec__.origin, module.__loader__.path)]
+(folder,) = {"/".join(str(place).split("/")[:-depth or None]) for depth, place in places}
+print(folder, hasattr(words, "EDITED"))
 """
 
 
@@ -95,6 +113,28 @@ def test_the_code_is_that_of_pythonpath(tmp_path: Path) -> None:
     (package / "cli.py").write_text("def main():\n    print('and edited')\n")
     done = run(tmp_path, programs() / "ensembl-annotations", PYTHONPATH=source)
     assert done.stdout == "and edited\n"
+
+
+@pytest.mark.parametrize("change", [None, "edited", "removed"])
+def test_the_modules_are_those_of_the_source_whether_or_not_they_are_the_same(
+    change: str | None, tmp_path: Path
+) -> None:
+    """The server has imported this project's own: they must be, and look, as if imported from there."""
+    source = tmp_path / "src"
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    words = source / "ensembl_annotations" / "common" / "words.py"
+    if change == "edited":
+        words.write_text(words.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
+    elif change == "removed":
+        words.unlink()
+    said = []
+    for python in (programs() / "python3", REAL_PROGRAMS / "python3"):
+        done = run(tmp_path, python, "-c", TELL_MODULES, PYTHONPATH=str(source))
+        said.append((done.returncode, done.stdout, done.stderr.splitlines()[-1:]))
+    assert said[0] == said[1]
+    code, told, _ = said[0]
+    expected = f"{source}/ensembl_annotations {change == 'edited'}\n"
+    assert (code, told) == ((1, "") if change == "removed" else (0, expected))
 
 
 def test_what_is_started_is_forked_too_unless_a_library_would_not_see_its_variable(

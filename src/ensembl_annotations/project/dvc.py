@@ -48,7 +48,7 @@ class Dvc:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._index: tuple[list[object], Index] | None = None
+        self._index: tuple[dict[Path, object], Index] | None = None
 
     def run(self, *arguments: str, **variables: str) -> int:
         """Run a command of DVC; what it prints is seen. Returns its exit code.
@@ -62,7 +62,6 @@ class Dvc:
         """
         # DVC runs a stage's command in a shell; it must find the Python that runs this.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        self._index = None
         environment = {**os.environ, "PATH": path, **variables}
         process = subprocess.Popen(_command(*arguments), cwd=self._root, env=environment)
         try:
@@ -153,13 +152,15 @@ class Dvc:
     def index(self) -> Index:
         """What the files of DVC say: stages, what they read and make; read again if a file has changed.
 
-        Not what is in the workspace or the cache: for that, open the repository.
+        It keeps its repository, which opens its databases again where it is asked for what they have.
         """
-        files = ("dvc.yaml", LOCK, PARAMS_FILE)
-        stamps: list[object] = [stamp_of(self._root / name) for name in files]
-        if self._index is None or self._index[0] != stamps:
+        if self._index is None or any(stamp_of(path) != at for path, at in self._index[0].items()):
+            files = (self._root / name for name in ("dvc.yaml", LOCK, PARAMS_FILE))
+            stamps: dict[Path, object] = {path: stamp_of(path) for path in files}
             with self.opened() as repo:
-                self._index = stamps, repo.index
+                index = repo.index
+            own = {Path(stage.path) for stage in index.stages}
+            self._index = {path: stamp_of(path) for path in own} | stamps, index
         return self._index[1]
 
     @cached_property
@@ -224,19 +225,18 @@ class Dvc:
         Where the disk of its cache is full, DVC prints errors, writes ``dvc.lock`` and ends with 0.
         """
         missing = []
-        with self.opened() as repo:
-            for out in repo.index.outs:
-                if not out.use_cache or not out.hash_info.value or not Path(out.fs_path).exists():
-                    continue
-                if not Path(out.cache.oid_to_path(out.hash_info.value)).is_file():
-                    missing.append(str(out))
-                    continue
-                entries = out.get_obj() if out.hash_info.isdir else ()
-                missing += [
-                    f"{out}/{'/'.join(key)}"
-                    for key, _, info in entries
-                    if not Path(out.cache.oid_to_path(info.value)).is_file()
-                ]
+        for out in self.index.outs:
+            if not out.use_cache or not out.hash_info.value or not Path(out.fs_path).exists():
+                continue
+            if not Path(out.cache.oid_to_path(out.hash_info.value)).is_file():
+                missing.append(str(out))
+                continue
+            entries = out.get_obj() if out.hash_info.isdir else ()
+            missing += [
+                f"{out}/{'/'.join(key)}"
+                for key, _, info in entries
+                if not Path(out.cache.oid_to_path(info.value)).is_file()
+            ]
         return sorted(missing)
 
     def forget_runs(self, names: Iterable[str]) -> None:

@@ -40,8 +40,9 @@ class Project:
         return cls(find_root(Path(folder)) or Path(folder))
 
     def resolved(self) -> Project:
-        """Return the same with an absolute path."""
-        return Project(self.root.resolve())
+        """Return the same with an absolute path; itself, which knows what it has read, where it has one."""
+        root = self.root.resolve()
+        return self if root == self.root else Project(root)
 
     @cached_property
     def params(self) -> Params:

@@ -118,10 +118,10 @@ class SharedReference:
         self.project = project.resolved()
         self._root = self.project.root
         try:
-            self._repo = self.project.dvc.opened()
+            index = self.project.dvc.index
             outs = {
                 stage.name: stage.outs[0]
-                for stage in self._repo.index.stages
+                for stage in index.stages
                 if getattr(stage, "name", None) == FETCH
             }
         except NotDvcRepoError as error:
@@ -139,7 +139,7 @@ class SharedReference:
                 f"{self._root / 'dvc.lock'}: has no reference yet.",
                 hint="Run 'make', or 'dvc repro fetch_ensembl'.",
             )
-        self._out = outs[FETCH]
+        self._out, self._repo = outs[FETCH], index.repo
         self._cache = self._repo.cache.local
         self.remote = self._out.remote
         # What DVC takes an empty address for.

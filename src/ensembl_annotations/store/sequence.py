@@ -29,9 +29,9 @@ from ensembl_annotations.store.describe import (
 )
 from ensembl_annotations.variants.roll import Bases
 
-_NO_BASE = 255
-_CODE = np.full(256, _NO_BASE, np.uint8)
-_CODE[list(b"TCAG")] = range(4)
+# Of a base in the two lower bits; N and all else have none there.
+_N, _OTHER = 4, 8
+_CODES = bytes(b"TCAGN".find(letter) if letter in b"TCAGN" else _OTHER for letter in range(256))
 _LETTERS = np.frombuffer(b"TCAG", np.uint8)
 
 
@@ -55,17 +55,16 @@ class SequenceWriter:
 
     def add(self, bases: bytes) -> None:
         """Add upper-case letters."""
-        letters = np.frombuffer(bases, np.uint8)
-        codes = _CODE[letters]
-        is_gap = codes == _NO_BASE
-        self.num_other += int((is_gap & (letters != ord("N"))).sum())
+        codes = np.frombuffer(bases.translate(_CODES), np.uint8)
+        is_gap = codes >= _N
+        self.num_other += int(np.count_nonzero(codes == _OTHER))
         edges = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)) + self._length
         for begin, end in edges.reshape(-1, 2).tolist():
             if self._gaps and self._gaps[-1][1] == begin:
                 begin = self._gaps.pop()[0]
             self._gaps.append((begin, end))
-        self._length += len(letters)
-        codes = np.concatenate([self._rest, np.where(is_gap, 0, codes)])
+        self._length += len(codes)
+        codes = np.concatenate([self._rest, codes & 3])
         whole = len(codes) - len(codes) % 4
         self._packed += _packed(codes[:whole])
         self._rest = codes[whole:]

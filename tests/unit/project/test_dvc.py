@@ -116,7 +116,7 @@ class Kept:
             for path, cached in ((self.data.parent, True), (self.figures, False))
         ]
         found: Any = self.dvc
-        index = SimpleNamespace(index=SimpleNamespace(outs=outs))
+        index = SimpleNamespace(index=SimpleNamespace(outs=outs, stages=[]))
         found.opened = lambda: nullcontext(index)
         self.asked: list[tuple[str, ...]] = []
         found.run = lambda *arguments: self.asked.append(arguments) or 0
@@ -154,8 +154,9 @@ def test_a_run_that_is_interrupted_ends_at_once(tmp_path: Path) -> None:
 
 def test_what_dvc_s_files_say_is_read_once_until_one_changes(tmp_path: Path) -> None:
     dvc: Any = Dvc(tmp_path)
-    dvc.opened = lambda: nullcontext(SimpleNamespace(index=object()))
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+    added = SimpleNamespace(path=str(tmp_path / "added.dvc"))
+    dvc.opened = lambda: nullcontext(SimpleNamespace(index=SimpleNamespace(stages=[added])))
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", "added.dvc"):
         before = dvc.index
         assert dvc.index is before
         (tmp_path / name).write_text("x")

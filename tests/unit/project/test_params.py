@@ -44,7 +44,6 @@ def test_what_is_nested_too_deep_is_refused_before_it_is_read(tmp_path: Path) ->
         load_params(path)
 
 
-
 SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
 
 

@@ -19,7 +19,8 @@ def test_a_project_is_found_from_a_folder_inside(tmp_path: Path) -> None:
     found = Project.open(inside)
     assert found.root == tmp_path
     assert Project.open(found) is found
-    assert Project.open(str(tmp_path)) == found == found.resolved()
+    assert Project.open(str(tmp_path)) == found
+    assert found.resolved() is found
 
 
 def test_a_folder_of_no_project_is_opened_as_it_is(tmp_path: Path) -> None:
