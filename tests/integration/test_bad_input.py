@@ -1250,6 +1250,20 @@ def test_a_great_many_alts_are_annotated_a_part_at_a_time(tmp_path: Path, store:
     assert [part.first_record for part in parts] == [0, *ends[:-1]]
 
 
+def test_the_time_grows_as_the_alts_do(tmp_path: Path, store: Path) -> None:
+    """Not as their square: each ALT of a record was once compared with all of them."""
+    bases = ["".join(bases) for bases in itertools.product("ACGT", repeat=8)][: 1 << 15]
+
+    def seconds(num_records: int) -> float:
+        lines = [record(alt=",".join(bases[at::num_records])) for at in range(num_records)]
+        vcf = written(tmp_path, plain_vcf(*lines))
+        begin = time.process_time()
+        annotate_vcf(vcf, store, out_vcf=tmp_path / "out.vcf")
+        return time.process_time() - begin
+
+    assert seconds(1) < 6 * seconds(64)
+
+
 # --- Names and standard streams ------------------------------------------------------------------
 
 CLOSED = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,22 @@ def flips(size: int, seed: int) -> Iterator[int]:
     yield from random.Random(seed).sample(range(8 * size), min(NUM_FLIPS, 8 * size))
 
 
+@contextmanager
+def flipped(path: Path, bit: int) -> Iterator[None]:
+    """Flip a bit where it is: to write the whole file anew takes as long as all else."""
+
+    def flip() -> None:
+        with path.open("r+b", buffering=0) as file:
+            byte = os.pread(file.fileno(), 1, bit // 8)[0]
+            os.pwrite(file.fileno(), bytes([byte ^ 1 << bit % 8]), bit // 8)
+
+    flip()
+    try:
+        yield
+    finally:
+        flip()
+
+
 @pytest.mark.parametrize("role", ["alleles", "sequence"])
 def test_a_flipped_bit_is_found_or_does_not_matter(
     role: str, store: ReferenceStore, queries: bytes
@@ -98,16 +116,12 @@ def test_a_flipped_bit_is_found_or_does_not_matter(
     assert isinstance(right, bytes)
     assert right.count(b"ENS_ID=") > 500
     seen: Counter[str] = Counter()
-    try:
-        for bit in flips(len(data), seed):
-            damaged = bytearray(data)
-            damaged[bit // 8] ^= 1 << bit % 8
-            path.write_bytes(damaged)
+    for bit in flips(len(data), seed):
+        with flipped(path, bit):
             got = answer(items, queries)
-            seen["refused" if isinstance(got, str) else "same" if got == right else "other"] += 1
-            assert isinstance(got, str) or got == right, f"bit {bit} of {path.name} (seed {seed})"
-    finally:
-        path.write_bytes(data)
+        seen["refused" if isinstance(got, str) else "same" if got == right else "other"] += 1
+        assert isinstance(got, str) or got == right, f"bit {bit} of {path.name} (seed {seed})"
+    assert path.read_bytes() == data
     # Of the alleles, not every column is read.
     assert seen["refused"] > 0.5 * seen.total()
 

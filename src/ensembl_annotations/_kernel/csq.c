@@ -22,7 +22,7 @@ typedef struct {
     Caller caller;
     Variant variant;
     Call *call;                  /* of one ALT: a row per transcript */
-    int32_t *best;               /* of each gene */
+    int drops_first;             /* of the record's ALTs */
     int64_t num_calls, call_room;
 } Calls;
 
@@ -239,17 +239,23 @@ static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {
     w->found->num_terms[w->call[worst].worst]++;
 }
 
-/* The ALT as VEP writes it: what all of a record have in common in front is left out. */
-static Text shown_allele(const Piece *piece, const Record *r, const Allele *allele) {
+/* Whether the first base of all ALTs of a record is left out, as VEP does: it is REF's, and one is an indel. */
+static int drops_first(const Piece *piece, const Record *r) {
     Text ref = field_of(r, REF);
-    if (r->num_alleles == 1) return allele->alt.n == ref.n ? allele->alt : variant_of(r->pos, ref, allele->alt).alt;
     int is_indel = 0, is_shared = 1;
     for (int32_t i = 0; i < r->num_alleles; i++) {
         Text alt = piece->allele[r->first_allele + i].alt;
         if (alt.n == 1 && *alt.p == '*') continue;
         is_indel |= alt.n != ref.n, is_shared &= upper[*alt.p] == upper[*ref.p];
     }
-    return is_indel && is_shared ? (Text){allele->alt.p + 1, allele->alt.n - 1} : allele->alt;
+    return is_indel && is_shared;
+}
+
+/* The ALT as VEP writes it: of a single one, what it has in common with REF is left out. */
+static Text shown_allele(const Calls *w, const Record *r, const Allele *allele) {
+    Text ref = field_of(r, REF);
+    if (r->num_alleles == 1) return allele->alt.n == ref.n ? allele->alt : variant_of(r->pos, ref, allele->alt).alt;
+    return w->drops_first ? (Text){allele->alt.p + 1, allele->alt.n - 1} : allele->alt;
 }
 
 static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *allele, Told *told) {
@@ -265,7 +271,7 @@ static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *
     w->caller = (Caller){&ground->genes, ground->bases, &w->arena, ground->is_mt};
     find_transcripts(&ground->genes, w->variant.start - FLANK, w->variant.end + FLANK, add_call, w);
     if (!w->num_calls) w->call = grown(w->call, 0, &w->call_room, sizeof(Call)), w->call[w->num_calls++] = intergenic_call();
-    tell(w, ground, shown_allele(w->piece, r, allele), told);
+    tell(w, ground, shown_allele(w, r, allele), told);
     return ground->bases->has_failed ? -1 : 0;
 }
 
@@ -311,6 +317,7 @@ static int call_run(Calls *w, const ContigRun *run, int64_t first) {
     w->own.is_mt = contig->is_mt;
     for (int64_t i = first; i < first + run->num_records; i++) {
         const Record *r = w->piece->record + i;
+        w->drops_first = drops_first(w->piece, r);
         for (int32_t k = 0; k < r->num_alleles && has_place(r, contig); k++) {
             const Allele *allele = w->piece->allele + r->first_allele + k;
             if (allele->key.code == NOT_COMPARABLE) continue;

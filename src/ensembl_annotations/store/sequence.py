@@ -29,10 +29,17 @@ from ensembl_annotations.store.describe import (
 )
 from ensembl_annotations.variants.roll import Bases
 
-# Of a base in the two lower bits; N and all else have none there.
+_BASES = b"TCAG"
+# Of each letter its code; of those that have none, whose lowest two bits are 0, N and others.
 _N, _OTHER = 4, 8
-_CODES = bytes(b"TCAGN".find(letter) if letter in b"TCAGN" else _OTHER for letter in range(256))
-_LETTERS = np.frombuffer(b"TCAG", np.uint8)
+_CODE = bytes(
+    _BASES.find(letter) if letter in _BASES else _N if letter == ord("N") else _OTHER
+    for letter in range(256)
+)
+# The four letters of each byte of a file, as one number.
+_FOUR = np.array(
+    [[_BASES[byte >> shift & 3] for shift in (6, 4, 2, 0)] for byte in range(256)], np.uint8
+).view(np.uint32)[:, 0]
 
 
 class SequenceWriter:
@@ -55,19 +62,24 @@ class SequenceWriter:
 
     def add(self, bases: bytes) -> None:
         """Add upper-case letters."""
-        codes = np.frombuffer(bases.translate(_CODES), np.uint8)
+        codes = np.frombuffer(bases.translate(_CODE), np.uint8)
         is_gap = codes >= _N
-        self.num_other += int(np.count_nonzero(codes == _OTHER))
-        edges = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)) + self._length
-        for begin, end in edges.reshape(-1, 2).tolist():
-            if self._gaps and self._gaps[-1][1] == begin:
-                begin = self._gaps.pop()[0]
-            self._gaps.append((begin, end))
+        if is_gap.any():
+            self.num_other += int(np.count_nonzero(codes == _OTHER))
+            self._add_gaps(is_gap)
         self._length += len(codes)
         codes = np.concatenate([self._rest, codes & 3])
         whole = len(codes) - len(codes) % 4
         self._packed += _packed(codes[:whole])
         self._rest = codes[whole:]
+
+    def _add_gaps(self, is_gap: npt.NDArray[np.bool_]) -> None:
+        """Note where gaps of the next letters begin and end."""
+        edges = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)) + self._length
+        for begin, end in edges.reshape(-1, 2).tolist():
+            if self._gaps and self._gaps[-1][1] == begin:
+                begin = self._gaps.pop()[0]
+            self._gaps.append((begin, end))
 
     def finish(self) -> int:
         """Write the file and return how many bases it has."""
@@ -122,11 +134,9 @@ def load_sequence(path: Path) -> Bases:
     ]
     if struct.pack(f"<{len(found)}I", *found) != tail:
         raise _altered(path, "its checksums do not fit")
-    four = np.frombuffer(packed, np.uint8)
-    codes = np.stack([four >> shift & 3 for shift in (6, 4, 2, 0)], axis=1).ravel()
     at = 16 + 1 + head[16] + 4
     length, num_gaps = struct.unpack_from("<2I", head, at)
-    bases = _LETTERS[codes[:length]]
+    bases = _FOUR[np.frombuffer(packed, np.uint8)].view(np.uint8)[:length]
     edges = np.frombuffer(head, "<u4", 2 * num_gaps, at + 8).reshape(2, -1)
     for begin, count in edges.T.tolist():
         bases[begin : begin + count] = ord("N")

@@ -16,8 +16,8 @@ from ensembl_annotations.variants.contigs import length_of
 
 _LETTERS = bytes(range(ord("A"), ord("Z") + 1))
 _UPPER = bytes(range(256)).upper()
-# A line that begins with >. To look for the beginning of each line takes fifteen times as long.
-_HEADER = re.compile(rb">(?<![^\n]>)([^\r\n]*)\r?\n")
+# Whether it begins a line is asked of what is found: `^` would look at every letter of a sequence.
+_HEADER = re.compile(rb">([^\r\n]*)\r?\n")
 _MAX_HEADER_BYTES = 1 << 16
 _LOCATION = re.compile(r"[^:\s]*:(?P<assembly>[^:\s]*):[^:\s]+:(?P<start>\d+):(?P<end>\d+):-?1")
 _PATCH = re.compile(r"\.p\d+$")
@@ -179,8 +179,8 @@ def _read_records(text: BinaryIO, name: str) -> Iterator[tuple[_Title | None, by
     while piece := text.read(READ_BYTES):
         data = rest + piece
         # A header that is not whole yet waits for the next piece.
-        last = data.rfind(b">")
-        whole = len(data) if last < 0 or b"\n" in data[last:] else last
+        last = data.rfind(b"\n") + 1
+        whole = last if data.startswith(b">", last) else len(data)
         rest = data[whole:]
         if len(rest) > _MAX_HEADER_BYTES:
             raise SourceError(f"{name}: a header line is longer than {_MAX_HEADER_BYTES} bytes.")
@@ -193,6 +193,8 @@ def _split_records(data: bytes, name: str) -> Iterator[tuple[_Title | None, byte
     title: _Title | None = None
     begin = 0
     for match in _HEADER.finditer(data):
+        if match.start() and data[match.start() - 1] != ord("\n"):
+            continue
         if match.start() > begin or title is not None:
             yield title, _clean(data[begin : match.start()], name)
         title = _Title.parse(match[1])
@@ -203,6 +205,7 @@ def _split_records(data: bytes, name: str) -> Iterator[tuple[_Title | None, byte
 
 def _clean(text: bytes, name: str) -> bytes:
     bases = text.translate(_UPPER, b"\r\n")
-    if odd := bases.translate(None, _LETTERS):
+    if bases and not bases.isalpha():
+        odd = bases.translate(None, _LETTERS)
         raise SourceError(f"{name}: not a FASTA file: {odd[:1]!r} is no letter.")
     return bases
