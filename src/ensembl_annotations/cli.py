@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -438,6 +439,8 @@ def annotate(
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
 
+    # What is imported by now stays to the end. To look through it for garbage takes a tenth of a short run.
+    gc.freeze()
     if shard is not None:
         annotate_shard(options["vcf"], options["reference"], *shard)
         return

@@ -38,13 +38,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(store: Path, folder: Path, form: str = ".vcf.gz") -> str:
-    """Annotate in a folder, and return which of the modules were loaded."""
+    """Annotate in a folder, and return which of the modules were loaded; what stays is frozen."""
     program = (
-        "import sys\n"
+        "import gc, sys\n"
         "from ensembl_annotations.cli import main\n"
         "from ensembl_annotations.common import metrics\n"
         "metrics._FIRST_SAMPLE_SEC = 600\n"
         "main(sys.argv[2:], standalone_mode=False)\n"
+        "assert gc.get_freeze_count() > 10_000, gc.get_freeze_count()\n"
         "print([name for name in sys.argv[1].split(',') if name in sys.modules])\n"
     )
     arguments = [

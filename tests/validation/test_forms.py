@@ -211,7 +211,7 @@ def test_the_budget_limits_pieces() -> None:
     assert sizes[0] < BATCH_BYTES <= sizes[1]
     assert sizes[-1] == MAX_BATCH_BYTES
     assert plan_pieces(400, table=True).workers == 1
-    assert plan_pieces(1500).max_batch_bytes > sizes[2]
+    assert plan_pieces(90_000).max_batch_bytes == BATCH_BYTES
 
 
 @pytest.mark.parametrize(("width", "least", "most"), [(30, 1900, 2100), (5000, 900, 1100)])

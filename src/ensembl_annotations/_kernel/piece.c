@@ -300,28 +300,29 @@ static int check_alleles(const Record *r, int64_t line, const Options *options, 
     return count_bytes(',', alt, r->tab[ALT]) < options->most_alts ? 0 : fail(problem, MANY_ALTS, line, ALT);
 }
 
+/* The same runs as `find_runs` has, with what is known of their records. */
 static int place_runs(Piece *piece, const Options *options, Problem *problem) {
-    piece->num_runs = find_runs(piece->text, piece->size, &piece->run);
-    int64_t record = 0;
-    /* Python has looked for the same runs in the same text. */
-    if (piece->num_runs != options->num_runs) return fail(problem, BAD_COLUMNS, 0, 0);
-    for (int64_t i = 0; i < piece->num_runs; i++) {
-        ContigRun *run = piece->run + i;
-        run->first_pos = piece->record[record].pos;
-        for (int64_t k = 0; k < run->num_records; k++, record++) {
-            piece->record[record].run = (int32_t)i;
-            if (k && piece->record[record - 1].pos > piece->record[record].pos) run->is_ascending = 0;
+    int64_t room = 0;
+    ContigRun *run = NULL;
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        Record *r = piece->record + i;
+        Text name = field_of(r, CHROM);
+        if (!run || !same_text(name, (Text){piece->text + run->begin, run->length})) {
+            piece->run = grown(piece->run, piece->num_runs, &room, sizeof(ContigRun));
+            run = piece->run + piece->num_runs++;
+            *run = (ContigRun){.begin = name.p - piece->text, .length = name.n, .first_pos = r->pos, .last_pos = r->pos, .is_ascending = 1};
         }
-        run->last_pos = piece->record[record - 1].pos;
+        if (r->pos < run->last_pos) run->is_ascending = 0;
+        r->run = (int32_t)piece->num_runs - 1;
+        run->num_records++, run->last_pos = r->pos;
     }
-    return 0;
+    return piece->num_runs == options->num_runs ? 0 : fail(problem, BAD_COLUMNS, 0, 0);
 }
 
 int cut_piece(Piece *piece, const Options *options, Problem *problem) {
     const uint8_t *p = piece->text, *stop = piece->text + piece->size;
     if (!piece->size || stop[-1] != '\n') return fail(problem, BAD_COLUMNS, 0, 0);
     int is_ascii = !has_high_bit(p, piece->size);
-    piece->words = words_of((Text){p, piece->size});
     piece->num_records = count_bytes('\n', p, stop);
     piece->record = take(&piece->arena, (size_t)piece->num_records * sizeof(Record));
     for (int64_t i = 0; p < stop; i++) {
@@ -331,6 +332,7 @@ int cut_piece(Piece *piece, const Options *options, Problem *problem) {
         if (check_alleles(r, i, options, problem)) return -1;
         if (read_pos(field_of(r, POS), &r->pos)) return fail(problem, BAD_POS, i, POS);
         r->info = field_of(r, INFO);
+        piece->words |= words_of((Text){r->tab[FILTER], r->tab[FORMAT] - r->tab[FILTER]});
         if (check_record(piece, r, i, options, is_ascii, problem)) return -1;
         p = r->end + 1;
     }

@@ -74,7 +74,7 @@ typedef struct {
     Text value;
 } Untyped;
 
-/* Words of a piece; where it has one, records are looked at more closely. */
+/* Words in INFO and FORMAT of a piece; where it has one, records are looked at more closely. */
 enum { HAS_ENS = 1, HAS_END = 2, HAS_SVLEN = 4, HAS_LEN = 8 };
 
 typedef struct {

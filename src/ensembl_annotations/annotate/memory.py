@@ -10,8 +10,10 @@ from ensembl_annotations.vcf.read import BATCH_BYTES, PER_ALLELE_BYTE, Limits
 MIN_MEMORY_MB = 400
 DEFAULT_MEMORY_MB = 1500
 MAX_BATCH_BYTES = 32 << 20
-"""Larger pieces gain nothing: 16,000 records of 2,500 samples took 16.1 s of processor time in
-pieces of 4 MB, and 12.0, 12.3, 12.5 and 12.6 s in pieces of 16, 32, 64 and 128 MB."""
+"""With a table a piece has a fixed cost, but larger ones gain nothing: 16,000 records of 2,500 samples took
+16.1 s of processor time in pieces of 4 MB, and 12.0, 12.3, 12.5 and 12.6 s in pieces of 16, 32, 64 and
+128 MB. Without one they lose: 25,000 records of 200 samples took 1.83 s in pieces of 4 MB and 2.09 s in
+those of 32 MB, for which the system has to find memory each time."""
 
 # Measured as peaks of whole runs, rounded up. Beside the pieces: the program, the header, and what of the
 # reference is unpacked; with a table the libraries for it, and the row group that is collected.
@@ -94,4 +96,4 @@ def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None 
     per_byte = _PER_BYTE_TABLE if table else _PER_BYTE
     text = max(room - workers * piece_mb, 0) * 1_000_000 // (per_byte * (workers + 2))
     most = min(BATCH_BYTES + text, MAX_BATCH_BYTES) // shorter
-    return Plan(workers, most, limits, alone // _PER_CONTIG)
+    return Plan(workers, most if table else min(most, BATCH_BYTES), limits, alone // _PER_CONTIG)

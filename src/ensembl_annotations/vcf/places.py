@@ -47,7 +47,8 @@ def _first_bin(level: int) -> int:
 
 
 def _level(number: int) -> int:
-    return next(level for level in range(DEPTH, -1, -1) if number >= _first_bin(level))
+    # The last level whose first bin is no later: 8 ** level <= 7 * number + 1.
+    return ((7 * number + 1).bit_length() - 1) // 3
 
 
 def _bin_of_tbi(number: int) -> int:
@@ -175,8 +176,8 @@ def _lift(bins: dict[int, list[tuple[int, int]]]) -> None:
     heapify(waiting)
     while waiting and (number := -heappop(waiting)):
         chunks = bins[number]
-        first = min(chunks)[0] >> 16
-        if max(end for _, end in chunks) >> 16 >= first + _MIN_BIN_BYTES:
+        # They don't overlap: the last to begin is the last to end.
+        if max(chunks)[1] >> 16 >= (min(chunks)[0] >> 16) + _MIN_BIN_BYTES:
             continue
         above = (number - 1) // 8
         if above not in bins:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,11 +143,14 @@ class Piece(NamedTuple):
         The lines.
     first_record, first_line : int
         0-based number of the first record in the file, and 1-based of the first line.
+    parts : sequence of tuple of (int, int, int)
+        Of a piece that was just read: how it may be parted, as `line_parts` has it.
     """
 
     data: bytes
     first_record: int
     first_line: int
+    parts: Sequence[tuple[int, int, int]] = ()
 
 
 class VcfReader:
@@ -321,8 +324,9 @@ class VcfReader:
             if not data.endswith(b"\n"):
                 self.ends_without_newline = True
                 data += b"\n"
-            yield Piece(data, record, line)
-            count = data.count(b"\n")
+            parts = line_parts(data, per_alt=_PER_ALT, per_byte=PER_ALLELE_BYTE, most=_PART_BYTES)
+            yield Piece(data, record, line, parts)
+            count = sum(num_lines for _, num_lines, _ in parts)
             size = self._next_size(len(data) / count)
             record += count
             line += count
@@ -335,10 +339,9 @@ class VcfReader:
 
     def parts(self, piece: Piece) -> Iterator[Piece]:
         """Yield a piece; in parts where it has a great many ALTs."""
-        parts = _parts(piece)
         begin = number = 0
-        for end, num_lines, _ in parts:
-            data = piece.data if len(parts) == 1 else piece.data[begin:end]
+        for end, num_lines, _ in piece.parts:
+            data = piece.data if len(piece.parts) == 1 else piece.data[begin:end]
             yield Piece(data, piece.first_record + number, piece.first_line + number)
             begin, number = end, number + num_lines
 
@@ -346,11 +349,7 @@ class VcfReader:
         """Tell whether a piece takes so much memory that it is to be worked on alone, part by part."""
         if len(piece.data) > self.batch_bytes * (max(self._growth, 1) + 1):
             return True
-        return sum(work for _, _, work in _parts(piece)) > _PART_BYTES
-
-
-def _parts(piece: Piece) -> list[tuple[int, int, int]]:
-    return line_parts(piece.data, per_alt=_PER_ALT, per_byte=PER_ALLELE_BYTE, most=_PART_BYTES)
+        return sum(work for _, _, work in piece.parts) > _PART_BYTES
 
 
 def is_utf8(value: bytes) -> bool:

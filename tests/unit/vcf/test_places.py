@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from ensembl_annotations.vcf.order import Run
-from ensembl_annotations.vcf.places import Places, TabixIndex
+from ensembl_annotations.vcf.places import DEPTH, Places, TabixIndex, _level
 
 NUM_CONTIGS = 20_000
 
@@ -21,3 +21,9 @@ def test_a_contig_of_a_few_records_takes_little_memory() -> None:
     tracemalloc.stop()
     # Two spots of 32 bytes, two rises of 24, a number and a name; arrays grow by an eighth.
     assert taken < 200 * NUM_CONTIGS
+
+
+def test_the_level_of_a_bin_is_known_by_its_number() -> None:
+    # Source: CSIv1 of hts-specs. A level has eight times as many bins as the one above it.
+    levels = [level for level in range(DEPTH + 1) for _ in range(8**level)]
+    assert list(map(_level, range(len(levels)))) == levels
