@@ -23,6 +23,7 @@ from ensembl_annotations.common.cluster import (
     ClusterError,
     _Seen,
     checked,
+    opened_cluster,
     packages_here,
 )
 from ensembl_annotations.common.errors import InputError
@@ -175,6 +176,50 @@ def test_small_vcfs_are_whole_tasks_and_a_bad_one_fails_alone(
     local, remote = found.values()
     assert remote == local
     assert [outcome.sample for outcome in local[0] if outcome.failure] == ["bad"]
+
+
+def test_a_task_keeps_to_one_thread_of_its_worker(tmp_path: Path) -> None:
+    vcf = tmp_path / "in.vcf"
+    vcf.touch()
+
+    def asked(_: Task) -> dict[str, int]:
+        import polars as there
+
+        from ensembl_annotations.annotate.memory import num_together, plan_pieces
+        from ensembl_annotations.common.pool import num_threads
+
+        return {
+            "threads": num_threads(),
+            "pieces": plan_pieces(10_000).workers,
+            "together": num_together(10_000),
+            "polars": there.thread_pool_size(),
+        }
+
+    # Cores that the machine has not, so that what is asked for is not what there is by chance.
+    cores = tmp_path / "cores"
+    cores.mkdir()
+    (cores / "sitecustomize.py").write_text("import os\nos.cpu_count = lambda: 16\n")
+    environment = {"PYTHONPATH": str(cores), "POLARS_MAX_THREADS": ""}
+    with dask_cluster(tmp_path / "dask") as own:
+        own.add_worker("one", environment=environment)
+        with opened_cluster(str(own.file)) as cluster:
+            assert cluster is not None
+            found = cluster.submit(asked, Task("a", vcf, tmp_path)).result()
+    assert found == {"threads": 1, "pieces": 1, "together": 1, "polars": 1}
+
+
+def test_a_worker_opens_a_store_again_that_was_replaced(
+    cluster: DaskCluster, store: Path, vcf: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(store, tmp_path / "own"))
+    annotate(vcf, own, tmp_path / "first", cluster.file)
+    other = build_store(tmp_path / "other", ["21"])
+    own.rename(tmp_path / "former")
+    other.rename(own)
+    annotate(vcf, own, tmp_path / "second", cluster.file)
+    annotate(vcf, own, tmp_path / "here")
+    assert snapshot(tmp_path / "second") == snapshot(tmp_path / "here")
+    assert snapshot(tmp_path / "second") != snapshot(tmp_path / "first")
 
 
 def test_a_line_that_can_not_be_used_is_told_as_locally(

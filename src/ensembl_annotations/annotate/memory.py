@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
+from ensembl_annotations.common.pool import num_threads
 from ensembl_annotations.vcf.read import BATCH_BYTES, PER_ALLELE_BYTE, Limits
 
 MIN_MEMORY_MB = 400
@@ -65,7 +65,7 @@ def num_together(memory_mb: int) -> int:
     What the program and its libraries take they share.
     """
     room = memory_mb - _FIXED_MB - _TABLE_MB
-    return max(1, min(os.cpu_count() or 1, room // (MIN_MEMORY_MB - _FIXED_MB - _TABLE_MB)))
+    return max(1, min(num_threads(), room // (MIN_MEMORY_MB - _FIXED_MB - _TABLE_MB)))
 
 
 def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None = None) -> Plan:
@@ -81,7 +81,9 @@ def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None 
     """
     room = memory_mb - _FIXED_MB - _TABLE_MB * table
     piece_mb = _PIECE_MB_TABLE if table else _PIECE_MB
-    workers = max(1, min((os.cpu_count() or 1) + 1, room // piece_mb))
+    threads = num_threads()
+    # One more, since one waits for the next piece; not where others use all cores but one.
+    workers = max(1, min(threads + (threads > 1), room // piece_mb))
     alone = max(room, _LEAST_ALONE_MB) * 1_000_000
     limits = Limits(
         alone // (_PER_LINE_BYTE_TABLE if table else _PER_LINE_BYTE),

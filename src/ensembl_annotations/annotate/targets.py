@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, cast
 from ensembl_annotations.annotate.text import PlainWriter, VcfWriter
 from ensembl_annotations.common.atomic import Outputs, prepare_to_write
 from ensembl_annotations.common.errors import UsageError, check_name, explain_os_error
+from ensembl_annotations.common.pool import num_threads
 from ensembl_annotations.vcf.bcf import BcfWriter
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.forms import BCF, ENDS, STDOUT, TEXT, form_of
@@ -118,7 +119,7 @@ class Targets:
         return writer, temporary
 
     def _packed(self, handle: BinaryIO) -> BgzfWriter:
-        return BgzfWriter(handle, level=self.level, threads=os.cpu_count() or 1)
+        return BgzfWriter(handle, level=self.level, threads=num_threads())
 
     def write_index(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageErro
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.json_files import read_object
 from ensembl_annotations.common.metrics import stamp_of
+from ensembl_annotations.common.pool import limited_threads
 
 Answer = TypeVar("Answer")
 
@@ -230,16 +232,28 @@ def _connected(scheduler: str) -> Any:
 def checked(seen: _Seen, work: Callable[[Any], Answer], task: Any) -> Answer:
     """Do a task, if this worker sees what the head sees."""
     _compare("packages", seen.packages, packages_here())
+    _limit_polars()
     for path, digest in seen.contents.items():
         _compare(str(path), digest, _digest_of(path, stamp_of(path)))
     for path, found in seen.files.items():
         _compare(str(path), found, _size_and_time(path))
     try:
-        return work(task)
+        # As many tasks as the worker has threads are under way.
+        with limited_threads(1):
+            return work(task)
     except OSError as error:
         explained = explain_os_error(error, "", "working")
         explained.message = f"worker {_worker_name()}: {explained.message}"
         raise explained from error
+
+
+def _limit_polars() -> None:
+    """Have polars, if nothing has imported it yet, start as many threads as the worker has, not as the machine has cores."""
+    from distributed import get_worker
+
+    with suppress(ValueError):
+        if not os.environ.get("POLARS_MAX_THREADS"):
+            os.environ["POLARS_MAX_THREADS"] = str(get_worker().state.nthreads)
 
 
 def _compare(what: str, expected: object, found: object) -> None:

@@ -1,14 +1,34 @@
-"""Work on many items at a time, and take the results in the items' order."""
+"""Work on many items at a time, and take the results in the items' order; how many at a time."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_LIMIT: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def num_threads() -> int:
+    """Return how many threads are to be kept busy: as many as there are cores, or what `limited_threads` says."""
+    return _LIMIT.get() or os.cpu_count() or 1
+
+
+@contextmanager
+def limited_threads(number: int) -> Iterator[None]:
+    """Have the block, in this thread, use so many threads: others use the cores, too."""
+    token = _LIMIT.set(number)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
 
 
 def in_order(
