@@ -605,7 +605,10 @@ def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> 
     An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
     1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
     it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
-    not found, it says why.
+    not found, it says why; --json and --tsv have it as the reason.
+
+    Exit code 0, whether something is found or not; 2 for a query that can't be understood, 1 for a
+    reference that can't be read.
 
     \b
     Example:
