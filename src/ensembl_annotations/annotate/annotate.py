@@ -365,7 +365,13 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+    from ensembl_annotations.annotate.rows import (
+        allele_keys,
+        allele_rows,
+        consequence_rows,
+        id_rows,
+        told_rows,
+    )
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
@@ -377,7 +383,8 @@ def _rows(
     if schema is not None:
         records = typed_records(batch, len(job.reader.header.samples))
         called = consequence_rows(told) if "ens_csq" in schema.names else None
-        table = typed_table(batch, records, alleles, ids, schema, called)
+        keys = allele_keys(alleles, job.contigs.name_of)
+        table = typed_table(batch, records, alleles.with_columns(keys), ids, schema, called)
     return table, part_of(batch, alleles, ids, told) if job.summarise else None
 
 

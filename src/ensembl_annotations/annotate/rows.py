@@ -5,12 +5,15 @@ The tables are copies: the kernel's memory is free again when they are made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations._kernel import MATCHED, TEXTS, Result, TextColumn, view
+from ensembl_annotations.variants.alleles import NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import ALT, CHROM, REF
@@ -57,6 +60,58 @@ def allele_rows(batch: Batch, result: Result) -> pl.DataFrame:
         .with_row_index("query")
         .with_columns(pl.col("query").cast(pl.UInt32))
     )
+
+
+def allele_keys(alleles: pl.DataFrame, name_of: Callable[[str], str]) -> pl.Series:
+    """Return ``ens_key`` of each ALT: its allele key as text, ``1-11796321-G-A``.
+
+    Parameters
+    ----------
+    alleles : DataFrame
+        From `allele_rows`.
+    name_of : callable
+        Returns what Ensembl calls a CHROM.
+
+    Notes
+    -----
+    POS is that of the first base that differs. Of an insertion the deleted bases are empty, of a deletion
+    the inserted ones: with a base beside them, one allele would have several texts. It is null for an ALT that
+    is no sequence, and on a contig that is another sequence than Ensembl's of that name.
+    """
+    single = pl.col("ref").str.len_bytes() + pl.col("alt").str.len_bytes() == 2
+    is_snv = alleles.select(single & pl.col("code").is_between(0, 15) & (pl.col("code") % 5 != 0))
+    names = alleles["chrom"].unique()
+    placed = alleles.select(
+        "pos",
+        "ref",
+        "alt",
+        contig=pl.col("chrom").replace_strict(names, [name_of(name) for name in names]),
+        refused=(pl.col("reason") == "contig_refused").fill_null(False),
+        row=pl.int_range(pl.len()),
+    )
+    others = with_allele_keys(placed.filter(~is_snv.to_series()))
+    text = pl.concat_str("contig", "place", "deleted", "inserted", separator="-")
+    keys = pl.concat(
+        [
+            placed.filter(is_snv.to_series()).select(
+                "row",
+                "contig",
+                "refused",
+                place="pos",
+                deleted=pl.col("ref").str.to_uppercase(),
+                inserted=pl.col("alt").str.to_uppercase(),
+            ),
+            others.filter(pl.col("code") != NOT_COMPARABLE).select(
+                "row",
+                "contig",
+                "refused",
+                pl.col("start").alias("place") + 1,
+                "deleted",
+                "inserted",
+            ),
+        ]
+    ).select("row", ens_key=pl.when(~pl.col("refused")).then(text))
+    return placed.select("row").join(keys, "row", "left", maintain_order="left")["ens_key"]
 
 
 def _sites(result: Result) -> pl.DataFrame:

@@ -227,6 +227,7 @@ GENOTYPES = (
 """The genotypes of all samples, where they were asked for."""
 
 ANNOTATION = (
+    Column("ens_key", _WORD, "the allele key, which all spellings of an allele with the same place share: contig as Ensembl has it, position of the first base that differs, deleted and inserted bases, as 1-11796321-G-A, 1-100-CG- (deletion), 1-100--A (insertion before 100); null where the ALT is no sequence, or the contig another one than Ensembl's", source="CHROM, POS, REF, ALT"),
     Column("ens_id", _TEXT_LIST, "matched IDs: rs by number, then others; null where nothing matches", source="ID"),
     Column("ens_match", _TEXT_LIST, "match class of each ID: exact or shifted", source="derived"),
     Column("ens_multi", pa.list_(pa.bool_()), "whether each ID's record has several ALTs", source="ALT"),
