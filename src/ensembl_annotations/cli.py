@@ -347,6 +347,13 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Write the genotypes of all samples to the table, as a list.",
 )
 @click.option(
+    "--columns",
+    default="",
+    metavar="NAME,...",
+    help="More columns of the table: info, the VCF's INFO; calls, of each sample its name, genotype, "
+    "dosage of the ALT, DP, GQ and AD.",
+)
+@click.option(
     "--summary", type=PATH, metavar="FILE.html", help="Write a page that shows the results."
 )
 @click.option(
@@ -437,6 +444,7 @@ def annotate(
     """  # noqa: D301
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
+    from ensembl_annotations.variants.tags import parse_columns
 
     if shard is not None:
         annotate_shard(options["vcf"], options["reference"], *shard)
@@ -455,9 +463,15 @@ def annotate(
             if out_tsv is not None:
                 options["out_parquet"] = options["out_parquet"] or folder / "table.parquet"
             # They are written when all else is: that nothing is overwritten by them is seen to before.
-            about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
-            targets = Targets(*(options[name] for name in about))
+            targets = Targets(
+                options["out_vcf"],
+                options["out_parquet"],
+                options["index"],
+                options["level"],
+                options["genotypes"],
+                parse_columns(options["columns"]),
+            )
             targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
         if summary is not None:
             options["tally"] = options["tally"] or folder / "tally.json"
