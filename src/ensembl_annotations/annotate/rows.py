@@ -18,6 +18,8 @@ from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import ALT, CHROM, REF
 
+_CHANGES = pl.Series([f"{ref}-{alt}" for ref in "ACGT" for alt in "ACGT"])
+"""The change of an SNV, by its code."""
 _REASONS = pl.Series([*REASONS, None], dtype=pl.String)
 
 
@@ -78,40 +80,23 @@ def allele_keys(alleles: pl.DataFrame, name_of: Callable[[str], str]) -> pl.Seri
     the inserted ones: with a base beside them, one allele would have several texts. It is null for an ALT that
     is no sequence, and on a contig that is another sequence than Ensembl's of that name.
     """
-    single = pl.col("ref").str.len_bytes() + pl.col("alt").str.len_bytes() == 2
-    is_snv = alleles.select(single & pl.col("code").is_between(0, 15) & (pl.col("code") % 5 != 0))
     names = alleles["chrom"].unique()
-    placed = alleles.select(
-        "pos",
-        "ref",
-        "alt",
-        contig=pl.col("chrom").replace_strict(names, [name_of(name) for name in names]),
-        refused=(pl.col("reason") == "contig_refused").fill_null(False),
-        row=pl.int_range(pl.len()),
+    contig = pl.col("chrom").replace_strict(names, [name_of(name) for name in names])
+    code, single = (
+        alleles["code"],
+        alleles["ref"].str.len_bytes() + alleles["alt"].str.len_bytes() == 2,
     )
-    others = with_allele_keys(placed.filter(~is_snv.to_series()))
-    text = pl.concat_str("contig", "place", "deleted", "inserted", separator="-")
-    keys = pl.concat(
-        [
-            placed.filter(is_snv.to_series()).select(
-                "row",
-                "contig",
-                "refused",
-                place="pos",
-                deleted=pl.col("ref").str.to_uppercase(),
-                inserted=pl.col("alt").str.to_uppercase(),
-            ),
-            others.filter(pl.col("code") != NOT_COMPARABLE).select(
-                "row",
-                "contig",
-                "refused",
-                pl.col("start").alias("place") + 1,
-                "deleted",
-                "inserted",
-            ),
-        ]
-    ).select("row", ens_key=pl.when(~pl.col("refused")).then(text))
-    return placed.select("row").join(keys, "row", "left", maintain_order="left")["ens_key"]
+    is_snv = single & code.is_between(0, 15) & (code % 5 != 0)
+    change = _CHANGES.gather(pl.select(pl.when(is_snv).then(code)).to_series())
+    keys = alleles.select(pl.concat_str(contig, "pos", change, separator="-")).to_series()
+    others = with_allele_keys(alleles.filter(~is_snv)).select(
+        pl.when(pl.col("code") != NOT_COMPARABLE).then(
+            pl.concat_str(contig, pl.col("start") + 1, "deleted", "inserted", separator="-")
+        )
+    )
+    keys = keys.scatter((~is_snv).arg_true(), others.to_series())
+    refused = (alleles["reason"] == "contig_refused").fill_null(False)
+    return keys.set(refused, None).alias("ens_key")
 
 
 def _sites(result: Result) -> pl.DataFrame:

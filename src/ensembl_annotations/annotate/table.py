@@ -20,7 +20,7 @@ from ensembl_annotations.vcf.calls import call_lists
 from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
 
 ROW_GROUP_ROWS = 131_072
-_PLAIN = ("record", "pos", "qual")
+_PLAIN = ("record", "pos", "qual", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
 _GTS = GENOTYPES[0].name
