@@ -81,7 +81,11 @@ def documents() -> dict[Path, str]:
         "alleles": column_table(schema.ALLELES),
         "genes": column_table(schema.GENES),
         "result": column_table(
-            schema.RESULT + schema.GENOTYPE + schema.GENOTYPES + schema.ANNOTATION
+            schema.RESULT
+            + schema.GENOTYPE
+            + schema.GENOTYPES
+            + tuple(schema.REQUESTED.values())
+            + schema.ANNOTATION
         ),
         "consequence": column_table(schema.CONSEQUENCE),
         "read": column_table(schema.READ),

@@ -348,6 +348,13 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Write the genotypes of all samples to the table, as a list.",
 )
 @click.option(
+    "--columns",
+    default="",
+    metavar="NAME,...",
+    help="More columns of the table: info, the VCF's INFO; calls, of each sample its name, genotype, "
+    "dosage of the ALT, DP, GQ and AD.",
+)
+@click.option(
     "--summary", type=PATH, metavar="FILE.html", help="Write a page that shows the results."
 )
 @click.option(
@@ -438,6 +445,7 @@ def annotate(
     """  # noqa: D301
     from ensembl_annotations.annotate.targets import Targets
     from ensembl_annotations.project.paths import STORE, find_root
+    from ensembl_annotations.variants.tags import parse_columns
 
     # What is imported by now stays to the end. To look through it for garbage takes a tenth of a short run.
     gc.freeze()
@@ -458,9 +466,15 @@ def annotate(
             if out_tsv is not None:
                 options["out_parquet"] = options["out_parquet"] or folder / "table.parquet"
             # They are written when all else is: that nothing is overwritten by them is seen to before.
-            about = ("out_vcf", "out_parquet", "index", "level", "genotypes")
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
-            targets = Targets(*(options[name] for name in about))
+            targets = Targets(
+                options["out_vcf"],
+                options["out_parquet"],
+                options["index"],
+                options["level"],
+                options["genotypes"],
+                parse_columns(options["columns"]),
+            )
             targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
         if summary is not None:
             options["tally"] = options["tally"] or folder / "tally.json"
@@ -608,7 +622,10 @@ def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> 
     An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
     1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
     it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
-    not found, it says why.
+    not found, it says why; --json and --tsv have it as the reason.
+
+    Exit code 0, whether something is found or not; 2 for a query that can't be understood, 1 for a
+    reference that can't be read.
 
     \b
     Example:

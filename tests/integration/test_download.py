@@ -13,7 +13,6 @@ import gzip
 import hashlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -808,21 +807,6 @@ def test_the_name_service_fails_in_the_middle(
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         url = mirror.url.replace("127.0.0.1", "localhost")
         assert fetch(url, published).downloaded_bytes == SIZE
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
 
 
 def test_tls(

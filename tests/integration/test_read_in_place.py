@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from ensembl_annotations import ReferenceStoreError, UsageError, lookup, scan_reference
+from ensembl_annotations import ReferenceStoreError, UsageError, lookup, scan_reference, write_index
 from ensembl_annotations.store.write import Rows
+from tests.support.fault_server import Step, fault_server
 from tests.support.nginx import Nginx, nginx
 from tests.support.seaweed import find_weed, s3_server
 from tests.support.store import rows_of, snv, write_store
 from tests.support.vcf import invoke
 
+C = pl.col
 NUM_ROWS = 400_000
 
 
@@ -43,6 +47,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     with nginx(tmp_path_factory.mktemp("nginx"), store.parent) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def indexed(store: Path) -> Path:
+    """Return a copy of the store that has an index."""
+    folder = shutil.copytree(store, store.with_name("indexed"))
+    write_index(folder)
+    return folder
 
 
 @pytest.fixture(params=["http", "s3"])
@@ -92,15 +104,205 @@ def test_a_position_takes_a_row_group_and_the_footer(server: Nginx, store: Path)
     before = len(server.requests())
     found = scan_reference(f"{server.url}/a store").filter(chrom="21", pos=2_000_001).collect()
     assert len(found) == 1
-    size = (store / "homo_sapiens-chr21.parquet").stat().st_size
-    # The end of the file, which has the footer, is asked for with 256 KiB.
+    file = pq.ParquetFile(store / "homo_sapiens-chr21.parquet").metadata
     asked = server.requests()[before:]
-    assert sum(row[1] for row in asked) < (1 << 18) + size / 5
+    largest = max(group_bytes(file, group) for group in range(file.num_row_groups))
+    sent = sum(row[1] for row in asked if row[3].endswith(".parquet"))
+    assert sent <= largest + file.serialized_size + 8
     assert not any("chr22" in row[3] for row in asked)
 
 
+def group_bytes(file: pq.FileMetaData, group: int) -> int:
+    columns = range(file.num_columns)
+    return sum(file.row_group(group).column(number).total_compressed_size for number in columns)
+
+
+def test_an_id_takes_two_row_groups_and_packed_footers(indexed: Path, server: Nginx) -> None:
+    url = f"{server.url}/{indexed.name}"
+    file = pq.read_metadata(indexed / "homo_sapiens-chr21.parquet")
+    ids = pq.read_metadata(f"{indexed}.index/ids.parquet")
+    packed = sum(path.stat().st_size for path in Path(f"{indexed}.index").glob("*.xz"))
+    assert packed < file.serialized_size / 2
+    before = len(server.requests())
+    assert len(scan_reference(url).filter(id="rs77777").collect()) == 1
+    asked = server.requests()[before:]
+    descriptions = sum(row[1] for row in asked if row[3].endswith(".json"))
+    most = max(group_bytes(file, group) for group in range(file.num_row_groups))
+    most += max(group_bytes(ids, group) for group in range(ids.num_row_groups))
+    assert sum(row[1] for row in asked) <= descriptions + packed + most
+    assert not any("chr22" in row[3] for row in asked)
+
+
+def test_what_is_found_is_the_same_with_and_without_an_index(
+    indexed: Path, store: Path, server: Nginx
+) -> None:
+    queries = ["rs1", "rs77777", "rs400000", "rs400001", "21:1-200"]
+    expected = lookup(queries, store)
+    for folder in (store, indexed):
+        assert lookup(queries, f"{server.url}/{folder.name}").equals(expected)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        C("pos") == 2_000_001,
+        C("pos") == 2_000_001,
+        C("pos").is_in([1, 3_999_991, 2**40]),
+        C("pos").is_between(655_351, 655_371, closed="none"),
+        C("pos").is_between(3_900_000.5, 3_900_020.5),
+        C("pos") > 3_999_000,
+        (C("pos") >= 1_000_000) & (C("pos") < 1_000_041) & (C("ref") == "A"),
+        C("pos") < 0,
+        C("pos") != 5,
+        C("pos") % 1_000_000 == 1,
+        (C("rs") == 5) | (C("pos") == 11),
+        C("rs").is_in([1, 2]),
+        (C("rs") < 100) & (C("pos") > 2_000_000),
+    ],
+    ids=str,
+)
+def test_a_query_from_afar_finds_what_one_of_all_finds(
+    condition: pl.Expr, server: Nginx, store: Path, whole: pl.DataFrame
+) -> None:
+    alleles = scan_reference(f"{server.url}/a store")
+    assert alleles.filter(condition).collect().equals(whole.filter(condition))
+    assert alleles.filter(condition).select("id").head(3).collect().equals(
+        whole.filter(condition).select("id").head(3)
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(store: Path) -> pl.DataFrame:
+    return scan_reference(store).collect()
+
+
+def test_a_whole_store_streams(server: Nginx, whole: pl.DataFrame) -> None:
+    before = len(server.requests())
+    alleles = scan_reference(f"{server.url}/a store")
+    assert alleles.collect().equals(whole)
+    assert len(alleles.head(5).collect()) == 5
+    # The second needs one row group.
+    assert len(server.requests()) - before < 25
+
+
+# --- Servers and networks ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return write_store(tmp_path / "small", {"22": [snv(5, "G>T", 1)]})
+
+
+def served(store: Path) -> dict[str, bytes]:
+    return {f"/s/{path.name}": path.read_bytes() for path in store.iterdir()}
+
+
+ALLELES = "/s/homo_sapiens-chr22.parquet"
+
+
+def test_a_proxy_is_used(server: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name does not exist: only the proxy can have answered."""
+    with nginx(tmp_path / "proxy", tmp_path, f"location / {{ proxy_pass {server.url}; }}") as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert len(lookup("22:5", "http://ensembl.invalid/a store")) == 1
+        assert 4_000 < sum(row[1] for row in proxy.requests()) < 20_000
+
+
+def test_an_unknown_authority_is_refused_and_a_known_one_is_not(
+    small: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with fault_server(served(small), certificate=certificate) as server:
+        with pytest.raises(ReferenceStoreError, match=r"CERTIFICATE.*\$REQUESTS_CA_BUNDLE"):
+            scan_reference(f"{server.url}/s")
+        assert not server.requests
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+        assert len(scan_reference(f"{server.url}/s").collect()) == 1
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("number", range(4))
+def test_a_connection_that_breaks_once_is_no_error(
+    how: str, number: int, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensembl_annotations.store.remote._PAUSE_SEC", 0)
+    steps = [Step() for _ in range(5)]
+    steps[number] = Step(stop_after=3, how=how)
+    with fault_server(served(small), *steps) as server:
+        assert len(lookup("22:5", f"{server.url}/s")) == 1
+
+
+@pytest.mark.parametrize("step", [Step(stop_after=3), Step(status=503)], ids=["cut", "503"])
+def test_a_server_that_always_fails_is_given_up(
+    step: Step, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ensembl_annotations.store.remote._PAUSE_SEC", 0)
+    with fault_server(served(small)) as server:
+        alleles = scan_reference(f"{server.url}/s")
+        server.default = step
+        with pytest.raises(ReferenceStoreError, match=f"{ALLELES}: can't be read"):
+            alleles.collect()
+        assert 5 < len(server.requests) < 15
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (Step(ranges=False), "sends the whole file where a part is asked for"),
+        (Step(begin=1), "expected bytes .* as datapackage.json says; the server sends"),
+        (Step(status=404), "is not there, or not for you"),
+        (Step(content=b"longer" * 100_000), "expected bytes .* as datapackage.json says"),
+    ],
+)
+def test_a_file_that_can_t_be_read_in_place_is_told(step: Step, message: str, small: Path) -> None:
+    with fault_server(served(small)) as server:
+        server.always[ALLELES] = step
+        with pytest.raises(ReferenceStoreError, match=f"{ALLELES}: .*{message}"):
+            scan_reference(f"{server.url}/s").collect()
+        assert server.sent[ALLELES] < 50_000
+
+
+@pytest.mark.parametrize("at", [200, -300])
+def test_a_file_that_was_altered_on_the_way_is_an_error(at: int, small: Path) -> None:
+    files = served(small)
+    altered = bytearray(files[ALLELES])
+    altered[at] ^= 1
+    with (
+        fault_server(files | {ALLELES: bytes(altered)}) as server,
+        pytest.raises(ReferenceStoreError, match=f"{ALLELES}: "),
+    ):
+        scan_reference(f"{server.url}/s").collect()
+
+
+def test_a_password_is_sent_and_not_shown(small: Path) -> None:
+    with fault_server(served(small)) as server:
+        address = server.url.replace("//", "//me:secret@")
+        assert len(scan_reference(f"{address}/s").collect()) == 1
+        assert all("Authorization" in request.headers for request in server.requests)
+        server.always[ALLELES] = Step(status=400)
+        with pytest.raises(ReferenceStoreError) as caught:
+            scan_reference(f"{address}/s").collect()
+        assert "secret" not in str(caught.value)
+
+
+def test_no_redirect_leads_from_https_to_http(
+    small: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with (
+        fault_server(served(small)) as other,
+        fault_server(
+            {}, default=Step(status=302, headers={"Location": f"{other.url}/s/datapackage.json"}),
+            certificate=certificate,
+        ) as server,
+        pytest.raises(ReferenceStoreError, match="without https"),
+    ):  # fmt: skip
+        scan_reference(f"{server.url}/s")
+
+
 def test_what_is_no_store_is_told(server: Nginx, store: Path) -> None:
-    with pytest.raises(ReferenceStoreError, match=r"none/datapackage\.json: can't be read .*404"):
+    with pytest.raises(ReferenceStoreError, match=r"none/datapackage\.json: is not there"):
         scan_reference(f"{server.url}/none")
     other = store.parent / "other"
     other.mkdir(exist_ok=True)

@@ -232,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if begin is not None:
             begin = begin if step.begin is None else step.begin
-            body = whole[begin:][: step.most]
+            body = whole[begin : self._wanted_end()][: step.most]
             headers["Content-Range"] = f"bytes {begin}-{begin + len(body) - 1}/{len(whole)}"
         if step.compress:
             body = gzip.compress(body)
@@ -246,13 +246,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _wanted(self, step: Step, etag: str) -> int | None:
         """Return where the wanted range begins; None for the whole file."""
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         if match is None or not step.ranges or (condition and not step.knows_if_range):
             return None
         if condition not in (None, etag, MODIFIED) and not step.ignores_if_range:
             return None
         return int(match[1])
+
+    def _wanted_end(self) -> int | None:
+        """Return where the wanted range ends, the last byte included; None for the end of the file."""
+        last = self.headers["Range"].rpartition("-")[2]
+        return int(last) + 1 if last else None
 
     def _send_head(self, status: int, headers: dict[str, str], step: Step) -> None:
         self.send_response(status)

@@ -56,7 +56,7 @@ from ensembl_annotations.variants.outcomes import (
     REASONS,
     TRANSCRIPT_MODES,
 )
-from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
+from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_columns, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.order import Run, SortOrder
@@ -299,7 +299,8 @@ def annotate_part(
     """Annotate a part of a VCF, on another machine: no more of it than the answer has room for."""
     reference = kept_reference(request.reference)
     table = schema is not None or request.summarise
-    plan = _plan(memory_mb, reference.store, request.additions, table=table)
+    calls = schema is not None and "calls" in schema.names
+    plan = _plan(memory_mb, reference.store, request.additions, table=table, calls=calls)
     with VcfReader(task.vcf, plan.max_batch_bytes, plan.limits) as reader:
         job = request.job(reader, reference, plan)
         reader.only(task.part)
@@ -328,10 +329,15 @@ def annotate_part(
         )
 
 
-def _plan(memory_mb: int, store: ReferenceStore, additions: Additions, *, table: bool) -> Plan:
+def _plan(
+    memory_mb: int, store: ReferenceStore, additions: Additions, *, table: bool, calls: bool
+) -> Plan:
     has_genes = bool(store.chromosomes_with("genes"))
     return plan_pieces(
-        memory_mb, table=table, transcripts=additions.transcripts if has_genes else None
+        memory_mb,
+        table=table,
+        transcripts=additions.transcripts if has_genes else None,
+        calls=calls,
     )
 
 
@@ -362,7 +368,13 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+    from ensembl_annotations.annotate.rows import (
+        allele_keys,
+        allele_rows,
+        consequence_rows,
+        id_rows,
+        told_rows,
+    )
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
@@ -372,9 +384,13 @@ def _rows(
     alleles, ids, told = allele_rows(batch, result), id_rows(result), told_rows(result)
     table = None
     if schema is not None:
-        records = typed_records(batch, len(job.reader.header.samples))
+        samples = job.reader.header.samples
+        records = typed_records(batch, len(samples), with_info="info" in schema.names)
         called = consequence_rows(told) if "ens_csq" in schema.names else None
-        table = typed_table(batch, records, alleles, ids, schema, called)
+        keys = allele_keys(alleles, job.contigs.name_of)
+        table = typed_table(
+            batch, records, alleles.with_columns(keys), ids, schema, called, samples
+        )
     return table, part_of(batch, alleles, ids, told) if job.summarise else None
 
 
@@ -396,6 +412,7 @@ def annotate_vcf(
     transcripts: str = "pick",
     index: str = "tbi",
     genotypes: bool = False,
+    columns: str | Sequence[str] = (),
     memory_mb: int = DEFAULT_MEMORY_MB,
     tally: Path | str | None = None,
     scheduler: str | None = None,
@@ -443,6 +460,9 @@ def annotate_vcf(
         ``tbi`` is asked for.
     genotypes : bool
         Have the genotypes of all samples in the table, as a list.
+    columns : str or sequence of str
+        More columns of the table (in a string, separated by commas): ``info``, the input's INFO;
+        ``calls``, of each sample a struct with its name, GT, dosage of the ALT, DP, GQ and AD.
     memory_mb : int
         How much memory to use, in 10^6 bytes: pieces of the VCF are made to fit, at least 400.
     tally : Path or str, optional
@@ -477,7 +497,9 @@ def annotate_vcf(
     folder = source.store.folder if isinstance(source, Reference) else source
     metrics, run_metrics = path_of(metrics), path_of(run_metrics)
     chromosomes = listed_chromosomes(chromosomes)
-    targets = Targets(path_of(out_vcf), path_of(out_parquet), index, level, genotypes)
+    targets = Targets(
+        path_of(out_vcf), path_of(out_parquet), index, level, genotypes, parse_columns(columns)
+    )
     tally_path = path_of(tally)
     if match not in MATCH_MODES:
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
@@ -505,7 +527,7 @@ def annotate_vcf(
             has_genes = bool(store.chromosomes_with("genes"))
             additions = chosen if has_genes else chosen.without_genes()
             table = targets.parquet is not None or tally_path is not None
-            plan = _plan(memory_mb, store, additions, table=table)
+            plan = _plan(memory_mb, store, additions, table=table, calls="calls" in targets.columns)
             _LOG.debug(
                 "pieces of at most %s bytes, %s at a time", plan.max_batch_bytes, plan.workers
             )
@@ -733,7 +755,14 @@ def _table(
     path = outputs.temporary(targets.parquet)
     genes = bool(job.contigs.store.chromosomes_with("genes"))
     samples = job.reader.header.samples
-    table = TableWriter(path, provenance, samples, genotypes=targets.genotypes, genes=genes)
+    table = TableWriter(
+        path,
+        provenance,
+        samples,
+        genotypes=targets.genotypes,
+        genes=genes,
+        requested=targets.columns,
+    )
     stack.callback(table.abandon)
     return table
 

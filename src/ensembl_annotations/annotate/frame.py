@@ -16,7 +16,13 @@ import pyarrow as pa
 from ensembl_annotations._kernel import Result, Settings, annotated, contig_runs
 from ensembl_annotations.annotate.guard import Compared, check_observed
 from ensembl_annotations.annotate.lookup import Contigs, Places
-from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+from ensembl_annotations.annotate.rows import (
+    allele_keys,
+    allele_rows,
+    consequence_rows,
+    id_rows,
+    told_rows,
+)
 from ensembl_annotations.annotate.table import typed_table
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.common.words import listed
@@ -72,7 +78,9 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
     with opened(reference, given["chrom"].unique().to_list()) as places:
         schema = _schema(places.contigs.store)
         _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
-        parts = [_table(batch, result, schema) for batch, result in annotated_rows(given, places)]
+        parts = [
+            _table(batch, result, schema, places) for batch, result in annotated_rows(given, places)
+        ]
     added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
     assert isinstance(added, pl.DataFrame)
     joined: Frame = _joined(frame, added)
@@ -85,9 +93,10 @@ def _schema(store: ReferenceStore) -> pa.Schema:
     return pa.schema([column.field for column in (*ANNOTATION, *genes)])
 
 
-def _table(batch: Batch, result: Result, schema: pa.Schema) -> pa.Table:
+def _table(batch: Batch, result: Result, schema: pa.Schema, places: Places) -> pa.Table:
     called = consequence_rows(told_rows(result)) if "ens_csq" in schema.names else None
     alleles = allele_rows(batch, result)
+    alleles = alleles.with_columns(allele_keys(alleles, places.contigs.name_of))
     return typed_table(batch, _records(batch), alleles, id_rows(result), schema, called)
 
 

@@ -16,6 +16,7 @@ from ensembl_annotations.common.errors import InputError, explain_os_error
 from ensembl_annotations.common.hashes import md5_of, new_md5
 from ensembl_annotations.common.words import one_line
 from ensembl_annotations.store.describe import FILE_NAME
+from ensembl_annotations.variants.outcomes import TABLE_COLUMNS
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, GZIP_ERRORS, has_eof_block, is_bgzf
 from ensembl_annotations.vcf.bgzf import open_gzip as open_compressed
 from ensembl_annotations.vcf.header import parse_structured_line
@@ -49,6 +50,8 @@ class Label:
         Whether its end is there; None where a file of its kind has no mark at its end.
     with_genotypes : bool
         Whether it is a table with the genotypes of all samples.
+    columns : tuple of str
+        What a table has because it was asked for.
     read_md5, problem : str or None
         Of a stream, which can be read only once: its MD5, and what is wrong with its checksums.
     """
@@ -58,6 +61,7 @@ class Label:
     fields: dict[str, str]
     is_complete: bool | None
     with_genotypes: bool = False
+    columns: tuple[str, ...] = ()
     read_md5: str | None = None
     problem: str | None = None
 
@@ -232,7 +236,8 @@ def _parquet_label(path: Path, name: str, *, is_file: bool) -> Label:
     if not isinstance(content, dict) or not content or "role" in content:
         raise _no_label(name, f"no metadata {METADATA_KEY} of an annotated table", path)
     fields = {str(key): str(value) for key, value in content.items()}
-    return Label(path, "parquet", fields, True, "gts" in names)
+    columns = tuple(name for name in TABLE_COLUMNS if name in names)
+    return Label(path, "parquet", fields, True, "gts" in names, columns)
 
 
 def _no_label(name: str, lack: str, path: Path | None = None) -> InputError:

@@ -66,6 +66,10 @@ class Contigs:
             self.unresolved.setdefault(name, reason)
         return contig, reason
 
+    def name_of(self, name: str) -> str:
+        """Return what Ensembl calls a CHROM, looked up or not."""
+        return resolve_contig(name, self._aliases)
+
     def _reason(self, name: str, contig: str) -> str | None:
         if contig == "MT" and self._aliases and not self._is_mitochondrial(name):
             return "contig_refused"

@@ -38,6 +38,10 @@ _LEAST_ALONE_MB = 60
 _SHORTER = {"pick": 2, "gene": 4, "all": 8}
 
 
+# A call is a struct of 50 bytes, more than its text, and there once for each ALT.
+_TIMES_WITH_CALLS = 3
+
+
 class Plan(NamedTuple):
     """How a run is cut into pieces.
 
@@ -68,7 +72,13 @@ def num_together(memory_mb: int) -> int:
     return max(1, min(num_threads(), room // (MIN_MEMORY_MB - _FIXED_MB - _TABLE_MB)))
 
 
-def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None = None) -> Plan:
+def plan_pieces(
+    memory_mb: int,
+    *,
+    table: bool = False,
+    transcripts: str | None = None,
+    calls: bool = False,
+) -> Plan:
     """Return what fits into a budget (10^6 bytes).
 
     Parameters
@@ -78,7 +88,10 @@ def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None 
         Whether the table is written, or the tally, which is made from the same rows.
     transcripts : str, optional
         Whose consequences are told; None where the reference has no genes.
+    calls : bool
+        Whether the table has the calls of all samples.
     """
+    times = _TIMES_WITH_CALLS if calls else 1
     room = memory_mb - _FIXED_MB - _TABLE_MB * table
     piece_mb = _PIECE_MB_TABLE if table else _PIECE_MB
     threads = num_threads()
@@ -86,12 +99,12 @@ def plan_pieces(memory_mb: int, *, table: bool = False, transcripts: str | None 
     workers = max(1, min(threads + (threads > 1), room // piece_mb))
     alone = max(room, _LEAST_ALONE_MB) * 1_000_000
     limits = Limits(
-        alone // (_PER_LINE_BYTE_TABLE if table else _PER_LINE_BYTE),
+        alone // (times * (_PER_LINE_BYTE_TABLE if table else _PER_LINE_BYTE)),
         alone // PER_ALLELE_BYTE,
         alone // _PER_HEADER_BYTE,
         "Give more memory with --memory-mb (memory_mb in params.yaml), or correct the file.",
     )
-    shorter = _SHORTER[transcripts] if transcripts else 1
+    shorter = times * (_SHORTER[transcripts] if transcripts else 1)
     if room < 2 * piece_mb:
         return Plan(1, BATCH_BYTES // 4 // shorter, limits, alone // _PER_CONTIG)
     # Beside those in work, one is read and one written.

@@ -27,8 +27,9 @@ from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 
 NOT_FOUND = {
-    "id_unknown": "the reference has no such ID; an ID that was merged into another is not there",
+    "id_unknown": "no chromosome that was looked at has this ID: it is of another chromosome, withdrawn, merged into another ID, newer than the release, or mistyped",
     "region_empty": "Ensembl has no variant with a POS in this region",
+    "contig_absent": REASONS["contig_absent"],
 }
 """Why an ID or a region is not found; of an allele, one of `REASONS` is given."""
 
@@ -85,7 +86,7 @@ def lookup(
     ------
     ReferenceStoreError
     UsageError
-        Where a query is none of these, or names no chromosome of the reference.
+        Where a query is none of these.
 
     Examples
     --------
@@ -146,11 +147,15 @@ def _number(text: str) -> int:
 
 def _region(
     store: ReferenceStore, chrom: str, first: str, last: str | None
-) -> tuple[str, int, int]:
-    (name,) = resolve_chromosomes([chrom], store.chromosomes, store.species, store.assembly)
+) -> tuple[str | None, int, int]:
+    """Return chromosome (None where the store has no such) and bounds of a region."""
     begin, end = _number(first), _number(last or first)
     if begin > end:
         raise UsageError(f"query: {chrom}:{first}-{last}: its end is before its begin.")
+    try:
+        (name,) = resolve_chromosomes([chrom], store.chromosomes, store.species, store.assembly)
+    except UsageError:
+        return None, begin, end
     return name, begin, end
 
 
@@ -160,8 +165,10 @@ def _id(text: str) -> str:
 
 
 def _published(
-    text: str, chromosome: str, first: int, last: int, reference: Path | str
+    text: str, chromosome: str | None, first: int, last: int, reference: Path | str
 ) -> pl.DataFrame:
+    if chromosome is None:
+        return _nothing(text, "contig_absent")
     alleles = scan_reference(reference, [chromosome])
     rows = alleles.filter(pl.col("pos").is_between(first, last)).collect()
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import known_frequencies
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
 from ensembl_annotations.vcf.batch import Batch
+from ensembl_annotations.vcf.calls import call_lists
 from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
 
 ROW_GROUP_ROWS = 131_072
-_PLAIN = ("record", "pos", "qual")
+_PLAIN = ("record", "pos", "qual", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
 _GTS = GENOTYPES[0].name
@@ -42,6 +44,8 @@ class TableWriter:
     genotypes : bool
         Whether to have the genotypes of all samples as a list; the samples' names are then in
         the file's metadata.
+    requested : collection of str
+        Names of `REQUESTED`: more columns; with ``calls`` the samples' names are there, too.
 
     Notes
     -----
@@ -56,15 +60,21 @@ class TableWriter:
         *,
         genotypes: bool,
         genes: bool = False,
+        requested: Collection[str] = (),
     ) -> None:
         self.schema = result_schema(
-            with_genotype=len(samples) == 1, with_genotypes=genotypes, with_genes=genes
+            with_genotype=len(samples) == 1,
+            with_genotypes=genotypes,
+            with_genes=genes,
+            requested=requested,
         )
         self._waiting: list[pa.Table] = []
         self._num_rows = self._num_bytes = 0
         self._row_group_rows = ROW_GROUP_ROWS
+        # Calls take several times as much while they are written.
+        self._row_group_bytes = ROW_GROUP_BYTES // (4 if "calls" in requested else 1)
         metadata = {METADATA_KEY: json.dumps(provenance)}
-        if genotypes:
+        if genotypes or "calls" in requested:
             metadata["samples"] = json.dumps(samples)
             rows = max(_ROW_GROUP_CALLS // max(len(samples), 1), _MIN_ROW_GROUP_ROWS)
             self._row_group_rows = min(ROW_GROUP_ROWS, rows)
@@ -82,7 +92,7 @@ class TableWriter:
         ends = np.cumsum(row_bytes(table))
         begin = done = 0
         while begin < len(table):
-            last = int(np.searchsorted(ends, done + ROW_GROUP_BYTES - self._num_bytes))
+            last = int(np.searchsorted(ends, done + self._row_group_bytes - self._num_bytes))
             end = min(begin + self._row_group_rows - self._num_rows, last + 1)
             part = table.slice(begin, end - begin)
             # Combined, so that a part does not keep all of the table in memory.
@@ -129,14 +139,14 @@ def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
         for field in array.flatten():
             total += _byte_offsets(field)
         return total
+    if pa.types.is_primitive(array.type):
+        width: int = (array.type.bit_width + 7) // 8
+        return np.arange(len(array) + 1, dtype=np.int64) * width
     codes = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
     offsets = codes.astype(np.int64)
     if not pa.types.is_list(array.type):
         return offsets
     values = array.values
-    if pa.types.is_primitive(values.type):
-        width: int = (values.type.bit_width + 7) // 8
-        return offsets * width
     inner = _byte_offsets(values) if len(values) else np.zeros(1, np.int64)
     found: npt.NDArray[np.int64] = inner[offsets]
     return found
@@ -149,6 +159,7 @@ def typed_table(
     ids: pl.DataFrame,
     schema: pa.Schema,
     consequences: pl.DataFrame | None = None,
+    samples: Sequence[str] = (),
 ) -> pa.Table:
     """Return the rows of a batch; see `Records`, `allele_rows`, `id_rows` and `consequence_rows` for the tables."""
     table = (
@@ -165,12 +176,16 @@ def typed_table(
         table = table.join(consequences, on="query", how="left", maintain_order="left")
     if "gt" in records.columns:
         table = table.hstack(_carried(table))
-    names = [name for name in schema.names if name != _GTS]
+    names = [name for name in schema.names if name not in (_GTS, "calls")]
     whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
-    if _GTS not in schema.names:
-        return whole
-    lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
-    return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
+    rows = alleles["row"].to_numpy().astype(np.int64)
+    if _GTS in schema.names:
+        lists = genotype_lists(batch, rows)
+        whole = whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
+    if "calls" in schema.names:
+        calls = call_lists(batch, samples, rows, alleles["alt_index"].to_numpy().astype(np.int64))
+        whole = whole.add_column(schema.names.index("calls"), schema.field("calls"), calls)
+    return whole
 
 
 def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:

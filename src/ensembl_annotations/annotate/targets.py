@@ -47,6 +47,7 @@ class Targets:
     index: str
     level: int
     genotypes: bool
+    columns: tuple[str, ...] = ()
 
     @property
     def is_bcf(self) -> bool:
@@ -82,6 +83,10 @@ class Targets:
         if self.genotypes and self.parquet is None:
             raise UsageError(
                 "--genotypes: expected --out-parquet too; genotypes are a column of the table."
+            )
+        if self.columns and self.parquet is None:
+            raise UsageError(
+                "--columns: expected --out-parquet too; they are columns of the table."
             )
         if self.parquet is not None:
             check_name(self.parquet)

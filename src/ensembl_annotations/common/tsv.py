@@ -2,7 +2,7 @@
 
 Lists are joined by commas, as VEP's tab output has them; a comma in an item is ``%2C``. ``-`` is null, of
 an item too; an empty list is nothing at all. The fields of a struct are joined by ``|`` and their lists by ``&``, as
-VEP's entries have them; a field that is null is nothing.
+VEP's entries have them, a ``|`` in a field is ``%7C``; a field that is null is nothing, and an item of its list that is null is ``.``.
 """
 
 from __future__ import annotations
@@ -46,9 +46,12 @@ def _item(dtype: Any) -> pl.Expr:
     if not isinstance(dtype, pl.Struct):
         return item.cast(pl.String)
     fields = [
-        item.struct.field(field.name).list.join("&")
+        item.struct.field(field.name)
+        .list.eval(pl.element().cast(pl.String).fill_null("."))
+        .list.join("&")
         if isinstance(field.dtype, pl.List)
         else item.struct.field(field.name).cast(pl.String)
         for field in dtype.fields
     ]
-    return pl.concat_str([field.fill_null("") for field in fields], separator="|")
+    texts = [field.fill_null("").str.replace_all("|", "%7C", literal=True) for field in fields]
+    return pl.concat_str(texts, separator="|")

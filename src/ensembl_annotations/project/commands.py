@@ -84,4 +84,5 @@ def annotate_command(label: Label, store: ReferenceStore | None, reference: str)
     transcripts = says.get("Transcripts", "pick")
     words += ["--transcripts", transcripts] if transcripts != "pick" else []
     words += ["--genotypes"] if label.with_genotypes else []
+    words += ["--columns", ",".join(label.columns)] if label.columns else []
     return shlex.join(["ensembl-annotations", "annotate", *words])

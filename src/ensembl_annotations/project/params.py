@@ -25,7 +25,7 @@ from ensembl_annotations.common.errors import UsageError, nearest
 from ensembl_annotations.common.words import NAME, one_line, printable
 from ensembl_annotations.project.paths import PARAMS_FILE, SAMPLE_NAME
 from ensembl_annotations.variants.chromosomes import parse_chromosomes
-from ensembl_annotations.variants.tags import parse_tags
+from ensembl_annotations.variants.tags import parse_columns, parse_tags
 
 _TEXT = "tag:yaml.org,2002:str"
 _MOST_NESTED = 100
@@ -124,10 +124,21 @@ class AnnotateParams(_Strict):
     genotypes: bool = Field(
         description="Write the genotypes of all samples to the table, as a list (`gts`)"
     )
+    columns: str = Field(
+        default="",
+        examples=["info,calls"],
+        description="More columns of the table, separated by commas: `info`, the VCF's INFO; `calls`, of each sample its name, genotype, dosage of the ALT, DP, GQ and AD",
+    )
     index: Literal["tbi", "csi"] = Field(
         default="tbi",
         description="The index beside the annotated VCF; where positions are over 2^29, a `csi` all the same",
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _known_columns(cls, value: str) -> str:
+        _parsed(parse_columns, value)
+        return value
 
     @field_validator("tags")
     @classmethod

@@ -22,6 +22,7 @@ from ensembl_annotations.project.folders import digest_of, list_folder, name_fil
 from ensembl_annotations.project.paths import LOCK, STORE
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore, StoreKind
+from ensembl_annotations.store.index import open_index
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 
 _MOST_LINES = 12
@@ -60,6 +61,8 @@ def verify_reference(
     """
     chosen = listed_chromosomes(chromosomes)
     problems = store.verify(chosen)
+    if index := open_index(store.folder, store):
+        problems += index.problems()
     wanted = {item.path.name for item in store.resources_of(chosen)}
     wanted |= {FILE_NAME} if chosen is not None else {FILE_NAME, QUARANTINE}
     # Links are kept: the folder may be one to a larger disk.

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -98,6 +99,11 @@ def write_index(
     ------
     ReferenceStoreError
         Where a file is missing or altered; an older index stays then.
+
+    Examples
+    --------
+    >>> write_index("data/ensembl_annotations")["num_ids"] > 0
+    True
     """
     store = ReferenceStore(folder)
     names = store.chromosomes
@@ -174,7 +180,7 @@ class _Parts:
             pairs = keys << np.uint64(32) | np.uint64(first + group)
             part_of = (keys >> np.uint64(_PART_BITS)).astype(np.int64)
             starts = np.flatnonzero(np.diff(part_of, prepend=-1))
-            for begin, end in zip(starts, [*starts[1:], len(keys)], strict=True):
+            for begin, end in pairwise([*starts, len(keys)]):
                 pairs[begin:end].tofile(self._handle(int(part_of[begin])))
 
     def _handle(self, number: int) -> BinaryIO:

@@ -160,6 +160,8 @@ class _HttpFiles:
 
         retry = Retry(
             _RETRIES,
+            # A port where nobody listens is a typo more often than a fault.
+            connect=2,
             # A certificate that is not trusted will not be at the next attempt.
             other=0,
             backoff_factor=_PAUSE_SEC,

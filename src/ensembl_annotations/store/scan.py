@@ -35,6 +35,8 @@ _MOST_IDS = 1000
 _COMPARISONS = (eq, ne, lt, le, gt, ge)
 _Closed = Literal["both", "left", "right", "none"]
 
+_IN_TURN = {"per_request": 1, "ahead": 0}
+
 Frame = pl.DataFrame | pl.LazyFrame
 
 
@@ -79,14 +81,15 @@ def scan_reference(
         names = resolve_chromosomes(wanted, names, store.species, store.assembly)
     resources = [item for name in names if (item := store.resource(name)) is not None]
     index, files = open_index(folder, store), files_at(folder)
-    tables = {item.chromosome: _row_groups(files, item, index) for item in resources}
     if is_remote(folder):
+        tables = {item.chromosome: _far(files, item, index) for item in resources}
         return scan_files(tables, index, tables)
     store.check(names)
+    tables = {item.chromosome: RowGroups.of(files, item) for item in resources}
     return scan_files({item.chromosome: item.path for item in resources}, index, tables)
 
 
-def _row_groups(files: Files, item: Resource, index: Index | None) -> RowGroups:
+def _far(files: Files, item: Resource, index: Index | None) -> RowGroups:
     if index is None:
         return RowGroups.of(files, item)
     return RowGroups.of(files, item, partial(index.packed_footer, item.path.name))
@@ -177,9 +180,11 @@ def _indexed(
     if keys is None or len(keys) > _MOST_IDS:
         return {}
     found = index.find(keys)
-    columns = {*_file_columns(wanted), "rs", "name"}
+    columns, conditions = {*_file_columns(wanted), "rs", "name"}, _by_ids(parts)
     return {
-        name: _with_keys(table, found.get(name, {}), columns)
+        name: (
+            frame.filter(*conditions) for frame in _with_keys(table, found.get(name, {}), columns)
+        )
         for name, table in tables.items()
         if name in index.chromosomes
     }
@@ -187,7 +192,7 @@ def _indexed(
 
 def _with_keys(
     table: RowGroups, found: Mapping[int, Sequence[int]], columns: Collection[str]
-) -> Iterator[Frame]:
+) -> Iterator[pl.DataFrame]:
     """Yield row groups; each has the IDs with these keys, or the index is wrong."""
     groups = sorted(found)
     for group, frame in zip(groups, table.frames(groups, columns, per_request=1), strict=True):
@@ -208,18 +213,17 @@ def _frames(
     if isinstance(file, Path):
         yield _rows(file, parts)
         return
-    groups = _with_pos(file, parts)
-    if keys := _by_ids(parts):
+    at, keys = [part for part in parts if _is_simple(part, "pos")], _by_ids(parts)
+    groups = _with_pos(file, at)
+    if keys:
         names = sorted({name for key in keys for name in key.meta.root_names()})
         ids = file.frames(groups, names, per_request=1)
         groups = [
             group for group, frame in zip(groups, ids, strict=True) if len(frame.filter(*keys))
         ]
-    columns = _file_columns(wanted)
-    if in_turn:
-        yield from file.frames(groups, columns, per_request=1, ahead=0)
-    else:
-        yield from file.frames(groups, columns)
+    columns = {*_file_columns(wanted), *(("rs", "name") if keys else ()), *(("pos",) if at else ())}
+    frames = file.frames(groups, columns, **_IN_TURN) if in_turn else file.frames(groups, columns)
+    yield from (frame.filter(*keys, *at) if keys or at else frame for frame in frames)
 
 
 def _file_columns(wanted: Collection[str] | None) -> list[str]:
@@ -251,10 +255,10 @@ def _with_pos(file: RowGroups, parts: Sequence[pl.Expr]) -> list[int]:
 
 def _numbers_of(part: pl.Expr) -> pl.Series | None:
     """Return the numbers that a condition compares ``pos`` with; None where it is another one."""
-    if not _is_simple(part, "pos"):
-        return None
     column = pl.col("pos")
     values = [item for item in part.meta.pop() if not item.meta.root_names()]
+    if len(values) > 2:
+        return None
     if len(values) == 2:
         same = any(
             part.meta.eq(column.is_between(lower, upper, closed))

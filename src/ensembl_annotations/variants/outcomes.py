@@ -115,5 +115,8 @@ REASONS = {
 LOOKED_UP = ("allele_differs", "site_unknown", "ref_mismatch")
 """The reasons of ALTs that were looked up."""
 
+TABLE_COLUMNS = ("info", "calls")
+"""Columns of the annotated table that are written only where they are asked for."""
+
 MATCH_MODES = ("allele", "position")
 """What can be asked for: `position` adds ENS_SITE_ID, what is at the site with another allele."""

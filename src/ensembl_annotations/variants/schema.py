@@ -5,6 +5,7 @@ The parquet schemas, ``datapackage.json`` and the check of ``docs/output.md`` ar
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -153,6 +154,7 @@ PAGE_ROWS = 8192
 
 _TEXT_LIST = pa.list_(pa.string())
 _WORD = pa.string()
+_INTEGERS = pa.list_(pa.int32())
 
 READ = (
     Column("chrom", _WORD, "name of the chromosome or contig, as Ensembl has it", False, None, "CHROM"),
@@ -226,7 +228,25 @@ GENOTYPES = (
 )  # fmt: skip
 """The genotypes of all samples, where they were asked for."""
 
+_CALL = pa.struct(
+    [
+        ("sample", pa.string()),
+        ("gt", pa.string()),
+        ("dosage", pa.int32()),
+        ("dp", pa.int32()),
+        ("gq", pa.float64()),
+        ("ad", _INTEGERS),
+    ]
+)
+
+REQUESTED = {
+    "info": Column("info", pa.string(), "INFO as in the input; null for . ; only on request", source="input"),
+    "calls": Column("calls", pa.list_(_CALL), "the call of each sample about this ALT: sample's name, GT, dosage as in the column of that name, DP, GQ, AD (null for an allele that is not local), with LGT, LAD and LAA resolved; only on request", source="input"),
+}  # fmt: skip
+"""What a run can be asked for in addition, by name."""
+
 ANNOTATION = (
+    Column("ens_key", _WORD, "the allele key, which all spellings of an allele with the same place share: contig as Ensembl has it, position of the first base that differs, deleted and inserted bases, as 1-11796321-G-A, 1-100-CG- (deletion), 1-100--A (insertion before 100); null where the ALT is no sequence, or the contig another one than Ensembl's", source="CHROM, POS, REF, ALT"),
     Column("ens_id", _TEXT_LIST, "matched IDs: rs by number, then others; null where nothing matches", source="ID"),
     Column("ens_match", _TEXT_LIST, "match class of each ID: exact or shifted", source="derived"),
     Column("ens_multi", pa.list_(pa.bool_()), "whether each ID's record has several ALTs", source="ALT"),
@@ -267,11 +287,17 @@ CONSEQUENCE = (
 
 
 def result_schema(
-    *, with_genotype: bool, with_genotypes: bool = False, with_genes: bool = False
+    *,
+    with_genotype: bool,
+    with_genotypes: bool = False,
+    with_genes: bool = False,
+    requested: Collection[str] = (),
 ) -> pa.Schema:
     """Return the schema of the annotated table."""
     columns = RESULT + (GENOTYPE if with_genotype else ())
-    columns += (GENOTYPES if with_genotypes else ()) + ANNOTATION
+    columns += GENOTYPES if with_genotypes else ()
+    columns += tuple(column for name, column in REQUESTED.items() if name in requested)
+    columns += ANNOTATION
     columns += CONSEQUENCE if with_genes else ()
     return pa.schema(
         column.field.with_metadata({"description": column.description}) for column in columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.variants.outcomes import TAG_GROUPS, TAG_IDS, TAGS
+from ensembl_annotations.variants.outcomes import TABLE_COLUMNS, TAG_GROUPS, TAG_IDS, TAGS
 
 ALL_TAGS = "all"
 
@@ -39,6 +39,29 @@ def parse_tags(value: str | Sequence[str]) -> tuple[str, ...]:
             hint=f"Give {_EXPECTED}.",
         )
     return tuple(tag.id for tag in TAGS if names & {ALL_TAGS, tag.group, tag.id})
+
+
+def parse_columns(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that the table is to have in addition.
+
+    Parameters
+    ----------
+    value : str or sequence of str
+        Names of `TABLE_COLUMNS`; in one string they are separated by commas, and an empty one is none.
+
+    Raises
+    ------
+    UsageError
+        Naming what is none, with the nearest name.
+    """
+    listed = value.split(",") if isinstance(value, str) else value
+    names = {name.strip() for name in listed} - {""}
+    for name in sorted(names - {*TABLE_COLUMNS}):
+        raise UsageError(
+            f"columns: {name!r} is no column that can be asked for.{nearest(name, TABLE_COLUMNS)}",
+            hint=f"Give some of {', '.join(TABLE_COLUMNS)}, separated by commas.",
+        )
+    return tuple(name for name in TABLE_COLUMNS if name in names)
 
 
 def describe_tags(tags: Sequence[str]) -> str:

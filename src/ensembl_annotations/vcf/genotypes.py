@@ -48,7 +48,7 @@ def genotype_lists(batch: Batch, rows: Offsets) -> pa.ChunkedArray:
     leading = ((formats == "GT") | formats.str.starts_with("GT:")).to_numpy()
     chunks = [
         _chunk(batch, first, last, simple=bool(leading[first:last].all()))
-        for first, last in _chunks(batch)
+        for first, last in chunks_of(batch)
     ]
     lists = pa.chunked_array(chunks, LIST)
     one_row_each = len(rows) == count and bool((rows == np.arange(count)).all())
@@ -71,7 +71,7 @@ def carried_copies(genotype: str | None, allele: int) -> tuple[int | None, str |
     return copies, "hom" if copies > 1 else "hemi"
 
 
-def _chunks(batch: Batch) -> Iterator[tuple[int, int]]:
+def chunks_of(batch: Batch) -> Iterator[tuple[int, int]]:
     """Yield first and last (not included) of few enough records that work on them stays small."""
     ends = batch.lines.end + 1
     first = done = 0

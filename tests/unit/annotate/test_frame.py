@@ -117,7 +117,7 @@ def test_columns_that_are_missing_or_there_already_are_named(store: Path) -> Non
     rows = pl.DataFrame(ROWS)
     with pytest.raises(UsageError, match=r"ref is missing.*there are: chrom, pos, REF, alt"):
         annotate_frame(rows.rename({"ref": "REF"}), store)
-    with pytest.raises(UsageError, match=r"has ens_id, ens_match, ens_multi and \d+ more already"):
+    with pytest.raises(UsageError, match=r"has ens_key, ens_id, ens_match and \d+ more already"):
         annotate_frame(annotate_frame(rows, store), store)
 
 

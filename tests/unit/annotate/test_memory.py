@@ -46,3 +46,10 @@ def test_a_line_as_long_as_it_may_be_keeps_the_budget(memory_mb: int) -> None:
     """By the peaks that were measured: MB of a run of short lines, and bytes a byte of AD, or of the text."""
     assert 256 + 40 * plan_pieces(memory_mb, table=True).limits.line_bytes / 1e6 <= memory_mb
     assert 100 + 4.5 * plan_pieces(memory_mb).limits.line_bytes / 1e6 <= memory_mb
+
+
+def test_calls_need_smaller_pieces_and_shorter_lines() -> None:
+    with_them = plan_pieces(DEFAULT_MEMORY_MB, table=True, calls=True)
+    without = plan_pieces(DEFAULT_MEMORY_MB, table=True)
+    assert with_them.max_batch_bytes <= without.max_batch_bytes / 2
+    assert with_them.limits.line_bytes <= without.limits.line_bytes / 2

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations import UsageError, annotate_frame, annotate_vcf
 from ensembl_annotations.annotate import table as table_module
 from ensembl_annotations.annotate.table import TableWriter, row_bytes
+from ensembl_annotations.variants.alleles import IUPAC
+from tests.support.allele_keys import allele_key
+from tests.support.store import snv, write_store
+from tests.support.vcf import SAMPLE, build_store, invoke
 
 
 def rows_of(writer: TableWriter, ids: list[str | None]) -> pa.Table:
@@ -77,3 +84,113 @@ def test_texts_and_lists_count_as_they_are_and_slices_as_what_they_show() -> Non
     assert row_bytes(table.slice(1)).tolist() == [8, 6]
     assert row_bytes(pa.concat_tables([table, table.slice(2)])).tolist() == [5, 8, 6, 6]
     assert row_bytes(table.slice(3)).tolist() == []
+
+
+# --- Keys ----------------------------------------------------------------------------------------
+
+
+def key_of(chrom: str, pos: int, ref: str, alt: str | None) -> str | None:
+    """Return the key as text, from that of one allele at a time."""
+    if alt is None or not set(f"{ref}{alt}".upper()) <= set(IUPAC):
+        return None
+    start, deleted, inserted = allele_key(pos, ref, alt)
+    if not deleted + inserted or "N" in inserted:
+        return None
+    known = {**{name: name for name in [*map(str, range(1, 23)), "X", "Y", "MT"]}, "M": "MT"}
+    contig = known.get(chrom.removeprefix("chr"), chrom)
+    return f"{contig}-{start + 1}-{deleted}-{inserted}"
+
+
+def test_each_alt_has_its_key_as_text(tmp_path: Path) -> None:
+    annotate_vcf(SAMPLE, build_store(tmp_path), out_parquet=tmp_path / "a.parquet")
+    table = pl.read_parquet(tmp_path / "a.parquet")
+    expected = [
+        None if reason == "contig_refused" else key_of(*row)
+        for *row, reason in table.select("chrom", "pos", "ref", "alt", "ens_reason").iter_rows()
+    ]
+    assert table["ens_key"].to_list() == expected
+    kinds = table.filter(pl.col("ens_key").is_not_null())["ens_key"].str.split("-").list
+    assert {
+        len(parts) for parts in kinds.eval(pl.element().filter(pl.element() == "")).to_list()
+    } == {0, 1}
+
+
+def test_all_spellings_of_an_allele_have_one_key(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", {"21": [snv(300, "A>G", 4)]})
+    spelt = [
+        ("21", 300, "A", "G"), ("chr21", 300, "a", "g"), ("NC_000021.9", 299, "TAC", "TGC"), ("21", 299, "TA", "TG"),
+        ("21", 95, "CGC", "C"), ("chr21", 94, "ACG", "A"), ("21", 100, "T", "TA"), ("21", 101, "C", "AC"),
+        ("21", 5, "A", "<DEL>"), ("21", 5, "A", "A"), ("21", 5, "A", "*"), ("21", 5, "A", "N"), ("X", 5, "AC", "GT"),
+    ]  # fmt: skip
+    found = annotate_frame(pl.DataFrame(spelt, ["chrom", "pos", "ref", "alt"], orient="row"), store)
+    assert found["ens_key"].to_list() == [
+        *["21-300-A-G"] * 4, *["21-95-CG-"] * 2, *["21-101--A"] * 2, *[None] * 4, "X-5-AC-GT",
+    ]  # fmt: skip
+
+
+def test_a_contig_that_is_another_sequence_has_no_key(tmp_path: Path) -> None:
+    """A key of hg19's chrM would be taken for one of MT."""
+    store = write_store(tmp_path / "store", {"MT": [snv(300, "A>G", 4)]})
+    for length, key in ((16569, "MT-300-A-G"), (16571, None)):
+        lines = ["##fileformat=VCFv4.2", f"##contig=<ID=chrM,length={length}>"]
+        lines += [
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
+            "chrM\t300\t.\tA\tG\t.\t.\t.",
+            "",
+        ]
+        (tmp_path / "m.vcf").write_text("\n".join(lines))
+        annotate_vcf(
+            tmp_path / "m.vcf", store, out_parquet=tmp_path / "m.parquet", assembly="GRCh38"
+        )
+        assert pl.read_parquet(tmp_path / "m.parquet")["ens_key"].to_list() == [key]
+
+
+# --- Columns that are asked for --------------------------------------------------------------------
+
+COHORT = """##fileformat=VCFv4.5
+##contig=<ID=21>
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB
+21\t300\t.\tA\tG,C\t.\t.\tAC=1,2;DB\tGT:AD:DP\t0|1:3,4,0:7\t./.
+21\t301\t.\tA\t.\t.\t.\t.\tGT\t0/0\t0/0
+"""
+
+
+def test_info_and_calls_are_there_on_request(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", {"21": [snv(300, "A>G", 4)]})
+    (tmp_path / "c.vcf").write_text(COHORT)
+    out = tmp_path / "c.parquet"
+    annotate_vcf(tmp_path / "c.vcf", store, out_parquet=out, assembly="GRCh38")
+    assert not {"info", "calls"} & set(pq.read_schema(out).names)
+    assert b"samples" not in pq.read_metadata(out).metadata
+    done = invoke(
+        "annotate", "--vcf", tmp_path / "c.vcf", "--reference", store, "--out-parquet", out,
+        "--out-tsv", tmp_path / "c.tsv", "--columns", "calls, info", "--assembly", "GRCh38",
+    )  # fmt: skip
+    done.succeeded()
+    table = pl.read_parquet(out)
+    assert table["info"].to_list() == ["AC=1,2;DB", "AC=1,2;DB", None]
+    called = {"sample": "A", "gt": "0|1", "dp": 7, "gq": None, "ad": [3, 4, 0]}
+    open_ = {"sample": "B", "gt": "./.", "dosage": None, "dp": None, "gq": None, "ad": None}
+    assert table["calls"].to_list()[:2] == [
+        [called | {"dosage": 1}, open_], [called | {"dosage": 0}, open_],
+    ]  # fmt: skip
+    assert json.loads(pq.read_metadata(out).metadata[b"samples"]) == ["A", "B"]
+    head, first, *_ = (tmp_path / "c.tsv").read_text().splitlines()
+    row = dict(zip(head.split("\t"), first.split("\t"), strict=True))
+    assert row["calls"] == "A|0%7C1|1|7||3&4&0,B|./.||||"
+    carried = table.filter(pl.col("calls").list.eval(pl.element().struct["dosage"] > 0).list.any())
+    assert carried["ens_key"].to_list() == ["21-300-A-G"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("inof", "'inof' is no column.*Did you mean 'info'"),
+        (["x"], "'x' is no column.*Known: info, calls"),
+    ],
+)
+def test_a_column_that_is_none_is_told(columns: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        annotate_vcf(SAMPLE, tmp_path, out_parquet=tmp_path / "o.parquet", columns=columns)
+    with pytest.raises(UsageError, match="columns: expected out_parquet too"):
+        annotate_vcf(SAMPLE, tmp_path, out_vcf=tmp_path / "o.vcf", columns="info")

@@ -95,8 +95,15 @@ def test_the_store_tells_of_the_sequence_better_than_the_matches() -> None:
     assert "--no-genes" in options(fetch_command(SAYS, store("alleles"), project({})))
 
 
-def label(path: str, kind: str = "VCF", *, with_genotypes: bool = False, **fields: str) -> Label:
-    return Label(Path(path), kind, fields, True, with_genotypes)
+def label(
+    path: str,
+    kind: str = "VCF",
+    *,
+    with_genotypes: bool = False,
+    columns: tuple[str, ...] = (),
+    **fields: str,
+) -> Label:
+    return Label(Path(path), kind, fields, True, with_genotypes, columns)
 
 
 def annotated(made: Label, reference: ReferenceStore | None = None) -> dict[str, str]:
@@ -114,7 +121,9 @@ def test_defaults_are_not_said() -> None:
 
 def test_all_else_is() -> None:
     says = {"SiteIDs": "yes", "Chromosomes": "21|X", "Tags": "id|clinical", "IDColumn": "keep"}
-    made = label("gone", "BCF", OverwriteTags="yes", with_genotypes=True, **says)
+    made = label(
+        "gone", "BCF", OverwriteTags="yes", with_genotypes=True, columns=("info", "calls"), **says
+    )
     assert annotated(made) == PLAIN | {
         "--out-vcf": "annotated.bcf",
         "--match": "position",
@@ -123,6 +132,7 @@ def test_all_else_is() -> None:
         "--tags": "id,clinical",
         "--id": "keep",
         "--genotypes": "",
+        "--columns": "info,calls",
     }
 
 
