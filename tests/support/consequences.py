@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import MATCHED, Contig, Genes, Sequence2Bit, Settings, view
+from ensembl_annotations._kernel import MATCHED, Contig, Genes, Room, Sequence2Bit, Settings, view
 from ensembl_annotations.fetch.convert.fasta import convert_fasta
 from ensembl_annotations.fetch.convert.gff3 import GenesFound, transcripts_of
 from ensembl_annotations.fetch.convert.peptides import read_peptides
@@ -138,7 +138,9 @@ class Genome:
             self._opened[name] = sequence, genes
         return self._opened[name]
 
-    def annotated(self, alts: Sequence[Alt], transcripts: str = "all") -> list[dict[str, str]]:
+    def annotated(
+        self, alts: Sequence[Alt], transcripts: str = "all", room: Room | None = None
+    ) -> list[dict[str, str]]:
         """Return INFO of a record for each ALT, in order."""
         lines = [f"{chrom}\t{pos}\t.\t{ref}\t{alt}\t.\t.\t." for chrom, pos, ref, alt in alts]
         text = "".join(f"{line}\n" for line in lines).encode()
@@ -147,7 +149,7 @@ class Genome:
         settings = Settings(8, tags=_TAGS, transcripts=transcripts)
         contigs = [self.contig(name) for name in distinct]
         with _kernel.annotated(
-            text, settings, contigs, [distinct.index(name) for name in names]
+            text, settings, contigs, [distinct.index(name) for name in names], room
         ) as result:
             out = bytes(view(result.text, result.text_bytes)).decode()
         infos = [line.split("\t")[7] for line in out.splitlines()]

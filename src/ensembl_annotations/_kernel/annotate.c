@@ -270,6 +270,7 @@ static void write_rows(Piece *piece, const Match *match, const Values *values, c
 struct Room {
     Piece piece;
     Match match;
+    CallRoom calls;
     Out text;
 };
 enum { MOST_KEPT = 64 << 20 };
@@ -283,6 +284,7 @@ Room *kernel_new_room(void) {
 static void empty_room(Room *room) {
     drop_match(&room->match);
     drop_piece(&room->piece);
+    drop_call_room(&room->calls);
     free(room->text.begin);
     *room = (Room){0};
 }
@@ -297,7 +299,7 @@ static int64_t room_bytes(const Room *room) {
     int64_t total = (int64_t)room->piece.arena.total + room->piece.allele_room * (int64_t)sizeof(Allele) + (room->text.end - room->text.begin);
     total += match->query_room * (int64_t)sizeof(Query) + match->hit_room * (int64_t)sizeof(Hit) + match->site_room * (int64_t)sizeof(Site);
     for (int i = 0; i < NUM_OPEN; i++) total += (int64_t)match->finder.group[i].arena.total + match->finder.group[i].room;
-    return total;
+    return total + call_room_bytes(&room->calls);
 }
 
 /* What a piece left is not needed any more; of an unusually large one nothing is kept. */
@@ -317,7 +319,7 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
     add_queries(match, piece, options);
     if (find_matches(match, piece->allele) || observe_bases(match, piece, options, &result->compared)) return -1;
     Consequences consequences = {0};
-    int failed = find_consequences(piece, options, &consequences, problem);
+    int failed = find_consequences(&room->calls, piece, options, &consequences, problem);
     if (!failed) {
         sort_sites(match);
         Values values = find_values(match, piece->num_alleles, &piece->arena);
@@ -327,7 +329,7 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
         if (options->with_rows) write_rows(piece, match, &values, &consequences, result);
         result->run = piece->run, result->num_runs = piece->num_runs;
     }
-    drop_consequences(&consequences);
+    drop_consequences(&room->calls, &consequences);
     return failed ? -1 : 0;
 }
 

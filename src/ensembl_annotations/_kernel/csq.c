@@ -8,7 +8,7 @@ typedef struct {
     const Sequence *sequence;
     int64_t shift;
     int is_mt;
-    Genes genes;
+    Genes *genes;
     Bases *bases;
 } Ground;
 
@@ -17,13 +17,13 @@ typedef struct {
     const Options *options;
     Consequences *found;
     Problem *problem;
+    CallRoom *room;
     Ground own, x;
-    Arena arena;                 /* for one ALT */
     Caller caller;
     Variant variant;
-    Call *call;                  /* of one ALT: a row per transcript */
+    Call *call;                  /* of the room: of one ALT, a row per transcript */
     int drops_first;             /* of the record's ALTs */
-    int64_t num_calls, call_room;
+    int64_t num_calls;
 } Calls;
 
 /* ---- which row is told ---- */
@@ -187,7 +187,7 @@ static void put_row(const Calls *w, const Call *call, Text allele, int is_pick) 
 
 static void add_call(void *context, int32_t transcript) {
     Calls *w = context;
-    w->call = grown(w->call, w->num_calls, &w->call_room, sizeof(Call));
+    w->call = w->room->call = grown(w->call, w->num_calls, &w->room->call_room, sizeof(Call));
     rewind_arena(w->caller.arena);
     Case c = case_of(&w->caller, &w->variant, transcript, w->call + w->num_calls++);
     call_consequences(&c);
@@ -218,7 +218,7 @@ static void put_worst(const Calls *w, const Genes *genes, const Call *call) {
 }
 
 static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {
-    const Genes *genes = &ground->genes;
+    const Genes *genes = ground->genes;
     int64_t pick = 0, worst = 0, any = 0;
     for (int64_t i = 1; i < w->num_calls; i++)
         if (is_picked_before(genes, w->call + i, w->call + pick)) pick = i;
@@ -268,9 +268,12 @@ static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *
     }
     w->num_calls = 0;
     w->variant = variant_of(r->pos + ground->shift, ref, allele->alt);
-    w->caller = (Caller){&ground->genes, ground->bases, &w->arena, ground->is_mt};
-    find_transcripts(&ground->genes, w->variant.start - FLANK, w->variant.end + FLANK, add_call, w);
-    if (!w->num_calls) w->call = grown(w->call, 0, &w->call_room, sizeof(Call)), w->call[w->num_calls++] = intergenic_call();
+    w->caller = (Caller){ground->genes, ground->bases, &w->room->arena, ground->is_mt};
+    find_transcripts(ground->genes, w->variant.start - FLANK, w->variant.end + FLANK, add_call, w);
+    if (!w->num_calls) {
+        w->call = w->room->call = grown(w->call, 0, &w->room->call_room, sizeof(Call));
+        w->call[w->num_calls++] = intergenic_call();
+    }
     tell(w, ground, shown_allele(w, r, allele), told);
     return ground->bases->has_failed ? -1 : 0;
 }
@@ -285,12 +288,7 @@ static int open_ground(Calls *w, Ground *ground, const GeneFile *file, const Seq
         memset(ground->bases, 0, sizeof(Bases));
     }
     ground->bases->sequence = sequence, ground->bases->problem = w->problem;
-    return use_genes(&ground->genes, file, first - FLANK + shift, last + FLANK + shift, w->problem);
-}
-
-static void close_ground(Ground *ground) {
-    drop_genes(&ground->genes);
-    free(ground->bases);
+    return use_genes(ground->genes, file, first - FLANK + shift, last + FLANK + shift, w->problem);
 }
 
 /* In older releases the pseudo-autosomal regions of Y are masked, and have no genes: X has them. */
@@ -330,24 +328,37 @@ static int call_run(Calls *w, const ContigRun *run, int64_t first) {
     return 0;
 }
 
-int find_consequences(const Piece *piece, const Options *options, Consequences *found, Problem *problem) {
+int find_consequences(CallRoom *room, const Piece *piece, const Options *options, Consequences *found, Problem *problem) {
     int is_asked = 0, failed = 0;
     for (int i = 0; i < options->num_contigs; i++) is_asked |= options->contig[i].genes || options->contig[i].x_genes;
     if (!is_asked) return 0;
+    found->text = room->text, found->text.at = found->text.begin, room->text = (Out){0};
     found->told = need_memory(NULL, (size_t)piece->num_alleles * sizeof(Told));
     memset(found->told, 0, (size_t)piece->num_alleles * sizeof(Told));
-    Calls w = {.piece = piece, .options = options, .found = found, .problem = problem};
+    Calls w = {.piece = piece, .options = options, .found = found, .problem = problem, .room = room, .call = room->call};
+    w.own.genes = &room->own, w.x.genes = &room->x;
     int64_t first = 0;
     for (int64_t i = 0; i < piece->num_runs && !failed; first += piece->run[i++].num_records) failed = call_run(&w, piece->run + i, first);
-    close_ground(&w.own), close_ground(&w.x);
-    clear(&w.arena);
-    free(w.call);
+    free(w.own.bases), free(w.x.bases);
     return failed;
 }
 
-void drop_consequences(Consequences *found) {
+void drop_consequences(CallRoom *room, Consequences *found) {
     free(found->told);
-    free(found->text.begin);
+    if (found->text.begin) room->text = found->text;
+}
+
+int64_t call_room_bytes(const CallRoom *room) {
+    int64_t total = genes_bytes(&room->own) + genes_bytes(&room->x) + (int64_t)room->arena.total;
+    return total + room->call_room * (int64_t)sizeof(Call) + (room->text.end - room->text.begin);
+}
+
+void drop_call_room(CallRoom *room) {
+    drop_genes(&room->own), drop_genes(&room->x);
+    clear(&room->arena);
+    free(room->call);
+    free(room->text.begin);
+    *room = (CallRoom){0};
 }
 
 /* ---- tags ---- */

@@ -16,8 +16,19 @@ typedef struct {
     int64_t num_ref_differs;     /* ALTs that are not called because REF is not what the sequence has */
 } Consequences;
 
-int find_consequences(const Piece *piece, const Options *options, Consequences *found, Problem *problem);
-void drop_consequences(Consequences *found);
+/* What one piece leaves for the next: transcripts that were read, of the contig itself and of X, and memory. */
+typedef struct {
+    Genes own, x;
+    Arena arena;                 /* for one ALT */
+    Call *call;                  /* of one ALT: a row per transcript */
+    int64_t call_room;
+    Out text;
+} CallRoom;
+
+int find_consequences(CallRoom *room, const Piece *piece, const Options *options, Consequences *found, Problem *problem);
+void drop_consequences(CallRoom *room, Consequences *found);
+int64_t call_room_bytes(const CallRoom *room);
+void drop_call_room(CallRoom *room);
 void put_consequences(Out *out, const Record *record, const Consequences *found, uint32_t tags, int *count);
 static inline int has_consequences(const Consequences *found, const Record *record) {
     for (int32_t i = 0; found->told && i < record->num_alleles; i++)

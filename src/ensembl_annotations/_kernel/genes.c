@@ -148,8 +148,9 @@ static int all_fits(const GeneFile *file) {
 }
 
 GeneFile *open_gene_file(int fd, int32_t number, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem) {
+    static _Atomic uint64_t num_opened;
     GeneFile *file = need_memory(NULL, sizeof *file);
-    *file = (GeneFile){.fd = fd, .file = number};
+    *file = (GeneFile){.serial = ++num_opened, .fd = fd, .file = number};
     memset(file->place, -1, sizeof file->place);
     Cursor c = {footer, footer + footer_bytes, 0};
     for (int id = 0, type; (type = next_field(&c, &id));) {
@@ -208,13 +209,20 @@ static int bad_page(const Reader *r) {
     return fail_store(r->genes->problem, r->file->file, "a page of its transcripts is altered");
 }
 
-/* Letters that part fields, lists and tags of ENS_CSQ are replaced, as VEP does. */
+/* Letters that part fields, lists and tags of ENS_CSQ are replaced, as VEP does; those of 0 stay. */
+static const uint8_t replaced[256] = {
+    '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_', '_',
+    '_', '_', '_', '_', '_', '_', '_', [127] = '_', [','] = '&', ['|'] = '&', ['='] = '%', [';'] = '%',
+};
+
 static void put_safe(Out *out, Text text) {
+    uint8_t *to = out->at;
     for (int64_t i = 0; i < text.n; i++) {
-        uint8_t letter = text.p[i];
-        if (letter == '=' || letter == ';') memcpy(out->at, letter == '=' ? "%3D" : "%3B", 3), out->at += 3;
-        else *out->at++ = letter == ',' || letter == '|' ? '&' : letter <= ' ' || letter == 127 ? '_' : letter;
+        uint8_t letter = text.p[i], other = replaced[letter];
+        if (other == '%') memcpy(to, letter == '=' ? "%3D" : "%3B", 3), to += 3;
+        else *to++ = other ? other : letter;
     }
+    out->at = to;
 }
 
 static uint32_t into_pool(Genes *genes, Text text) {
@@ -348,54 +356,62 @@ static int is_text(const Genes *genes, uint32_t place, const char *text) {
     return same_text(text_in(genes, place), (Text){(const uint8_t *)text, (int64_t)strlen(text)});
 }
 
-static void set_number(Transcript *t, int column, int32_t value) {
+/* Where the values of a column go as they are; NULL where something follows from them. */
+static void *place_of(Transcript *t, int column) {
     switch (column) {
-    case G_START: t->start = value; break;
-    case G_END: t->end = value; break;
-    case G_STRAND: t->strand = value < 0 ? -1 : 1; break;
-    case G_VERSION: t->version = value; break;
-    case G_PROTEIN_VERSION: t->protein_version = value; break;
-    case G_CDS_START: t->cds_start = value; break;
-    case G_CDS_END: t->cds_end = value; break;
-    case G_PHASE: t->padding = (int8_t)(value == 1 ? 2 : value == 2); break;
-    default: t->tsl = (uint8_t)(value > 0 && value < 6 ? value : 0);
+    case G_START: return &t->start;
+    case G_END: return &t->end;
+    case G_VERSION: return &t->version;
+    case G_PROTEIN_VERSION: return &t->protein_version;
+    case G_CDS_START: return &t->cds_start;
+    case G_CDS_END: return &t->cds_end;
+    case G_ID: return &t->id;
+    case G_GENE: return &t->gene;
+    case G_SYMBOL: return &t->symbol;
+    case G_PROTEIN: return &t->protein;
+    default: return NULL;
     }
 }
 
-static void set_text(const Genes *genes, Transcript *t, int column, uint32_t value) {
+static void set_value(const Genes *genes, Transcript *t, int column, uint32_t value) {
+    static const uint8_t flags[NUM_GENE_COLUMNS] = {
+        [G_CANONICAL] = IS_CANONICAL, [G_MANE] = IS_MANE, [G_CLINICAL] = IS_CLINICAL, [G_NO_START] = NO_START, [G_NO_END] = NO_END,
+    };
     switch (column) {
-    case G_ID: t->id = value; break;
-    case G_GENE: t->gene = value; break;
-    case G_SYMBOL: t->symbol = value; break;
-    case G_PROTEIN: t->protein = value; break;
+    case G_STRAND: t->strand = (int32_t)value < 0 ? -1 : 1; break;
+    case G_PHASE: t->padding = (int8_t)(value == 1 ? 2 : value == 2); break;
+    case G_TSL: t->tsl = (uint8_t)(value < 6 ? value : 0); break;
     case G_BIOTYPE:
         t->biotype = value;
         if (is_text(genes, value, "nonsense_mediated_decay")) t->flags |= IS_NMD;
         if (is_text(genes, value, "protein_coding")) t->flags |= IS_CODING_TYPE;
         break;
-    default: t->flags |= is_text(genes, value, "edited") ? NO_PEPTIDE : 0;
+    case G_PEPTIDE: t->flags |= is_text(genes, value, "edited") ? NO_PEPTIDE : 0; break;
+    default: t->flags |= value ? flags[column] : 0;
     }
 }
 
-static void set_flag(Transcript *t, int column, uint32_t value) {
-    static const uint8_t flags[NUM_GENE_COLUMNS] = {
-        [G_CANONICAL] = IS_CANONICAL, [G_MANE] = IS_MANE, [G_CLINICAL] = IS_CLINICAL, [G_NO_START] = NO_START, [G_NO_END] = NO_END,
-    };
-    if (value) t->flags |= flags[column];
+static void set_page(const Reader *r, Transcript *t) {
+    const uint32_t *value = r->value;
+    for (int64_t i = 0; i < r->num_levels; i++, t++)
+        if (!r->definition || r->definition[i]) set_value(r->genes, t, r->column, *value++);
+}
+
+static void copy_page(const Reader *r, uint8_t *to) {
+    const uint32_t *value = r->value;
+    for (int64_t i = 0; i < r->num_levels; i++, to += sizeof(Transcript))
+        if (!r->definition || r->definition[i]) memcpy(to, value++, 4);
 }
 
 static int read_flat(Reader *r, Transcript *t, int32_t rows) {
-    int32_t row = 0;
+    int64_t row = 0;
     int more;
     while ((more = next_page(r)) > 0) {
         if (r->num_levels > rows - row) return bad_page(r);
-        const uint32_t *value = r->value;
-        for (int64_t i = 0; i < r->num_levels; i++, row++) {
-            if (r->definition && !r->definition[i]) continue;
-            if (types[r->column] == IS_NUMBER) set_number(t + row, r->column, (int32_t)*value++);
-            else if (types[r->column] == IS_TEXT) set_text(r->genes, t + row, r->column, *value++);
-            else set_flag(t + row, r->column, *value++);
-        }
+        void *to = place_of(t + row, r->column);
+        if (to) copy_page(r, to);
+        else set_page(r, t + row);
+        row += r->num_levels;
     }
     return more || row == rows ? more : bad_page(r);
 }
@@ -420,12 +436,12 @@ static int read_list(Reader *r, int64_t num_levels, int32_t rows, int32_t *value
 
 static int contradicts(const Genes *genes, const GeneFile *file) { return fail_store(genes->problem, file->file, "a transcript of it contradicts itself"); }
 
-static int add_exons(Genes *genes, Transcript *t, int32_t rows, const int32_t *starts, const int32_t *ends, const int32_t *count) {
+static int add_exons(Genes *genes, Transcript *t, int32_t rows, int64_t num, const int32_t *starts, const int32_t *ends, const int32_t *count) {
+    while (genes->num_exons + num > genes->exon_room) genes->exon = grown(genes->exon, genes->exon_room, &genes->exon_room, sizeof(Exon));
     for (int32_t i = 0; i < rows; i++, t++) {
         t->exon = (int32_t)genes->num_exons, t->num_exons = count[i];
         for (int32_t k = 0; k < count[i]; k++, starts++, ends++) {
             if (*starts < t->start || *ends < *starts || *ends > t->end || (k && *starts <= ends[-1])) return -1;
-            genes->exon = grown(genes->exon, genes->num_exons, &genes->exon_room, sizeof(Exon));
             genes->exon[genes->num_exons++] = (Exon){*starts, *ends, t->length};
             t->length += *ends - *starts + 1;
         }
@@ -442,7 +458,7 @@ static int read_exons(Genes *genes, const GeneFile *file, int group, const uint8
     int failed = read_list(&r, one->num_values, rows, starts, count);
     r = open_column(genes, file, group, G_EXON_ENDS, bytes + (other->at - begin));
     failed = failed || read_list(&r, other->num_values, rows, ends, same);
-    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, starts, ends, count))) failed = contradicts(genes, file);
+    if (!failed && (memcmp(count, same, (size_t)rows * 4) || add_exons(genes, t, rows, one->num_values, starts, ends, count))) failed = contradicts(genes, file);
     free(starts), free(ends), free(count), free(same);
     return failed;
 }
@@ -547,23 +563,71 @@ void find_transcripts(const Genes *genes, int64_t from, int64_t to, Found found,
     find_between(genes, 0, genes->num, from, to, found, context);
 }
 
-int use_genes(Genes *genes, const GeneFile *file, int64_t from, int64_t to, Problem *problem) {
-    if (genes->source == file && genes->from <= from && to <= genes->to) return 0;
-    genes->source = NULL, genes->problem = problem;
+static int reaches(const GeneFile *file, int32_t group, int64_t from, int64_t to) {
+    return slice_of(file, group, G_START)->low <= to && slice_of(file, group, G_END)->high >= from;
+}
+
+static void empty_genes(Genes *genes, const GeneFile *file) {
     genes->num = genes->num_exons = genes->num_special = 0;
     genes->pool.at = genes->pool.begin;
     put(&genes->pool, "\0\0\0", 4);
-    for (int32_t g = 0; g < file->num_groups && slice_of(file, g, G_START)->low <= to; g++)
-        if (slice_of(file, g, G_END)->high >= from && read_group(genes, file, g)) return -1;
+    if (file->num_groups > genes->has_room) genes->has = need_memory(genes->has, (size_t)(genes->has_room = file->num_groups));
+    memset(genes->has, 0, (size_t)file->num_groups);
+}
+
+/* Drop the first transcripts; their texts stay. */
+static void drop_first(Genes *genes, int64_t rows) {
+    if (!rows) return;
+    int32_t exon = genes->transcript[rows].exon, special = genes->transcript[rows].stop_free;
+    genes->num -= rows, genes->num_exons -= exon, genes->num_special -= special;
+    memmove(genes->transcript, genes->transcript + rows, (size_t)genes->num * sizeof(Transcript));
+    memmove(genes->exon, genes->exon + exon, (size_t)genes->num_exons * sizeof(Exon));
+    memmove(genes->special, genes->special + special, (size_t)genes->num_special * 4);
+    for (int64_t i = 0; i < genes->num; i++) genes->transcript[i].exon -= exon, genes->transcript[i].stop_free -= special;
+}
+
+/* Pieces follow one another: of the row groups that are there, keep those from one on. Return the first that is not there;
+   where it is that one, or others behind it are there, nothing is kept. */
+static int32_t keep_groups(Genes *genes, const GeneFile *file, int32_t first) {
+    enum { MOST_TEXTS = 16 << 20 };
+    int is_same = genes->serial == file->serial && genes->pool.at - genes->pool.begin < MOST_TEXTS;
+    int32_t next = first, last = file->num_groups;
+    while (is_same && next < file->num_groups && genes->has[next]) next++;
+    while (is_same && last > next && !genes->has[last - 1]) last--;
+    if (next == first || last > next) {
+        empty_genes(genes, file);
+        return first;
+    }
+    int64_t rows = 0;
+    for (int32_t g = 0; g < first; g++) rows += genes->has[g] ? file->rows[g] : 0, genes->has[g] = 0;
+    drop_first(genes, rows);
+    return next;
+}
+
+int use_genes(Genes *genes, const GeneFile *file, int64_t from, int64_t to, Problem *problem) {
+    int32_t first = 0, last = file->num_groups;
+    while (first < last && !reaches(file, first, from, to)) first++;
+    while (last > first && !reaches(file, last - 1, from, to)) last--;
+    int32_t next = keep_groups(genes, file, first);
+    genes->serial = 0, genes->problem = problem;
+    for (int32_t g = next; g < last; g++) {
+        if (read_group(genes, file, g)) return -1;
+        genes->has[g] = 1;
+    }
     if (genes->num > genes->reach_room) genes->reach = need_memory(genes->reach, (size_t)(genes->reach_room = genes->num) * 4);
     note_reach(genes, 0, genes->num);
-    genes->source = file, genes->from = from, genes->to = to;
+    genes->serial = file->serial;
     return 0;
+}
+
+int64_t genes_bytes(const Genes *genes) {
+    int64_t total = genes->room * (int64_t)sizeof(Transcript) + genes->reach_room * 4 + genes->exon_room * (int64_t)sizeof(Exon) + genes->special_room * 4;
+    return total + (genes->pool.end - genes->pool.begin) + genes->bytes_room + (int64_t)genes->arena.total;
 }
 
 void drop_genes(Genes *genes) {
     clear(&genes->arena);
-    void *all[] = {genes->transcript, genes->reach, genes->exon, genes->special, genes->pool.begin, genes->bytes};
+    void *all[] = {genes->has, genes->transcript, genes->reach, genes->exon, genes->special, genes->pool.begin, genes->bytes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     *genes = (Genes){0};
 }

@@ -18,6 +18,7 @@ typedef struct {
 } Slice;
 
 typedef struct {
+    uint64_t serial;                 /* no two files that were opened have the same */
     int32_t fd, file, num_groups, num_leaves;
     int32_t place[NUM_GENE_COLUMNS];
     uint8_t most_level[NUM_GENE_COLUMNS], is_list[NUM_GENE_COLUMNS];
@@ -47,8 +48,9 @@ typedef struct {
 } Exon;
 
 typedef struct {
-    const GeneFile *source;
-    int64_t from, to;                /* the span that was asked for last */
+    uint64_t serial;                 /* of the file that they are from; 0 for none */
+    uint8_t *has;                    /* of each row group, whether it was read */
+    int64_t has_room;
     Transcript *transcript;
     int32_t *reach;                  /* the highest end in the subtree of each; see find_transcripts */
     int64_t num, room, reach_room;
@@ -66,8 +68,9 @@ typedef struct {
 GeneFile *open_gene_file(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
 void close_gene_file(GeneFile *file);
 
-/* Have all transcripts that touch a span; nothing is read where they are there already. -1: failed. */
+/* Have all transcripts that touch a span; nothing is read where they are there from the last one. -1: failed. */
 int use_genes(Genes *genes, const GeneFile *file, int64_t from, int64_t to, Problem *problem);
+int64_t genes_bytes(const Genes *genes);
 void drop_genes(Genes *genes);
 
 /* Call `visit` for the number of each transcript that touches the span, ascending. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
-from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Settings, view
+from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Room, Settings, view
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
-from tests.support.consequences import Genome, transcript, transcript_table
+from tests.support.consequences import (
+    Genome,
+    random_transcripts,
+    transcript,
+    transcript_table,
+)
 from tests.support.genes import reverse_complement
 from tests.support.store import snv, write_store
 
@@ -206,6 +212,30 @@ def test_altered_genes_are_refused(part: str, store: Path, tmp_path: Path) -> No
 
 
 # ---- the kernel alone ----
+
+
+def test_what_a_piece_leaves_is_as_good_as_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row groups of 8 transcripts: those of the last piece are kept, dropped, or read again, in any order of pieces."""
+    monkeypatch.setattr("ensembl_annotations.store.genes.ROW_GROUP_ROWS", 8)
+    draw = random.Random(5)
+    bases = {name: "".join(draw.choices("ACGT", k=300_000)) for name in "12"}
+    with Genome(tmp_path) as genome:
+        for name, text in bases.items():
+            genome.add(name, text, random_transcripts(name, len(text), 150 + int(name)))
+        ahead = [(name, place) for name in "12" for place in range(1, 300_000, 7_000)]
+        pieces = [*ahead, *draw.choices(ahead, k=200)]
+        room = Room()
+        for name, place in pieces:
+            places = [place, place + draw.choice((1, 9_000, 60_000))]
+            alts = [
+                (name, at, bases[name][at - 1], "ACGT"["ACGT".index(bases[name][at - 1]) - 1])
+                for at in places
+                if at <= len(bases[name])
+            ]
+            found = [genome.annotated(alts, mode, room) for mode in ("all", "pick")]
+            assert found == [genome.annotated(alts, mode) for mode in ("all", "pick")]
 
 
 def calls(
