@@ -50,7 +50,6 @@ from tests.support.vcf import (
     accepted,
     annotate_arguments,
     bgzf,
-    build_store,
     check_lossless,
     check_outputs,
     command,
@@ -76,8 +75,8 @@ FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 @pytest.fixture

@@ -122,8 +122,8 @@ ANNOTATE_RUN_KEYS = {"status": str, "cache_path": str, **USAGE_KEYS}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 @pytest.fixture(autouse=True)

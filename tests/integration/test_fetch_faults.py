@@ -752,18 +752,28 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
+WITH_SEQUENCE = ("--chromosomes", "22,MT", "--fasta")
+
+
+@pytest.fixture(scope="module")
+def from_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
+    """What is fetched from the mirror's folder: figures of the run, and where it is."""
+    base = tmp_path_factory.mktemp("from-folder")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
+        return fetched(MIRROR, base / "b" / "store", *WITH_SEQUENCE), base / "b"
+
+
 @pytest.mark.parametrize("path", ["good", "good/", "moved"])
 def test_http_gives_the_same_bytes_as_the_folder(
-    path: str, web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, web: str, tmp_path: Path, from_folder: tuple[dict[str, object], Path]
 ) -> None:
-    options = ("--chromosomes", "22,MT", "--fasta")
-    over_http = fetched(f"{web}/{path}", tmp_path / "a" / "store", *options)
-    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "other"))
-    from_folder = fetched(MIRROR, tmp_path / "b" / "store", *options)
-    assert over_http["status"] == from_folder["status"] == "downloaded"
-    assert over_http["downloaded_bytes"] == from_folder["downloaded_bytes"]
-    assert snapshot(tmp_path / "a" / "store") == snapshot(tmp_path / "b" / "store")
-    metrics = [json.loads((tmp_path / name / "metrics.json").read_bytes()) for name in "ab"]
+    over_http = fetched(f"{web}/{path}", tmp_path / "a" / "store", *WITH_SEQUENCE)
+    expected, folder = from_folder
+    assert over_http["status"] == expected["status"] == "downloaded"
+    assert over_http["downloaded_bytes"] == expected["downloaded_bytes"]
+    assert snapshot(tmp_path / "a" / "store") == snapshot(folder / "store")
+    metrics = [json.loads((at / "metrics.json").read_bytes()) for at in (tmp_path / "a", folder)]
     assert metrics[0] == metrics[1]
 
 

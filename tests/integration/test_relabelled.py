@@ -15,15 +15,15 @@ import pytest
 
 from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
 from tests.integration.helpers import SAMPLE_VCF, STORE, Project
-from tests.support.vcf import build_store, plain_vcf, refused, written
+from tests.support.vcf import plain_vcf, refused, written
 
 FILE = re.compile(r"([a-z_]+)-chr([^.]+)(?:\.([a-z]+))?\.parquet")
 Package = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 @pytest.fixture

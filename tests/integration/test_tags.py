@@ -19,7 +19,6 @@ from tests.support.vcf import (
     CALL,
     REPO,
     SAMPLE,
-    build_store,
     invoke,
     plain_vcf,
     record,
@@ -32,8 +31,8 @@ PARAMS = (REPO / "params.yaml").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 def annotated(

@@ -31,7 +31,6 @@ from tests.support.vcf import (
     Outcome,
     accepted,
     bgzf,
-    build_store,
     check_lossless,
     command,
     decompressed,
@@ -72,8 +71,8 @@ COHORT = plain_vcf(*RECORDS, lines=DECLARED, samples=SAMPLES)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("reference"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 def tool(*arguments: object, stdin: bytes | None = None) -> bytes:

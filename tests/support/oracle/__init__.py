@@ -15,7 +15,7 @@ import polars as pl
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.variants.outcomes import TAG_IDS
 from ensembl_annotations.vcf.read import BATCH_BYTES, VcfReader
-from tests.support.oracle.batch import batch_of
+from tests.support.oracle.batch import ALT, CHROM, REF, Batch, batch_of
 from tests.support.oracle.lookup import Contigs
 from tests.support.oracle.match import find_matches, split_alleles
 from tests.support.oracle.read import Reference
@@ -60,10 +60,7 @@ def expected(
             batch = batch_of(piece, reader.path)
             if overwrite:
                 batch = without_tags(batch, tags)
-            hits, alleles = find_matches(
-                split_alleles(batch, contigs), reference, with_sites=with_sites
-            )
-            by_id = per_id(hits)
+            by_id, alleles = _matched(batch, contigs, reference, with_sites=with_sites)
             changes = record_tags(alleles, by_id, tags)
             if SITE_TAG in tags:
                 changes = with_site_tags(changes, alleles)
@@ -73,6 +70,29 @@ def expected(
         if reader.ends_without_newline:
             found.text = found.text[:-1]
     return found
+
+
+_MATCHED: dict[tuple[object, ...], tuple[pl.DataFrame, pl.DataFrame]] = {}
+
+
+def _matched(
+    batch: Batch, contigs: Contigs, reference: Reference, *, with_sites: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Match the ALTs of a batch: once for all files and options that change nothing of it."""
+    key = (
+        reference.store.digest,
+        contigs.requested,
+        tuple(contigs.lengths.items()),
+        with_sites,
+        *(tuple(batch.text(column)) for column in (CHROM, REF, ALT)),
+        tuple(batch.pos.tolist()),
+    )
+    if key not in _MATCHED:
+        hits, alleles = find_matches(
+            split_alleles(batch, contigs), reference, with_sites=with_sites
+        )
+        _MATCHED[key] = per_id(hits), alleles
+    return _MATCHED[key]
 
 
 def _counts(alleles: pl.DataFrame) -> dict[str, int]:

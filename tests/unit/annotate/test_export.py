@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembl_annotations.annotate.export import write_tsv
-from tests.support.vcf import SAMPLE, build_store, header, invoke, record, written
+from tests.support.vcf import SAMPLE, header, invoke, record, written
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_store(tmp_path_factory.mktemp("export"))
+def store(mini_store: Path) -> Path:
+    return mini_store
 
 
 @pytest.mark.parametrize("name", ["o.tsv", "o.tsv.gz"])

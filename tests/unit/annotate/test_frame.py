@@ -19,7 +19,7 @@ from ensembl_annotations import (
 from ensembl_annotations.annotate import frame
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 from tests.support.store import snv, write_store
-from tests.support.vcf import SAMPLE, build_store
+from tests.support.vcf import SAMPLE
 
 ROWS: dict[str, list[Any]] = {
     "chrom": ["chr21", "21", "X"],
@@ -37,16 +37,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_rows_of_a_vcf_are_annotated_as_the_vcf(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mini_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In any order, in parts, and with what can't be matched: the file's table is the judge."""
     monkeypatch.setattr(frame, "BATCH_RECORDS", 7)
-    store = build_store(tmp_path)
-    annotate_vcf(SAMPLE, store, out_parquet=tmp_path / "a.parquet")
+    annotate_vcf(SAMPLE, mini_store, out_parquet=tmp_path / "a.parquet")
     table = pl.read_parquet(tmp_path / "a.parquet")
     assert len(table) > 100 and table["ens_reason"].n_unique() > 3
     shuffled = table.sample(fraction=1, shuffle=True, seed=3)
-    found = annotate_frame(shuffled.select("chrom", "pos", "ref", "alt"), store)
+    found = annotate_frame(shuffled.select("chrom", "pos", "ref", "alt"), mini_store)
     names = [column.name for column in (*ANNOTATION, *CONSEQUENCE)]
     assert table["ens_hgvsp"].count() > 5
     # How an entry names its allele depends on the record's other ALTs.

@@ -14,7 +14,7 @@ from ensembl_annotations.annotate.query import CONSEQUENCES, NOT_FOUND
 from ensembl_annotations.variants.outcomes import REASONS
 from tests.support.consequences import transcript, transcript_table
 from tests.support.store import snv, write_store
-from tests.support.vcf import SAMPLE, build_store, invoke
+from tests.support.vcf import SAMPLE, invoke
 
 TERMS = {"clin": "benign|pathogenic", "clin_certain": True, "source": "dbSNP|ClinVar"}
 SEQUENCE = b"ACGTACAAAAAT" + b"G" * 30
@@ -72,9 +72,8 @@ def test_values_are_those_of_the_table_of_the_reference(store: Path) -> None:
     assert exact.equals(everything.filter(id="rs1801133", chrom="21").select(names))
 
 
-def test_alleles_match_as_annotate_matches_them(tmp_path: Path) -> None:
-    store = build_store(tmp_path)
-    annotate_vcf(SAMPLE, store, out_parquet=tmp_path / "a.parquet")
+def test_alleles_match_as_annotate_matches_them(mini_store: Path, tmp_path: Path) -> None:
+    annotate_vcf(SAMPLE, mini_store, out_parquet=tmp_path / "a.parquet")
     table = pl.read_parquet(tmp_path / "a.parquet").filter(pl.col("alt").str.contains("^[ACGT]+$"))
     keys = pl.format("{}:{}:{}:{}", "chrom", "pos", "ref", "alt").alias("query")
     expected = (
@@ -84,7 +83,7 @@ def test_alleles_match_as_annotate_matches_them(tmp_path: Path) -> None:
     )  # fmt: skip
     assert len(expected) > 100 and expected["hgvsp"].count() > 5
     queries = expected["query"].unique(maintain_order=True).to_list()
-    assert lookup(queries, store).select(expected.columns).equals(expected)
+    assert lookup(queries, mini_store).select(expected.columns).equals(expected)
 
 
 @pytest.mark.parametrize(

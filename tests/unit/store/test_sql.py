@@ -10,14 +10,13 @@ import pytest
 from ensembl_annotations import scan_reference
 from ensembl_annotations.store.sql import view_sql
 from tests.support.store import snv, write_store
-from tests.support.vcf import build_store, invoke
+from tests.support.vcf import invoke
 
 
-def test_the_view_has_what_scan_reference_has(tmp_path: Path) -> None:
-    store = build_store(tmp_path)
-    expected = scan_reference(store).collect()
+def test_the_view_has_what_scan_reference_has(mini_store: Path) -> None:
+    expected = scan_reference(mini_store).collect()
     with duckdb.connect() as database:
-        database.execute(view_sql(store))
+        database.execute(view_sql(mini_store))
         found = database.sql("SELECT * FROM ensembl").pl()
     assert found.columns == expected.columns
     assert found.cast(expected.schema).equals(expected)
