@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 import random
 import shutil
 import threading
@@ -16,6 +17,9 @@ import pytest
 import ensembl_annotations
 from ensembl_annotations import annotate_vcf
 from ensembl_annotations.annotate import annotate as annotate_module
+from ensembl_annotations.annotate.annotate import _Annotated
+from ensembl_annotations.annotate.counts import Tally
+from ensembl_annotations.annotate.guard import Compared
 from ensembl_annotations.annotate.many import Task, annotate_many
 from ensembl_annotations.common import cluster as cluster_module
 from ensembl_annotations.common.cluster import (
@@ -220,6 +224,17 @@ def test_a_worker_opens_a_store_again_that_was_replaced(
     annotate(vcf, own, tmp_path / "here")
     assert snapshot(tmp_path / "second") == snapshot(tmp_path / "here")
     assert snapshot(tmp_path / "second") != snapshot(tmp_path / "first")
+
+
+def test_a_text_is_sent_as_it_is() -> None:
+    """A copy in a pickle, and another from it, took a fifth of all that a cluster takes for a large VCF."""
+    text = b"chr21\t1\n" * 100_000
+    made = _Annotated(text, None, Tally(), [], None, None, 1, Compared())
+    buffers: list[pickle.PickleBuffer] = []
+    small = pickle.dumps(made, protocol=5, buffer_callback=buffers.append)
+    assert len(small) < 10_000
+    assert [bytes(item) for item in buffers] == [text]
+    assert pickle.loads(small, buffers=[item.raw() for item in buffers]) == made
 
 
 def test_a_line_that_can_not_be_used_is_told_as_locally(
