@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ensembl_annotations._kernel import Result, contig_runs, numbers, view
@@ -86,7 +87,7 @@ _ANSWER_SHARE = 6
 class _Annotated(NamedTuple):
     """An annotated piece."""
 
-    text: bytes
+    text: bytes | memoryview
     table: pa.Table | None
     tally: Tally
     runs: list[Run]
@@ -94,6 +95,10 @@ class _Annotated(NamedTuple):
     part: Part | None
     last_base: int
     bases: Compared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # So the text is sent and received as it is, without a copy in a pickle and one from it.
+        return _Annotated, (PickleBuffer(self.text), *self[1:])
 
     @property
     def num_bytes(self) -> int:
@@ -700,7 +705,7 @@ def _write(
         for done in job.annotated(table.schema if table is not None else None):
             if targets.is_bcf:
                 first_line = len(header.lines) + 1 + tally.num_records
-                check_bytes(done.text, first_line, vcf)
+                check_bytes(bytes(done.text), first_line, vcf)
             progress.annotated(job.num_read - num_read)
             num_read = job.num_read
             tally.add(done.tally)

@@ -143,11 +143,17 @@ def _of_sheet(root: Path, path: str) -> tuple[list[NamedVcf], list[str]]:
         # Programs for spreadsheets put a mark of the byte order first.
         with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle, strict=True)
-            names = [*(reader.fieldnames or ())]
+            names = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = names
             if [names.count(name) for name in SHEET_COLUMNS] != [1, 1]:
                 found = ",".join(names)[:80]
                 return [], [f"line 1: expected the columns sample,vcf; found {printable(found)!r}"]
-            rows = [(reader.line_num, row) for row in reader]
+            # For a row that was emptied they write commas alone.
+            rows = [
+                (reader.line_num, row)
+                for row in reader
+                if any("".join(value or ()).strip() for value in row.values())
+            ]
     except FileNotFoundError:
         return [], ["no such file; expected a sheet with the columns sample,vcf"]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -49,6 +49,24 @@ def test_a_folder_has_samples_by_the_names_of_files(tmp_path: Path) -> None:
     assert str(ignored_note(found)).endswith("(.vcf.gz, .vcf.bgz, .vcf, .bcf): more, notes.txt")
 
 
+def test_a_sheet_as_programs_for_spreadsheets_write_it(tmp_path: Path) -> None:
+    touch(tmp_path, "v/one, two.vcf", "v/b.vcf", "c.vcf")
+    (tmp_path / "v/s.csv").write_bytes(
+        b'\xef\xbb\xbf note , sample, vcf \r\n"x, ""y""\r\nz", a1 ,"one, two.vcf"\r\n\r\n,b1, ./b.vcf \r\n'
+        b"z,c1,../c.vcf\r\n,,\r\n , ,\r\n"
+    )
+    found = [
+        (item.sample, str(item.vcf), item.where) for item in read_entry(tmp_path, "v/s.csv").vcfs
+    ]
+    assert found == [
+        ("a1", "v/one, two.vcf", "line 3"),
+        ("b1", "v/b.vcf", "line 5"),
+        ("c1", "c.vcf", "line 6"),
+    ]
+    (tmp_path / "v/s.csv").write_text("sample,vcf\n,\n")
+    assert problems(tmp_path, "v/s.csv") == ["v/s.csv: holds no sample."]
+
+
 def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "v/a.vcf", "v/A.vcf.gz", "v/b c.vcf", "v/d.1.vcf")
     (tmp_path / "v/e.vcf").symlink_to(tmp_path / "v/a.vcf")
