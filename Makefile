@@ -164,7 +164,7 @@ lock: ## Regenerate the lock files from pyproject.toml (needs network)
 	printf '%s\n' pip setuptools wheel | compile - -o requirements-build.lock; \
 	echo ziglang | compile - -o requirements-zig.lock; \
 	compile --all-extras -c requirements-build.lock pyproject.toml -o requirements-dev.lock; \
-	compile --extra s3 --extra ssh --extra webdav --extra cluster --extra hooks -c requirements-dev.lock pyproject.toml -o requirements.lock; \
+	compile --extra s3 --extra ssh --extra webdav --extra cluster --extra xlsx --extra hooks -c requirements-dev.lock pyproject.toml -o requirements.lock; \
 	if grep -nE '://|^-|find-links' requirements*.lock; then \
 		echo 'The locks must not name servers or folders; see the lines above.' >&2; exit 1; fi; \
 	echo 'Wrote requirements.lock, requirements-dev.lock, requirements-build.lock and requirements-zig.lock'

@@ -343,6 +343,12 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="The annotated table as tab-separated text; lists are joined by commas, - is null.",
 )
 @click.option(
+    "--out-xlsx",
+    type=PATH,
+    metavar="FILE.xlsx",
+    help="The annotated table for a spreadsheet, up to 1,048,575 rows; text stays text.",
+)
+@click.option(
     "--genotypes",
     is_flag=True,
     help="Write the genotypes of all samples to the table, as a list.",
@@ -425,9 +431,13 @@ def describe_fetched(result: dict[str, Any]) -> str:
 )
 @quiet_option
 def annotate(
-    summary: Path | None, out_tsv: Path | None, shard: tuple[int, int] | None, **options: Any
+    summary: Path | None,
+    out_tsv: Path | None,
+    out_xlsx: Path | None,
+    shard: tuple[int, int] | None,
+    **options: Any,
 ) -> None:
-    """Annotate a VCF; at least one of --out-vcf, --out-parquet and --out-tsv is needed.
+    """Annotate a VCF; at least one of --out-vcf, --out-parquet, --out-tsv and --out-xlsx is needed.
 
     Every record is written, in order, with every byte of its columns; ENS_ tags are added to
     INFO and matched IDs to ID. Positions are 1-based (VCF), times are in seconds.
@@ -459,11 +469,16 @@ def annotate(
             from ensembl_annotations.project.project import Project
 
             refuse_other_reference(options["reference"], Project.open())
-        if summary is not None or out_tsv is not None:
+        if out_xlsx is not None:
+            from ensembl_annotations.annotate.export import check_xlsx
+
+            check_xlsx()
+        exported = (out_tsv, out_xlsx)
+        if summary is not None or any(exported):
             from tempfile import TemporaryDirectory
 
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="ensembl-annotations-")))
-            if out_tsv is not None:
+            if any(exported):
                 options["out_parquet"] = options["out_parquet"] or folder / "table.parquet"
             # They are written when all else is: that nothing is overwritten by them is seen to before.
             others = (options[name] for name in ("metrics", "run_metrics", "tally"))
@@ -475,7 +490,7 @@ def annotate(
                 options["genotypes"],
                 parse_columns(options["columns"]),
             )
-            targets.check(options["vcf"], options["reference"], *others, summary, out_tsv)
+            targets.check(options["vcf"], options["reference"], *others, summary, *exported)
         if summary is not None:
             options["tally"] = options["tally"] or folder / "tally.json"
         result = ensembl_annotations.annotate_vcf(**options)
@@ -483,6 +498,10 @@ def annotate(
             from ensembl_annotations.annotate.export import write_tsv
 
             write_tsv(options["out_parquet"], out_tsv)
+        if out_xlsx is not None:
+            from ensembl_annotations.annotate.export import write_xlsx
+
+            write_xlsx(options["out_parquet"], out_xlsx)
         if summary is not None:
             from ensembl_annotations.report.report import write_page
 

@@ -26,12 +26,16 @@ def tsv_rows(frame: pl.DataFrame) -> str:
     return texts.write_csv(include_header=False, separator="	", quote_style="never")
 
 
+def text_of(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column as text, null where it is; nothing in it is escaped for a spreadsheet."""
+    if not isinstance(dtype, pl.List):
+        return pl.col(name).cast(pl.String)
+    item = _item(dtype.inner).str.replace_all(",", "%2C", literal=True)
+    return pl.col(name).list.eval(item.fill_null(_NULL)).list.join(",")
+
+
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:
-    if isinstance(dtype, pl.List):
-        item = _item(dtype.inner).str.replace_all(",", "%2C", literal=True)
-        text = pl.col(name).list.eval(item.fill_null(_NULL)).list.join(",")
-    else:
-        text = pl.col(name).cast(pl.String)
+    text = text_of(name, dtype)
     if dtype.is_numeric():
         return text.fill_null(_NULL)
     # What begins so is a formula to a spreadsheet; nothing in a field may end it.
