@@ -16,7 +16,9 @@ def test_records_are_the_same_in_pieces_of_any_size(
 ) -> None:
     monkeypatch.setattr(fasta, "READ_BYTES", piece_bytes)
     found: dict[str, bytes] = {}
-    for title, bases in fasta._read_records(io.BytesIO(b">a x\nacGT\r\nn\n>b\r\n>c\nTT\nr"), "f.fa"):
+    for title, bases in fasta._read_records(
+        io.BytesIO(b">a x\nacGT\r\nn\n>b\r\n>c\nTT\nr"), "f.fa"
+    ):
         name = title.name if title else [*found][-1]
         found[name] = found.get(name, b"") + bases
     assert found == {"a": b"ACGTN", "b": b"", "c": b"TTR"}
