@@ -77,3 +77,8 @@ def test_texts_and_lists_count_as_they_are_and_slices_as_what_they_show() -> Non
     assert row_bytes(table.slice(1)).tolist() == [8, 6]
     assert row_bytes(pa.concat_tables([table, table.slice(2)])).tolist() == [5, 8, 6, 6]
     assert row_bytes(table.slice(3)).tolist() == []
+
+
+def test_texts_of_structs_count_with_their_places() -> None:
+    entries = pa.array([[{"a": "xyz", "b": "q"}, {"a": "", "b": None}], []])
+    assert row_bytes(pa.table({"entries": entries})).tolist() == [4 + 2 * 2 * 8, 0]
