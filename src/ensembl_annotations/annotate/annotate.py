@@ -55,9 +55,8 @@ from ensembl_annotations.variants.outcomes import (
     LOOKED_UP,
     MATCH_MODES,
     REASONS,
-    TRANSCRIPT_MODES,
 )
-from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_tags
+from ensembl_annotations.variants.tags import ALL_TAGS, check_transcripts, describe_tags, parse_tags
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.order import Run, SortOrder
@@ -511,9 +510,7 @@ def annotate_vcf(
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if id_column not in ID_MODES:
         raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
-    if transcripts not in TRANSCRIPT_MODES:
-        expected = ", ".join(TRANSCRIPT_MODES)
-        raise UsageError(f"--transcripts: expected {expected}; found {transcripts!r}.")
+    check_transcripts(transcripts)
     chosen = Additions(parse_tags(tags), id_column, overwrite_tags, transcripts)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")
