@@ -27,7 +27,7 @@ NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
 MATCHED = -1
 """Stands for no reason."""
 
-BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS = range(7)
+BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, MUCH_TOLD = range(8)
 """What can be wrong with a line."""
 
 NUM_TAGS = 17
@@ -140,6 +140,7 @@ class _Options(c.Structure):
         ("num_runs", c.c_int64),
         ("most_allele_bytes", c.c_int64),
         ("most_alts", c.c_int64),
+        ("most_told_bytes", c.c_int64),
     ]
 
 
@@ -384,6 +385,8 @@ class Settings(NamedTuple):
     regions : sequence of Region
     most_allele_bytes, most_alts : int
         Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
+    most_told_bytes : int
+        Of the consequences of all lines together; more is refused, and the line is where they are too many.
     transcripts : str
         Whose consequences are told: one of `TRANSCRIPTS`.
     """
@@ -399,6 +402,7 @@ class Settings(NamedTuple):
     regions: Sequence[Region] = ()
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
+    most_told_bytes: int = 1 << 62
     transcripts: str = "pick"
 
 
@@ -458,6 +462,7 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         len(places),
         settings.most_allele_bytes,
         settings.most_alts,
+        settings.most_told_bytes,
     )
 
 

@@ -34,6 +34,7 @@ typedef struct {
     int64_t num_runs;
     int64_t most_allele_bytes;       /* of REF and ALT of a record, with the tab between them */
     int64_t most_alts;
+    int64_t most_told_bytes;         /* of the consequences of a piece */
 } Options;
 
 /* How much memory the ALTs of records take while they are matched, and how much of that may be in work at a time. */
