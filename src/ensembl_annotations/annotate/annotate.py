@@ -405,13 +405,8 @@ def _rows(
     job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.rows import (
-        allele_keys,
-        allele_rows,
-        consequence_rows,
-        id_rows,
-        told_rows,
-    )
+    from ensembl_annotations.annotate.added import with_added, without_added
+    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
     from ensembl_annotations.annotate.table import typed_table
     from ensembl_annotations.annotate.tally import part_of
     from ensembl_annotations.vcf.batch import batch_of
@@ -422,12 +417,10 @@ def _rows(
     table = None
     if schema is not None:
         samples = job.reader.header.samples
-        records = typed_records(batch, len(samples), with_info="info" in schema.names)
+        records = typed_records(batch, len(samples))
         called = consequence_rows(told) if "ens_csq" in schema.names else None
-        keys = allele_keys(alleles, job.contigs.name_of)
-        table = typed_table(
-            batch, records, alleles.with_columns(keys), ids, schema, called, samples
-        )
+        table = typed_table(batch, records, alleles, ids, without_added(schema), called)
+        table = with_added(table, schema, batch, samples, job.contigs.name_of)
     return table, part_of(batch, alleles, ids, told) if job.summarise else None
 
 

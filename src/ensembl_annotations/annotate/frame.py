@@ -14,15 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations._kernel import Result, Settings, annotated, contig_runs
+from ensembl_annotations.annotate.added import allele_keys, without_added
 from ensembl_annotations.annotate.guard import Compared, check_observed
 from ensembl_annotations.annotate.lookup import Contigs, Places
-from ensembl_annotations.annotate.rows import (
-    allele_keys,
-    allele_rows,
-    consequence_rows,
-    id_rows,
-    told_rows,
-)
+from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
 from ensembl_annotations.annotate.table import typed_table
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.common.words import listed
@@ -83,10 +78,15 @@ def annotate_frame(frame: Frame, reference: Path | str, *, transcripts: str = "p
     with opened(reference, given["chrom"].unique().to_list()) as places:
         schema = _schema(places.contigs.store)
         _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
-        rows = annotated_rows(given, places, transcripts)
-        parts = [_table(batch, result, schema, places) for batch, result in rows]
-    added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
-    assert isinstance(added, pl.DataFrame)
+        plain = without_added(schema)
+        parts = [
+            _table(batch, result, plain)
+            for batch, result in annotated_rows(given, places, transcripts)
+        ]
+    made = pl.from_arrow(pa.concat_tables([plain.empty_table(), *parts]))
+    assert isinstance(made, pl.DataFrame)
+    rows = given.with_columns(made["ens_reason"])
+    added = made.with_columns(allele_keys(rows, places.contigs.name_of)).select(schema.names)
     joined: Frame = _joined(frame, added)
     return joined
 
@@ -97,10 +97,9 @@ def _schema(store: ReferenceStore) -> pa.Schema:
     return pa.schema([column.field for column in (*ANNOTATION, *genes)])
 
 
-def _table(batch: Batch, result: Result, schema: pa.Schema, places: Places) -> pa.Table:
+def _table(batch: Batch, result: Result, schema: pa.Schema) -> pa.Table:
     called = consequence_rows(told_rows(result)) if "ens_csq" in schema.names else None
     alleles = allele_rows(batch, result)
-    alleles = alleles.with_columns(allele_keys(alleles, places.contigs.name_of))
     return typed_table(batch, _records(batch), alleles, id_rows(result), schema, called)
 
 

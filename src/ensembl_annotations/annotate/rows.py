@@ -5,21 +5,16 @@ The tables are copies: the kernel's memory is free again when they are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from ensembl_annotations._kernel import MATCHED, TEXTS, Result, TextColumn, view
-from ensembl_annotations.variants.alleles import NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.read import ALT, CHROM, REF
 
-_CHANGES = pl.Series([f"{ref}-{alt}" for ref in "ACGT" for alt in "ACGT"])
-"""The change of an SNV, by its code."""
 _REASONS = pl.Series([*REASONS, None], dtype=pl.String)
 
 
@@ -62,41 +57,6 @@ def allele_rows(batch: Batch, result: Result) -> pl.DataFrame:
         .with_row_index("query")
         .with_columns(pl.col("query").cast(pl.UInt32))
     )
-
-
-def allele_keys(alleles: pl.DataFrame, name_of: Callable[[str], str]) -> pl.Series:
-    """Return ``ens_key`` of each ALT: its allele key as text, ``1-11796321-G-A``.
-
-    Parameters
-    ----------
-    alleles : DataFrame
-        From `allele_rows`.
-    name_of : callable
-        Returns what Ensembl calls a CHROM.
-
-    Notes
-    -----
-    POS is that of the first base that differs. Of an insertion the deleted bases are empty, of a deletion
-    the inserted ones: with a base beside them, one allele would have several texts. It is null for an ALT that
-    is no sequence, and on a contig that is another sequence than Ensembl's of that name.
-    """
-    names = alleles["chrom"].unique()
-    contig = pl.col("chrom").replace_strict(names, [name_of(name) for name in names])
-    code, single = (
-        alleles["code"],
-        alleles["ref"].str.len_bytes() + alleles["alt"].str.len_bytes() == 2,
-    )
-    is_snv = single & code.is_between(0, 15) & (code % 5 != 0)
-    change = _CHANGES.gather(pl.select(pl.when(is_snv).then(code)).to_series())
-    keys = alleles.select(pl.concat_str(contig, "pos", change, separator="-")).to_series()
-    others = with_allele_keys(alleles.filter(~is_snv)).select(
-        pl.when(pl.col("code") != NOT_COMPARABLE).then(
-            pl.concat_str(contig, pl.col("start") + 1, "deleted", "inserted", separator="-")
-        )
-    )
-    keys = keys.scatter((~is_snv).arg_true(), others.to_series())
-    refused = (alleles["reason"] == "contig_refused").fill_null(False)
-    return keys.set(refused, None).alias("ens_key")
 
 
 def _sites(result: Result) -> pl.DataFrame:

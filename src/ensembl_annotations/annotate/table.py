@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import known_frequencies
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
 from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.calls import call_lists
 from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
 
 ROW_GROUP_ROWS = 131_072
@@ -161,7 +160,6 @@ def typed_table(
     ids: pl.DataFrame,
     schema: pa.Schema,
     consequences: pl.DataFrame | None = None,
-    samples: Sequence[str] = (),
 ) -> pa.Table:
     """Return the rows of a batch; see `Records`, `allele_rows`, `id_rows` and `consequence_rows` for the tables."""
     table = (
@@ -178,16 +176,12 @@ def typed_table(
         table = table.join(consequences, on="query", how="left", maintain_order="left")
     if "gt" in records.columns:
         table = table.hstack(_carried(table))
-    names = [name for name in schema.names if name not in (_GTS, "calls")]
+    names = [name for name in schema.names if name != _GTS]
     whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
-    rows = alleles["row"].to_numpy().astype(np.int64)
-    if _GTS in schema.names:
-        lists = genotype_lists(batch, rows)
-        whole = whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
-    if "calls" in schema.names:
-        calls = call_lists(batch, samples, rows, alleles["alt_index"].to_numpy().astype(np.int64))
-        whole = whole.add_column(schema.names.index("calls"), schema.field("calls"), calls)
-    return whole
+    if _GTS not in schema.names:
+        return whole
+    lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
+    return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
 
 
 def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:

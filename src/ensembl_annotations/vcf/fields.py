@@ -7,10 +7,10 @@ import polars as pl
 from ensembl_annotations.common.text import take_text
 from ensembl_annotations.variants.schema import GENOTYPE
 from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.read import FILTER, FORMAT, ID, INFO, QUAL, SAMPLE
+from ensembl_annotations.vcf.read import FILTER, FORMAT, ID, QUAL, SAMPLE
 
 
-def typed_records(batch: Batch, num_samples: int, *, with_info: bool = False) -> pl.DataFrame:
+def typed_records(batch: Batch, num_samples: int) -> pl.DataFrame:
     """Return the typed columns of a batch.
 
     Returns
@@ -19,7 +19,7 @@ def typed_records(batch: Batch, num_samples: int, *, with_info: bool = False) ->
         ``row`` (UInt32), ``id`` (String), ``qual`` (Float64), ``filter`` (String), each null for
         ``.``; of a VCF with one sample ``gt`` (String), ``dp`` (Int32), ``gq`` (Float64), ``ad``
         (List of Int32), null where FORMAT lacks them, where they are ``.``, and where they are not of
-        that type. With `with_info` also ``info`` (String), INFO as it is written.
+        that type.
     """
     texts = {"id": batch.text(ID), "qual": batch.text(QUAL), "filter": batch.text(FILTER)}
     table = (
@@ -32,9 +32,6 @@ def typed_records(batch: Batch, num_samples: int, *, with_info: bool = False) ->
             pl.when(pl.col("filter") != ".").then("filter"),
         )
     )
-    if with_info:
-        info = batch.text(INFO)
-        table = table.with_columns(info=info.set(info == ".", None))
     return table.hstack(_call_columns(batch)) if num_samples == 1 else table
 
 
