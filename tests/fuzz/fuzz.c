@@ -97,14 +97,14 @@ static void call(Room *room, Bytes table, Bytes sequence, Bytes text, Bytes gene
     ContigRun *runs;
     Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x1FFFF, .id_mode = (int32_t)(next_random() % 3),
                        .overwrite = next_random() & 1, .check_records = next_random() & 1, .with_sites = next_random() & 1,
-                       .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .with_rows = next_random() & 1, .num_regions = 1,
-                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
+                       .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .num_regions = 1,
+                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .columns = next_random() & 1 ? next_random() : 0, .most_column = (int64_t)(next_random() % 3 ? INT32_MAX : next_random() % 10000), .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
     options.num_runs = kernel_runs(text.p, text.n, &runs);
     int32_t *places = calloc((size_t)options.num_runs + 1, 4);
     Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1), transcripts, transcripts, (int32_t)(next_random() & 1)};
     options.contig = &contig, options.contig_of_run = places;
     Result result;
-    if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free_columns(result.columns);
     kernel_rest_room(room);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);

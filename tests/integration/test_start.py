@@ -33,8 +33,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "store"
 
 
-@pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
-def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
+def loaded(store: Path, folder: Path, names: tuple[str, ...], *outputs: str) -> str:
+    """Annotate, and return which of some modules were loaded."""
     program = (
         "import sys\n"
         "from ensembl_annotations.cli import main\n"
@@ -43,17 +43,27 @@ def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path)
     )
     arguments = [
         "annotate", "--vcf", str(ROOT / "data/vcf/sample.vcf.gz"), "--reference", str(store),
-        "--out-vcf", str(tmp_path / f"out{form}"), "--chromosomes", "22",
+        "--chromosomes", "22", *outputs,
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", program, ",".join(HEAVY), *arguments],
+        [sys.executable, "-c", program, ",".join(names), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
+def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
+    assert loaded(store, tmp_path, HEAVY, "--out-vcf", f"out{form}") == "[]"
+
+
+def test_a_table_and_a_tally_do_without_polars(store: Path, tmp_path: Path) -> None:
+    outputs = ("--out-vcf", "o.vcf.gz", "--out-parquet", "o.parquet", "--tally", "o.json")
+    assert loaded(store, tmp_path, ("polars", "pandas", "pydantic"), *outputs) == "[]"
 
 
 def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:

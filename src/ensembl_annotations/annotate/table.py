@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations._kernel import Columns
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.annotate.rows import known_frequencies
+from ensembl_annotations.annotate.rows import table_of
 from ensembl_annotations.variants.schema import GENOTYPES, result_schema
-from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
+from ensembl_annotations.vcf.read import Piece
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual")
@@ -78,7 +77,7 @@ class TableWriter:
         )
 
     def add(self, table: pa.Table) -> None:
-        """Add rows; see `typed_table`."""
+        """Add rows; see `rows_of`."""
         ends = np.cumsum(row_bytes(table))
         begin = done = 0
         while begin < len(table):
@@ -142,85 +141,34 @@ def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
     return found
 
 
-def typed_table(
-    batch: Batch,
-    records: pl.DataFrame,
-    alleles: pl.DataFrame,
-    ids: pl.DataFrame,
-    schema: pa.Schema,
-    consequences: pl.DataFrame | None = None,
-) -> pa.Table:
-    """Return the rows of a batch; see `Records`, `allele_rows`, `id_rows` and `consequence_rows` for the tables."""
-    table = (
-        alleles.with_columns(
-            record=pl.col("row").cast(pl.Int64) + batch.first_record,
-            alt=pl.when(pl.col("alt") != ".").then("alt"),
-            ens_par=pl.col("par"),
-            ens_reason=pl.col("reason"),
-        )
-        .join(records, on="row", how="left", maintain_order="left")
-        .join(_typed_columns(ids), on="query", how="left", maintain_order="left")
-    )
-    if consequences is not None:
-        table = table.join(consequences, on="query", how="left", maintain_order="left")
-    if "gt" in records.columns:
-        table = table.hstack(_carried(table))
-    names = [name for name in schema.names if name != _GTS]
-    whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
-    if _GTS not in schema.names:
-        return whole
-    lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
-    return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
+def kernel_columns(schema: pa.Schema) -> list[str]:
+    """Return which columns of the table the kernel makes."""
+    return [name for name in schema.names if name != _GTS]
 
 
-def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:
-    """Return the ``ens_*`` columns of the annotated table: one row per matched ALT."""
-    terms = {
-        "ens_clin": "allele_clin",
-        "ens_rsclin": "clin",
-        "ens_evidence": "evidence",
-        "ens_source": "source",
-    }
-    listed = ids.group_by("query", maintain_order=True).agg(
-        ens_id=pl.col("id"),
-        ens_match=pl.col("match"),
-        ens_multi=pl.col("multi"),
-        ens_tsa=pl.col("tsa"),
-        ens_ma=pl.col("ma"),
-        ens_maf=pl.col("maf").cast(pl.Float64),
-        ens_mac=pl.col("mac"),
-        ens_aa=pl.col("aa"),
-        **{
-            name: pl.col(column)
-            .drop_nulls()
-            .str.split("|")
-            .list.explode(empty_as_null=False)
-            .unique(maintain_order=True)
-            for name, column in terms.items()
-        },
-    )
-    frequency = known_frequencies(ids).select("query", ens_af=pl.col("af").cast(pl.Float64))
-    published = ids.group_by("query").agg(published=pl.col("has_frequency").any())
-    why = pl.when("published").then(pl.lit("undecided")).otherwise(pl.lit("not_published"))
-    return (
-        listed.join(frequency, on="query", how="left", maintain_order="left")
-        .join(published, on="query", how="left", maintain_order="left")
-        .with_columns(ens_af_why=pl.when(pl.col("ens_af").is_null()).then(why))
-    )
+def rows_of(columns: Columns, schema: pa.Schema, piece: Piece, path: Path) -> pa.Table:
+    """Return the table's rows of a piece.
 
+    Parameters
+    ----------
+    columns : Columns
+        The `kernel_columns` of the schema.
+    schema : Schema
+        Of `TableWriter`.
+    piece : Piece
+    path : Path
+        For messages.
+    """
+    names = kernel_columns(schema)
+    table = table_of(columns, pa.schema([schema.field(name) for name in names]))
+    if len(names) == len(schema):
+        return table
+    from ensembl_annotations.vcf.batch import batch_of
+    from ensembl_annotations.vcf.genotypes import genotype_lists
 
-def _carried(alleles: pl.DataFrame) -> pl.DataFrame:
-    """Return ``dosage`` and ``zygosity`` of each ``alt``, number ``alt_index``, in the genotype ``gt``."""
-    pairs = alleles.select("gt", "alt_index").unique()
-    found = [carried_copies(gt, index + 1) for gt, index in pairs.iter_rows()]
-    schema = {"dosage": pl.Int32, "zygosity": pl.String}
-    known = pairs.hstack(pl.DataFrame(found, schema, orient="row"))
-    joined = alleles.join(
-        known, ["gt", "alt_index"], "left", nulls_equal=True, maintain_order="left"
-    )
-    return joined.select(
-        pl.when(pl.col("alt").is_not_null()).then(name).alias(name) for name in schema
-    )
+    records = np.frombuffer(table["record"].chunk(0).buffers()[1], np.int64)
+    lists = genotype_lists(batch_of(piece, path), records - piece.first_record)
+    return table.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

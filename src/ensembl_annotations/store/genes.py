@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -61,14 +61,3 @@ def scan_genes(folder: Path | str, chromosomes: Sequence[str] | str | None = Non
     empty = pl.from_arrow(GENES_SCHEMA.empty_table())
     assert isinstance(empty, pl.DataFrame)
     return pl.concat([empty.lazy(), *(pl.scan_parquet(item.path, glob=False) for item in files)])
-
-
-def symbols_of(store: ReferenceStore, genes: Collection[str]) -> dict[str, str]:
-    """Return the symbols of genes, by their IDs; of those that have one."""
-    files = [item.path for item in store.resources if item.role == "genes"]
-    found: dict[str, str] = {}
-    for path in files if genes else ():
-        rows = pl.scan_parquet(path, glob=False).select(pl.col("gene_id", "symbol").cast(pl.String))
-        named = rows.filter(pl.col("gene_id").is_in(list(genes))).drop_nulls().unique()
-        found |= dict(named.collect().iter_rows())
-    return found
