@@ -9,6 +9,7 @@ and threads are Python's.
 from __future__ import annotations
 
 import ctypes as c
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -220,8 +221,21 @@ class _Columns(c.Structure):
     ]
 
 
+class Spare:
+    """Memory of columns that are not in use any more, kept for the next ones."""
+
+    def __init__(self) -> None:
+        # The function too: at the end of the program this module may be gone before.
+        self._free = _library().kernel_free_columns
+        self.addresses: deque[int] = deque()
+
+    def __del__(self) -> None:
+        for address in self.addresses:
+            self._free(address)
+
+
 class Columns:
-    """The columns of a piece, and its counts; their memory is there as long as this is.
+    """The columns of a piece, and its counts; their memory is not used for others as long as this is there.
 
     Attributes
     ----------
@@ -232,20 +246,26 @@ class Columns:
     cells : list of Cell
     """
 
-    def __init__(self, address: int) -> None:
-        # The function too: at the end of the program this module may be gone before.
-        self._free, self._address = _library().kernel_free_columns, address
-        content = _Columns.from_address(address)
+    def __init__(self, spare: Spare | None = None) -> None:
+        self._spare, self._rest = spare or Spare(), _library().kernel_rest_columns
+        try:
+            self.address = self._spare.addresses.pop()
+        except IndexError:
+            self.address = _library().kernel_new_columns()
+        content = _Columns.from_address(self.address)
         self.columns = dict(zip(COLUMNS, content.column, strict=False))
         self.csq = content.column[len(COLUMNS) :]
-        self.cells: list[Cell] = (
-            list((Cell * content.num_cells).from_address(content.cell.begin))
-            if content.num_cells
-            else []
-        )
+
+    @property
+    def cells(self) -> list[Cell]:
+        content = _Columns.from_address(self.address)
+        if not content.num_cells:
+            return []
+        return list((Cell * content.num_cells).from_address(content.cell.begin))
 
     def __del__(self) -> None:
-        self._free(self._address)
+        self._rest(self.address)
+        self._spare.addresses.append(self.address)
 
 
 class Result(c.Structure):
@@ -280,7 +300,6 @@ class Result(c.Structure):
         ("compared", _Compared),
         ("num_terms", c.c_int64 * _NUM_TERMS),
         ("num_ref_differs", c.c_int64),
-        ("columns_address", c.c_void_p),
     ]
     columns: Columns
     """Where any were asked for."""
@@ -321,8 +340,18 @@ def _library() -> Any:
         "kernel_new_room": (c.c_void_p,),
         "kernel_free_room": (None, c.c_void_p),
         "kernel_rest_room": (None, c.c_void_p),
-        "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
+        "kernel_new_columns": (c.c_void_p,),
         "kernel_free_columns": (None, c.c_void_p),
+        "kernel_rest_columns": (None, c.c_void_p),
+        "kernel_annotate": (
+            c.c_int,
+            c.c_void_p,
+            *text,
+            options,
+            c.c_void_p,
+            c.POINTER(Result),
+            problem,
+        ),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
     }
     for name, (result, *arguments) in signatures.items():
@@ -531,6 +560,7 @@ def annotated(
     contigs: Sequence[Contig],
     places: Sequence[int],
     room: Room | None = None,
+    spare: Spare | None = None,
 ) -> Iterator[Result]:
     """Annotate whole lines; the result's memory is there as long as the block runs, but that of columns.
 
@@ -544,6 +574,8 @@ def annotated(
         For each of the `contig_runs`, which of the contigs it is.
     room : Room, optional
         One that is not in use for another piece.
+    spare : Spare, optional
+        Memory for columns.
 
     Raises
     ------
@@ -552,10 +584,13 @@ def annotated(
     room = room or Room()
     result, problem = Result(), _Problem()
     options = _options(settings, contigs, places)
-    if _library().kernel_annotate(room.handle, text, len(text), options, result, problem):
+    columns = None
+    if settings.columns:
+        columns = result.columns = Columns(spare)
+    if _library().kernel_annotate(
+        room.handle, text, len(text), options, columns and columns.address, result, problem
+    ):
         problem.raise_it()
-    if result.columns_address:
-        result.columns = Columns(result.columns_address)
     try:
         yield result
     finally:

@@ -203,7 +203,7 @@ void kernel_rest_room(Room *room) {
     if (room_bytes(room) > MOST_KEPT) empty_room(room);
 }
 
-int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
+int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem) {
     Piece *piece = &room->piece;
     Match *match = &room->match;
     begin_piece(piece, text, size);
@@ -224,13 +224,26 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
         count_consequences(&consequences, result);
         result->run = piece->run, result->num_runs = piece->num_runs;
         const Rows rows = {piece, match, &values, &consequences, options};
-        failed = options->columns && !(result->columns = make_columns(&rows, problem));
+        failed = columns && make_columns(columns, &rows, problem);
     }
     drop_consequences(&consequences);
     return failed ? -1 : 0;
 }
 
-void kernel_free_columns(Columns *columns) { free_columns(columns); }
+Columns *kernel_new_columns(void) {
+    Columns *columns = need_memory(NULL, sizeof *columns);
+    *columns = (Columns){0};
+    return columns;
+}
+
+void kernel_free_columns(Columns *columns) {
+    if (columns) empty_columns(columns);
+    free(columns);
+}
+
+void kernel_rest_columns(Columns *columns) {
+    if (columns_bytes(columns) > MOST_KEPT) empty_columns(columns);
+}
 
 /* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
 int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem) {

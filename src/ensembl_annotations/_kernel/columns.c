@@ -440,15 +440,6 @@ static int refuse(const Columns *columns, const Rows *rows, int which, Problem *
     return -1;
 }
 
-static void trim(Out *out) {
-    int64_t size = size_of(out);
-    if (out->end - out->at < 4096) return;
-    out->begin = need_memory(out->begin, (size_t)size);
-    out->at = out->end = out->begin + size;
-}
-
-static void trim_column(TableColumn *c) { trim(&c->valid), trim(&c->offset), trim(&c->value_valid), trim(&c->value_offset), trim(&c->bytes); }
-
 static int is_wanted(const Options *options, int which) {
     int is_call = which >= COL_GT && which <= COL_ZYGOSITY;
     return (options->columns >> which & 1) && (!is_call || options->num_columns == SAMPLE + 1);
@@ -462,31 +453,42 @@ static int fill_all(Columns *columns, const Rows *rows, Problem *problem) {
         else fill(c, rows, i);
         if (c->is_full) return refuse(columns, rows, i, problem);
     }
-    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) trim_column(columns->column + i);
     return 0;
 }
 
-Columns *make_columns(const Rows *rows, Problem *problem) {
-    Columns *columns = need_memory(NULL, sizeof *columns);
-    *columns = (Columns){0};
-    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) {
-        TableColumn *c = columns->column + i;
-        c->most = least(rows->options->most_column, INT32_MAX);
-        put_offset(&c->offset, 0), put_offset(&c->value_offset, 0);
-        reserve(&c->bytes, 1);
-    }
-    count_cells(columns, rows);
-    if (!fill_all(columns, rows, problem)) return columns;
-    free_columns(columns);
-    return NULL;
+/* Begin another one, in the memory of the last. */
+static void begin_column(TableColumn *c, const Options *options) {
+    Out *all[] = {&c->valid, &c->offset, &c->value_valid, &c->value_offset, &c->bytes};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->at = all[i]->begin;
+    *c = (TableColumn){c->valid, c->offset, c->value_valid, c->value_offset, c->bytes, .most = least(options->most_column, INT32_MAX)};
+    put_offset(&c->offset, 0), put_offset(&c->value_offset, 0);
+    reserve(&c->bytes, 1);
 }
 
-void free_columns(Columns *columns) {
-    for (int i = 0; columns && i < NUM_TABLE_COLUMNS; i++) {
+int make_columns(Columns *columns, const Rows *rows, Problem *problem) {
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) begin_column(columns->column + i, rows->options);
+    columns->cell.at = columns->cell.begin, columns->num_cells = 0;
+    count_cells(columns, rows);
+    return fill_all(columns, rows, problem);
+}
+
+static int64_t room_of(const Out *out) { return out->end - out->begin; }
+
+int64_t columns_bytes(const Columns *columns) {
+    int64_t total = room_of(&columns->cell);
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) {
+        const TableColumn *c = columns->column + i;
+        total += room_of(&c->valid) + room_of(&c->offset) + room_of(&c->value_valid) + room_of(&c->value_offset) + room_of(&c->bytes);
+    }
+    return total;
+}
+
+void empty_columns(Columns *columns) {
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) {
         TableColumn *c = columns->column + i;
         void *all[] = {c->valid.begin, c->offset.begin, c->value_valid.begin, c->value_offset.begin, c->bytes.begin};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
     }
-    if (columns) free(columns->cell.begin);
-    free(columns);
+    free(columns->cell.begin);
+    *columns = (Columns){0};
 }

@@ -49,8 +49,9 @@ typedef struct {
     const Options *options;
 } Rows;
 
-/* Make the columns that the options ask for; NULL where one has no room for a record. */
-Columns *make_columns(const Rows *rows, Problem *problem);
-void free_columns(Columns *columns);
+/* Make the columns that the options ask for, in the memory of those that were there; -1 where one has no room for a record. */
+int make_columns(Columns *columns, const Rows *rows, Problem *problem);
+int64_t columns_bytes(const Columns *columns);
+void empty_columns(Columns *columns);
 
 #endif

@@ -37,7 +37,6 @@ typedef struct {
     /* consequences: ALTs by the most severe term */
     int64_t num_terms[NUM_TERMS];
     int64_t num_ref_differs;             /* not called: REF is not what the sequence has */
-    Columns *columns;                    /* where asked for; the caller frees them */
 } Result;
 
 PUBLIC int kernel_abi(void);
@@ -61,8 +60,11 @@ PUBLIC void kernel_free_parts(Part *parts);
 PUBLIC Room *kernel_new_room(void);
 PUBLIC void kernel_free_room(Room *room);
 PUBLIC void kernel_rest_room(Room *room);
-PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
+PUBLIC Columns *kernel_new_columns(void);
 PUBLIC void kernel_free_columns(Columns *columns);
+PUBLIC void kernel_rest_columns(Columns *columns);
+/* Columns may be NULL: then none are made. */
+PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
 
 #endif

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import BadLine, Contig, Result, Room, Settings, contig_runs
+from ensembl_annotations._kernel import BadLine, Contig, Result, Room, Settings, Spare, contig_runs
 from ensembl_annotations.annotate.lookup import Contigs, Places
 from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import InputError
@@ -79,6 +79,7 @@ class Engine:
         )
         # As many as pieces are in work at a time.
         self._rooms: deque[Room] = deque()
+        self._spare = Spare()
 
     @contextmanager
     def annotated(
@@ -103,7 +104,7 @@ class Engine:
             room = Room()
         with (
             self._explained(piece),
-            _kernel.annotated(piece.data, settings, contigs, places, room) as result,
+            _kernel.annotated(piece.data, settings, contigs, places, room, self._spare) as result,
         ):
             yield result
         self._rooms.append(room)

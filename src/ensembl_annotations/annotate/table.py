@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,8 @@ class TableWriter:
         )
         self._waiting: list[pa.Table] = []
         self._num_rows = self._num_bytes = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="table")
+        self._written: Future[None] = self._pool.submit(lambda: None)
         self._row_group_rows = ROW_GROUP_ROWS
         metadata = {METADATA_KEY: json.dumps(provenance)}
         if genotypes:
@@ -94,18 +97,27 @@ class TableWriter:
             begin, done = end, int(ends[end - 1])
 
     def _write(self) -> None:
-        """Write what waits as a row group."""
-        # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
-        table = pa.concat_tables(self._waiting).combine_chunks()
+        """Have what waits written as a row group, while the next one collects."""
+        self._written.result()
+        self._written = self._pool.submit(self._write_group, self._waiting)
         self._waiting, self._num_rows, self._num_bytes = [], 0, 0
+
+    def _write_group(self, waiting: list[pa.Table]) -> None:
+        # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
+        table = pa.concat_tables(waiting).combine_chunks()
+        # Their memory goes to the next pieces.
+        waiting.clear()
         self._writer.write_table(table, row_group_size=self._row_group_rows)
 
     def finish(self) -> None:
         if self._waiting:
             self._write()
+        self._written.result()
+        self._pool.shutdown()
         self._writer.close()
 
     def abandon(self) -> None:
+        self._pool.shutdown()
         self._writer.close()
 
 

@@ -15,6 +15,7 @@ from ensembl_annotations._kernel import (
     BadLine,
     Contig,
     Settings,
+    Spare,
     annotated,
 )
 from ensembl_annotations.annotate.rows import array_of, table_of
@@ -51,15 +52,20 @@ def test_every_column_of_the_table_is_one_of_the_kernel_or_the_genotypes() -> No
 
 
 def test_an_array_keeps_the_memory_of_its_piece() -> None:
-    settings = Settings(10, columns=["id", "ref"])
-    with annotated(text_of(*["one . . GT 0"] * 5000), settings, [ABSENT], [0]) as result:
-        array = array_of(result.columns, "id", pa.string())
-        del result.columns
-    gc.collect()
-    for _ in range(20):
-        with annotated(text_of(*["two . . GT 0"] * 5000), settings, [ABSENT], [0]):
-            pass
-    assert array.to_pylist() == ["one"] * 5000
+    settings, spare = Settings(10, columns=["id", "ref"]), Spare()
+
+    def ids_of(name: str) -> pa.Array:
+        text = text_of(*[f"{name} . . GT 0"] * 5000)
+        with annotated(text, settings, [ABSENT], [0], None, spare) as result:
+            return array_of(result.columns, "id", pa.string())
+
+    first = ids_of("one")
+    for _ in range(5):
+        assert ids_of("two")[0].as_py() == "two"
+        gc.collect()
+    # Each of the five in the memory of the one before.
+    assert len(spare.addresses) == 1
+    assert first.to_pylist() == ["one"] * 5000
 
 
 def test_what_was_not_asked_for_is_not_made() -> None:
@@ -67,7 +73,7 @@ def test_what_was_not_asked_for_is_not_made() -> None:
         made = [name for name, item in result.columns.columns.items() if item.num_values]
         assert made == ["id"]
     with annotated(text_of("a . . GT 0"), Settings(10), [ABSENT], [0]) as result:
-        assert not hasattr(result, "columns") and not result.columns_address
+        assert not hasattr(result, "columns")
 
 
 def test_a_column_without_room_names_the_line() -> None:
