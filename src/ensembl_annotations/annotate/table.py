@@ -77,6 +77,7 @@ class TableWriter:
             compression_level=3,
             use_dictionary=[name for name in _leaves(self.schema) if name not in _PLAIN],
             write_page_checksum=True,
+            memory_pool=_memory(),
         )
 
     def add(self, table: pa.Table) -> None:
@@ -104,7 +105,7 @@ class TableWriter:
 
     def _write_group(self, waiting: list[pa.Table]) -> None:
         # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
-        table = pa.concat_tables(waiting).combine_chunks()
+        table = pa.concat_tables(waiting).combine_chunks(_memory())
         # Their memory goes to the next pieces.
         waiting.clear()
         self._writer.write_table(table, row_group_size=self._row_group_rows)
@@ -119,6 +120,12 @@ class TableWriter:
     def abandon(self) -> None:
         self._pool.shutdown()
         self._writer.close()
+
+
+def _memory() -> pa.MemoryPool:
+    """Return where row groups are made: Arrow's default gives memory back after each, and asks for it anew."""
+    has_other = "jemalloc" in pa.supported_memory_backends()
+    return pa.jemalloc_memory_pool() if has_other else pa.default_memory_pool()
 
 
 def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
