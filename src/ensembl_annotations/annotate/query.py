@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from ensembl_annotations.annotate.frame import annotated_rows, checked_rows, opened
-from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+from ensembl_annotations.annotate.rows import table_of
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.tsv import tsv_header, tsv_rows
 from ensembl_annotations.common.words import aligned, printable
@@ -25,6 +26,7 @@ from ensembl_annotations.store.remote import described_store, is_remote
 from ensembl_annotations.store.scan import scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
+from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 
 NOT_FOUND = {
     "id_unknown": "no chromosome that was looked at has this ID: it is of another chromosome, withdrawn, merged into another ID, newer than the release, or mistyped",
@@ -198,34 +200,38 @@ def _alleles(alleles: dict[str, list[str]], reference: Path | str) -> pl.DataFra
     named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
     rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
     with opened(reference, rows["chrom"].to_list()) as places:
-        parts = []
-        for batch, result in annotated_rows(rows, places):
-            known = allele_rows(batch, result).select(
-                "query", "chrom", "pos", "ref", "alt", "reason"
-            )
-            called = consequence_rows(told_rows(result)).rename(
-                lambda name: name.removeprefix("ens_")
-            )
-            values = _values(id_rows(result))
-            parts.append(
-                known.join(values, "query", "left", maintain_order="left").join(
-                    called, "query", "left", maintain_order="left"
-                )
-            )
-    texts = pl.Series(list(alleles))
-    found = pl.concat(parts)
-    return _filled(found.with_columns(query=texts.gather(found["query"])))
+        parts = [table_of(part, _MATCHED) for part in annotated_rows(rows, places, _MATCHED.names)]
+    found = pl.from_arrow(pa.concat_tables(parts))
+    assert isinstance(found, pl.DataFrame)
+    by_id = _by_matched_id(found)
+    asked = rows.with_columns(query=pl.Series(list(alleles)))[by_id["record"]]
+    return _filled(asked.hstack(by_id.drop("record")))
 
 
-def _values(ids: pl.DataFrame) -> pl.DataFrame:
-    """Return the values of IDs, from `id_rows`, typed as `scan_reference` has them."""
-    return ids.with_columns(
-        pl.col("af", "maf").cast(pl.Float64),
-        clin=terms("allele_clin"),
-        rsclin=terms("clin"),
-        evidence=terms("evidence"),
-        source=terms("source"),
-    )
+_PER_ID = {
+    "id": "ens_id", "match": "ens_match", "multi": "ens_multi", "tsa": "ens_tsa", "ma": "ens_ma", "maf": "ens_maf",
+    "mac": "ens_mac", "aa": "ens_aa", "clin": "id_allele_clin", "rsclin": "id_clin", "evidence": "id_evidence",
+    "source": "id_source",
+}  # fmt: skip
+_TERMS = ("clin", "rsclin", "evidence", "source")
+_PER_ALLELE = {name: f"ens_{name}" for name in ("reason", "af", *CONSEQUENCES)}
+_TYPES = {item.name: item.dtype for item in (*ANNOTATION, *CONSEQUENCE)}
+_MATCHED = pa.schema(
+    [("record", pa.int64())]
+    + [
+        (name, _TYPES.get(name, pa.list_(pa.string())))
+        for name in (*_PER_ID.values(), *_PER_ALLELE.values())
+    ]
+)
+"""What is asked of the kernel: of each ID, its terms are joined by |."""
+
+
+def _by_matched_id(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each allele and ID that it matches, typed as `scan_reference` has them; one without IDs."""
+    renamed = found.rename({column: name for name, column in (_PER_ID | _PER_ALLELE).items()})
+    by_id = renamed.explode(*_PER_ID, empty_as_null=True)
+    matched = pl.when(pl.col("reason").is_null())
+    return by_id.with_columns(matched.then(terms(name)).alias(name) for name in _TERMS)
 
 
 def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
