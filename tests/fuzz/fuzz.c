@@ -85,7 +85,7 @@ static int64_t footer_of(Bytes file) {
     return footer > file.n - 8 ? 0 : footer;
 }
 
-static void call(Room *room, Bytes table, Bytes sequence, Bytes text, Bytes genes, int head) {
+static void call(Room *room, Columns *columns, Bytes table, Bytes sequence, Bytes text, Bytes genes, int head) {
     Problem problem;
     int64_t footer = footer_of(table), end = footer_of(genes);
     int fd = as_file(table), other = as_file(sequence), third = as_file(genes);
@@ -97,14 +97,16 @@ static void call(Room *room, Bytes table, Bytes sequence, Bytes text, Bytes gene
     ContigRun *runs;
     Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x1FFFF, .id_mode = (int32_t)(next_random() % 3),
                        .overwrite = next_random() & 1, .check_records = next_random() & 1, .with_sites = next_random() & 1,
-                       .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .with_rows = next_random() & 1, .num_regions = 1,
-                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .most_told_bytes = next_random() % 2 ? 1 << 24 : 5000, .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
+                       .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .num_regions = 1,
+                       .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .most_told_bytes = next_random() % 2 ? 1 << 24 : 5000,
+                       .columns = next_random(), .most_column = (int64_t)(next_random() % 3 ? INT32_MAX : next_random() % 10000), .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};
     options.num_runs = kernel_runs(text.p, text.n, &runs);
     int32_t *places = calloc((size_t)options.num_runs + 1, 4);
-    Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1), transcripts, transcripts, (int32_t)(next_random() & 1)};
+    Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1), transcripts, transcripts, (int32_t)(next_random() & 1), next_random() & 1 ? "MT" : NULL};
     options.contig = &contig, options.contig_of_run = places;
     Result result;
-    if (!kernel_annotate(room, text.p, text.n, &options, &result, &problem)) kernel_free(&result);
+    kernel_annotate(room, text.p, text.n, &options, next_random() & 1 ? columns : NULL, &result, &problem);
+    kernel_rest_columns(columns);
     kernel_rest_room(room);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
@@ -129,6 +131,7 @@ int main(int argc, char **argv) {
     int head = 17 + sequence.p[16] + 4 + 8 + 8 * (int)load32(sequence.p + 17 + sequence.p[16] + 8) + 8;
     int64_t footer = table.n - 8 - load32(table.p + table.n - 8), models = genes.n - 8 - load32(genes.p + genes.n - 8);
     Room *room = kernel_new_room();
+    Columns *columns = kernel_new_columns();
     long calls = 0;
     for (time_t end = time(NULL) + atol(argv[1]); time(NULL) < end; calls++) {
         Bytes t = copy(table), s = copy(sequence), q = copy(text), g = copy(genes);
@@ -143,9 +146,10 @@ int main(int argc, char **argv) {
         }
         if (q.n && q.p[q.n - 1] != '\n') q.p[q.n++] = '\n';
         save(argv[6], "table.parquet", t), save(argv[6], "sequence.2bit", s), save(argv[6], "query.txt", q), save(argv[6], "genes.parquet", g);
-        call(room, t, s, q, g, head);
+        call(room, columns, t, s, q, g, head);
         free(t.p), free(s.p), free(q.p), free(g.p);
     }
+    kernel_free_columns(columns);
     kernel_free_room(room);
     printf("%ld calls\n", calls);
     return 0;

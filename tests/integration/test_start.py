@@ -37,8 +37,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "store"
 
 
-def loaded(store: Path, folder: Path, form: str = ".vcf.gz") -> str:
-    """Annotate in a folder, and return which of the modules were loaded; what stays is frozen."""
+def loaded(
+    store: Path,
+    folder: Path,
+    outputs: tuple[str, ...] = ("--out-vcf", "o.vcf.gz"),
+    names: tuple[str, ...] = (*HEAVY, *SLOW),
+) -> str:
+    """Annotate in a folder, and return which of some modules were loaded; what stays is frozen."""
     program = (
         "import gc, sys\n"
         "from ensembl_annotations.cli import main\n"
@@ -50,10 +55,10 @@ def loaded(store: Path, folder: Path, form: str = ".vcf.gz") -> str:
     )
     arguments = [
         "annotate", "--vcf", str(ROOT / "data/vcf/sample.vcf.gz"), "--reference", str(store),
-        "--out-vcf", str(folder / f"out{form}"), "--chromosomes", "22",
+        "--chromosomes", "22", *outputs,
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", program, ",".join((*HEAVY, *SLOW)), *arguments],
+        [sys.executable, "-c", program, ",".join(names), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -65,7 +70,7 @@ def loaded(store: Path, folder: Path, form: str = ".vcf.gz") -> str:
 
 @pytest.mark.parametrize("form", [".vcf.gz", ".vcf"])
 def test_only_what_a_vcf_needs_is_loaded(form: str, store: Path, tmp_path: Path) -> None:
-    assert loaded(store, tmp_path, form) == "[]"
+    assert loaded(store, tmp_path, ("--out-vcf", f"out{form}")) == "[]"
 
 
 def test_in_a_repository_no_more_is_loaded(store: Path, tmp_path: Path) -> None:
@@ -86,6 +91,11 @@ def test_what_dvc_lock_says_of_its_reference_takes_yaml_alone(store: Path, tmp_p
     out = {"path": "metrics/fetch_ensembl.json", "md5": md5}
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"fetch_ensembl": {"outs": [out]}}}))
     assert loaded(own, tmp_path) == "['yaml']"
+
+
+def test_a_table_and_a_tally_do_without_polars(store: Path, tmp_path: Path) -> None:
+    outputs = ("--out-vcf", "o.vcf.gz", "--out-parquet", "o.parquet", "--tally", "o.json")
+    assert loaded(store, tmp_path, outputs, ("polars", "pandas", "pydantic")) == "[]"
 
 
 def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:

@@ -35,8 +35,11 @@ def test_runs_of_a_contig_end_where_its_name_does() -> None:
 def test_the_structures_are_as_large_as_those_of_the_library() -> None:
     """A field that one side lacks moves all that follow."""
     library = ctypes.CDLL(str(build.FOLDER / build.LIBRARY))
-    sizes = [ctypes.sizeof(item) for item in (_kernel._Options, _kernel.Result, _kernel._Problem)]
-    assert [library.kernel_size(number) for number in range(3)] == sizes
+    sizes = [
+        ctypes.sizeof(item)
+        for item in (_kernel._Options, _kernel.Result, _kernel._Problem, _kernel._Columns)
+    ]
+    assert [library.kernel_size(number) for number in range(4)] == sizes
 
 
 def test_a_library_that_is_missing_or_of_another_version_is_told(

@@ -9,6 +9,7 @@ and threads are Python's.
 from __future__ import annotations
 
 import ctypes as c
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +19,7 @@ from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 3
+ABI = 4
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -27,17 +28,35 @@ NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
 MATCHED = -1
 """Stands for no reason."""
 
-BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, MUCH_TOLD = range(8)
+(
+    BAD_COLUMNS,
+    BAD_POS,
+    NOT_UTF8,
+    BAD_QUAL,
+    HAS_TAG,
+    LONG_ALLELES,
+    MANY_ALTS,
+    MUCH_TOLD,
+    LONG_COLUMN,
+) = range(9)
 """What can be wrong with a line."""
 
 NUM_TAGS = 17
 ID_MODES = ("append", "replace", "keep")
 TRANSCRIPTS = ("pick", "gene", "all")
 UNTYPED_KEYS = ("DP", "GQ", "AD")
-TEXTS = (
-    "id", "allele_clin", "clin", "evidence", "source", "tsa", "ma", "maf", "aa", "af",
+COLUMNS = (
+    "record", "alt_index", "chrom", "pos", "id", "ref", "alt", "qual", "filter",
+    "gt", "dp", "gq", "ad", "dosage", "zygosity",
+    "ens_key", "ens_id", "ens_match", "ens_multi", "ens_tsa", "ens_ma", "ens_maf", "ens_mac", "ens_aa", "ens_af", "ens_af_why",
+    "ens_clin", "ens_rsclin", "ens_evidence", "ens_source", "ens_par", "ens_reason", "ens_site_id",
+    "ens_gene", "ens_symbol", "ens_transcript", "ens_consequence", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst",
+    "id_allele_clin", "id_clin", "id_evidence", "id_source", "line", "ens_csq",
 )  # fmt: skip
-"""Columns of text of an ALT's IDs."""
+"""What can be asked for of each ALT: the columns of the annotated table, but those of all samples and `info`; of each ID its terms, joined by |;
+and where the record's line begins in the piece."""
+
+NUM_CSQ_FIELDS = 23
 
 _NUM_REASONS = 10
 _NUM_TERMS = 30
@@ -106,7 +125,10 @@ class Region(c.Structure):
 
 
 class Contig(c.Structure):
-    """What a CHROM of the input is in the reference; handles are of `Table`, `Sequence2Bit` and `Genes`."""
+    """What a CHROM of the input is in the reference; handles are of `Table`, `Sequence2Bit` and `Genes`.
+
+    The name is what Ensembl calls it, where that is not CHROM itself.
+    """
 
     _fields_ = [
         ("table", c.c_void_p),
@@ -118,6 +140,7 @@ class Contig(c.Structure):
         ("genes", c.c_void_p),
         ("x_genes", c.c_void_p),
         ("is_mt", c.c_int32),
+        ("name", c.c_char_p),
     ]
 
 
@@ -130,7 +153,6 @@ class _Options(c.Structure):
         ("check_records", c.c_int32),
         ("with_sites", c.c_int32),
         ("index_depth", c.c_int32),
-        ("with_rows", c.c_int32),
         ("num_regions", c.c_int32),
         ("num_contigs", c.c_int32),
         ("transcripts", c.c_int32),
@@ -141,6 +163,9 @@ class _Options(c.Structure):
         ("most_allele_bytes", c.c_int64),
         ("most_alts", c.c_int64),
         ("most_told_bytes", c.c_int64),
+        ("columns", c.c_uint64),
+        ("first_record", c.c_int64),
+        ("most_column", c.c_int64),
     ]
 
 
@@ -172,10 +197,90 @@ class _Compared(c.Structure):
     _fields_ = [(name, c.c_int64) for name in ("num", "num_agree", "num_swapped", "num_asked")]
 
 
-class TextColumn(c.Structure):
-    """A column of texts as Arrow has it."""
+class _Out(c.Structure):
+    _fields_ = [(name, c.c_void_p) for name in ("begin", "at", "end")]
 
-    _fields_ = [("offset", c.c_void_p), ("bytes", c.c_void_p), ("valid", c.c_void_p)]
+    @property
+    def num_bytes(self) -> int:
+        return (self.at or 0) - (self.begin or 0)
+
+
+class Column(c.Structure):
+    """A column as ``columns.h`` has it: what buffers of Arrow hold."""
+
+    _fields_ = [
+        *((name, _Out) for name in ("valid", "offset", "value_valid", "value_offset", "bytes")),
+        *(
+            (name, c.c_int64)
+            for name in ("num_rows", "num_nulls", "num_values", "num_value_nulls", "most")
+        ),
+        ("is_full", c.c_int32),
+    ]
+
+
+class Cell(c.Structure):
+    """A number of ALTs of one kind in a window, as ``columns.h`` has it."""
+
+    _fields_ = [
+        *((name, c.c_int64) for name in ("window", "count")),
+        ("run", c.c_int32),
+        *((name, c.c_int8) for name in ("status", "kind", "transition")),
+    ]
+
+
+class _Columns(c.Structure):
+    _fields_ = [
+        ("column", Column * (len(COLUMNS) + NUM_CSQ_FIELDS)),
+        ("cell", _Out),
+        ("num_cells", c.c_int64),
+    ]
+
+
+class Spare:
+    """Memory of columns that are not in use any more, kept for the next ones."""
+
+    def __init__(self) -> None:
+        # The function too: at the end of the program this module may be gone before.
+        self._free = _library().kernel_free_columns
+        self.addresses: deque[int] = deque()
+
+    def __del__(self) -> None:
+        for address in self.addresses:
+            self._free(address)
+
+
+class Columns:
+    """The columns of a piece, and its counts; their memory is not used for others as long as this is there.
+
+    Attributes
+    ----------
+    columns : dict of str to Column
+        By name; one that was not asked for is empty.
+    csq : list of Column
+        The fields of the entries in ``ens_csq``.
+    cells : list of Cell
+    """
+
+    def __init__(self, spare: Spare | None = None) -> None:
+        self._spare, self._rest = spare or Spare(), _library().kernel_rest_columns
+        try:
+            self.address = self._spare.addresses.pop()
+        except IndexError:
+            self.address = _library().kernel_new_columns()
+        content = _Columns.from_address(self.address)
+        self.columns = dict(zip(COLUMNS, content.column, strict=False))
+        self.csq = content.column[len(COLUMNS) :]
+
+    @property
+    def cells(self) -> list[Cell]:
+        content = _Columns.from_address(self.address)
+        if not content.num_cells:
+            return []
+        return list((Cell * content.num_cells).from_address(content.cell.begin))
+
+    def __del__(self) -> None:
+        self._rest(self.address)
+        self._spare.addresses.append(self.address)
 
 
 class Result(c.Structure):
@@ -208,41 +313,11 @@ class Result(c.Structure):
             for name in ("num_untyped", "untyped_line", "untyped_begin", "untyped_length")
         ),
         ("compared", _Compared),
-        ("num_rows", c.c_int64),
-        *(
-            (name, c.c_void_p)
-            for name in (
-                "record",
-                "index",
-                "deleted",
-                "inserted",
-                "reason_of",
-                "code_of",
-                "is_par",
-                "is_shifted",
-            )
-        ),
-        ("num_items", c.c_int64),
-        *(
-            (name, c.c_void_p)
-            for name in (
-                "item_allele",
-                "item_mac",
-                "item_multi",
-                "item_shifted",
-                "item_frequency",
-            )
-        ),
-        ("item_text", TextColumn * len(TEXTS)),
-        ("num_sites", c.c_int64),
-        ("site_record", c.c_void_p),
-        ("site_id", TextColumn),
         ("num_terms", c.c_int64 * _NUM_TERMS),
         ("num_ref_differs", c.c_int64),
-        ("num_told", c.c_int64),
-        ("csq", TextColumn),
-        ("worst", TextColumn),
     ]
+    columns: Columns
+    """Where any were asked for."""
 
 
 @cache
@@ -280,8 +355,18 @@ def _library() -> Any:
         "kernel_new_room": (c.c_void_p,),
         "kernel_free_room": (None, c.c_void_p),
         "kernel_rest_room": (None, c.c_void_p),
-        "kernel_annotate": (c.c_int, c.c_void_p, *text, options, c.POINTER(Result), problem),
-        "kernel_free": (None, c.POINTER(Result)),
+        "kernel_new_columns": (c.c_void_p,),
+        "kernel_free_columns": (None, c.c_void_p),
+        "kernel_rest_columns": (None, c.c_void_p),
+        "kernel_annotate": (
+            c.c_int,
+            c.c_void_p,
+            *text,
+            options,
+            c.c_void_p,
+            c.POINTER(Result),
+            problem,
+        ),
         "kernel_compare": (c.c_int, *text, options, c.c_int64, c.POINTER(_Compared), problem),
     }
     for name, (result, *arguments) in signatures.items():
@@ -377,9 +462,9 @@ class Settings(NamedTuple):
     tags : int
         A bit for each chosen tag, in the order of the schema.
     id_mode : str
-    overwrite, check_records, with_sites, with_rows : bool
+    overwrite, check_records, with_sites : bool
         Take the chosen tags out of the input; refuse lines with them, or with a QUAL that is no
-        number; find what else is at a site; return ALTs and their IDs as rows, too.
+        number; find what else is at a site.
     index_depth : int
         Of the index that is made; 0 for none.
     regions : sequence of Region
@@ -389,6 +474,12 @@ class Settings(NamedTuple):
         Of the consequences of all lines together; more is refused, and the line is where they are too many.
     transcripts : str
         Whose consequences are told: one of `TRANSCRIPTS`.
+    columns : sequence of str
+        Which of the `COLUMNS` are made.
+    first_record : int
+        Number of the first record in the file.
+    most_column : int
+        Bytes of text, and items, that a column may have: Arrow has no room for more.
     """
 
     num_columns: int
@@ -397,13 +488,15 @@ class Settings(NamedTuple):
     overwrite: bool = False
     check_records: bool = True
     with_sites: bool = False
-    with_rows: bool = False
     index_depth: int = 0
     regions: Sequence[Region] = ()
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
     most_told_bytes: int = 1 << 62
     transcripts: str = "pick"
+    columns: Sequence[str] = ()
+    first_record: int = 0
+    most_column: int = (1 << 31) - 1
 
 
 def contig_runs(text: bytes) -> list[tuple[bytes, int]]:
@@ -452,7 +545,6 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         settings.check_records,
         settings.with_sites,
         settings.index_depth,
-        settings.with_rows,
         len(settings.regions),
         len(contigs),
         TRANSCRIPTS.index(settings.transcripts),
@@ -463,6 +555,9 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         settings.most_allele_bytes,
         settings.most_alts,
         settings.most_told_bytes,
+        sum(1 << COLUMNS.index(name) for name in settings.columns),
+        settings.first_record,
+        settings.most_column,
     )
 
 
@@ -484,8 +579,9 @@ def annotated(
     contigs: Sequence[Contig],
     places: Sequence[int],
     room: Room | None = None,
+    spare: Spare | None = None,
 ) -> Iterator[Result]:
-    """Annotate whole lines; the result's memory is there as long as the block runs.
+    """Annotate whole lines; the result's memory is there as long as the block runs, but that of columns.
 
     Parameters
     ----------
@@ -497,6 +593,8 @@ def annotated(
         For each of the `contig_runs`, which of the contigs it is.
     room : Room, optional
         One that is not in use for another piece.
+    spare : Spare, optional
+        Memory for columns.
 
     Raises
     ------
@@ -505,12 +603,16 @@ def annotated(
     room = room or Room()
     result, problem = Result(), _Problem()
     options = _options(settings, contigs, places)
-    if _library().kernel_annotate(room.handle, text, len(text), options, result, problem):
+    columns = None
+    if settings.columns:
+        columns = result.columns = Columns(spare)
+    if _library().kernel_annotate(
+        room.handle, text, len(text), options, columns and columns.address, result, problem
+    ):
         problem.raise_it()
     try:
         yield result
     finally:
-        _library().kernel_free(result)
         _library().kernel_rest_room(room.handle)
 
 

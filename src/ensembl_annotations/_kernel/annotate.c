@@ -4,10 +4,6 @@
 
 #include <stdlib.h>
 
-static const Contig *contig_of(const Options *options, const Record *record) {
-    return options->contig + options->contig_of_run[record->run];
-}
-
 /* ---- what is looked up ---- */
 
 static void add_queries(Match *match, Piece *piece, const Options *options) {
@@ -157,111 +153,9 @@ static void count(const Piece *piece, Result *result) {
     }
 }
 
-/* ---- columns ---- */
-
-static void *room_for(int64_t n, size_t size) {
-    void *found = need_memory(NULL, (size_t)n * size + 8);
-    return memset(found, 0, (size_t)n * size + 8);
-}
-
-typedef Text (*TextAt)(const void *rows, int64_t row, Arena *arena);
-
-static TextColumn text_column(const void *rows, int64_t n, TextAt at, Arena *arena) {
-    TextColumn column = {room_for(n + 1, sizeof(int64_t)), NULL, room_for((n + 7) / 8, 1)};
-    Out out = {0};
-    reserve(&out, 8);
-    for (int64_t i = 0; i < n; i++) {
-        Text text = at(rows, i, arena);
-        if (text.p) column.valid[i / 8] |= (uint8_t)(1 << i % 8), put(&out, text.p, (size_t)text.n);
-        column.offset[i + 1] = out.at - out.begin;
-    }
-    column.bytes = out.begin;
-    return column;
-}
-
-static Text id_text(uint32_t rs, Text name, Arena *arena) {
-    if (!rs) return name;
-    uint8_t *end = (uint8_t *)take(arena, 16) + 16, *p = end;
-    for (uint32_t number = rs; number; number /= 10) *--p = (uint8_t)('0' + number % 10);
-    *--p = 's', *--p = 'r';
-    return (Text){p, end - p};
-}
-
-static Text item_id(const void *rows, int64_t i, Arena *arena) { return id_text(((const Item *)rows)[i].rs, ((const Item *)rows)[i].name, arena); }
-static Text site_id(const void *rows, int64_t i, Arena *arena) { return id_text(((const Site *)rows)[i].rs, ((const Site *)rows)[i].name, arena); }
-static Text item_allele_clin(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].allele_clin; }
-static Text item_clin(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].clin; }
-static Text item_evidence(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].evidence; }
-static Text item_source(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].source; }
-static Text item_tsa(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].tsa; }
-static Text item_ma(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].ma; }
-static Text item_maf(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].maf; }
-static Text item_aa(const void *rows, int64_t i, Arena *a) { (void)a; return ((const Item *)rows)[i].aa; }
-static Text item_af(const void *rows, int64_t i, Arena *a) {
-    (void)a;
-    const Values *values = rows;
-    return values->af[values->item[i].allele];
-}
-
-static void write_items(const Values *values, Result *result, Arena *arena) {
-    static const TextAt at[NUM_TEXTS] = {
-        [TEXT_ID] = item_id, [TEXT_ALLELE_CLIN] = item_allele_clin, [TEXT_CLIN] = item_clin, [TEXT_EVIDENCE] = item_evidence,
-        [TEXT_SOURCE] = item_source, [TEXT_TSA] = item_tsa, [TEXT_MA] = item_ma, [TEXT_MAF] = item_maf, [TEXT_AA] = item_aa,
-        [TEXT_AF] = item_af,
-    };
-    int64_t n = result->num_items = values->num_items;
-    for (int i = 0; i < NUM_TEXTS; i++)
-        result->item_text[i] = text_column(i == TEXT_AF ? (const void *)values : values->item, n, at[i], arena);
-    result->item_allele = room_for(n, 4), result->item_mac = room_for(n, 4);
-    result->item_multi = room_for(n, 1), result->item_shifted = room_for(n, 1), result->item_frequency = room_for(n, 1);
-    for (int64_t i = 0; i < n; i++) {
-        const Item *item = values->item + i;
-        result->item_allele[i] = item->allele, result->item_mac[i] = (int32_t)item->mac;
-        result->item_multi[i] = item->is_multi, result->item_shifted[i] = item->is_shifted, result->item_frequency[i] = item->has_frequency;
-    }
-}
-
-static void write_alleles(const Piece *piece, Result *result) {
-    int64_t n = result->num_rows = piece->num_alleles;
-    result->record = room_for(n, 4), result->index = room_for(n, 4), result->deleted = room_for(n, 4), result->inserted = room_for(n, 4);
-    result->reason_of = room_for(n, 1), result->code_of = room_for(n, 1), result->is_par = room_for(n, 1), result->is_shifted = room_for(n, 1);
-    for (int64_t i = 0; i < n; i++) {
-        const Allele *allele = piece->allele + i;
-        result->record[i] = allele->record, result->index[i] = allele->index;
-        result->deleted[i] = (int32_t)allele->key.deleted.n, result->inserted[i] = (int32_t)allele->key.inserted.n;
-        result->reason_of[i] = allele->reason, result->code_of[i] = (int8_t)allele->key.code;
-        result->is_par[i] = allele->is_par, result->is_shifted[i] = allele->is_shifted && !allele->is_exact;
-    }
-}
-
-static Text csq_text(const void *rows, int64_t i, Arena *arena) {
-    const Consequences *c = rows;
-    const Told *told = c->told + i;
-    return (void)arena, told->worst > told->csq ? (Text){c->text.begin + told->csq, told->worst - told->csq} : (Text){0};
-}
-
-static Text worst_text(const void *rows, int64_t i, Arena *arena) {
-    const Consequences *c = rows;
-    const Told *told = c->told + i;
-    return (void)arena, told->end > told->worst ? (Text){c->text.begin + told->worst, told->end - told->worst} : (Text){0};
-}
-
 static void count_consequences(const Consequences *consequences, Result *result) {
     memcpy(result->num_terms, consequences->num_terms, sizeof result->num_terms);
     result->num_ref_differs = consequences->num_ref_differs;
-}
-
-static void write_rows(Piece *piece, const Match *match, const Values *values, const Consequences *consequences, Result *result) {
-    int64_t num_told = consequences->told ? piece->num_alleles : 0;
-    result->num_told = num_told;
-    result->csq = text_column(consequences, num_told, csq_text, &piece->arena);
-    result->worst = text_column(consequences, num_told, worst_text, &piece->arena);
-    write_alleles(piece, result);
-    write_items(values, result, &piece->arena);
-    result->num_sites = match->num_sites;
-    result->site_record = room_for(match->num_sites, 4);
-    for (int64_t i = 0; i < match->num_sites; i++) result->site_record[i] = match->site[i].record;
-    result->site_id = text_column(match->site, match->num_sites, site_id, &piece->arena);
 }
 
 /* ---- the calls ---- */
@@ -307,7 +201,7 @@ void kernel_rest_room(Room *room) {
     if (room_bytes(room) > MOST_KEPT) empty_room(room);
 }
 
-int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem) {
+int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem) {
     Piece *piece = &room->piece;
     Match *match = &room->match;
     begin_piece(piece, text, size);
@@ -326,28 +220,27 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
         write_text(piece, options, match, &values, &consequences, &room->text, result);
         count(piece, result);
         count_consequences(&consequences, result);
-        if (options->with_rows) write_rows(piece, match, &values, &consequences, result);
         result->run = piece->run, result->num_runs = piece->num_runs;
+        const Rows rows = {piece, match, &values, &consequences, options};
+        failed = columns && make_columns(columns, &rows, problem);
     }
     drop_consequences(&room->calls, &consequences);
     return failed ? -1 : 0;
 }
 
-static void free_column(TextColumn *column) {
-    free(column->offset);
-    free(column->bytes);
-    free(column->valid);
+Columns *kernel_new_columns(void) {
+    Columns *columns = need_memory(NULL, sizeof *columns);
+    *columns = (Columns){0};
+    return columns;
 }
 
-void kernel_free(Result *r) {
-    void *all[] = {r->record, r->index, r->deleted, r->inserted, r->reason_of, r->code_of, r->is_par,
-                   r->is_shifted, r->item_allele, r->item_mac, r->item_multi, r->item_shifted, r->item_frequency, r->site_record};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-    for (int i = 0; i < NUM_TEXTS; i++) free_column(r->item_text + i);
-    free_column(&r->site_id);
-    free_column(&r->csq);
-    free_column(&r->worst);
-    *r = (Result){0};
+void kernel_free_columns(Columns *columns) {
+    if (columns) empty_columns(columns);
+    free(columns);
+}
+
+void kernel_rest_columns(Columns *columns) {
+    if (columns_bytes(columns) > MOST_KEPT) empty_columns(columns);
 }
 
 /* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
@@ -373,8 +266,8 @@ PUBLIC const char kernel_sources[] = SOURCES;
 #endif
 
 int64_t kernel_size(int which) {
-    static const size_t sizes[] = {sizeof(Options), sizeof(Result), sizeof(Problem)};
-    return which >= 0 && which < 3 ? (int64_t)sizes[which] : -1;
+    static const size_t sizes[] = {sizeof(Options), sizeof(Result), sizeof(Problem), sizeof(Columns)};
+    return which >= 0 && which < 4 ? (int64_t)sizes[which] : -1;
 }
 
 uint32_t kernel_crc32(const uint8_t *p, int64_t n) { return crc32_of(p, (size_t)n); }

@@ -13,11 +13,11 @@ typedef struct {
 
 /* Why a call failed. Of an input, Python makes the sentence from the line; of a store, `text` is it. */
 enum { ALL_GOOD, BAD_INPUT, BAD_STORE };
-enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, MUCH_TOLD };
+enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, MUCH_TOLD, LONG_COLUMN };
 typedef struct {
     int32_t kind;
     int32_t what;    /* of an input, which check */
-    int32_t detail;  /* the column, or the tag */
+    int32_t detail;  /* the column, of the VCF or the table, or the tag */
     int32_t file;    /* of a store, the number that the file was opened with */
     int64_t line;    /* of an input, from 0 within the piece */
     char text[160];

@@ -2,27 +2,17 @@
    a function does, raises ABI in both. */
 #ifndef KERNEL_H
 #define KERNEL_H
+#include "columns.h"
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 3 };
+enum { ABI = 4 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */
 typedef struct {
     int64_t num, num_agree, num_swapped, num_asked;
 } Compared;
-
-/* A column of texts as Arrow has it: `num + 1` offsets, the bytes, and a bit for each that is not null. */
-typedef struct {
-    int64_t *offset;
-    uint8_t *bytes, *valid;
-} TextColumn;
-
-enum {
-    TEXT_ID, TEXT_ALLELE_CLIN, TEXT_CLIN, TEXT_EVIDENCE, TEXT_SOURCE, TEXT_TSA, TEXT_MA, TEXT_MAF, TEXT_AA, TEXT_AF,
-    NUM_TEXTS
-};
 
 typedef struct Room Room;
 
@@ -44,29 +34,13 @@ typedef struct {
     int64_t reason[NUM_REASONS];
     int64_t num_untyped[3], untyped_line[3], untyped_begin[3], untyped_length[3];
     Compared compared;
-    /* where asked for: a row for each ALT */
-    int64_t num_rows;
-    int32_t *record, *index, *deleted, *inserted;
-    int8_t *reason_of, *code_of;         /* reason: MATCHED for none; code: as in alleles.h */
-    uint8_t *is_par, *is_shifted;
-    /* a row for each ALT and ID, in this order */
-    int64_t num_items;
-    int32_t *item_allele, *item_mac;     /* mac: -1 for null */
-    uint8_t *item_multi, *item_shifted, *item_frequency;
-    TextColumn item_text[NUM_TEXTS];
-    /* a row for each record and ID at its site */
-    int64_t num_sites;
-    int32_t *site_record;
-    TextColumn site_id;
-    /* consequences: ALTs by the most severe term; where asked for, those of each ALT */
+    /* consequences: ALTs by the most severe term */
     int64_t num_terms[NUM_TERMS];
     int64_t num_ref_differs;             /* not called: REF is not what the sequence has */
-    int64_t num_told;                    /* ALTs, or 0 where there are no genes */
-    TextColumn csq, worst;
 } Result;
 
 PUBLIC int kernel_abi(void);
-PUBLIC int64_t kernel_size(int which);            /* of Options, Result, Problem: __init__.py has the same */
+PUBLIC int64_t kernel_size(int which);            /* of Options, Result, Problem, Columns: __init__.py has the same */
 PUBLIC uint32_t kernel_crc32(const uint8_t *p, int64_t n);
 PUBLIC Table *kernel_open_table(int fd, int32_t file, int64_t file_bytes, const uint8_t *footer, int64_t footer_bytes, Problem *problem);
 PUBLIC void kernel_close_table(Table *table);
@@ -86,8 +60,11 @@ PUBLIC void kernel_free_parts(Part *parts);
 PUBLIC Room *kernel_new_room(void);
 PUBLIC void kernel_free_room(Room *room);
 PUBLIC void kernel_rest_room(Room *room);
-PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Result *result, Problem *problem);
-PUBLIC void kernel_free(Result *result);
+PUBLIC Columns *kernel_new_columns(void);
+PUBLIC void kernel_free_columns(Columns *columns);
+PUBLIC void kernel_rest_columns(Columns *columns);
+/* Columns may be NULL: then none are made. */
+PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct {
     int32_t is_y;                           /* the regions are to be looked up on X too */
     const GeneFile *genes, *x_genes;        /* the transcripts there */
     int32_t is_mt;                          /* it has the genetic code of vertebrate mitochondria */
+    const char *name;                       /* what Ensembl calls it; NULL where that is CHROM itself */
 } Contig;
 
 typedef struct {

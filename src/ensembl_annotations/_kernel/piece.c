@@ -104,8 +104,7 @@ static int is_word(Text t, int64_t i, const char *word) {
     return 1;
 }
 
-/* A number as programs write them: 5, -5.5, .5, 1e-3, inf, nan. */
-static int is_number(Text t) {
+int is_number(Text t) {
     int64_t i = t.n && (t.p[0] == '+' || t.p[0] == '-');
     if (is_word(t, i, "inf") || is_word(t, i, "infinity") || is_word(t, i, "nan")) return 1;
     int64_t before = digits_from(t, i), behind = 0;
@@ -121,21 +120,19 @@ static int is_number(Text t) {
     return i == t.n;
 }
 
-/* A whole number of 32 bits. */
-static int is_int32(Text t) {
+int read_int32(Text t, int32_t *number) {
     int64_t i = t.n && (t.p[0] == '+' || t.p[0] == '-'), value = 0;
     if (i == t.n) return 0;
     for (; i < t.n; i++) {
         if (t.p[i] < '0' || t.p[i] > '9') return 0;
         value = least(value * 10 + t.p[i] - '0', INT64_C(1) << 40);
     }
-    return value <= MOST_POS || (value == INT64_C(2147483648) && t.p[0] == '-');
+    if (t.p[0] == '-') value = -value;
+    *number = (int32_t)value;
+    return value >= INT32_MIN && value <= INT32_MAX;
 }
 
-static int is_dot(Text t) { return t.n == 1 && *t.p == '.'; }
-
-/* The next item of a list; `t` is what is left, with a NULL after the last one. */
-static Text next_item(Text *t, char separator) {
+Text next_item(Text *t, char separator) {
     const uint8_t *stop = t->n ? memchr(t->p, separator, (size_t)t->n) : NULL;
     Text item = {t->p, stop ? stop - t->p : t->n};
     *t = stop ? (Text){stop + 1, t->n - item.n - 1} : (Text){0};
@@ -145,34 +142,39 @@ static Text next_item(Text *t, char separator) {
 static int all_int32(Text list) {
     while (list.p) {
         Text item = next_item(&list, ',');
-        if (!is_dot(item) && !is_int32(item)) return 0;
+        int32_t number;
+        if (!is_dot(item) && !read_int32(item, &number)) return 0;
     }
     return 1;
 }
 
-/* Where a FORMAT key stands, from 0; -1 where it does not. */
-static int64_t key_at(Text format, const char *key) {
+int64_t key_at(Text format, const char *key) {
     Text name = {(const uint8_t *)key, (int64_t)strlen(key)};
     for (int64_t at = 0; format.p; at++)
         if (same_text(next_item(&format, ':'), name)) return at;
     return -1;
 }
 
-static Text item_at(Text list, int64_t at, char separator) {
+Text item_at(Text list, int64_t at, char separator) {
     for (; list.p && at > 0; at--) next_item(&list, separator);
     return list.p ? next_item(&list, separator) : list;
+}
+
+Text call_of(const Record *r) {
+    const uint8_t *end = r->end > r->line && r->end[-1] == '\r' ? r->end - 1 : r->end;
+    return (Text){r->tab[FORMAT] + 1, end - r->tab[FORMAT] - 1};
 }
 
 /* Note values of the one sample that are not of their column's type. */
 static void check_call(Piece *piece, const Record *r, int64_t line) {
     static const char *const keys[] = {"DP", "GQ", "AD"};
-    const uint8_t *end = r->end > r->line && r->end[-1] == '\r' ? r->end - 1 : r->end;
-    Text format = field_of(r, FORMAT), call = {r->tab[FORMAT] + 1, end - r->tab[FORMAT] - 1};
+    Text format = field_of(r, FORMAT), call = call_of(r);
     for (int i = 0; i < 3; i++) {
         int64_t at = key_at(format, keys[i]);
         Text value = at < 0 ? (Text){0} : item_at(call, at, ':');
         if (!value.p || is_dot(value)) continue;
-        if (i == 0 ? is_int32(value) : i == 1 ? is_number(value) : all_int32(value)) continue;
+        int32_t number;
+        if (i == 0 ? read_int32(value, &number) : i == 1 ? is_number(value) : all_int32(value)) continue;
         if (!piece->untyped[i].num_records++) piece->untyped[i].line = line, piece->untyped[i].value = value;
     }
 }
@@ -362,7 +364,7 @@ static int8_t early_reason(const Allele *allele, Text ref, int64_t pos, const Co
 void split_alleles(Piece *piece, const Options *options) {
     for (int64_t i = 0; i < piece->num_records; i++) {
         Record *r = piece->record + i;
-        const Contig *contig = options->contig + options->contig_of_run[r->run];
+        const Contig *contig = contig_of(options, r);
         Text ref = field_of(r, REF), alts = field_of(r, ALT);
         r->first_allele = (int32_t)piece->num_alleles;
         while (alts.p) {

@@ -24,7 +24,6 @@ typedef struct {
     int32_t check_records;           /* refuse what has the chosen tags, and what has values that can't be typed */
     int32_t with_sites;
     int32_t index_depth;             /* of the index to make, 0 for none */
-    int32_t with_rows;               /* give the ALTs and what they match as columns too */
     int32_t num_regions;
     int32_t num_contigs;
     int32_t transcripts;             /* whose consequences are told */
@@ -35,6 +34,9 @@ typedef struct {
     int64_t most_allele_bytes;       /* of REF and ALT of a record, with the tab between them */
     int64_t most_alts;
     int64_t most_told_bytes;         /* of the consequences of a piece */
+    uint64_t columns;                /* a bit for each column of columns.h that is asked for */
+    int64_t first_record;            /* the number of the piece's first one */
+    int64_t most_column;             /* bytes of text, and items, of a column; Arrow has room for 2^31 - 1 */
 } Options;
 
 /* How much memory the ALTs of records take while they are matched, and how much of that may be in work at a time. */
@@ -69,6 +71,10 @@ static inline Text field_of(const Record *record, int column) {
     return (Text){begin, end - begin};
 }
 
+static inline const Contig *contig_of(const Options *options, const Record *record) {
+    return options->contig + options->contig_of_run[record->run];
+}
+
 /* Values of a FORMAT key that are not of its type: how many records have one, and the first. */
 typedef struct {
     int64_t num_records, line;
@@ -99,5 +105,19 @@ void split_alleles(Piece *piece, const Options *options);
 void begin_piece(Piece *piece, const uint8_t *text, int64_t size);
 void drop_piece(Piece *piece);
 int has_place(const Record *record, const Contig *contig);
+
+/* What stands in the column of the one sample. */
+Text call_of(const Record *record);
+
+/* The next item of a list; `t` is what is left, with a NULL after the last one. */
+Text next_item(Text *t, char separator);
+Text item_at(Text list, int64_t at, char separator);
+/* Where a FORMAT key stands, from 0; -1 where it does not. */
+int64_t key_at(Text format, const char *key);
+/* A number as programs write them: 5, -5.5, .5, 1e-3, inf, nan. */
+int is_number(Text t);
+/* Whether it is a whole number of 32 bits, and which. */
+int read_int32(Text t, int32_t *number);
+static inline int is_dot(Text t) { return t.n == 1 && *t.p == '.'; }
 
 #endif

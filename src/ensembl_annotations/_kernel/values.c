@@ -49,16 +49,9 @@ static Text ma_of(const Published *p) { return p->ma; }
 static Text maf_of(const Published *p) { return p->maf; }
 static Text aa_of(const Published *p) { return p->aa; }
 
-static Text next_term(Text *left) {
-    const uint8_t *stop = left->n ? memchr(left->p, '|', (size_t)left->n) : NULL;
-    Text term = {left->p, stop ? stop - left->p : left->n};
-    *left = stop ? (Text){stop + 1, left->n - term.n - 1} : (Text){0};
-    return term;
-}
-
 static int has_term(Text terms, Text term) {
     while (terms.p)
-        if (same_text(next_term(&terms), term)) return 1;
+        if (same_text(next_item(&terms, '|'), term)) return 1;
     return 0;
 }
 
@@ -70,7 +63,7 @@ static Text united(const Hit *hit, int64_t n, Pick pick, Arena *arena) {
     for (int64_t i = 0; i < n; i++) {
         Text left = pick(&hit[i].published);
         while (left.p) {
-            Text term = next_term(&left);
+            Text term = next_item(&left, '|');
             if (any && has_term((Text){out.begin, out.at - out.begin}, term)) continue;
             if (any++) put_char(&out, '|');
             put(&out, term.p, (size_t)term.n);
@@ -126,7 +119,7 @@ static Item merged(const Hit *hit, int64_t n, Arena *arena) {
 static Text terms_of(const Hit *hit, Pick pick, Arena *arena) {
     Text terms = pick(&hit->published), left = terms;
     while (left.p) {
-        Text term = next_term(&left);
+        Text term = next_item(&left, '|');
         if (left.p && has_term(left, term)) return united(hit, 1, pick, arena);
     }
     return terms;

@@ -194,15 +194,15 @@ class _Job:
 
     def annotate(self, piece: Piece, schema: pa.Schema | None) -> _Annotated:
         """Annotate a piece, independently of all others; a table only for a schema."""
-        with_rows = schema is not None or self.summarise
+        columns = self._columns(schema)
         depth = DEPTH if self.request.with_index else 0
-        with self.engine.annotated(piece, with_rows=with_rows, index_depth=depth) as result:
+        with self.engine.annotated(piece, columns=columns, index_depth=depth) as result:
             runs = _runs(result, piece)
             for run, found in zip(runs, result.run[: result.num_runs], strict=True):
                 self.contigs.note_regions(
                     run.name, in_region=found.num_in_region > 0, elsewhere=found.num_elsewhere > 0
                 )
-            table, part = _rows(self, result, piece, schema) if with_rows else (None, None)
+            table, part = _rows(self, result, piece, runs, schema) if columns else (None, None)
             compared = result.compared
             return _Annotated(
                 bytes(view(result.text, result.text_bytes)),
@@ -235,6 +235,19 @@ class _Job:
             return self.annotate(piece, schema)
         except MuchTold:
             return piece
+
+    def _columns(self, schema: pa.Schema | None) -> list[str]:
+        """Return which columns the kernel is to make, for the table and the tally."""
+        names: dict[str, None] = {}
+        if schema is not None:
+            from ensembl_annotations.annotate.table import kernel_columns
+
+            names |= dict.fromkeys(kernel_columns(schema))
+        if self.summarise:
+            from ensembl_annotations.annotate.tally import COLUMNS
+
+            names |= dict.fromkeys(COLUMNS)
+        return list(names)
 
     def annotated(self, schema: pa.Schema | None) -> Iterator[_Annotated]:
         """Yield the annotated pieces in the input's order, several being worked on at a time."""
@@ -402,26 +415,21 @@ def _places(result: Result, runs: list[Run]) -> Places:
 
 
 def _rows(
-    job: _Job, result: Result, piece: Piece, schema: pa.Schema | None
+    job: _Job, result: Result, piece: Piece, runs: list[Run], schema: pa.Schema | None
 ) -> tuple[pa.Table | None, Part | None]:
     """Return the table's rows of a piece, and what it adds to the tally, where asked for."""
-    from ensembl_annotations.annotate.added import with_added, without_added
-    from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
-    from ensembl_annotations.annotate.table import typed_table
-    from ensembl_annotations.annotate.tally import part_of
-    from ensembl_annotations.vcf.batch import batch_of
-    from ensembl_annotations.vcf.fields import typed_records
+    from ensembl_annotations.annotate.table import rows_of
 
-    batch = batch_of(piece, job.reader.path)
-    alleles, ids, told = allele_rows(batch, result), id_rows(result), told_rows(result)
-    table = None
-    if schema is not None:
-        samples = job.reader.header.samples
-        records = typed_records(batch, len(samples))
-        called = consequence_rows(told) if "ens_csq" in schema.names else None
-        table = typed_table(batch, records, alleles, ids, without_added(schema), called)
-        table = with_added(table, schema, batch, samples, job.contigs.name_of)
-    return table, part_of(batch, alleles, ids, told) if job.summarise else None
+    table = (
+        None
+        if schema is None
+        else rows_of(result.columns, schema, piece, job.reader.path, job.reader.header.samples)
+    )
+    if not job.summarise:
+        return table, None
+    from ensembl_annotations.annotate.tally import part_of
+
+    return table, part_of(result.columns, piece, [run.name for run in runs])
 
 
 def annotate_vcf(

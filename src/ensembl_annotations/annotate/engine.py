@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import BadLine, Contig, Result, Room, Settings, contig_runs
+from ensembl_annotations._kernel import BadLine, Contig, Result, Room, Settings, Spare, contig_runs
 from ensembl_annotations.annotate.lookup import Contigs, Places
 from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import InputError
@@ -32,6 +32,7 @@ _TOLD_HINT = (
     "Tell those of fewer transcripts with --transcripts gene or pick (annotate.transcripts in params.yaml), or "
     "give more memory with --memory-mb (memory_mb in params.yaml)."
 )
+_COLUMN_HINT = "Split the record's ALTs (bcftools norm -m-), or do without the table."
 _ENCODING_HINT = "Correct the file's encoding."
 
 
@@ -95,10 +96,11 @@ class Engine:
         self._most_told = {False: most_told_bytes, True: most_told_alone}
         # As many as pieces are in work at a time.
         self._rooms: deque[Room] = deque()
+        self._spare = Spare()
 
     @contextmanager
     def annotated(
-        self, piece: Piece, *, with_rows: bool = False, index_depth: int = 0
+        self, piece: Piece, *, columns: Sequence[str] = (), index_depth: int = 0
     ) -> Iterator[Result]:
         """Annotate a piece; what is given is there as long as the block runs.
 
@@ -112,7 +114,8 @@ class Engine:
             Where a file of the reference is altered.
         """
         settings = self._settings._replace(
-            with_rows=with_rows,
+            columns=columns,
+            first_record=piece.first_record,
             index_depth=index_depth,
             most_told_bytes=self._most_told[piece.is_line],
         )
@@ -123,7 +126,7 @@ class Engine:
             room = Room()
         with (
             self._explained(piece),
-            _kernel.annotated(piece.data, settings, contigs, places, room) as result,
+            _kernel.annotated(piece.data, settings, contigs, places, room, self._spare) as result,
         ):
             yield result
         self._rooms.append(room)
@@ -185,6 +188,12 @@ class Engine:
         if error.what == _kernel.MUCH_TOLD:
             most = self._most_told[True]
             return self.reader.refuse(number, "bytes of consequences", most, "more", _TOLD_HINT)
+        if error.what == _kernel.LONG_COLUMN:
+            name = _kernel.COLUMNS[error.detail]
+            what = f"bytes or items of the table's column {name}, for all ALTs of the piece up to this line"
+            return self.reader.refuse(
+                number, what, self._settings.most_column, "more", _COLUMN_HINT
+            )
         if error.what == _kernel.HAS_TAG:
             return InputError(
                 f"{where}: INFO already has {TAG_IDS[error.detail]}.",

@@ -13,19 +13,16 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from ensembl_annotations._kernel import Result, Settings, annotated, contig_runs
-from ensembl_annotations.annotate.added import allele_keys, without_added
+from ensembl_annotations._kernel import Columns, Settings, annotated, contig_runs
 from ensembl_annotations.annotate.guard import Compared, check_observed
 from ensembl_annotations.annotate.lookup import Contigs, Places
-from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
-from ensembl_annotations.annotate.table import typed_table
+from ensembl_annotations.annotate.rows import table_of
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 from ensembl_annotations.variants.tags import check_transcripts
-from ensembl_annotations.vcf.batch import Batch, batch_of
 from ensembl_annotations.vcf.read import BATCH_RECORDS, MAX_POS, Piece
 
 Frame = TypeVar("Frame")
@@ -78,15 +75,10 @@ def annotate_frame(frame: Frame, reference: Path | str, *, transcripts: str = "p
     with opened(reference, given["chrom"].unique().to_list()) as places:
         schema = _schema(places.contigs.store)
         _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
-        plain = without_added(schema)
-        parts = [
-            _table(batch, result, plain)
-            for batch, result in annotated_rows(given, places, transcripts)
-        ]
-    made = pl.from_arrow(pa.concat_tables([plain.empty_table(), *parts]))
-    assert isinstance(made, pl.DataFrame)
-    rows = given.with_columns(made["ens_reason"])
-    added = made.with_columns(allele_keys(rows, places.contigs.name_of)).select(schema.names)
+        found = annotated_rows(given, places, schema.names, transcripts)
+        parts = [table_of(part, schema) for part in found]
+    added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
+    assert isinstance(added, pl.DataFrame)
     joined: Frame = _joined(frame, added)
     return joined
 
@@ -97,12 +89,6 @@ def _schema(store: ReferenceStore) -> pa.Schema:
     return pa.schema([column.field for column in (*ANNOTATION, *genes)])
 
 
-def _table(batch: Batch, result: Result, schema: pa.Schema) -> pa.Table:
-    called = consequence_rows(told_rows(result)) if "ens_csq" in schema.names else None
-    alleles = allele_rows(batch, result)
-    return typed_table(batch, _records(batch), alleles, id_rows(result), schema, called)
-
-
 def _joined(frame: Any, added: pl.DataFrame) -> Any:
     """Return a frame with columns added, of its own kind."""
     if isinstance(frame, pl.DataFrame):
@@ -110,11 +96,6 @@ def _joined(frame: Any, added: pl.DataFrame) -> Any:
     import pandas as pd
 
     return pd.concat([frame, added.to_pandas().set_index(frame.index)], axis=1)
-
-
-def _records(batch: Batch) -> pl.DataFrame:
-    """Return nothing of the records but their numbers: the frame has their columns."""
-    return pl.DataFrame({"row": pl.int_range(len(batch.pos), dtype=pl.UInt32, eager=True)})
 
 
 @contextmanager
@@ -132,28 +113,23 @@ def opened(reference: Path | str, chroms: Sequence[str]) -> Iterator[Places]:
 
 
 def annotated_rows(
-    rows: pl.DataFrame, places: Places, transcripts: str
-) -> Iterator[tuple[Batch, Result]]:
-    """Annotate rows as `checked_rows` returns them, some thousands at a time.
-
-    Yields
-    ------
-    tuple of (Batch, Result)
-        There as long as the next was not asked for.
-    """
+    rows: pl.DataFrame, places: Places, columns: Sequence[str], transcripts: str
+) -> Iterator[Columns]:
+    """Yield columns of rows as `checked_rows` returns them, some thousands at a time."""
     bases = Compared()
     settings = Settings(
-        _NUM_COLUMNS, with_rows=True, regions=places.regions, transcripts=transcripts
+        _NUM_COLUMNS, regions=places.regions, columns=columns, transcripts=transcripts
     )
-    for part in rows.iter_slices(BATCH_RECORDS):
+    for first, part in enumerate(rows.iter_slices(BATCH_RECORDS)):
         lines = part.select(pl.format("{}\t{}\t.\t{}\t{}\t.\t.\t.\n", *_WANTED).str.join(""))
         piece = Piece(lines.item().encode(), 0, 1)
         contigs, numbers = places.of([name for name, _ in contig_runs(piece.data)])
-        with annotated(piece.data, settings, contigs, numbers) as result:
+        numbered = settings._replace(first_record=first * BATCH_RECORDS)
+        with annotated(piece.data, numbered, contigs, numbers) as result:
             found = result.compared
             bases = bases.plus(Compared(found.num, found.num_agree, found.num_swapped))
             check_observed(bases, places.contigs.store.assembly, _NAME)
-            yield batch_of(piece, _NAME), result
+            yield result.columns
 
 
 def _polars(frame: Any) -> pl.DataFrame:

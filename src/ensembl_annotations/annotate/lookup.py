@@ -169,7 +169,7 @@ class Places:
         self.contigs, self._reference = contigs, reference
         self.regions = [Region(item.first, item.last, item.shift) for item in par_of(contigs.store)]
         self._known: dict[bytes, Contig] = {}
-        self._refused: dict[str, Contig] = {}
+        self._refused: dict[tuple[str, bytes | None], Contig] = {}
         self._lock = threading.Lock()
 
     def of(self, names: Sequence[bytes]) -> tuple[list[Contig], list[int]]:
@@ -191,9 +191,11 @@ class Places:
     def _opened(self, name: bytes) -> Contig:
         # What is no text is refused when its records are cut.
         contig, reason = self.contigs.resolve(name.decode("utf-8", "replace"))
+        named = contig.encode() if contig.encode() != name else None
         if reason is not None:
             # One for all: a file may have any number of contigs.
-            return self._refused.setdefault(reason, Contig(reason=list(REASONS).index(reason)))
+            number = list(REASONS).index(reason)
+            return self._refused.setdefault((reason, named), Contig(reason=number, name=named))
         on_x = "X" if contig == "Y" and self.regions else None
         handles = []
         with self._reference.explained():
@@ -204,4 +206,4 @@ class Places:
                 handles.append([item and item.handle for item in (table, sequence, genes)])
         tables, sequences, genes = zip(*handles, strict=True)
         is_y, is_mt = on_x is not None, contig == "MT"
-        return Contig(*tables, *sequences, MATCHED, is_y, *genes, is_mt)
+        return Contig(*tables, *sequences, MATCHED, is_y, *genes, is_mt, named)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from ensembl_annotations.annotate.frame import annotated_rows, checked_rows, opened
-from ensembl_annotations.annotate.rows import allele_rows, consequence_rows, id_rows, told_rows
+from ensembl_annotations.annotate.rows import table_of
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.tsv import tsv_header, tsv_rows
 from ensembl_annotations.common.words import aligned, printable
@@ -25,6 +26,7 @@ from ensembl_annotations.store.remote import described_store, is_remote
 from ensembl_annotations.store.scan import scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
+from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 from ensembl_annotations.variants.tags import check_transcripts
 
 NOT_FOUND = {
@@ -206,38 +208,45 @@ def _alleles(
     named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
     rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
     with opened(reference, rows["chrom"].to_list()) as places:
-        parts = []
-        for batch, result in annotated_rows(rows, places, transcripts):
-            known = allele_rows(batch, result).select(
-                "query", "chrom", "pos", "ref", "alt", "reason"
-            )
-            called = (
-                consequence_rows(told_rows(result))
-                .select("query", worst="ens_worst", told="ens_csq")
-                .explode("told", empty_as_null=True)
-                .unnest("told")
-                .rename({"feature": "transcript"})
-            )
-            values = _values(id_rows(result))
-            parts.append(
-                known.join(values, "query", "left", maintain_order="left").join(
-                    called, "query", "left", maintain_order="left"
-                )
-            )
-    texts = pl.Series(list(alleles))
-    found = pl.concat(parts)
-    return _filled(found.with_columns(query=texts.gather(found["query"])))
+        found = annotated_rows(rows, places, _MATCHED.names, transcripts)
+        parts = [table_of(part, _MATCHED) for part in found]
+    found_all = pl.from_arrow(pa.concat_tables(parts))
+    assert isinstance(found_all, pl.DataFrame)
+    by_id = _by_matched_id(found_all)
+    asked = rows.with_columns(query=pl.Series(list(alleles)))[by_id["record"]]
+    return _filled(asked.hstack(by_id.drop("record")))
 
 
-def _values(ids: pl.DataFrame) -> pl.DataFrame:
-    """Return the values of IDs, from `id_rows`, typed as `scan_reference` has them."""
-    return ids.with_columns(
-        pl.col("af", "maf").cast(pl.Float64),
-        clin=terms("allele_clin"),
-        rsclin=terms("clin"),
-        evidence=terms("evidence"),
-        source=terms("source"),
-    )
+_PER_ID = {
+    "id": "ens_id", "match": "ens_match", "multi": "ens_multi", "tsa": "ens_tsa", "ma": "ens_ma", "maf": "ens_maf",
+    "mac": "ens_mac", "aa": "ens_aa", "clin": "id_allele_clin", "rsclin": "id_clin", "evidence": "id_evidence",
+    "source": "id_source",
+}  # fmt: skip
+_TERMS = ("clin", "rsclin", "evidence", "source")
+_TOLD_FIELDS = {
+    name: "feature" if name == "transcript" else name for name in CONSEQUENCES if name != "worst"
+}
+_PER_ALLELE = {name: f"ens_{name}" for name in ("reason", "af", "worst", "csq")}
+_TYPES = {item.name: item.dtype for item in (*ANNOTATION, *CONSEQUENCE)}
+_MATCHED = pa.schema(
+    [("record", pa.int64())]
+    + [
+        (name, _TYPES.get(name, pa.list_(pa.string())))
+        for name in (*_PER_ID.values(), *_PER_ALLELE.values())
+    ]
+)
+"""What is asked of the kernel: of each ID, its terms are joined by |."""
+
+
+def _by_matched_id(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each allele, ID that it matches and transcript told of, typed as `scan_reference` has them."""
+    renamed = found.rename({column: name for name, column in (_PER_ID | _PER_ALLELE).items()})
+    by_id = renamed.explode(*_PER_ID, empty_as_null=True).explode("csq", empty_as_null=True)
+    matched, told = pl.when(pl.col("reason").is_null()), pl.col("csq").struct
+    return by_id.with_columns(
+        *(matched.then(terms(name)).alias(name) for name in _TERMS),
+        *(told.field(field).alias(name) for name, field in _TOLD_FIELDS.items()),
+    ).drop("csq")
 
 
 def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembl_annotations._kernel import Columns
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.annotate.rows import known_frequencies
-from ensembl_annotations.variants.schema import GENOTYPES, result_schema
-from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
+from ensembl_annotations.annotate.rows import table_of
+from ensembl_annotations.variants.schema import GENOTYPES, REQUESTED, result_schema
+from ensembl_annotations.vcf.read import INFO, Piece
+
+if TYPE_CHECKING:
+    from ensembl_annotations.common.text import Offsets
+    from ensembl_annotations.vcf.batch import Batch
 
 ROW_GROUP_ROWS = 131_072
 _PLAIN = ("record", "pos", "qual", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
-_GTS = GENOTYPES[0].name
+_REQUESTED = (GENOTYPES[0].name, *REQUESTED)
 
 ROW_GROUP_BYTES = 64 << 20
 """Longer texts and lists end a row group, which is in memory until it is written; most have 15 MB."""
@@ -69,6 +74,8 @@ class TableWriter:
         )
         self._waiting: list[pa.Table] = []
         self._num_rows = self._num_bytes = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="table")
+        self._written: Future[None] = self._pool.submit(lambda: None)
         self._row_group_rows = ROW_GROUP_ROWS
         # Calls take several times as much while they are written.
         self._row_group_bytes = ROW_GROUP_BYTES // (4 if "calls" in requested else 1)
@@ -84,10 +91,11 @@ class TableWriter:
             compression_level=3,
             use_dictionary=[name for name in _leaves(self.schema) if name not in _PLAIN],
             write_page_checksum=True,
+            memory_pool=_memory(),
         )
 
     def add(self, table: pa.Table) -> None:
-        """Add rows; see `typed_table`."""
+        """Add rows; see `rows_of`."""
         ends = np.cumsum(row_bytes(table))
         begin = done = 0
         while begin < len(table):
@@ -104,19 +112,34 @@ class TableWriter:
             begin, done = end, int(ends[end - 1])
 
     def _write(self) -> None:
-        """Write what waits as a row group."""
-        # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
-        table = pa.concat_tables(self._waiting).combine_chunks()
+        """Have what waits written as a row group, while the next one collects."""
+        self._written.result()
+        self._written = self._pool.submit(self._write_group, self._waiting)
         self._waiting, self._num_rows, self._num_bytes = [], 0, 0
+
+    def _write_group(self, waiting: list[pa.Table]) -> None:
+        # In one piece: where a dictionary is full is seen at the end of a batch, and each part begins one.
+        table = pa.concat_tables(waiting).combine_chunks(_memory())
+        # Their memory goes to the next pieces.
+        waiting.clear()
         self._writer.write_table(table, row_group_size=self._row_group_rows)
 
     def finish(self) -> None:
         if self._waiting:
             self._write()
+        self._written.result()
+        self._pool.shutdown()
         self._writer.close()
 
     def abandon(self) -> None:
+        self._pool.shutdown()
         self._writer.close()
+
+
+def _memory() -> pa.MemoryPool:
+    """Return where row groups are made: Arrow's default gives memory back after each, and asks for it anew."""
+    has_other = "jemalloc" in pa.supported_memory_backends()
+    return pa.jemalloc_memory_pool() if has_other else pa.default_memory_pool()
 
 
 def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
@@ -153,85 +176,59 @@ def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
     return found
 
 
-def typed_table(
-    batch: Batch,
-    records: pl.DataFrame,
-    alleles: pl.DataFrame,
-    ids: pl.DataFrame,
-    schema: pa.Schema,
-    consequences: pl.DataFrame | None = None,
+def kernel_columns(schema: pa.Schema) -> list[str]:
+    """Return which columns of the table the kernel makes."""
+    return [name for name in schema.names if name not in _REQUESTED]
+
+
+def rows_of(
+    columns: Columns, schema: pa.Schema, piece: Piece, path: Path, samples: Sequence[str]
 ) -> pa.Table:
-    """Return the rows of a batch; see `Records`, `allele_rows`, `id_rows` and `consequence_rows` for the tables."""
-    table = (
-        alleles.with_columns(
-            record=pl.col("row").cast(pl.Int64) + batch.first_record,
-            alt=pl.when(pl.col("alt") != ".").then("alt"),
-            ens_par=pl.col("par"),
-            ens_reason=pl.col("reason"),
+    """Return the table's rows of a piece.
+
+    Parameters
+    ----------
+    columns : Columns
+        The `kernel_columns` of the schema.
+    schema : Schema
+        Of `TableWriter`.
+    piece : Piece
+    path : Path
+        For messages.
+    samples : sequence of str
+        As `TableWriter` has them.
+    """
+    names = kernel_columns(schema)
+    table = table_of(columns, pa.schema([schema.field(name) for name in names]))
+    if len(names) == len(schema):
+        return table
+    from ensembl_annotations.vcf.batch import batch_of
+
+    batch = batch_of(piece, path)
+    record = np.frombuffer(table["record"].chunk(0).buffers()[1], np.int64)
+    alt_index = np.frombuffer(table["alt_index"].chunk(0).buffers()[1], np.int32)
+    rows, numbers = record - piece.first_record, alt_index.astype(np.int64)
+    for place, item in enumerate(schema):
+        if item.name in _REQUESTED:
+            table = table.add_column(place, item, _made(item.name, batch, rows, numbers, samples))
+    return table
+
+
+def _made(
+    name: str, batch: Batch, rows: Offsets, alt_index: Offsets, samples: Sequence[str]
+) -> pa.ChunkedArray:
+    """Return a column that the kernel does not make, of the ALTs of these records."""
+    from ensembl_annotations.vcf.calls import call_lists
+    from ensembl_annotations.vcf.genotypes import genotype_lists
+
+    if name == "calls":
+        return call_lists(batch, samples, rows, alt_index)
+    if name == "info":
+        info = batch.text(INFO)
+        return pa.chunked_array(
+            [info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())]
         )
-        .join(records, on="row", how="left", maintain_order="left")
-        .join(_typed_columns(ids), on="query", how="left", maintain_order="left")
-    )
-    if consequences is not None:
-        table = table.join(consequences, on="query", how="left", maintain_order="left")
-    if "gt" in records.columns:
-        table = table.hstack(_carried(table))
-    names = [name for name in schema.names if name != _GTS]
-    whole = table.select(names).to_arrow().cast(pa.schema([schema.field(name) for name in names]))
-    if _GTS not in schema.names:
-        return whole
-    lists = genotype_lists(batch, alleles["row"].to_numpy().astype(np.int64))
-    return whole.add_column(schema.names.index(_GTS), schema.field(_GTS), lists)
-
-
-def _typed_columns(ids: pl.DataFrame) -> pl.DataFrame:
-    """Return the ``ens_*`` columns of the annotated table: one row per matched ALT."""
-    terms = {
-        "ens_clin": "allele_clin",
-        "ens_rsclin": "clin",
-        "ens_evidence": "evidence",
-        "ens_source": "source",
-    }
-    listed = ids.group_by("query", maintain_order=True).agg(
-        ens_id=pl.col("id"),
-        ens_match=pl.col("match"),
-        ens_multi=pl.col("multi"),
-        ens_tsa=pl.col("tsa"),
-        ens_ma=pl.col("ma"),
-        ens_maf=pl.col("maf").cast(pl.Float64),
-        ens_mac=pl.col("mac"),
-        ens_aa=pl.col("aa"),
-        **{
-            name: pl.col(column)
-            .drop_nulls()
-            .str.split("|")
-            .list.explode(empty_as_null=False)
-            .unique(maintain_order=True)
-            for name, column in terms.items()
-        },
-    )
-    frequency = known_frequencies(ids).select("query", ens_af=pl.col("af").cast(pl.Float64))
-    published = ids.group_by("query").agg(published=pl.col("has_frequency").any())
-    why = pl.when("published").then(pl.lit("undecided")).otherwise(pl.lit("not_published"))
-    return (
-        listed.join(frequency, on="query", how="left", maintain_order="left")
-        .join(published, on="query", how="left", maintain_order="left")
-        .with_columns(ens_af_why=pl.when(pl.col("ens_af").is_null()).then(why))
-    )
-
-
-def _carried(alleles: pl.DataFrame) -> pl.DataFrame:
-    """Return ``dosage`` and ``zygosity`` of each ``alt``, number ``alt_index``, in the genotype ``gt``."""
-    pairs = alleles.select("gt", "alt_index").unique()
-    found = [carried_copies(gt, index + 1) for gt, index in pairs.iter_rows()]
-    schema = {"dosage": pl.Int32, "zygosity": pl.String}
-    known = pairs.hstack(pl.DataFrame(found, schema, orient="row"))
-    joined = alleles.join(
-        known, ["gt", "alt_index"], "left", nulls_equal=True, maintain_order="left"
-    )
-    return joined.select(
-        pl.when(pl.col("alt").is_not_null()).then(name).alias(name) for name in schema
-    )
+    return genotype_lists(batch, rows)
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
-from ensembl_annotations.annotate.compared import NOT_IN_ENSEMBL
-from ensembl_annotations.annotate.rows import consequence_rows, known_frequencies
+from ensembl_annotations._kernel import Cell, Columns
+from ensembl_annotations.annotate.rows import array_of, table_of
 from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.variants.outcomes import IMPACTS, TERMS
-from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header
+from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE, GENOTYPE, RESULT
+from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header, Piece
 
 WINDOW = 1_000_000
-"""Bases of a window along a contig."""
+"""Bases of a window along a contig, as the kernel counts."""
 
 MOST_LISTED = 10_000
 """Variants with a pathogenic term that are listed: far more than a person has; the table has all."""
@@ -36,11 +37,27 @@ PATHOGENIC = ("pathogenic", "likely_pathogenic")
 KNOWN, NOVEL, OTHER = range(3)
 """Status of an ALT: in Ensembl, not in Ensembl, or not comparable."""
 
+KINDS = ("not a sequence", "insertion", "deletion", "SNV", "MNV", "indel")
+"""Kinds of ALTs, as the kernel numbers them."""
+
 CUBE = ("chrom", "window", "status", "kind", "transition")
+Cube = dict[tuple[str, int, int, str, bool | None], int]
+"""Number of ALTs by `CUBE`: contig, window, status, kind, whether a transition; in the order of the VCF."""
+
+COLUMNS = (
+    "alt_index", "chrom", "pos", "ref", "alt", "ens_id", "ens_af", "ens_af_why", "ens_clin", "ens_rsclin", "ens_par",
+    "ens_gene", "ens_symbol", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst", "line",
+)  # fmt: skip
+"""What `part_of` counts from, of the kernel's columns."""
+
+_TYPES = {item.name: item.dtype for item in (*RESULT, *GENOTYPE, *ANNOTATION, *CONSEQUENCE)}
+# A frequency is shown as published.
+_SHOWN = pa.schema(
+    [(name, _TYPES[name]) for name in COLUMNS[:-1] if name != "ens_af"] + [("ens_af", pa.string())]
+)
+_LISTS = pa.list_(pa.string())
 _MOST_SHOWN = 40
 _MOST_CHANGE = 80
-# Codes are 4 * REF + ALT in the order ACGT: A>G, C>T, G>A, T>C.
-_TRANSITIONS = (2, 7, 8, 13)
 _FREQUENCIES = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 # Beside a pathogenic one, terms of somebody who concluded otherwise.
 _CONTRARY = ("benign", "likely_benign", "uncertain_significance")
@@ -110,7 +127,7 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
 class Part:
     """What a piece of the VCF adds to the tally."""
 
-    cube: pl.DataFrame
+    cube: Cube
     frequencies: Counter[str]
     terms: Counter[str]
     other_terms: Counter[str]
@@ -132,7 +149,7 @@ class Findings:
     certain: Pathogenic = field(default_factory=Pathogenic)
     uncertain: Pathogenic = field(default_factory=Pathogenic)
     genes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _cubes: list[pl.DataFrame] = field(default_factory=list)
+    cube: Cube = field(default_factory=dict)
 
     def add(self, part: Part) -> None:
         """Add what the next piece of the input has."""
@@ -142,116 +159,87 @@ class Findings:
         self.certain.add(part.certain)
         self.uncertain.add(part.uncertain)
         self.genes.update(part.genes)
-        self._cubes.append(part.cube)
-        if len(self._cubes) > 64:
-            self._cubes = [self.cube()]
-
-    def cube(self) -> pl.DataFrame:
-        """Return ``count`` of ALTs by `CUBE`: contig, window, status, kind, whether a transition."""
-        if not self._cubes:
-            return pl.DataFrame(
-                schema={
-                    "chrom": pl.String,
-                    "window": pl.Int64,
-                    "status": pl.Int32,
-                    "kind": pl.String,
-                    "transition": pl.Boolean,
-                    "count": pl.Int64,
-                }
-            )
-        return pl.concat(self._cubes).group_by(CUBE, maintain_order=True).agg(pl.col("count").sum())
+        for key, count in part.cube.items():
+            self.cube[key] = self.cube.get(key, 0) + count
 
 
-def part_of(batch: Batch, alleles: pl.DataFrame, ids: pl.DataFrame, told: pl.DataFrame) -> Part:
+def part_of(columns: Columns, piece: Piece, chroms: Sequence[str]) -> Part:
     """Count what a piece adds.
 
     Parameters
     ----------
-    batch : Batch
-        The records.
-    alleles : DataFrame
-        From `allele_rows`: one row per (record, ALT).
-    ids : DataFrame
-        From `id_rows`: one row per (ALT, ID).
-    told : DataFrame
-        From `told_rows`: one row per ALT that was called for transcripts.
+    columns : Columns
+        Of the piece: at least `COLUMNS`.
+    piece : Piece
+    chroms : sequence of str
+        CHROM of each run.
     """
-    deleted, inserted, code = pl.col("deleted"), pl.col("inserted"), pl.col("code")
-    is_snv = code % 5 != 0
-    kind = (
-        pl.when((deleted == 0) & (inserted == 0))
-        .then(pl.lit("not a sequence"))
-        .when(deleted == 0)
-        .then(pl.lit("insertion"))
-        .when(inserted == 0)
-        .then(pl.lit("deletion"))
-        .when((deleted == 1) & (inserted == 1))
-        .then(pl.lit("SNV"))
-        .when(deleted == inserted)
-        .then(pl.lit("MNV"))
-        .otherwise(pl.lit("indel"))
+    of_alt, of_id = _listed_terms(columns, "ens_clin"), _listed_terms(columns, "ens_rsclin")
+    terms, others = (Counter(chain.from_iterable(item.values())) for item in (of_alt, of_id))
+    others.subtract(terms)
+    certain = {row: given for row, given in of_alt.items() if not {*PATHOGENIC}.isdisjoint(given)}
+    uncertain = {
+        row: given
+        for row, given in of_id.items()
+        if row not in certain and not {*PATHOGENIC}.isdisjoint(given)
+    }
+    return Part(
+        cube_of(columns.cells, chroms),
+        _frequencies(columns),
+        terms,
+        +others,
+        _pathogenic(columns, piece, certain),
+        _pathogenic(columns, piece, uncertain),
+        _genes(array_of(columns, "ens_worst", pa.string())),
     )
-    reason = pl.col("reason")
-    status = (
-        pl.when(reason.is_null())
-        .then(KNOWN)
-        .when(reason.is_in(NOT_IN_ENSEMBL))
-        .then(NOVEL)
-        .otherwise(OTHER)
-    )
-    cube = (
-        alleles.lazy()
-        .filter(reason.is_null() | (reason != "no_alt"))
-        .select(
-            "chrom",
-            window=(pl.col("pos").cast(pl.Int64) - 1).clip(0) // WINDOW,
-            status=status,
-            kind=kind,
-            transition=pl.when(is_snv).then(code.is_in(_TRANSITIONS)),
-        )
-        .group_by(CUBE, maintain_order=True)
-        .agg(count=pl.len().cast(pl.Int64))
-        .collect()
-    )
-    shares = known_frequencies(ids)["af"].cast(pl.Float64).to_numpy()
+
+
+def cube_of(cells: Sequence[Cell], chroms: Sequence[str]) -> Cube:
+    """Sum the kernel's counts: a window that comes again has several."""
+    cube: Cube = {}
+    for cell in cells:
+        is_transition = None if cell.transition < 0 else cell.transition > 0
+        key = (chroms[cell.run], cell.window, cell.status, KINDS[cell.kind], is_transition)
+        cube[key] = cube.get(key, 0) + cell.count
+    return cube
+
+
+def _listed_terms(columns: Columns, name: str) -> dict[int, list[str]]:
+    """Return the terms of the ALTs that have any, by row."""
+    lists = array_of(columns, name, _LISTS)
+    values = lists.values.to_pylist()
+    offsets = np.frombuffer(lists.buffers()[1], np.int32)
+    rows = np.flatnonzero(np.diff(offsets))
+    bounds = zip(rows.tolist(), offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+    return {row: values[begin:end] for row, begin, end in bounds}
+
+
+def _frequencies(columns: Columns) -> Counter[str]:
+    """Count ALTs that match by the class of their frequency, or by why it is not known."""
+    known = array_of(columns, "ens_af", pa.float64()).drop_null()
+    shares = np.frombuffer(known.buffers()[1] or b"", np.float64)[: len(known)]
     counts = np.bincount(
         np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(FREQUENCY_CLASSES)
     )
-    frequencies = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
-    num_published = ids.filter("has_frequency")["query"].n_unique()
-    frequencies[UNDECIDED] = num_published - len(shares)
-    frequencies[UNPUBLISHED] = ids["query"].n_unique() - num_published
-    clinical = ids.filter(pl.col("clin").is_not_null())
-    terms, others = _terms(clinical, "allele_clin"), _terms(clinical, "clin")
-    others = Counter({name: count - terms[name] for name, count in others.items()})
-    certain = clinical.filter(_has_term("allele_clin", PATHOGENIC))["query"].unique(
-        maintain_order=True
-    )
-    either = clinical.filter(_has_term("clin", PATHOGENIC))["query"].unique(maintain_order=True)
-    uncertain = either.filter(~either.is_in(certain.implode()))
-    return Part(
-        cube,
-        frequencies,
-        terms,
-        +others,
-        _pathogenic(batch, alleles, ids, told, certain, "allele_clin"),
-        _pathogenic(batch, alleles, ids, told, uncertain, "clin"),
-        _genes(told),
-    )
+    found = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
+    why = _counted(array_of(columns, "ens_af_why", pa.string()))
+    return found + Counter({UNDECIDED: why["undecided"], UNPUBLISHED: why["not_published"]})
 
 
-def _genes(told: pl.DataFrame) -> Counter[tuple[str, str]]:
+def _counted(texts: pa.StringArray) -> Counter[str]:
+    """Count texts that are not null."""
+    pairs = texts.value_counts().to_pylist()
+    return Counter({item["values"]: item["counts"] for item in pairs if item["values"] is not None})
+
+
+def _genes(worst: pa.StringArray) -> Counter[tuple[str, str]]:
     """Count ALTs by the gene and the impact of their most severe consequence, where it is a listed one."""
-    worst = pl.col("ens_worst").str.splitn("&", 3).struct
-    counts = (
-        told.select(
-            impact=worst.field("field_0").replace_strict(TERMS), gene=worst.field("field_1")
-        )
-        .filter(pl.col("impact").is_in(IMPACTS[:2]))
-        .group_by("gene", "impact")
-        .len()
-    )
-    return Counter({(gene, impact): count for gene, impact, count in counts.iter_rows()})
+    found = Counter[tuple[str, str]]()
+    for text, count in _counted(worst).items():
+        term, *place = text.split("&")
+        if TERMS[term] in IMPACTS[:2]:
+            found[place[0], TERMS[term]] += count
+    return found
 
 
 def gene_list(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
@@ -281,62 +269,40 @@ UNDECIDED = "published, ALT uncertain"
 UNPUBLISHED = "not published"
 
 
-def _has_term(name: str, terms: Sequence[str]) -> pl.Expr:
-    given = pl.col(name).fill_null("").str.split("|")
-    return given.list.eval(pl.element().is_in(terms)).list.any()
-
-
-def _terms(rows: pl.DataFrame, name: str) -> Counter[str]:
-    """Count for how many ALTs each term is given."""
-    listed = (
-        rows.select("query", term=pl.col(name).str.split("|"))
-        .drop_nulls()
-        .explode("term", empty_as_null=False)
-        .unique()
-    )
-    return Counter(dict(listed["term"].value_counts().iter_rows()))
-
-
-def _pathogenic(
-    batch: Batch,
-    alleles: pl.DataFrame,
-    ids_of_all: pl.DataFrame,
-    told: pl.DataFrame,
-    queries: pl.Series,
-    column: str,
-) -> Pathogenic:
-    """Count ALTs by their genotypes, and list the first of them by rank with the terms of a column."""
+def _pathogenic(columns: Columns, piece: Piece, terms: Mapping[int, list[str]]) -> Pathogenic:
+    """Count ALTs by their genotypes, and list the first of them by rank with their terms, given by row."""
     found = Pathogenic()
-    if not len(queries):
+    if not terms:
         return found
-    picked = alleles.select("row", "alt_index")[queries]
-    strongest = {*ids_of_all.filter(_has_term(column, PATHOGENIC[:1]))["query"]}
-    ranked: list[tuple[tuple[int, bool], int, str]] = []
-    for query, (row, index) in zip(queries.to_list(), picked.iter_rows(), strict=True):
-        place, state, genotype = _genotype(batch, row, index + 1)
+    places = pa.schema([("alt_index", pa.int32()), ("line", pa.int64())])
+    ranked: list[tuple[tuple[int, bool], int, str, str]] = []
+    for row, at in zip(terms, _rows(columns, places, terms), strict=True):
+        line = piece.data[at["line"] : piece.data.index(b"\n", at["line"])]
+        fields = line.removesuffix(b"\r").split(b"\t")
+        place, state, genotype = _genotype(fields, at["alt_index"] + 1)
+        status = fields[FILTER].decode("utf-8", "replace")
         found.genotypes[state] += 1
         if state in ("carried", "no genotype"):
-            found.num_filtered += _filter_of(batch, row) not in ("PASS", ".")
-        ranked.append(((place, query not in strongest), query, genotype))
+            found.num_filtered += status not in ("PASS", ".")
+        rank = (place, PATHOGENIC[0] not in terms[row])
+        ranked.append((rank, row, status, genotype))
     ranked = sorted(ranked, key=lambda item: item[0])[:MOST_LISTED]
-    is_chosen = pl.col("query").is_in([query for _, query, _ in ranked])
-    ids_of: dict[int, list[dict[str, Any]]] = {}
-    for item in ids_of_all.filter(is_chosen).iter_rows(named=True):
-        ids_of.setdefault(item["query"], []).append(item)
-    called = {
-        row["query"]: row for row in consequence_rows(told.filter(is_chosen)).iter_rows(named=True)
-    }
-    for rank, query, genotype in ranked:
-        allele = alleles.row(query, named=True)
-        listed = _listed(batch, allele, ids_of[query], column, rank, genotype)
-        gene, hgvs, impact = _consequence(called.get(query))
-        found.listed.append(replace(listed, gene=gene, hgvs=hgvs, impact=impact))
+    shown = _rows(columns, _SHOWN, [row for _, row, _, _ in ranked])
+    for (rank, row, status, genotype), allele in zip(ranked, shown, strict=True):
+        found.listed.append(_listed(allele, terms[row], rank, status, genotype))
     return found
 
 
-def _consequence(called: Mapping[str, Any] | None) -> tuple[str, str, str]:
+def _rows(columns: Columns, schema: pa.Schema, rows: Collection[int]) -> list[dict[str, Any]]:
+    numbers = pa.py_buffer(np.fromiter(rows, np.int64, len(rows)))
+    chosen = pa.Array.from_buffers(pa.int64(), len(rows), [None, numbers])
+    found: list[dict[str, Any]] = table_of(columns, schema).take(chosen).to_pylist()
+    return found
+
+
+def _consequence(called: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return gene, change and impact of an ALT, and what the pick hides: a greater impact elsewhere."""
-    if called is None:
+    if called["ens_worst"] is None:
         return "", "", ""
     impact, (term, *place) = called["ens_impact"], called["ens_worst"].split("&")
     is_greater = IMPACTS.index(TERMS[term]) < IMPACTS.index(impact)
@@ -350,60 +316,44 @@ def _consequence(called: Mapping[str, Any] | None) -> tuple[str, str, str]:
 
 
 def _listed(
-    batch: Batch,
     allele: Mapping[str, Any],
-    ids: Sequence[Mapping[str, Any]],
-    column: str,
+    given: Sequence[str],
     rank: tuple[int, bool],
+    status: str,
     genotype: str,
 ) -> Listed:
-    texts = [item[column] for item in ids if item[column] is not None]
-    given = list(dict.fromkeys(term for text in texts for term in text.split("|")))
     is_contested = any(term in given for term in PATHOGENIC) and any(
         term in given for term in _CONTRARY
     )
     return Listed(
         rank,
-        f"{allele['chrom']}:{allele['pos']}" + (" (looked up on X and Y)" if allele["par"] else ""),
+        f"{allele['chrom']}:{allele['pos']}"
+        + (" (looked up on X and Y)" if allele["ens_par"] else ""),
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
-        tuple(item["id"] for item in ids if item["id"] is not None),
+        tuple(name for name in allele["ens_id"] if name is not None),
         ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
-        _frequency(ids),
-        _short(_filter_of(batch, allele["row"])),
+        allele["ens_af"] or (UNDECIDED if allele["ens_af_why"] == "undecided" else UNPUBLISHED),
+        _short(status),
         genotype,
+        *_consequence(allele),
     )
-
-
-def _frequency(ids: Sequence[Mapping[str, Any]]) -> str:
-    """Return the frequency of an ALT, or why there is none, from the rows of its IDs."""
-    decided = next((item["af"] for item in ids if item["af"] is not None), None)
-    if decided is not None:
-        return str(decided)
-    return UNDECIDED if any(item["has_frequency"] for item in ids) else UNPUBLISHED
-
-
-def _filter_of(batch: Batch, row: int) -> str:
-    (begin,), (end,) = batch.lines.bounds(FILTER, np.array([row]))
-    return batch.lines.data[begin:end].decode("utf-8", "replace")
 
 
 def _short(bases: str) -> str:
     return bases if len(bases) <= _MOST_SHOWN else f"{bases[:_MOST_SHOWN]}… ({len(bases)} bp)"
 
 
-def _genotype(batch: Batch, row: int, allele: int) -> tuple[int, str, str]:
+def _genotype(fields: Sequence[bytes], allele: int) -> tuple[int, str, str]:
     """Return the place of an allele in the list, whether it is carried, as counted; and GT, or the samples."""
-    if int(batch.lines.num_fields[row]) <= SAMPLE:
+    if len(fields) <= SAMPLE:
         return _NO_GENOTYPE, "no genotype", "no sample"
-    (begin,), (end,) = batch.lines.bounds(FORMAT, np.array([row]))
-    fields = batch.lines.data[begin:end].split(b":")
-    if b"GT" not in fields:
+    keys = fields[FORMAT].split(b":")
+    if b"GT" not in keys:
         return _NO_GENOTYPE, "no genotype", "no GT"
-    place = fields.index(b"GT")
-    calls = batch.lines.data[end + 1 : batch.lines.end[row]].rstrip(b"\r").split(b"\t")
+    at = keys.index(b"GT")
     found = [
-        (call.split(b":")[place : place + 1] or [b"."])[0].decode("utf-8", "replace")
-        for call in calls
+        (call.split(b":")[at : at + 1] or [b"."])[0].decode("utf-8", "replace")
+        for call in fields[SAMPLE:]
     ]
     places = [_place(re.split(r"[/|]", call), str(allele)) for call in found]
     states = [_STATE_OF[place] for place in places]
@@ -468,21 +418,23 @@ def tally_text(
         ``terms``, ALTs by their most severe term; ``genes``, as `gene_list` has them, with ``symbol``; ``num_genes``,
         of how many; ``unknown_on``, the chromosomes without calls. None where the reference has no genes.
     """
-    cube = findings.cube()
     lengths = header.contigs()
     content = {
         "vcf": vcf,
         "samples": header.samples,
         "contig_lengths": {
             name: lengths[name]
-            for name in cube["chrom"].unique(maintain_order=True)
+            for name in dict.fromkeys(chrom for chrom, *_ in findings.cube)
             if lengths.get(name) is not None
         },
         "metrics": dict(metrics),
         "release_date": release_date,
         "provenance": dict(provenance),
         "notes": list(notes),
-        "cube": cube.to_dict(as_series=False),
+        "cube": {
+            **{name: [key[at] for key in findings.cube] for at, name in enumerate(CUBE)},
+            "count": list(findings.cube.values()),
+        },
         "frequencies": _ordered(findings.frequencies),
         "terms": _ordered(findings.terms),
         "other_terms": _ordered(findings.other_terms),

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 from ensembl_annotations.annotate.engine import Engine
 from ensembl_annotations.annotate.guard import check_build
 from ensembl_annotations.annotate.lookup import Contigs, par_of
-from ensembl_annotations.annotate.rows import allele_rows
+from ensembl_annotations.annotate.rows import table_of
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.contigs import ParRegion, canonical_assembly
+from ensembl_annotations.variants.schema import ANNOTATION, RESULT
 from ensembl_annotations.vcf.batch import batch_of
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
@@ -30,6 +31,13 @@ _LOG = logging.getLogger(__name__)
 
 _BATCH_ROWS = 262_144
 _COLUMNS = ("chrom", "pos", "ref", "alt")
+_MATCHED = pa.schema(
+    [
+        column.field
+        for column in (*RESULT, *ANNOTATION)
+        if column.name in (*_COLUMNS, "record", "alt_index", "ens_reason")
+    ]
+)
 _REFUSED = ["contig_refused", "ref_mismatch"]
 """Reasons for which an ALT is not what its key says."""
 
@@ -213,16 +221,17 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
         engine = Engine(reader, reference, contigs, check_records=False)
         check_build(engine, store.assembly, _LOG.warning)
         for part in (part for piece in reader.pieces() for part in reader.parts(piece)):
-            with engine.annotated(part, with_rows=True) as result:
-                batch = batch_of(part, reader.path)
-                alleles = allele_rows(batch, result)
+            with engine.annotated(part, columns=_MATCHED.names) as result:
+                alleles = pl.from_arrow(table_of(result.columns, _MATCHED))
+            assert isinstance(alleles, pl.DataFrame)
+            batch = batch_of(part, reader.path)
             gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             known = {name: contigs.resolve(name)[0] for name in alleles["chrom"].unique()}
-            told = alleles.filter(~pl.col("reason").is_in(_REFUSED).fill_null(False))
+            told = alleles.filter(~pl.col("ens_reason").is_in(_REFUSED).fill_null(False))
             yield told.select(
                 *_COLUMNS,
                 "alt_index",
                 contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String),
-                gts=gts.gather(told["row"]),
+                gts=gts.gather(told["record"] - part.first_record),
             )
         reader.check_unchanged()

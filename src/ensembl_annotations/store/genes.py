@@ -61,13 +61,3 @@ def scan_genes(folder: Path | str, chromosomes: Sequence[str] | str | None = Non
     empty = pl.from_arrow(GENES_SCHEMA.empty_table())
     assert isinstance(empty, pl.DataFrame)
     return pl.concat([empty.lazy(), *(pl.scan_parquet(item.path, glob=False) for item in files)])
-
-
-def symbols_of(store: ReferenceStore) -> dict[str, str]:
-    """Return the symbols of genes, by their IDs; of those that have one."""
-    files = [item.path for item in store.resources if item.role == "genes"]
-    found: dict[str, str] = {}
-    for path in files:
-        rows = pl.scan_parquet(path, glob=False).select(pl.col("gene_id", "symbol").cast(pl.String))
-        found |= dict(rows.drop_nulls().unique().collect().iter_rows())
-    return found

@@ -92,7 +92,7 @@ class Reference:
     def symbols(self) -> dict[str, str]:
         """The symbols of genes, by their IDs; of those that have one."""
         # What reads tables is imported where it is asked for.
-        from ensembl_annotations.store.genes import symbols_of
+        from ensembl_annotations.store.symbols import symbols_of
 
         return symbols_of(self.store)
 

@@ -41,7 +41,7 @@ def call_lists(
     Returns
     -------
     ChunkedArray of `CALLS`
-        In the order of the samples; values are null as those of `typed_records` are.
+        In the order of the samples; values are null as those of the columns of one sample are.
     """
     if not samples:
         return pa.chunked_array([pa.array([[]] * len(rows), CALLS)])

@@ -328,4 +328,10 @@ def typed_columns(by_id: pl.DataFrame) -> pl.DataFrame:
         },
     )
     frequency = decided_frequency(by_id).select("query", ens_af=pl.col("af").cast(pl.Float64))
-    return listed.join(frequency, on="query", how="left", maintain_order="left")
+    published = by_id.group_by("query").agg(published=pl.col("has_frequency").any())
+    why = pl.when("published").then(pl.lit("undecided")).otherwise(pl.lit("not_published"))
+    return (
+        listed.join(frequency, on="query", how="left", maintain_order="left")
+        .join(published, on="query", how="left", maintain_order="left")
+        .with_columns(ens_af_why=pl.when(pl.col("ens_af").is_null()).then(why))
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from pathlib import Path
 
-import polars as pl
 import pytest
 
+from ensembl_annotations._kernel import Contig, Settings, annotated, contig_runs
 from ensembl_annotations.annotate import tally
 from ensembl_annotations.annotate.counts import Tally
 from ensembl_annotations.annotate.tally import (
@@ -23,94 +23,81 @@ from ensembl_annotations.annotate.tally import (
     gene_list,
     part_of,
 )
-from ensembl_annotations.vcf.batch import Batch
+from ensembl_annotations.store.describe import ReferenceStore
+from ensembl_annotations.store.read import Reference
+from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.vcf.read import Piece
 from ensembl_annotations.vcf.untyped import Untyped
-
-Id = tuple[int, str | None, bool, str | None, str | None]
-
-# Nothing pathogenic: the records themselves are not looked at.
-NO_BATCH = cast(Batch, cast(Any, None))
+from tests.support.store import snv, write_store
 
 
 def part(
-    alleles: list[tuple[int, int, str, str, str | None]],
-    ids: Sequence[Id] = (),
+    alleles: Sequence[tuple[int, str, str]],
+    store: Path | None = None,
+    reason: str = "contig_absent",
 ) -> Part:
-    """Count ALTs (POS, code, deleted, inserted, reason) and their IDs.
-
-    An ID has its ALT, the ALT's frequency, whether one is published, its terms and those of this ALT.
-    """
-    rows = [("chr1", *allele) for allele in alleles]
-    frame = pl.DataFrame(
-        rows, ["chrom", "pos", "code", "deleted", "inserted", "reason"], orient="row"
-    ).with_columns(
-        pl.col("deleted", "inserted").str.len_bytes().cast(pl.Int32),
-        pl.col("reason").cast(pl.String),
-        row=pl.int_range(pl.len()),
-        alt_index=pl.lit(0),
-    )
-    schema = {
-        "query": pl.Int64,
-        "af": pl.String,
-        "has_frequency": pl.Boolean,
-        "clin": pl.String,
-        "allele_clin": pl.String,
-    }
-    told = pl.DataFrame(schema={"query": pl.UInt32, "csq": pl.String, "ens_worst": pl.String})
-    return part_of(NO_BATCH, frame, pl.DataFrame(ids, schema, orient="row"), told)
+    """Count ALTs (POS, REF, ALT) of chr1, each in a record, with what a store has; without one all have a reason."""
+    lines = "".join(f"chr1\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\n" for pos, ref, alt in alleles)
+    piece = Piece(lines.encode(), 0, 1)
+    settings = Settings(8, columns=tally.COLUMNS)
+    runs = [name.decode() for name, _ in contig_runs(piece.data)]
+    if store is None:
+        contig = Contig(reason=list(REASONS).index(reason))
+        with annotated(piece.data, settings, [contig], [0]) as result:
+            return part_of(result.columns, piece, runs)
+    with Reference(ReferenceStore(store)) as reference:
+        table = reference.table("1")
+        assert table is not None
+        contig = Contig(table=table.handle, reason=-1)
+        with annotated(piece.data, settings, [contig], [0]) as result:
+            return part_of(result.columns, piece, runs)
 
 
 @pytest.mark.parametrize(
-    ("code", "deleted", "inserted", "kind", "is_transition"),
+    ("ref", "alt", "kind", "is_transition"),
     [
-        # 4 * REF + ALT in the order ACGT.
-        (2, "A", "G", "SNV", True),
-        (7, "C", "T", "SNV", True),
-        (8, "G", "A", "SNV", True),
-        (13, "T", "C", "SNV", True),
-        (1, "A", "C", "SNV", False),
-        (14, "T", "G", "SNV", False),
-        (15, "R", "A", "SNV", None),
-        (10, "", "A", "insertion", None),
-        (5, "AC", "", "deletion", None),
-        (15, "AC", "GT", "MNV", None),
-        (15, "AC", "G", "indel", None),
-        (0, "", "", "not a sequence", None),
+        ("A", "G", "SNV", True),
+        ("C", "T", "SNV", True),
+        ("G", "A", "SNV", True),
+        ("T", "C", "SNV", True),
+        ("A", "C", "SNV", False),
+        ("T", "G", "SNV", False),
+        ("AT", "AG", "SNV", False),
+        ("R", "A", "SNV", None),
+        ("C", "CA", "insertion", None),
+        ("CAC", "C", "deletion", None),
+        ("AC", "GT", "MNV", None),
+        ("AC", "G", "indel", None),
+        ("A", "<DEL>", "not a sequence", None),
     ],
 )
-def test_an_alt_is_of_one_kind(
-    code: int, deleted: str, inserted: str, kind: str, is_transition: bool | None
-) -> None:
-    (row,) = part([(5, code, deleted, inserted, None)]).cube.to_dicts()
-    assert (row["kind"], row["transition"], row["count"]) == (kind, is_transition, 1)
+def test_an_alt_is_of_one_kind(ref: str, alt: str, kind: str, is_transition: bool | None) -> None:
+    assert part([(5, ref, alt)]).cube == {("chr1", 0, 2, kind, is_transition): 1}
 
 
-@pytest.mark.parametrize(
-    ("reason", "status"),
-    [
-        (None, 0),
-        ("site_unknown", 1),
-        ("allele_differs", 1),
-        ("contig_absent", 2),
-        ("symbolic", 2),
-        ("not_requested", 2),
-    ],
-)
-def test_a_status_follows_from_the_reason(reason: str | None, status: int) -> None:
-    assert part([(5, 2, "A", "G", reason)]).cube["status"].to_list() == [status]
+@pytest.mark.parametrize("reason", ["contig_absent", "contig_refused", "not_requested"])
+def test_what_could_not_be_looked_up_is_not_compared(reason: str) -> None:
+    assert {status for _, _, status, _, _ in part([(5, "A", "G")], reason=reason).cube} == {2}
+
+
+def test_a_status_follows_from_the_reason(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", {"1": [snv(5, "A>G", 1)]})
+    found = [(5, "A", "G"), (5, "A", "C"), (9, "A", "G"), (5, "A", "<DEL>")]
+    statuses = [next(iter(part([alt], store).cube))[2] for alt in found]
+    assert statuses == [0, 1, 1, 2]
 
 
 def test_a_record_without_an_alt_is_not_counted() -> None:
-    assert len(part([(5, 0, "", "", "no_alt")]).cube) == 0
+    assert part([(5, "A", ".")]).cube == {}
 
 
-def test_a_window_has_a_million_bases_and_position_0_is_in_the_first() -> None:
-    positions = [0, 1, 1_000_000, 1_000_001, 2_000_001]
-    cube = part([(pos, 2, "A", "G", None) for pos in positions]).cube
-    assert cube.select("window", "count").rows() == [(0, 3), (1, 1), (2, 1)]
+def test_a_window_has_a_million_bases_and_may_come_again() -> None:
+    positions = [0, 1, 1_000_000, 1_000_001, 2_000_001, 7]
+    cube = part([(pos, "A", "G") for pos in positions]).cube
+    assert [(key[1], count) for key, count in cube.items()] == [(0, 4), (1, 1), (2, 1)]
 
 
-def test_a_frequency_belongs_to_the_class_that_it_ends() -> None:
+def test_a_frequency_belongs_to_the_class_that_it_ends(tmp_path: Path) -> None:
     assert FREQUENCY_CLASSES == [
         "0 to 0.01 %",
         "over 0.01 to 0.1 %",
@@ -122,8 +109,11 @@ def test_a_frequency_belongs_to_the_class_that_it_ends() -> None:
         "over 50 to 100 %",
     ]
     given = ["0", "0.0001", "0.00011", "0.05", "0.0501", "0.5", "0.51", "1"]
-    ids: list[Id] = [(query, text, True, None, None) for query, text in enumerate(given)]
-    found = part([(5, 2, "A", "G", None)] * len(given), ids).frequencies
+    rows = [
+        snv(5 + number, "A>G", 1, ma="G", maf=text, maf_of=1) for number, text in enumerate(given)
+    ]
+    store = write_store(tmp_path / "store", {"1": rows})
+    found = part([(5 + number, "A", "G") for number in range(len(given))], store).frequencies
     assert +found == Counter(
         {
             "0 to 0.01 %": 2,
@@ -136,26 +126,28 @@ def test_a_frequency_belongs_to_the_class_that_it_ends() -> None:
     )
 
 
-def test_a_frequency_that_is_not_decided_is_told_from_none() -> None:
-    ids: list[Id] = [
-        (0, "0.1", True, None, None),
-        (0, "0.1", True, None, None),
-        (1, None, True, None, None),
-        (2, None, True, None, None),
-        (3, None, False, None, None),
-        (3, None, False, None, None),
+def test_a_frequency_that_is_not_decided_is_told_from_none(tmp_path: Path) -> None:
+    known = {"ma": "G", "maf": "0.1"}
+    rows = [
+        snv(5, "A>G", 1, maf_of=1, **known),
+        snv(5, "A>G", 2, maf_of=1, **known),
+        snv(6, "A>G", 3, maf_of=0, **known),
+        snv(7, "A>G", 4),
+        snv(7, "A>G", 5),
     ]
-    found = +part([(5, 2, "A", "G", None)] * 4, ids).frequencies
-    assert found == {"over 5 to 10 %": 1, "published, ALT uncertain": 2, "not published": 1}
+    store = write_store(tmp_path / "store", {"1": rows})
+    found = +part([(pos, "A", "G") for pos in range(5, 9)], store).frequencies
+    assert found == {"over 5 to 10 %": 1, "published, ALT uncertain": 1, "not published": 1}
 
 
-def test_a_term_counts_once_for_an_alt_and_is_certain_or_not() -> None:
-    ids: list[Id] = [
-        (0, None, False, "benign|association", "benign"),
-        (0, None, False, "benign", "benign"),
-        (1, None, False, "benign", None),
+def test_a_term_counts_once_for_an_alt_and_is_certain_or_not(tmp_path: Path) -> None:
+    rows = [
+        snv(5, "A>G", 1, clin="benign|association", clin_certain=False),
+        snv(5, "A>G", 2, clin="benign", clin_certain=True),
+        snv(6, "A>G", 3, clin="benign", clin_certain=False),
     ]
-    found = part([(5, 2, "A", "G", None)] * 2, ids)
+    store = write_store(tmp_path / "store", {"1": rows})
+    found = part([(5, "A", "G"), (6, "A", "G")], store)
     assert (found.terms, found.other_terms) == ({"benign": 1}, {"benign": 1, "association": 1})
 
 
@@ -202,7 +194,7 @@ def test_the_first_variants_are_listed_and_all_are_counted(
 def test_genes_are_listed_by_impact_and_number_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    piece = part([(5, 2, "A", "G", None)])
+    piece = part([(5, "A", "G")])
     counts = {
         ("c", "MODERATE"): 9,
         ("b", "HIGH"): 1,
@@ -229,19 +221,18 @@ def test_a_long_change_is_cut_and_a_gene_without_symbol_has_its_id() -> None:
     gene, change, impact = _consequence(called)
     assert (gene, impact) == ("G1", "HIGH")
     assert change == ("T1.1:c.1_2ins" + "A" * 500)[:80] + "…"
-    assert _consequence(None) == ("", "", "")
+    assert _consequence({**called, "ens_worst": None}) == ("", "", "")
 
 
 def test_pieces_are_summed_however_many_there_are() -> None:
     findings = Findings()
-    piece = part([(5, 2, "A", "G", None), (5, 0, "", "", "symbolic")])
+    piece = part([(5, "A", "G"), (5, "A", "<DEL>")])
     for _ in range(200):
         findings.add(piece)
-    assert findings.cube().rows() == [
-        ("chr1", 0, 0, "SNV", True, 200),
-        ("chr1", 0, 2, "not a sequence", None, 200),
-    ]
-    assert Findings().cube().columns == findings.cube().columns
+    assert findings.cube == {
+        ("chr1", 0, 2, "SNV", True): 200,
+        ("chr1", 0, 2, "not a sequence", None): 200,
+    }
 
 
 def test_counts_of_parts_are_summed_and_the_first_odd_value_is_kept() -> None:

@@ -1,13 +1,14 @@
-"""The columns of records as typed values, for the table. The kernel has refused what can't be typed, or counted it."""
+"""The columns of records as typed values, as the annotated table has them."""
 
 from __future__ import annotations
+
+import re
 
 import polars as pl
 
 from ensembl_annotations.common.text import take_text
 from ensembl_annotations.variants.schema import GENOTYPE
-from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.read import FILTER, FORMAT, ID, QUAL, SAMPLE
+from tests.support.oracle.batch import FILTER, FORMAT, ID, QUAL, SAMPLE, Batch
 
 
 def typed_records(batch: Batch, num_samples: int) -> pl.DataFrame:
@@ -73,3 +74,19 @@ def _calls(batch: Batch) -> pl.Series:
         bounds = zip(begin.tolist(), end.tolist(), strict=True)
         calls = [batch.lines.data[low:high].decode("utf-8", "replace") for low, high in bounds]
         return pl.Series(calls, dtype=pl.String)
+
+
+def carried_copies(genotype: str | None, allele: int) -> tuple[int | None, str | None]:
+    """Return how often a GT has an allele, and its zygosity; None where a missing allele leaves it open."""
+    if genotype is None:
+        return None, None
+    # A mark before the first allele says how that one is phased.
+    called = re.split(r"[/|]", genotype.lstrip("/|"))
+    copies = called.count(str(allele))
+    if {"", "."} & {*called}:
+        return copies or None, None
+    if copies == 0:
+        return 0, "absent"
+    if copies < len(called):
+        return copies, "het"
+    return copies, "hom" if copies > 1 else "hemi"

@@ -1,0 +1,521 @@
+#include "columns.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+enum { NUM_CSQ_FIELDS = NUM_TABLE_COLUMNS - COL_CSQ_FIELD };
+/* Fields of an entry of ENS_CSQ, from 0; PICK is the last one. */
+enum { FIELD_CONSEQUENCE = 1, FIELD_IMPACT = 2, FIELD_SYMBOL = 3, FIELD_GENE = 4, FIELD_FEATURE = 6, FIELD_HGVSC = 10, FIELD_HGVSP = 11 };
+enum { KNOWN, NOVEL, UNCOMPARED };
+enum { NOT_A_SEQUENCE, AN_INSERTION, A_DELETION, AN_SNV, AN_MNV, AN_INDEL };
+enum { NOT_PUBLISHED, UNDECIDED };
+enum { HET, HOM, HEMI, ABSENT };
+enum { WINDOW = 1000000 };
+
+/* ---- values ---- */
+
+static Text decimal_text(uint8_t digits[20], uint64_t number) {
+    uint8_t *p = digits + 20;
+    do *--p = (uint8_t)('0' + number % 10);
+    while (number /= 10);
+    return (Text){p, digits + 20 - p};
+}
+
+static int64_t size_of(const Out *out) { return out->at - out->begin; }
+
+static void put_bit(Out *bits, int64_t at, int bit) {
+    if (at % 8 == 0) put_char(bits, 0);
+    bits->at[-1] |= (uint8_t)(bit << at % 8);
+}
+
+static void put_offset(Out *offsets, int64_t at) {
+    int32_t place = (int32_t)at;
+    put(offsets, &place, sizeof place);
+}
+
+static void end_value(TableColumn *c, int is_valid) {
+    put_bit(&c->value_valid, c->num_values++, is_valid);
+    c->num_value_nulls += !is_valid;
+}
+
+static void put_int32(TableColumn *c, int32_t value, int is_valid) {
+    put(&c->bytes, &value, sizeof value);
+    end_value(c, is_valid);
+}
+
+static void put_int64(TableColumn *c, int64_t value) {
+    put(&c->bytes, &value, sizeof value);
+    end_value(c, 1);
+}
+
+/* A word by its number; none of a negative one. */
+static void put_word(TableColumn *c, int number) {
+    put_char(&c->bytes, (char)most(number, 0));
+    end_value(c, number >= 0);
+}
+
+static void put_flag(TableColumn *c, int flag) {
+    put_bit(&c->bytes, c->num_values, flag);
+    end_value(c, 1);
+}
+
+static void put_bytes(TableColumn *c, Text text) {
+    if (size_of(&c->bytes) + text.n > c->most) c->is_full = 1;
+    else put(&c->bytes, text.p, (size_t)text.n);
+}
+
+static void end_text(TableColumn *c, int is_valid) {
+    put_offset(&c->value_offset, size_of(&c->bytes));
+    end_value(c, is_valid);
+}
+
+static void put_text(TableColumn *c, Text text) {
+    put_bytes(c, text);
+    end_text(c, text.p != NULL);
+}
+
+static void end_list(TableColumn *c, int is_valid) {
+    put_bit(&c->valid, c->num_rows++, is_valid);
+    c->num_nulls += !is_valid;
+    c->is_full |= c->num_values > c->most;
+    put_offset(&c->offset, c->num_values);
+}
+
+/* ---- of records: the same for each of their ALTs ---- */
+
+typedef Text (*TextOf)(const Record *record, int argument);
+
+static void put_texts(TableColumn *c, const Rows *rows, TextOf text_of, int argument) {
+    for (int64_t i = 0; i < rows->piece->num_records && !c->is_full; i++) {
+        const Record *r = rows->piece->record + i;
+        Text text = text_of(r, argument);
+        for (int32_t k = 0; k < r->num_alleles; k++) put_text(c, text);
+    }
+}
+
+static Text as_written(const Record *r, int column) { return field_of(r, column); }
+
+static Text unless_dot(const Record *r, int column) {
+    Text text = field_of(r, column);
+    return is_dot(text) ? (Text){0} : text;
+}
+
+static Text number_in(const Record *r, int column) {
+    Text text = field_of(r, column);
+    return is_number(text) ? text : (Text){0};
+}
+
+static void put_numbers(TableColumn *c, const Rows *rows, int which) {
+    const Piece *piece = rows->piece;
+    for (int64_t i = 0; i < piece->num_records; i++) {
+        const Record *r = piece->record + i;
+        int64_t value = which == COL_POS ? r->pos : which == COL_LINE ? r->line - piece->text : rows->options->first_record + i;
+        for (int32_t k = 0; k < r->num_alleles; k++) put_int64(c, value);
+    }
+}
+
+/* ---- of the one sample ---- */
+
+/* Where a key stands in FORMAT, which mostly is that of the record before. */
+typedef struct {
+    const char *name;
+    Text format;
+    int64_t at;
+} FormatKey;
+
+/* The value of a key; null where it is . or there is none. */
+static Text value_in(const Record *r, FormatKey *key) {
+    Text format = field_of(r, FORMAT);
+    if (!key->format.p || !same_text(format, key->format)) key->format = format, key->at = key_at(format, key->name);
+    Text value = key->at < 0 ? (Text){0} : item_at(call_of(r), key->at, ':');
+    return value.p && is_dot(value) ? (Text){0} : value;
+}
+
+static void put_int_items(TableColumn *c, Text list) {
+    int is_valid = list.p != NULL;
+    while (list.p) {
+        int32_t value = 0;
+        int is_int = read_int32(next_item(&list, ','), &value);
+        put_int32(c, is_int ? value : 0, is_int);
+    }
+    end_list(c, is_valid);
+}
+
+static int count_alleles(Text genotype, Text allele, int *num_called, int *is_missing) {
+    int copies = 0;
+    /* A mark before the first allele says how that one is phased. */
+    while (genotype.n && (*genotype.p == '/' || *genotype.p == '|')) genotype.p++, genotype.n--;
+    for (int64_t i = 0, begin = 0; i <= genotype.n; i++) {
+        if (i < genotype.n && genotype.p[i] != '/' && genotype.p[i] != '|') continue;
+        Text called = {genotype.p + begin, i - begin};
+        ++*num_called, copies += same_text(called, allele), *is_missing |= !called.n || is_dot(called);
+        begin = i + 1;
+    }
+    return copies;
+}
+
+/* How often GT has an ALT, and its zygosity; null where a missing allele leaves it open. */
+static void put_carried(TableColumn *c, const Allele *allele, Text genotype, int which) {
+    uint8_t digits[20];
+    int num_called = 0, is_missing = 0, is_given = genotype.p && !is_dot(allele->alt);
+    int copies = is_given ? count_alleles(genotype, decimal_text(digits, (uint32_t)allele->index + 1), &num_called, &is_missing) : 0;
+    if (which == COL_DOSAGE) put_int32(c, copies, is_given && (copies || !is_missing));
+    else if (!is_given || is_missing) put_word(c, -1);
+    else put_word(c, !copies ? ABSENT : copies < num_called ? HET : copies > 1 ? HOM : HEMI);
+}
+
+static void put_calls(TableColumn *c, const Rows *rows, int which) {
+    FormatKey key = {.name = which == COL_DP ? "DP" : which == COL_GQ ? "GQ" : which == COL_AD ? "AD" : "GT"};
+    for (int64_t i = 0; i < rows->piece->num_records && !c->is_full; i++) {
+        const Record *r = rows->piece->record + i;
+        Text value = value_in(r, &key);
+        int32_t number = 0;
+        int is_int = which == COL_DP && value.p && read_int32(value, &number);
+        for (int32_t k = 0; k < r->num_alleles; k++) {
+            if (which == COL_DP) put_int32(c, is_int ? number : 0, is_int);
+            else if (which == COL_GQ) put_text(c, value.p && is_number(value) ? value : (Text){0});
+            else if (which == COL_AD) put_int_items(c, value);
+            else if (which == COL_GT) put_text(c, value);
+            else put_carried(c, rows->piece->allele + r->first_allele + k, value, which);
+        }
+    }
+}
+
+/* ---- of ALTs ---- */
+
+/* The items of an ALT, of which `first` is the first one, or a later ALT's where there is none. */
+static int64_t end_of_items(const Values *values, int64_t first, int64_t allele) {
+    while (first < values->num_items && values->item[first].allele == allele) first++;
+    return first;
+}
+
+static void put_upper(TableColumn *c, Text bases) {
+    put_bytes(c, bases);
+    if (c->is_full) return;
+    for (uint8_t *p = c->bytes.at - bases.n; p < c->bytes.at; p++) *p = upper[*p];
+}
+
+/* The allele key as text, 1-11796321-G-A; null for what is no sequence, and where the contig is another one than Ensembl's. */
+static void put_key(TableColumn *c, const Rows *rows, const Allele *allele) {
+    const Text dash = {(const uint8_t *)"-", 1};
+    const Record *r = rows->piece->record + allele->record;
+    const Contig *contig = contig_of(rows->options, r);
+    int is_valid = allele->key.code != NOT_COMPARABLE && contig->reason != CONTIG_REFUSED;
+    if (is_valid) {
+        uint8_t digits[20];
+        const char *name = contig->name;
+        put_bytes(c, name ? (Text){(const uint8_t *)name, (int64_t)strlen(name)} : field_of(r, CHROM));
+        put_bytes(c, dash);
+        put_bytes(c, decimal_text(digits, (uint64_t)allele->start + 1));
+        put_bytes(c, dash);
+        put_upper(c, allele->key.deleted);
+        put_bytes(c, dash);
+        put_upper(c, allele->key.inserted);
+    }
+    end_text(c, is_valid);
+}
+
+static void put_frequency_state(TableColumn *c, const Rows *rows) {
+    for (int64_t n = 0, i = 0; n < rows->piece->num_alleles; n++) {
+        int64_t end = end_of_items(rows->values, i, n);
+        int is_open = end > i && !rows->values->af[n].p, is_published = 0;
+        for (; i < end; i++) is_published |= rows->values->item[i].has_frequency;
+        put_word(c, !is_open ? -1 : is_published ? UNDECIDED : NOT_PUBLISHED);
+    }
+}
+
+static void put_alleles(TableColumn *c, const Rows *rows, int which) {
+    for (int64_t n = 0; n < rows->piece->num_alleles && !c->is_full; n++) {
+        const Allele *allele = rows->piece->allele + n;
+        switch (which) {
+        case COL_ALT_INDEX: put_int32(c, allele->index, 1); break;
+        case COL_ALT: put_text(c, is_dot(allele->alt) ? (Text){0} : allele->alt); break;
+        case COL_KEY: put_key(c, rows, allele); break;
+        case COL_AF: put_text(c, rows->values->af[n]); break;
+        case COL_PAR: put_flag(c, allele->is_par); break;
+        default: put_word(c, allele->reason);
+        }
+    }
+}
+
+/* ---- of the IDs of each ALT ---- */
+
+static Text text_of_item(const Item *item, size_t at) { return *(const Text *)((const char *)item + at); }
+
+static void put_id_text(TableColumn *c, uint32_t rs, Text name) {
+    uint8_t digits[20];
+    if (!rs) {
+        put_text(c, name);
+        return;
+    }
+    put_bytes(c, (Text){(const uint8_t *)"rs", 2});
+    put_bytes(c, decimal_text(digits, rs));
+    end_text(c, 1);
+}
+
+static void put_item(TableColumn *c, const Item *item, int which, size_t at) {
+    switch (which) {
+    case COL_ENS_ID: put_id_text(c, item->rs, item->name); break;
+    case COL_MATCH: put_word(c, item->is_shifted); break;
+    case COL_MULTI: put_flag(c, item->is_multi); break;
+    case COL_MAC: put_int32(c, (int32_t)most(item->mac, 0), item->mac >= 0); break;
+    default: put_text(c, text_of_item(item, at));
+    }
+}
+
+static void put_items(TableColumn *c, const Rows *rows, int which, size_t at) {
+    for (int64_t n = 0, i = 0; n < rows->piece->num_alleles && !c->is_full; n++) {
+        int64_t first = i, end = end_of_items(rows->values, i, n);
+        for (; i < end; i++) put_item(c, rows->values->item + i, which, at);
+        end_list(c, end > first);
+    }
+}
+
+static int is_listed(const TableColumn *c, int64_t first, Text term) {
+    for (int64_t i = first; i < c->num_values; i++) {
+        int64_t begin = load32(c->value_offset.begin + 4 * i), end = load32(c->value_offset.begin + 4 * (i + 1));
+        if (same_text((Text){c->bytes.begin + begin, end - begin}, term)) return 1;
+    }
+    return 0;
+}
+
+/* The terms of all IDs of each ALT, each once. */
+static void put_terms(TableColumn *c, const Rows *rows, size_t at) {
+    const Values *values = rows->values;
+    for (int64_t n = 0, i = 0; n < rows->piece->num_alleles && !c->is_full; n++) {
+        int64_t begin = c->num_values, first = i, end = end_of_items(values, i, n);
+        for (; i < end; i++) {
+            Text left = text_of_item(values->item + i, at);
+            while (left.p) {
+                Text term = next_item(&left, '|');
+                /* Those of one ID are told once already. */
+                if (i == first || !is_listed(c, begin, term)) put_text(c, term);
+            }
+        }
+        end_list(c, end > first);
+    }
+}
+
+static void put_site_ids(TableColumn *c, const Rows *rows) {
+    const Match *match = rows->match;
+    for (int64_t i = 0, site = 0, next = 0; i < rows->piece->num_records && !c->is_full; i++, site = next) {
+        while (next < match->num_sites && match->site[next].record == i) next++;
+        for (int32_t k = 0; k < rows->piece->record[i].num_alleles; k++) {
+            for (int64_t s = site; s < next; s++) put_id_text(c, match->site[s].rs, match->site[s].name);
+            end_list(c, next > site);
+        }
+    }
+}
+
+/* ---- consequences ---- */
+
+/* The entries of an ALT; null where it was not called. */
+static Text entries_of(const Rows *rows, int64_t allele) {
+    const Consequences *found = rows->consequences;
+    const Told *told = found->told ? found->told + allele : NULL;
+    return told && told->worst > told->csq ? (Text){found->text.begin + told->csq, told->worst - told->csq} : (Text){0};
+}
+
+static Text worst_of(const Rows *rows, int64_t allele) {
+    if (!entries_of(rows, allele).p) return (Text){0};
+    const Told *told = rows->consequences->told + allele;
+    return (Text){rows->consequences->text.begin + told->worst, told->end - told->worst};
+}
+
+/* The entry of the picked transcript is the one whose last field is 1. */
+static Text picked_entry(Text entries) {
+    while (entries.p) {
+        Text entry = next_item(&entries, ',');
+        if (entry.n > 1 && entry.p[entry.n - 1] == '1' && entry.p[entry.n - 2] == '|') return entry;
+    }
+    return entries;
+}
+
+/* In the text of a tag, = is written %3D. */
+static void put_field(TableColumn *c, Text text) {
+    Text left = text;
+    for (int64_t i = 0; i + 3 <= left.n;) {
+        if (memcmp(left.p + i, "%3D", 3)) {
+            i++;
+            continue;
+        }
+        put_bytes(c, (Text){left.p, i});
+        put_bytes(c, (Text){(const uint8_t *)"=", 1});
+        left = (Text){left.p + i + 3, left.n - i - 3}, i = 0;
+    }
+    put_bytes(c, left);
+    end_text(c, text.p != NULL);
+}
+
+static void put_field_list(TableColumn *c, Text list) {
+    int is_valid = list.p != NULL;
+    while (list.p) put_field(c, next_item(&list, '&'));
+    end_list(c, is_valid);
+}
+
+/* A field of an entry; one that is empty is null. */
+static void put_csq_value(TableColumn *c, Text value, int field) {
+    if (!value.n) value.p = NULL;
+    if (field == FIELD_CONSEQUENCE) put_field_list(c, value);
+    else put_field(c, value);
+}
+
+static void put_picked(TableColumn *c, const Rows *rows, int field) {
+    for (int64_t n = 0; n < rows->piece->num_alleles && !c->is_full; n++)
+        put_csq_value(c, item_at(picked_entry(entries_of(rows, n)), field, '|'), field);
+}
+
+static void put_entries(Columns *columns, const Rows *rows) {
+    TableColumn *list = columns->column + COL_CSQ, *field = columns->column + COL_CSQ_FIELD;
+    for (int64_t n = 0; n < rows->piece->num_alleles && !list->is_full; n++) {
+        Text left = entries_of(rows, n);
+        int is_valid = left.p != NULL;
+        for (; left.p; list->num_values++) {
+            Text entry = next_item(&left, ',');
+            for (int i = 0; i < NUM_CSQ_FIELDS; i++) put_csq_value(field + i, entry.p ? next_item(&entry, '|') : entry, i);
+        }
+        end_list(list, is_valid);
+        for (int i = 0; i < NUM_CSQ_FIELDS; i++) list->is_full |= field[i].is_full;
+    }
+}
+
+/* ---- counts ---- */
+
+static int kind_of(const Key *key) {
+    int64_t deleted = key->deleted.n, inserted = key->inserted.n;
+    if (!deleted) return inserted ? AN_INSERTION : NOT_A_SEQUENCE;
+    if (!inserted) return A_DELETION;
+    if (deleted != inserted) return AN_INDEL;
+    return deleted == 1 ? AN_SNV : AN_MNV;
+}
+
+static Cell cell_of(const Record *r, const Allele *allele) {
+    static const uint8_t is_transition[16] = {[2] = 1, [7] = 1, [8] = 1, [13] = 1};
+    int reason = allele->reason, is_absent = reason == ALLELE_DIFFERS || reason == SITE_UNKNOWN || reason == REF_MISMATCH;
+    return (Cell){
+        .window = most(r->pos - 1, 0) / WINDOW, .count = 1, .run = r->run,
+        .status = reason == MATCHED ? KNOWN : is_absent ? NOVEL : UNCOMPARED,
+        .kind = (int8_t)kind_of(&allele->key),
+        .transition = is_snv(allele->key.code) ? (int8_t)is_transition[allele->key.code] : -1,
+    };
+}
+
+static int is_alike(const Cell *a, const Cell *b) { return a->status == b->status && a->kind == b->kind && a->transition == b->transition; }
+
+/* Count ALTs by window, status and kind; a window that comes again has cells again. */
+static void count_cells(Columns *columns, const Rows *rows) {
+    int64_t first = 0;
+    for (int64_t n = 0; n < rows->piece->num_alleles; n++) {
+        const Allele *allele = rows->piece->allele + n;
+        if (allele->reason == NO_ALT) continue;
+        Cell cell = cell_of(rows->piece->record + allele->record, allele), *cells = (Cell *)columns->cell.begin;
+        if (columns->num_cells && (cells[first].window != cell.window || cells[first].run != cell.run)) first = columns->num_cells;
+        int64_t i = first;
+        while (i < columns->num_cells && !is_alike(cells + i, &cell)) i++;
+        if (i < columns->num_cells) cells[i].count++;
+        else put(&columns->cell, &cell, sizeof cell), columns->num_cells++;
+    }
+}
+
+/* ---- all of them ---- */
+
+static void fill(TableColumn *c, const Rows *rows, int which) {
+    switch (which) {
+    case COL_RECORD: case COL_POS: case COL_LINE: put_numbers(c, rows, which); break;
+    case COL_CHROM: put_texts(c, rows, as_written, CHROM); break;
+    case COL_ID: put_texts(c, rows, unless_dot, ID); break;
+    case COL_REF: put_texts(c, rows, as_written, REF); break;
+    case COL_QUAL: put_texts(c, rows, number_in, QUAL); break;
+    case COL_FILTER: put_texts(c, rows, unless_dot, FILTER); break;
+    case COL_GT: case COL_DP: case COL_GQ: case COL_AD: case COL_DOSAGE: case COL_ZYGOSITY: put_calls(c, rows, which); break;
+    case COL_ENS_ID: case COL_MATCH: case COL_MULTI: case COL_MAC: put_items(c, rows, which, 0); break;
+    case COL_TSA: put_items(c, rows, which, offsetof(Item, tsa)); break;
+    case COL_MA: put_items(c, rows, which, offsetof(Item, ma)); break;
+    case COL_MAF: put_items(c, rows, which, offsetof(Item, maf)); break;
+    case COL_AA: put_items(c, rows, which, offsetof(Item, aa)); break;
+    case COL_ID_ALLELE_CLIN: put_items(c, rows, which, offsetof(Item, allele_clin)); break;
+    case COL_ID_CLIN: put_items(c, rows, which, offsetof(Item, clin)); break;
+    case COL_ID_EVIDENCE: put_items(c, rows, which, offsetof(Item, evidence)); break;
+    case COL_ID_SOURCE: put_items(c, rows, which, offsetof(Item, source)); break;
+    case COL_AF_WHY: put_frequency_state(c, rows); break;
+    case COL_CLIN: put_terms(c, rows, offsetof(Item, allele_clin)); break;
+    case COL_RSCLIN: put_terms(c, rows, offsetof(Item, clin)); break;
+    case COL_EVIDENCE: put_terms(c, rows, offsetof(Item, evidence)); break;
+    case COL_SOURCE: put_terms(c, rows, offsetof(Item, source)); break;
+    case COL_SITE_ID: put_site_ids(c, rows); break;
+    case COL_GENE: put_picked(c, rows, FIELD_GENE); break;
+    case COL_SYMBOL: put_picked(c, rows, FIELD_SYMBOL); break;
+    case COL_TRANSCRIPT: put_picked(c, rows, FIELD_FEATURE); break;
+    case COL_CONSEQUENCE: put_picked(c, rows, FIELD_CONSEQUENCE); break;
+    case COL_IMPACT: put_picked(c, rows, FIELD_IMPACT); break;
+    case COL_HGVSC: put_picked(c, rows, FIELD_HGVSC); break;
+    case COL_HGVSP: put_picked(c, rows, FIELD_HGVSP); break;
+    case COL_WORST:
+        for (int64_t n = 0; n < rows->piece->num_alleles && !c->is_full; n++) put_text(c, worst_of(rows, n));
+        break;
+    default: put_alleles(c, rows, which);
+    }
+}
+
+/* Rows that have a value, or a list. */
+static int64_t rows_of(const TableColumn *c) { return c->num_rows ? c->num_rows : c->num_values; }
+
+static int refuse(const Columns *columns, const Rows *rows, int which, Problem *problem) {
+    int64_t row = most(rows_of(columns->column + which) - 1, 0);
+    problem->kind = BAD_INPUT, problem->what = LONG_COLUMN, problem->detail = which;
+    problem->line = rows->piece->allele[row].record;
+    return -1;
+}
+
+static int is_wanted(const Options *options, int which) {
+    int is_call = which >= COL_GT && which <= COL_ZYGOSITY;
+    return (options->columns >> which & 1) && (!is_call || options->num_columns == SAMPLE + 1);
+}
+
+static int fill_all(Columns *columns, const Rows *rows, Problem *problem) {
+    for (int i = 0; i <= COL_CSQ; i++) {
+        TableColumn *c = columns->column + i;
+        if (!is_wanted(rows->options, i)) continue;
+        if (i == COL_CSQ) put_entries(columns, rows);
+        else fill(c, rows, i);
+        if (c->is_full) return refuse(columns, rows, i, problem);
+    }
+    return 0;
+}
+
+/* Begin another one, in the memory of the last. */
+static void begin_column(TableColumn *c, const Options *options) {
+    Out *all[] = {&c->valid, &c->offset, &c->value_valid, &c->value_offset, &c->bytes};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->at = all[i]->begin;
+    *c = (TableColumn){c->valid, c->offset, c->value_valid, c->value_offset, c->bytes, .most = least(options->most_column, INT32_MAX)};
+    put_offset(&c->offset, 0), put_offset(&c->value_offset, 0);
+    reserve(&c->bytes, 1);
+}
+
+int make_columns(Columns *columns, const Rows *rows, Problem *problem) {
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) begin_column(columns->column + i, rows->options);
+    columns->cell.at = columns->cell.begin, columns->num_cells = 0;
+    count_cells(columns, rows);
+    return fill_all(columns, rows, problem);
+}
+
+static int64_t room_of(const Out *out) { return out->end - out->begin; }
+
+int64_t columns_bytes(const Columns *columns) {
+    int64_t total = room_of(&columns->cell);
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) {
+        const TableColumn *c = columns->column + i;
+        total += room_of(&c->valid) + room_of(&c->offset) + room_of(&c->value_valid) + room_of(&c->value_offset) + room_of(&c->bytes);
+    }
+    return total;
+}
+
+void empty_columns(Columns *columns) {
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) {
+        TableColumn *c = columns->column + i;
+        void *all[] = {c->valid.begin, c->offset.begin, c->value_valid.begin, c->value_offset.begin, c->bytes.begin};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+    }
+    free(columns->cell.begin);
+    *columns = (Columns){0};
+}

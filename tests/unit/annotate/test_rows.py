@@ -1,0 +1,165 @@
+"""The kernel's columns, as Arrow's."""
+
+from __future__ import annotations
+
+import gc
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from ensembl_annotations import _kernel
+from ensembl_annotations._kernel import (
+    COLUMNS,
+    NUM_CSQ_FIELDS,
+    BadLine,
+    Contig,
+    Settings,
+    Spare,
+    annotated,
+)
+from ensembl_annotations.annotate.rows import array_of, table_of
+from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
+from ensembl_annotations.variants.schema import GENOTYPES, REQUESTED, result_schema
+
+ABSENT = Contig(reason=list(REASONS).index("contig_absent"))
+SCHEMA = result_schema(with_genotype=True)
+
+
+def text_of(*lines: str, ref: str = "A", alts: str = "C") -> bytes:
+    """Return lines of ID, QUAL, FILTER, FORMAT and a call."""
+    rows = []
+    for line in lines:
+        id_, qual, filter_, *rest = line.split(" ")
+        rows.append("\t".join(["1", "5", id_, ref, alts, qual, filter_, ".", *rest]))
+    return "\n".join([*rows, ""]).encode("utf-8", "surrogateescape")
+
+
+def typed(*lines: str, alts: str = "C") -> pl.DataFrame:
+    """Return the table of lines, of which the first is record 100."""
+    settings = Settings(10, columns=SCHEMA.names, first_record=100)
+    with annotated(text_of(*lines, alts=alts), settings, [ABSENT], [0]) as result:
+        columns = result.columns
+    found = pl.from_arrow(table_of(columns, SCHEMA))
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def test_every_column_of_the_table_is_one_of_the_kernel_or_requested() -> None:
+    schema = result_schema(
+        with_genotype=True, with_genotypes=True, with_genes=True, requested=REQUESTED
+    )
+    assert {*schema.names} - {*COLUMNS} == {GENOTYPES[0].name, *REQUESTED}
+    assert len(CSQ_FIELDS) == NUM_CSQ_FIELDS
+
+
+def test_an_array_keeps_the_memory_of_its_piece() -> None:
+    settings, spare = Settings(10, columns=["id", "ref"]), Spare()
+
+    def ids_of(name: str) -> pa.Array:
+        text = text_of(*[f"{name} . . GT 0"] * 5000)
+        with annotated(text, settings, [ABSENT], [0], None, spare) as result:
+            return array_of(result.columns, "id", pa.string())
+
+    first = ids_of("one")
+    for _ in range(5):
+        assert ids_of("two")[0].as_py() == "two"
+        gc.collect()
+    # Each of the five in the memory of the one before.
+    assert len(spare.addresses) == 1
+    assert first.to_pylist() == ["one"] * 5000
+
+
+def test_what_was_not_asked_for_is_not_made() -> None:
+    with annotated(text_of("a . . GT 0"), Settings(10, columns=["id"]), [ABSENT], [0]) as result:
+        made = [name for name, item in result.columns.columns.items() if item.num_values]
+        assert made == ["id"]
+    with annotated(text_of("a . . GT 0"), Settings(10), [ABSENT], [0]) as result:
+        assert not hasattr(result, "columns")
+
+
+def test_a_column_without_room_names_the_line() -> None:
+    settings = Settings(10, columns=["pos", "ref"], most_column=100)
+    lines = [". . . GT 0"] * 4
+    with annotated(text_of(*lines, ref="A" * 25), settings, [ABSENT], [0]) as result:
+        assert len(array_of(result.columns, "ref", pa.string())) == 4
+    with (
+        pytest.raises(BadLine) as error,
+        annotated(text_of(*lines, ref="A" * 26), settings, [ABSENT], [0]),
+    ):
+        pass
+    found = error.value
+    assert (found.what, found.line, COLUMNS[found.detail]) == (_kernel.LONG_COLUMN, 3, "ref")
+
+
+def test_a_dot_is_null() -> None:
+    found = typed(". . . GT 0", "rs1;x 1e2 PASS GT 0", "a 5 q10;s GT 0")
+    assert found.select("record", "id", "qual", "filter").rows() == [
+        (100, None, None, None),
+        (101, "rs1;x", 100.0, "PASS"),
+        (102, "a", 5.0, "q10;s"),
+    ]
+
+
+def test_the_call_of_one_sample() -> None:
+    found = typed(
+        ". . . GT:AD:DP:GQ 0/1:3,4:7:50.5",
+        ". . . DP:GT 8:1|1",
+        ". . . GT:AD:DP .:.,4:.",
+        ". . . GT:DP 0/1",
+        ". . . XX 1",
+    )
+    assert found.select("gt", "dp", "gq", "ad").rows() == [
+        ("0/1", 7, 50.5, [3, 4]),
+        ("1|1", 8, None, None),
+        (None, None, None, [None, 4]),
+        ("0/1", None, None, None),
+        (None, None, None, None),
+    ]
+
+
+def test_what_is_not_of_its_type_is_null_and_told() -> None:
+    found = typed(
+        ". . . DP:GQ:AD 7:1:1,2",
+        ". . . DP:GQ:AD many:x:1,b",
+        ". . . DP:GQ:AD 99999999999:2:3",
+    )
+    assert found["dp"].to_list() == [7, None, None]
+    assert found["ad"].to_list() == [[1, 2], [1, None], [3]]
+
+
+def test_other_values_may_be_any_bytes() -> None:
+    assert typed(". . . GT:XX 0/1:\udcff")["gt"].to_list() == ["0/1"]
+
+
+@pytest.mark.parametrize(
+    ("genotype", "allele", "expected"),
+    [
+        ("0/1", 1, (1, "het")),
+        ("1|1", 1, (2, "hom")),
+        ("1/1/1", 1, (3, "hom")),
+        ("1", 1, (1, "hemi")),
+        ("0", 1, (0, "absent")),
+        ("0|0", 1, (0, "absent")),
+        ("1/2", 2, (1, "het")),
+        ("2|2", 1, (0, "absent")),
+        ("10/1", 1, (1, "het")),
+        ("10/10", 1, (0, "absent")),
+        ("./1", 1, (1, None)),
+        ("./1", 2, (None, None)),
+        ("./.", 1, (None, None)),
+        (".", 1, (None, None)),
+        ("./0", 1, (None, None)),
+        ("|1", 1, (1, "hemi")),
+        ("/0|1", 1, (1, "het")),
+        ("", 1, (None, None)),
+        (None, 1, (None, None)),
+    ],
+)
+def test_copies_of_an_allele(
+    genotype: str | None, allele: int, expected: tuple[int | None, str | None]
+) -> None:
+    format, call = ("GT", genotype) if genotype is not None else ("DP", "1")
+    alts = ",".join(["G"] * allele)
+    found = typed(f". . . {format} {call}", alts=alts).select("dosage", "zygosity")
+    assert found.row(-1) == expected
