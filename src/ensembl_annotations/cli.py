@@ -53,6 +53,14 @@ PLANNED = (
 _FATAL = (signal.SIGTERM, signal.SIGHUP)
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
+transcripts_option = click.option(
+    "--transcripts",
+    type=click.Choice(TRANSCRIPT_MODES),
+    default="pick",
+    help="Whose consequences are told, if the reference has genes: of one transcript for each ALT; of "
+    "one of each gene; of all.",
+)
+
 
 def show(text: str, *, err: bool = False) -> None:
     """Print lines of the result; what names and values of others could do to a terminal is escaped."""
@@ -401,13 +409,7 @@ def describe_fetched(result: dict[str, Any]) -> str:
     help="Tags to write to the VCF: 'all', or tags and groups (id, frequency, clinical, evidence, "
     "source, details, consequence) separated by commas. The table has all.",
 )
-@click.option(
-    "--transcripts",
-    type=click.Choice(TRANSCRIPT_MODES),
-    default="pick",
-    help="Whose consequences are told, if the reference has genes: of one transcript for each ALT; of "
-    "one of each gene; of all.",
-)
+@transcripts_option
 @click.option(
     "--id",
     "id_column",
@@ -633,6 +635,7 @@ def materialize_command(
 @click.option(
     "--chromosomes", default="all", help=f"Look for IDs on these only. {CHROMOSOMES_HELP}"
 )
+@transcripts_option
 @click.option("--json", "form", flag_value="json", help="Print JSON, with all values.")
 @click.option("--tsv", "form", flag_value="tsv", help="Print tab-separated text, with all values.")
 def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:

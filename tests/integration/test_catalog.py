@@ -167,6 +167,9 @@ def test_it_is_the_same_every_time_and_elsewhere(
 
 def test_figures_are_those_of_the_run_that_made_it(project: Project, tmp_path: Path) -> None:
     out = tmp_path / "catalog.html"
+    write(project, out)
+    # One materialization is no line.
+    assert "<svg" in out.read_text("utf-8") and "<h3>Size</h3>" not in out.read_text("utf-8")
     project.set_param("ensembl.release", 115)
     project.materialize()
     project.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
-from ensembl_annotations.fetch import Layout
+from ensembl_annotations.fetch import Layout, listing
 from ensembl_annotations.store.genes import scan_genes
 from tests.support.genes import Model, gff3, peptide_fasta
 from tests.support.mirror import Row, write_folder, write_mirror
@@ -130,7 +131,6 @@ def test_a_peptide_that_differs_is_counted(tmp_path: Path) -> None:
         ),
         (LAYOUT.peptide_folder, "no peptides are published", {"alleles", "sequence", "genes"}),
         (LAYOUT.fasta_folder, "exact only on 21: no sequence is published", {"alleles"}),
-        (LAYOUT.vcf_folder, "no variation is published there", {"sequence", "genes"}),
     ],
 )
 def test_what_is_not_published_is_left_out_and_said(
@@ -142,6 +142,36 @@ def test_what_is_not_published_is_left_out_and_said(
     assert left_out in invoke(*arguments).succeeded().stderr
     assert {item["role"] for item in package_of(out)["resources"]} == roles
     invoke("verify", out).succeeded()
+
+
+def test_variation_that_is_not_there_is_left_out_and_said(tmp_path: Path) -> None:
+    base, out = publish(tmp_path / "pub", CODING), tmp_path / "store"
+    shutil.rmtree(base / LAYOUT.vcf_folder)
+    arguments = ["fetch", "--base-url", base, "--release", RELEASE, "--out", out]
+    assert "no variation is published there" in invoke(*arguments).succeeded().stderr
+    assert {item["role"] for item in package_of(out)["resources"]} == {"sequence", "genes"}
+    invoke("verify", out).succeeded()
+
+
+def test_variation_without_its_list_is_an_error(tmp_path: Path) -> None:
+    """As where a mirror is being filled: the files are there, CHECKSUMS is not yet."""
+    base, out = publish(tmp_path / "pub", CODING), tmp_path / "store"
+    (base / LAYOUT.vcf_folder / "CHECKSUMS").unlink()
+    arguments = ["fetch", "--base-url", base, "--release", RELEASE, "--out", out]
+    invoke(*arguments).failed("CHECKSUMS", "homo_sapiens in release 116, without CHECKSUMS")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["homo_sapiens.vcf.gz", "homo_sapiens-chr1.vcf.gz"])
+def test_a_mirror_without_listings_is_asked_for_the_files(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "list_folders", lambda *_: [])
+    assert not listing.has_variation(str(tmp_path), LAYOUT)
+    path = tmp_path / LAYOUT.vcf_folder / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    assert listing.has_variation(str(tmp_path), LAYOUT)
 
 
 def put(folder: str, name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:

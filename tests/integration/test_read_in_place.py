@@ -275,6 +275,14 @@ def test_a_file_that_was_altered_on_the_way_is_an_error(at: int, small: Path) ->
         scan_reference(f"{server.url}/s").collect()
 
 
+def test_a_description_may_come_packed_and_a_range_may_not(small: Path) -> None:
+    with fault_server(served(small)) as server:
+        server.always["/s/datapackage.json"] = Step(compress=True)
+        assert len(scan_reference(f"{server.url}/s").collect()) == 1
+        asked = {request.target: request.headers["Accept-Encoding"] for request in server.requests}
+    assert "gzip" in asked["/s/datapackage.json"] and asked[ALLELES] == "identity"
+
+
 def test_a_password_is_sent_and_not_shown(small: Path) -> None:
     with fault_server(served(small)) as server:
         address = server.url.replace("//", "//me:secret@")

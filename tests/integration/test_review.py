@@ -241,7 +241,9 @@ def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path
                     if dep["path"].startswith(f"data/annotated/{name}/"):
                         dep["md5"] = f"{percent:032}"
                 lock["stages"][f"{kind}@{name}"] = entry
-        project.path("dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        # The dumper in C: it takes a tenth of the time.
+        written = yaml.dump(lock, Dumper=yaml.CSafeDumper, sort_keys=False)
+        project.path("dvc.lock").write_text(written)
         project.commit()
     num_figures = len(re.findall(r'"(?:num_\w+|annotated_percent)": ', text))
     whole = tmp_path / "whole.md"

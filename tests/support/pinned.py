@@ -312,6 +312,7 @@ def _make(folder: Path) -> list[tuple[str, dict[str, dict[str, str]]]]:
     odd = {"mirrors": folder / "mirror", "max_bad_percent": 50.0}
     mini = {"mirrors": REPO / "data" / "mini_ensembl", "source": "mini"}
     other = {"match": "position", "genotypes": True, "id_column": "replace", "tags": "id,frequency"}
+    other["columns"] = "info,calls"
     return [
         _made(folder, "mini", mini, REPO / "data" / "vcf" / "sample.vcf.gz", {}),
         _made(folder, "odd", odd | {"fasta": True}, one, {}),

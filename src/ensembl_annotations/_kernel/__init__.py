@@ -28,7 +28,17 @@ NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
 MATCHED = -1
 """Stands for no reason."""
 
-BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, LONG_COLUMN = range(8)
+(
+    BAD_COLUMNS,
+    BAD_POS,
+    NOT_UTF8,
+    BAD_QUAL,
+    HAS_TAG,
+    LONG_ALLELES,
+    MANY_ALTS,
+    MUCH_TOLD,
+    LONG_COLUMN,
+) = range(9)
 """What can be wrong with a line."""
 
 NUM_TAGS = 17
@@ -152,6 +162,7 @@ class _Options(c.Structure):
         ("num_runs", c.c_int64),
         ("most_allele_bytes", c.c_int64),
         ("most_alts", c.c_int64),
+        ("most_told_bytes", c.c_int64),
         ("columns", c.c_uint64),
         ("first_record", c.c_int64),
         ("most_column", c.c_int64),
@@ -459,6 +470,8 @@ class Settings(NamedTuple):
     regions : sequence of Region
     most_allele_bytes, most_alts : int
         Of a record; more is refused. The bytes are those of REF and ALT, with the tab between them.
+    most_told_bytes : int
+        Of the consequences of all lines together; more is refused, and the line is where they are too many.
     transcripts : str
         Whose consequences are told: one of `TRANSCRIPTS`.
     columns : sequence of str
@@ -479,6 +492,7 @@ class Settings(NamedTuple):
     regions: Sequence[Region] = ()
     most_allele_bytes: int = 1 << 62
     most_alts: int = 1 << 62
+    most_told_bytes: int = 1 << 62
     transcripts: str = "pick"
     columns: Sequence[str] = ()
     first_record: int = 0
@@ -540,6 +554,7 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         len(places),
         settings.most_allele_bytes,
         settings.most_alts,
+        settings.most_told_bytes,
         sum(1 << COLUMNS.index(name) for name in settings.columns),
         settings.first_record,
         settings.most_column,

@@ -14,6 +14,11 @@ int fail_store(Problem *problem, int32_t file, const char *text) {
     return -1;
 }
 
+int fail_input(Problem *problem, int what, int64_t line, int detail) {
+    problem->kind = BAD_INPUT, problem->what = what, problem->line = line, problem->detail = detail;
+    return -1;
+}
+
 int read_fully(int fd, uint8_t *to, int64_t size, int64_t at) {
     while (size > 0) {
         ssize_t n = pread(fd, to, (size_t)size, (off_t)at);

@@ -13,7 +13,7 @@ typedef struct {
 
 /* Why a call failed. Of an input, Python makes the sentence from the line; of a store, `text` is it. */
 enum { ALL_GOOD, BAD_INPUT, BAD_STORE };
-enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, LONG_COLUMN };
+enum { BAD_COLUMNS, BAD_POS, NOT_UTF8, BAD_QUAL, HAS_TAG, LONG_ALLELES, MANY_ALTS, MUCH_TOLD, LONG_COLUMN };
 typedef struct {
     int32_t kind;
     int32_t what;    /* of an input, which check */
@@ -24,6 +24,7 @@ typedef struct {
 } Problem;
 
 int fail_store(Problem *problem, int32_t file, const char *text);
+int fail_input(Problem *problem, int what, int64_t line, int detail);
 
 /* Memory that is freed as a whole, or used again from its beginning. What is asked for is there, or the process ends. */
 typedef struct {

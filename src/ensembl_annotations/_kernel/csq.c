@@ -217,7 +217,8 @@ static void put_worst(const Calls *w, const Genes *genes, const Call *call) {
     put_char(out, '&'), put_text(out, text_in(genes, transcript_of(genes, call)->id));
 }
 
-static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {
+/* -1: it is more than may be told of a piece. */
+static int tell(Calls *w, const Ground *ground, Text allele, Told *told) {
     const Genes *genes = ground->genes;
     int64_t pick = 0, worst = 0, any = 0;
     for (int64_t i = 1; i < w->num_calls; i++)
@@ -232,11 +233,13 @@ static void tell(Calls *w, const Ground *ground, Text allele, Told *told) {
         if (!is_chosen(w, genes, i, pick)) continue;
         if (any++) put_char(out, ',');
         put_row(w, w->call + i, allele, i == pick);
+        if (out->at - out->begin > w->options->most_told_bytes) return -1;
     }
     told->worst = out->at - out->begin;
     put_worst(w, genes, w->call + worst);
     told->end = out->at - out->begin;
     w->found->num_terms[w->call[worst].worst]++;
+    return 0;
 }
 
 /* Whether the first base of all ALTs of a record is left out, as VEP does: it is REF's, and one is an indel. */
@@ -274,8 +277,9 @@ static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *
         w->call = w->room->call = grown(w->call, 0, &w->room->call_room, sizeof(Call));
         w->call[w->num_calls++] = intergenic_call();
     }
-    tell(w, ground, shown_allele(w, r, allele), told);
-    return ground->bases->has_failed ? -1 : 0;
+    int is_much = tell(w, ground, shown_allele(w, r, allele), told);
+    if (ground->bases->has_failed) return -1;
+    return is_much ? fail_input(w->problem, MUCH_TOLD, r - w->piece->record, ALT) : 0;
 }
 
 /* ---- a piece ---- */

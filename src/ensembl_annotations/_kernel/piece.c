@@ -65,11 +65,6 @@ int64_t find_parts(const uint8_t *text, int64_t size, const Work *work, Part **p
     return count;
 }
 
-static int fail(Problem *problem, int what, int64_t line, int detail) {
-    problem->kind = BAD_INPUT, problem->what = what, problem->line = line, problem->detail = detail;
-    return -1;
-}
-
 /* A whole number of 1 to 10 digits, up to the largest POS. */
 static int read_pos(Text text, int64_t *pos) {
     *pos = 0;
@@ -208,9 +203,9 @@ static int check_text(const Record *r, int64_t line, int num_columns, Problem *p
     static const int columns[] = {CHROM, ID, REF, ALT, QUAL, FILTER, FORMAT};
     for (int i = 0; i < (num_columns > 8 ? 7 : 6); i++) {
         Text value = field_of(r, columns[i]);
-        if (!is_utf8(value.p, value.n)) return fail(problem, NOT_UTF8, line, columns[i]);
+        if (!is_utf8(value.p, value.n)) return fail_input(problem, NOT_UTF8, line, columns[i]);
     }
-    return num_columns < 9 || genotypes_are_text(r) ? 0 : fail(problem, NOT_UTF8, line, SAMPLE);
+    return num_columns < 9 || genotypes_are_text(r) ? 0 : fail_input(problem, NOT_UTF8, line, SAMPLE);
 }
 
 /* ---- our tags in the input ---- */
@@ -266,7 +261,7 @@ static int clean_info(Piece *piece, Record *r, int64_t line, const Options *opti
     while (left.p) {
         Text entry = next_item(&left, ';');
         int tag = tag_of(entry, options->tags);
-        if (tag >= 0 && !options->overwrite) return fail(problem, HAS_TAG, line, tag);
+        if (tag >= 0 && !options->overwrite) return fail_input(problem, HAS_TAG, line, tag);
         if (tag >= 0) {
             r->is_cut = 1;
             continue;
@@ -288,7 +283,7 @@ static int check_record(Piece *piece, Record *r, int64_t line, const Options *op
     if (!options->check_records) return 0;
     if (piece->words & HAS_ENS && has_mark(r->info) && clean_info(piece, r, line, options, problem)) return -1;
     Text qual = field_of(r, QUAL);
-    if (!is_dot(qual) && !is_number(qual)) return fail(problem, BAD_QUAL, line, QUAL);
+    if (!is_dot(qual) && !is_number(qual)) return fail_input(problem, BAD_QUAL, line, QUAL);
     if (options->num_columns == SAMPLE + 1) check_call(piece, r, line);
     return 0;
 }
@@ -297,9 +292,9 @@ static int check_record(Piece *piece, Record *r, int64_t line, const Options *op
 static int check_alleles(const Record *r, int64_t line, const Options *options, Problem *problem) {
     const uint8_t *alt = r->tab[REF] + 1;
     int64_t size = r->tab[ALT] - r->tab[ID] - 1;
-    if (size > options->most_allele_bytes) return fail(problem, LONG_ALLELES, line, REF);
+    if (size > options->most_allele_bytes) return fail_input(problem, LONG_ALLELES, line, REF);
     if (size <= options->most_alts) return 0;
-    return count_bytes(',', alt, r->tab[ALT]) < options->most_alts ? 0 : fail(problem, MANY_ALTS, line, ALT);
+    return count_bytes(',', alt, r->tab[ALT]) < options->most_alts ? 0 : fail_input(problem, MANY_ALTS, line, ALT);
 }
 
 /* The same runs as `find_runs` has, with what is known of their records. */
@@ -318,21 +313,21 @@ static int place_runs(Piece *piece, const Options *options, Problem *problem) {
         r->run = (int32_t)piece->num_runs - 1;
         run->num_records++, run->last_pos = r->pos;
     }
-    return piece->num_runs == options->num_runs ? 0 : fail(problem, BAD_COLUMNS, 0, 0);
+    return piece->num_runs == options->num_runs ? 0 : fail_input(problem, BAD_COLUMNS, 0, 0);
 }
 
 int cut_piece(Piece *piece, const Options *options, Problem *problem) {
     const uint8_t *p = piece->text, *stop = piece->text + piece->size;
-    if (!piece->size || stop[-1] != '\n') return fail(problem, BAD_COLUMNS, 0, 0);
+    if (!piece->size || stop[-1] != '\n') return fail_input(problem, BAD_COLUMNS, 0, 0);
     int is_ascii = !has_high_bit(p, piece->size);
     piece->num_records = count_bytes('\n', p, stop);
     piece->record = take(&piece->arena, (size_t)piece->num_records * sizeof(Record));
     for (int64_t i = 0; p < stop; i++) {
         Record *r = piece->record + i;
         *r = (Record){.line = p, .end = memchr(p, '\n', (size_t)(stop - p))};
-        if (cut_line(r, options->num_columns)) return fail(problem, BAD_COLUMNS, i, 0);
+        if (cut_line(r, options->num_columns)) return fail_input(problem, BAD_COLUMNS, i, 0);
         if (check_alleles(r, i, options, problem)) return -1;
-        if (read_pos(field_of(r, POS), &r->pos)) return fail(problem, BAD_POS, i, POS);
+        if (read_pos(field_of(r, POS), &r->pos)) return fail_input(problem, BAD_POS, i, POS);
         r->info = field_of(r, INFO);
         piece->words |= words_of((Text){r->tab[FILTER], r->tab[FORMAT] - r->tab[FILTER]});
         if (check_record(piece, r, i, options, is_ascii, problem)) return -1;

@@ -33,6 +33,7 @@ typedef struct {
     int64_t num_runs;
     int64_t most_allele_bytes;       /* of REF and ALT of a record, with the tab between them */
     int64_t most_alts;
+    int64_t most_told_bytes;         /* of the consequences of a piece */
     uint64_t columns;                /* a bit for each column of columns.h that is asked for */
     int64_t first_record;            /* the number of the piece's first one */
     int64_t most_column;             /* bytes of text, and items, of a column; Arrow has room for 2^31 - 1 */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ensembl_annotations._kernel import Result, contig_runs, numbers, view
 from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.annotate.counts import Tally, tally_of
-from ensembl_annotations.annotate.engine import Engine
+from ensembl_annotations.annotate.engine import Engine, MuchTold
 from ensembl_annotations.annotate.guard import (
     ENOUGH_COMPARED,
     Compared,
@@ -55,9 +56,14 @@ from ensembl_annotations.variants.outcomes import (
     LOOKED_UP,
     MATCH_MODES,
     REASONS,
-    TRANSCRIPT_MODES,
 )
-from ensembl_annotations.variants.tags import ALL_TAGS, describe_tags, parse_columns, parse_tags
+from ensembl_annotations.variants.tags import (
+    ALL_TAGS,
+    check_transcripts,
+    describe_tags,
+    parse_columns,
+    parse_tags,
+)
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
 from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.order import Run, SortOrder
@@ -147,6 +153,8 @@ class _Request(NamedTuple):
             self.additions,
             with_sites=self.match == "position",
             max_absent=plan.max_absent,
+            most_told_bytes=plan.most_told_bytes,
+            most_told_alone=plan.most_told_alone,
         )
         return _Job(engine, self, plan.workers)
 
@@ -207,6 +215,27 @@ class _Job:
                 Compared(compared.num, compared.num_agree, compared.num_swapped),
             )
 
+    def annotated_parts(
+        self, piece: Piece, schema: pa.Schema | None
+    ) -> Iterator[tuple[Piece, _Annotated]]:
+        """Yield the parts of a piece, and what they become: one in memory at a time."""
+        parts = deque(self.reader.parts(piece))
+        while parts:
+            part = parts.popleft()
+            try:
+                annotated = self.annotate(part, schema)
+            except MuchTold as much:
+                parts.extendleft(reversed(part.cut(max(1, much.num_lines))))
+            else:
+                yield part, annotated
+
+    def _tried(self, piece: Piece, schema: pa.Schema | None) -> _Annotated | Piece:
+        """Annotate a piece; return it where this needs too much memory for all of it together."""
+        try:
+            return self.annotate(piece, schema)
+        except MuchTold:
+            return piece
+
     def _columns(self, schema: pa.Schema | None) -> list[str]:
         """Return which columns the kernel is to make, for the table and the tally."""
         names: dict[str, None] = {}
@@ -225,15 +254,14 @@ class _Job:
         if self.cluster is not None and self.parts:
             yield from self._annotated_by_others(self.cluster, schema)
             return
-        annotate = partial(self.annotate, schema=schema)
+        tried = partial(self._tried, schema=schema)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="annotate") as pool:
             for is_large, pieces in groupby(self.reader.pieces(), self.reader.is_large):
-                if is_large:
-                    yield from (
-                        annotate(part) for piece in pieces for part in self.reader.parts(piece)
-                    )
-                else:
-                    yield from in_order(pool, annotate, pieces, self.workers)
+                for done in pieces if is_large else in_order(pool, tried, pieces, self.workers):
+                    if isinstance(done, Piece):
+                        yield from (made for _, made in self.annotated_parts(done, schema))
+                    else:
+                        yield done
         self.ends_without_newline = self.reader.ends_without_newline
 
     def _annotated_by_others(
@@ -278,9 +306,9 @@ class _Job:
             return answer
         self.reader.only(part, first_record)
         pieces = [
-            self.annotate(part, schema).behind(-first_record)
+            made.behind(-first_record)
             for piece in self.reader.pieces()
-            for part in self.reader.parts(piece)
+            for _, made in self.annotated_parts(piece, schema)
         ]
         return _PartAnswer(pieces, ends_without_newline=self.reader.ends_without_newline)
 
@@ -326,13 +354,17 @@ def annotate_part(
         num_bytes, done, rest = 0, task.part.done, None
         try:
             for piece in reader.pieces():
-                if num_bytes > most_bytes:
+                left = len(piece.data)
+                # Not a loop over all parts: each is annotated when it is asked for.
+                parts = job.annotated_parts(piece, schema)
+                while left and num_bytes <= most_bytes:
+                    part, annotated = next(parts)
+                    made.append(annotated)
+                    num_bytes += annotated.num_bytes
+                    done, left = done + len(part.data), left - len(part.data)
+                if left:
                     rest = task.part._replace(done=done)
                     break
-                for part in reader.parts(piece):
-                    made.append(job.annotate(part, schema))
-                    num_bytes += made[-1].num_bytes
-                done += len(piece.data)
         except InputError:
             made, is_refused = [], True
         else:
@@ -511,9 +543,7 @@ def annotate_vcf(
         raise UsageError(f"--match: expected {' or '.join(MATCH_MODES)}, found {match!r}.")
     if id_column not in ID_MODES:
         raise UsageError(f"--id: expected {', '.join(ID_MODES)}; found {id_column!r}.")
-    if transcripts not in TRANSCRIPT_MODES:
-        expected = ", ".join(TRANSCRIPT_MODES)
-        raise UsageError(f"--transcripts: expected {expected}; found {transcripts!r}.")
+    check_transcripts(transcripts)
     chosen = Additions(parse_tags(tags), id_column, overwrite_tags, transcripts)
     if memory_mb < MIN_MEMORY_MB:
         raise UsageError(f"--memory-mb: expected at least {MIN_MEMORY_MB}, found {memory_mb}.")

@@ -28,8 +28,20 @@ from ensembl_annotations.vcf.read import (
 )
 
 _ALTS_HINT = "Correct the line: more are not read by other programs either, whatever the memory."
+_TOLD_HINT = (
+    "Tell those of fewer transcripts with --transcripts gene or pick (annotate.transcripts in params.yaml), or "
+    "give more memory with --memory-mb (memory_mb in params.yaml)."
+)
 _COLUMN_HINT = "Split the record's ALTs (bcftools norm -m-), or do without the table."
 _ENCODING_HINT = "Correct the file's encoding."
+
+
+class MuchTold(Exception):
+    """The consequences of a piece need more memory than they may; those of so many first lines do not."""
+
+    def __init__(self, num_lines: int) -> None:
+        super().__init__(num_lines)
+        self.num_lines = num_lines
 
 
 class Engine:
@@ -49,6 +61,8 @@ class Engine:
         Refuse lines that have the chosen tags already, or a QUAL that is no number.
     max_absent : int
         Refuse a VCF with more contigs that are not in the reference: what is known of each is kept to the end.
+    most_told_bytes, most_told_alone : int
+        Of the consequences of a piece, and of a line that is one.
     """
 
     def __init__(
@@ -61,6 +75,8 @@ class Engine:
         with_sites: bool = False,
         check_records: bool = True,
         max_absent: int = sys.maxsize,
+        most_told_bytes: int = sys.maxsize,
+        most_told_alone: int = sys.maxsize,
     ) -> None:
         self.reader, self.reference, self.contigs = reader, reference, contigs
         self._places, self.max_absent = Places(contigs, reference), max_absent
@@ -77,6 +93,7 @@ class Engine:
             most_alts=MAX_ALTS,
             transcripts=additions.transcripts,
         )
+        self._most_told = {False: most_told_bytes, True: most_told_alone}
         # As many as pieces are in work at a time.
         self._rooms: deque[Room] = deque()
         self._spare = Spare()
@@ -91,11 +108,16 @@ class Engine:
         ------
         InputError
             Naming the first line that can't be used.
+        MuchTold
+            Where it is to be annotated in parts.
         ReferenceStoreError
             Where a file of the reference is altered.
         """
         settings = self._settings._replace(
-            columns=columns, first_record=piece.first_record, index_depth=index_depth
+            columns=columns,
+            first_record=piece.first_record,
+            index_depth=index_depth,
+            most_told_bytes=self._most_told[piece.is_line],
         )
         contigs, places = self._contigs_of(piece)
         try:
@@ -139,6 +161,8 @@ class Engine:
             with self.reference.explained():
                 yield
         except BadLine as error:
+            if error.what == _kernel.MUCH_TOLD and not piece.is_line:
+                raise MuchTold(error.line) from None
             raise self._refused(piece, error) from None
 
     def _refused(self, piece: Piece, error: BadLine) -> InputError:
@@ -158,7 +182,12 @@ class Engine:
             return self.reader.refuse(number, "bytes of REF and ALT", most, f"{size:,}")
         if error.what == _kernel.MANY_ALTS:
             found = fields[ALT].count(b",") + 1
-            return self.reader.refuse(number, "ALTs", MAX_ALTS, f"{found:,}", _ALTS_HINT)
+            return self.reader.refuse(
+                number, "ALTs", MAX_ALTS, f"{found:,}", _ALTS_HINT, is_passing=False
+            )
+        if error.what == _kernel.MUCH_TOLD:
+            most = self._most_told[True]
+            return self.reader.refuse(number, "bytes of consequences", most, "more", _TOLD_HINT)
         if error.what == _kernel.LONG_COLUMN:
             name = _kernel.COLUMNS[error.detail]
             what = f"bytes or items of the table's column {name}, for all ALTs of the piece up to this line"

@@ -22,6 +22,7 @@ from ensembl_annotations.common.words import listed
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
+from ensembl_annotations.variants.tags import check_transcripts
 from ensembl_annotations.vcf.read import BATCH_RECORDS, MAX_POS, Piece
 
 Frame = TypeVar("Frame")
@@ -32,7 +33,7 @@ _NUM_COLUMNS = 8
 _NAME = Path("the frame")
 
 
-def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
+def annotate_frame(frame: Frame, reference: Path | str, *, transcripts: str = "pick") -> Frame:
     """Annotate the rows of a polars or pandas data frame.
 
     Parameters
@@ -42,12 +43,15 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
         null or ``.`` where there is none). Other columns are kept.
     reference : Path or str
         Folder of the store.
+    transcripts : str
+        Which transcripts ``ens_csq`` lists for each ALT: ``pick``, one; ``gene``, one of each gene; ``all``.
 
     Returns
     -------
     DataFrame
         Of the same kind and in the same order, with the columns ``ens_…`` of the annotated table added: those of
-        consequences too, of the picked transcript, if the reference has genes. Each row is a record of its
+        consequences too, of the picked transcript, if the reference has genes, with the most severe one of any
+        transcript (``ens_worst``). Each row is a record of its
         own, by which ``allele`` in ``ens_csq`` is named.
 
     Raises
@@ -66,11 +70,13 @@ def annotate_frame(frame: Frame, reference: Path | str) -> Frame:
     >>> annotate_frame(rows, "data/ensembl_annotations").select("ens_id", "ens_af").rows()
     [(['rs9000000232'], 0.21)]
     """
+    check_transcripts(transcripts)
     given = _polars(frame)
     with opened(reference, given["chrom"].unique().to_list()) as places:
         schema = _schema(places.contigs.store)
         _check_new(schema.names, list(frame.columns))  # type: ignore[attr-defined]
-        parts = [table_of(found, schema) for found in annotated_rows(given, places, schema.names)]
+        found = annotated_rows(given, places, schema.names, transcripts)
+        parts = [table_of(part, schema) for part in found]
     added = pl.from_arrow(pa.concat_tables([schema.empty_table(), *parts]))
     assert isinstance(added, pl.DataFrame)
     joined: Frame = _joined(frame, added)
@@ -106,10 +112,14 @@ def opened(reference: Path | str, chroms: Sequence[str]) -> Iterator[Places]:
         yield Places(contigs, looked_up)
 
 
-def annotated_rows(rows: pl.DataFrame, places: Places, columns: Sequence[str]) -> Iterator[Columns]:
+def annotated_rows(
+    rows: pl.DataFrame, places: Places, columns: Sequence[str], transcripts: str
+) -> Iterator[Columns]:
     """Yield columns of rows as `checked_rows` returns them, some thousands at a time."""
     bases = Compared()
-    settings = Settings(_NUM_COLUMNS, regions=places.regions, columns=columns)
+    settings = Settings(
+        _NUM_COLUMNS, regions=places.regions, columns=columns, transcripts=transcripts
+    )
     for first, part in enumerate(rows.iter_slices(BATCH_RECORDS)):
         lines = part.select(pl.format("{}\t{}\t.\t{}\t{}\t.\t.\t.\n", *_WANTED).str.join(""))
         piece = Piece(lines.item().encode(), 0, 1)

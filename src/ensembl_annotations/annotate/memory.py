@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 from ensembl_annotations.common.pool import num_threads
@@ -33,6 +34,10 @@ _PER_LINE_BYTE_TABLE = 45
 _PER_HEADER_BYTE = 5
 _PER_CONTIG = 1200
 _LEAST_ALONE_MB = 60
+# A byte of consequences: in the kernel, in the text and in the text that is written; in a table, with what
+# it grows into, which is one struct of 23 texts for each.
+_PER_TOLD_BYTE = 5
+_PER_TOLD_BYTE_TABLE = 8
 # With genes a record gets 200 bytes for each transcript that is told, twice while it is written, and a table
 # has 23 texts of it: pieces are so many times shorter.
 _SHORTER = {"pick": 2, "gene": 4, "all": 8}
@@ -55,12 +60,16 @@ class Plan(NamedTuple):
         What a VCF may have.
     max_absent : int
         Contigs of a VCF that are not in the reference.
+    most_told_bytes, most_told_alone : int
+        Of the consequences of a piece, which is annotated in parts where it has more; and of a line, which is refused.
     """
 
     workers: int
     max_batch_bytes: int
     limits: Limits
     max_absent: int
+    most_told_bytes: int
+    most_told_alone: int
 
 
 def num_together(memory_mb: int) -> int:
@@ -105,10 +114,16 @@ def plan_pieces(
         "Give more memory with --memory-mb (memory_mb in params.yaml), or correct the file.",
     )
     shorter = times * (_SHORTER[transcripts] if transcripts else 1)
+    per_told = _PER_TOLD_BYTE_TABLE if table else _PER_TOLD_BYTE
+    # Half for what is in work and waits, half for a line alone. Picks are bounded by what a line may have.
+    told = alone // 2 // per_told
+    told_alone = sys.maxsize if transcripts == "pick" else told
+    told //= workers + 2
     if room < 2 * piece_mb:
-        return Plan(1, BATCH_BYTES // 4 // shorter, limits, alone // _PER_CONTIG)
+        return Plan(1, BATCH_BYTES // 4 // shorter, limits, alone // _PER_CONTIG, told, told_alone)
     # Beside those in work, one is read and one written.
     per_byte = _PER_BYTE_TABLE if table else _PER_BYTE
     text = max(room - workers * piece_mb, 0) * 1_000_000 // (per_byte * (workers + 2))
     most = min(BATCH_BYTES + text, MAX_BATCH_BYTES) // shorter
-    return Plan(workers, most if table else min(most, BATCH_BYTES), limits, alone // _PER_CONTIG)
+    most = most if table else min(most, BATCH_BYTES)
+    return Plan(workers, most, limits, alone // _PER_CONTIG, told, told_alone)

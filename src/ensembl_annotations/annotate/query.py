@@ -27,6 +27,7 @@ from ensembl_annotations.store.scan import scan_reference
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
+from ensembl_annotations.variants.tags import check_transcripts
 
 NOT_FOUND = {
     "id_unknown": "no chromosome that was looked at has this ID: it is of another chromosome, withdrawn, merged into another ID, newer than the release, or mistyped",
@@ -40,7 +41,7 @@ CONSEQUENCES: dict[str, Any] = {
     "consequence": pl.List(pl.String),
     **dict.fromkeys(("impact", "hgvsc", "hgvsp", "worst"), pl.String),
 }
-"""What is told of an allele's consequences: of the picked transcript; ``worst`` is of all."""
+"""What is told of an allele's consequences: of each transcript that is asked for; ``worst`` is of all."""
 
 _COLUMNS = (
     "chrom", "pos", "id", "ref", "alt", "match", "reason", "multi", "tsa", "af", "ma", "maf", "mac", "aa", "clin", "rsclin",
@@ -61,6 +62,7 @@ def lookup(
     reference: Path | str = "data/ensembl_annotations",
     *,
     chromosomes: Sequence[str] | str | None = None,
+    transcripts: str = "pick",
 ) -> pl.DataFrame:
     """Look up IDs, alleles or regions in a reference store.
 
@@ -73,11 +75,14 @@ def lookup(
         Folder of the store; for IDs and regions also an address as `scan_reference` takes it.
     chromosomes : sequence of str, or str, optional
         Look for IDs on these only; default all.
+    transcripts : str
+        Whose consequences are told of an allele: ``pick``, one transcript's; ``gene``, those of one of each
+        gene; ``all``.
 
     Returns
     -------
     DataFrame
-        A row for each ID found: ``query``, ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``match`` (``exact``
+        A row for each ID found, of an allele for each ID and transcript: ``query``, ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``match`` (``exact``
         or ``shifted``, of an allele), ``reason``, and values as `scan_reference` has them. Of an allele,
         ``pos``, ``ref`` and ``alt`` are as asked for, and ``af`` is null where its IDs disagree. ``gene``,
         ``symbol``, ``transcript``, ``consequence``, ``impact``, ``hgvsc``, ``hgvsp`` and ``worst`` are an
@@ -97,6 +102,7 @@ def lookup(
     >>> lookup("21:5000441:T:A")["reason"].item()
     'allele_differs'
     """
+    check_transcripts(transcripts)
     queries = [query] if isinstance(query, str) else list(query)
     store = described_store(reference)
     alleles, regions, ids = {}, {}, {}
@@ -118,7 +124,7 @@ def lookup(
             f"query: {next(iter(alleles))!r}: an allele is matched in a store on this machine only.",
             hint="Look up its position, or fetch or pull the store.",
         )
-    parts = [_alleles(alleles, reference)] if alleles else []
+    parts = [_alleles(alleles, reference, transcripts)] if alleles else []
     parts += [_published(text, *place, reference) for text, place in regions.items()]
     parts += [_by_id(ids, reference, chromosomes)] if ids else []
     order = {text: number for number, text in enumerate(queries)}
@@ -195,15 +201,18 @@ def _by_id(
     return pl.concat(parts)
 
 
-def _alleles(alleles: dict[str, list[str]], reference: Path | str) -> pl.DataFrame:
-    """Return the IDs of each allele, as the kernel matches them."""
+def _alleles(
+    alleles: dict[str, list[str]], reference: Path | str, transcripts: str
+) -> pl.DataFrame:
+    """Return the IDs of each allele, as the kernel matches them, and its transcripts."""
     named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
     rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
     with opened(reference, rows["chrom"].to_list()) as places:
-        parts = [table_of(part, _MATCHED) for part in annotated_rows(rows, places, _MATCHED.names)]
-    found = pl.from_arrow(pa.concat_tables(parts))
-    assert isinstance(found, pl.DataFrame)
-    by_id = _by_matched_id(found)
+        found = annotated_rows(rows, places, _MATCHED.names, transcripts)
+        parts = [table_of(part, _MATCHED) for part in found]
+    found_all = pl.from_arrow(pa.concat_tables(parts))
+    assert isinstance(found_all, pl.DataFrame)
+    by_id = _by_matched_id(found_all)
     asked = rows.with_columns(query=pl.Series(list(alleles)))[by_id["record"]]
     return _filled(asked.hstack(by_id.drop("record")))
 
@@ -214,7 +223,10 @@ _PER_ID = {
     "source": "id_source",
 }  # fmt: skip
 _TERMS = ("clin", "rsclin", "evidence", "source")
-_PER_ALLELE = {name: f"ens_{name}" for name in ("reason", "af", *CONSEQUENCES)}
+_TOLD_FIELDS = {
+    name: "feature" if name == "transcript" else name for name in CONSEQUENCES if name != "worst"
+}
+_PER_ALLELE = {name: f"ens_{name}" for name in ("reason", "af", "worst", "csq")}
 _TYPES = {item.name: item.dtype for item in (*ANNOTATION, *CONSEQUENCE)}
 _MATCHED = pa.schema(
     [("record", pa.int64())]
@@ -227,11 +239,14 @@ _MATCHED = pa.schema(
 
 
 def _by_matched_id(found: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each allele and ID that it matches, typed as `scan_reference` has them; one without IDs."""
+    """Return a row for each allele, ID that it matches and transcript told of, typed as `scan_reference` has them."""
     renamed = found.rename({column: name for name, column in (_PER_ID | _PER_ALLELE).items()})
-    by_id = renamed.explode(*_PER_ID, empty_as_null=True)
-    matched = pl.when(pl.col("reason").is_null())
-    return by_id.with_columns(matched.then(terms(name)).alias(name) for name in _TERMS)
+    by_id = renamed.explode(*_PER_ID, empty_as_null=True).explode("csq", empty_as_null=True)
+    matched, told = pl.when(pl.col("reason").is_null()), pl.col("csq").struct
+    return by_id.with_columns(
+        *(matched.then(terms(name)).alias(name) for name in _TERMS),
+        *(told.field(field).alias(name) for name, field in _TOLD_FIELDS.items()),
+    ).drop("csq")
 
 
 def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
@@ -247,17 +262,23 @@ def describe_lookup(found: pl.DataFrame, form: str = "table") -> list[str]:
         return json.dumps(found.to_dicts(), indent=2, ensure_ascii=False).split("\n")
     if form == "tsv":
         return (tsv_header(found.columns) + tsv_rows(found)).rstrip("\n").split("\n")
-    rows = [_cells(row) for row in found.filter(pl.col("reason").is_null()).iter_rows(named=True)]
+    known = found.filter(pl.col("reason").is_null())
+    # Of an allele there is a row for each transcript.
+    ids = known.unique(["query", "chrom", "pos", "id", "ref", "alt"], maintain_order=True)
+    rows = [_cells(row) for row in ids.iter_rows(named=True)]
     lines = aligned([_HEAD, *rows]) if rows else []
     why = NOT_FOUND | REASONS
-    missing = found.filter(pl.col("reason").is_not_null())["query", "reason"].rows()
+    why_not = found.filter(pl.col("reason").is_not_null())["query", "reason"]
+    missing = why_not.unique(maintain_order=True).rows()
     lines += _told(found)
     return lines + [f"{text}: not found: {reason}: {why[reason]}." for text, reason in missing]
 
 
 def _told(found: pl.DataFrame) -> list[str]:
-    """Return a line for each allele that was called for transcripts."""
-    called = found.filter(pl.col("worst").is_not_null()).unique("query", maintain_order=True)
+    """Return a line for each transcript that an allele was called for."""
+    called = found.filter(pl.col("worst").is_not_null())
+    called = called.unique(["query", "transcript"], maintain_order=True)
+    told = {text: {*rows["consequence"].explode()} for (text,), rows in called.group_by("query")}
     lines = []
     for row in called.iter_rows(named=True):
         names = (row["symbol"], row["gene"], row["hgvsc"] or row["transcript"], row["hgvsp"])
@@ -266,7 +287,7 @@ def _told(found: pl.DataFrame) -> list[str]:
             *(printable(name) for name in names if name),
         ]
         term, *place = row["worst"].split("&")
-        if term not in row["consequence"]:
+        if term not in told[row["query"]]:
             parts.append(
                 f"most severe for another transcript: {term} ({TERMS[term]}) {' '.join(place)}"
             )

@@ -143,7 +143,7 @@ def _memory() -> pa.MemoryPool:
 
 
 def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
-    """Return how many bytes the texts and lists of each row have."""
+    """Return how many bytes the texts and lists of each row have; of structs, with a number or two of each text."""
     sizes = np.zeros(len(table), np.int64)
     for column in table.columns:
         begin = 0
@@ -157,7 +157,9 @@ def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
 def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
     """Return where each value of a column of texts or lists begins, in bytes, and where the last ends."""
     if pa.types.is_struct(array.type):
-        total = np.zeros(len(array) + 1, np.int64)
+        # Of many short texts, where each begins takes as much as they do; and its number in the writer's dictionary.
+        num_fields: int = array.type.num_fields
+        total = np.arange(len(array) + 1, dtype=np.int64) * 8 * num_fields
         for field in array.flatten():
             total += _byte_offsets(field)
         return total

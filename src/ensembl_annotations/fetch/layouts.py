@@ -140,6 +140,11 @@ class Layout:
         # Where both forms are there, they hold the same records.
         return found if found or whole is None else {ALL: whole}
 
+    @property
+    def usual_vcfs(self) -> tuple[str, ...]:
+        """Names of variation files, one of which most releases have."""
+        return tuple(f"{self.species}{part}.vcf.gz" for part in ("", "-chr1", "-chr21"))
+
     def fasta_name(self, chromosome: str) -> str:
         """Return the name of a chromosome's sequence; of ``all``, the first that is looked for."""
         return self._fasta_names(chromosome)[0]

@@ -102,6 +102,24 @@ def has_release(mirror: str, layout: Layout) -> bool:
     return re.match(rb"\s*[0-9]+\s+[0-9]+\s+\S", begin) is not None
 
 
+def has_variation(mirror: str, layout: Layout) -> bool:
+    """Tell whether a mirror shows variation of a species, though it may have no list of its files.
+
+    By its listing; where it gives none, by the files that a release usually has.
+    """
+    if folders := list_folders(mirror, layout.species_folder):
+        return layout.species in folders
+    return any(_is_there(mirror, f"{layout.vcf_folder}/{name}") for name in layout.usual_vcfs)
+
+
+def _is_there(mirror: str, relative: str) -> bool:
+    try:
+        with open_mirror(mirror, relative) as pieces:
+            return any(pieces)
+    except SourceError:
+        return False
+
+
 def probe(mirror: str, layouts: Iterable[Layout]) -> list[Layout]:
     """Return those that a mirror has; stops where it no longer answers."""
     found = []

@@ -26,7 +26,7 @@ from ensembl_annotations.fetch.checksums import (
     parse_checksums,
 )
 from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, GENE_ROLES, Layout
-from ensembl_annotations.fetch.listing import explain_missing
+from ensembl_annotations.fetch.listing import explain_missing, has_variation
 from ensembl_annotations.fetch.mirrors import read_text
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
@@ -200,13 +200,15 @@ def read_manifest(
     UsageError
         Where species, assembly and release can't go together; no mirror is asked.
     SourceError
-        With every mirror's reason, where none gives a list with a file of this species; with the
-        code ``not_found`` where one says that there is no such release or species.
+        With every mirror's reason, where none gives a list with a file of this species (of variation, only
+        where one shows that it has some, or none says that there is none); with the code ``not_found`` where one says that there is no such release or species.
     """
     layout.check()
     vcf, vcf_problems = _first_answer(mirrors, lambda mirror: read_list(mirror, layout, "vcf"))
     is_clear = all(isinstance(error, NotPublishedError) for _, error in vcf_problems)
-    if vcf is None and not (vcf_problems and is_clear):
+    # No list of variation is an answer only where there is no variation.
+    is_lost = vcf is None and any(has_variation(mirror, layout) for mirror, _ in vcf_problems)
+    if vcf is None and (is_lost or not (vcf_problems and is_clear)):
         raise no_answer(vcf_problems, layout)
     files, with_fasta = vcf or (), with_fasta or vcf is None
     fasta: tuple[PublishedFile, ...] | None = ()

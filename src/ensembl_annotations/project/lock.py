@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,8 @@ def read_lock(content: bytes, name: Path | str = "dvc.lock") -> DvcLock:
     # Here, since it takes a tenth of the start to import.
     import yaml
 
-    # libyaml's, ten times as fast, where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(content.decode("utf-8"), loader)
+        found = _parse(content)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BrokenLockError(
             f"{name}: not valid YAML: {one_line(error)}",
@@ -92,3 +91,13 @@ def read_lock(content: bytes, name: Path | str = "dvc.lock") -> DvcLock:
             f"{name}: not a dvc.lock.", hint="Take it as it was: 'git checkout dvc.lock'."
         )
     return DvcLock({str(stage): about for stage, about in stages.items()})
+
+
+# A command asks for the same one again and again; of thousands of samples it takes seconds to parse.
+@lru_cache(maxsize=2)
+def _parse(content: bytes) -> Any:
+    import yaml
+
+    # libyaml's, ten times as fast, where PyYAML was built with it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(content.decode("utf-8"), loader)

@@ -332,8 +332,7 @@ def _read_yaml(text: str) -> Any:
 
 def _read_params(copy: Project) -> dict[tuple[str, str], str]:
     """Return the parameters of stages by file and name, as DVC reads them."""
-    with copy.dvc.opened() as repo:
-        shown = repo.params.show()
+    shown = copy.dvc.index.repo.params.show()
     files = shown.get("", {}).get("data", {})
     if failed := [about["error"] for about in files.values() if "error" in about]:
         raise failed[0]

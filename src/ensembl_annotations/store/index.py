@@ -237,8 +237,13 @@ class Index:
 
     def __init__(self, files: Files, content: dict[str, Any]) -> None:
         self._files = files
-        self._first: dict[str, int] = content["first_row_group"]
-        self._ids = content["ids"]
+        self._first = {name: int(first) for name, first in content["first_row_group"].items()}
+        ids = content["ids"]
+        self._num_bytes, self._hash, self._footer = (
+            int(ids["bytes"]),
+            ids["hash"],
+            ids["footer_sha256"],
+        )
         self._groups: RowGroups | None = None
 
     @property
@@ -281,8 +286,8 @@ class Index:
             self._groups = RowGroups(
                 self._files,
                 IDS,
-                self._ids["bytes"],
-                self._ids["footer_sha256"],
+                self._num_bytes,
+                self._footer,
                 partial(self.packed_footer, IDS),
             )
         return self._groups
@@ -292,7 +297,7 @@ class Index:
         content = self._files.read(IDS)
         if content is None:
             return [Problem(self._files.where(IDS), StoreKind.MISSING)]
-        found, expected = f"sha256:{hashlib.sha256(content).hexdigest()}", self._ids["hash"]
+        found, expected = f"sha256:{hashlib.sha256(content).hexdigest()}", self._hash
         if found == expected:
             return []
         return [Problem(self._files.where(IDS), StoreKind.SHA256, found, expected)]
@@ -314,7 +319,14 @@ def open_index(folder: Path | str, store: ReferenceStore) -> Index | None:
     try:
         described = json.loads(content)
         index, digest = Index(files, described), described["reference_sha256"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _unusable(f"{where}: is no index of a reference store ({error!r})") from error
     if digest != store.digest:
         raise _unusable(

@@ -202,7 +202,9 @@ class _HttpFiles:
                     hint="It is another file than described: copy the store there anew.",
                 )
 
-        content = self._asked(name, {"Range": f"bytes={begin}-{end - 1}"}, check)
+        # Packed, a range would be another one.
+        headers = {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+        content = self._asked(name, headers, check)
         if content is None:
             raise ReferenceStoreError(f"{where}: is not there, or not for you.", hint=_HINT)
         return content
@@ -219,7 +221,7 @@ class _HttpFiles:
             try:
                 answer = self._session.get(
                     f"{self._address}/{quote(name)}",
-                    headers={"Accept-Encoding": "identity", **headers},
+                    headers=headers,
                     stream=True,
                     timeout=_TIMEOUT_SEC,
                 )

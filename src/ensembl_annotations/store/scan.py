@@ -195,6 +195,8 @@ def _with_keys(
 ) -> Iterator[pl.DataFrame]:
     """Yield row groups; each has the IDs with these keys, or the index is wrong."""
     groups = sorted(found)
+    if groups and groups[-1] >= len(table):
+        raise disagreement(table.where, found[groups[-1]])
     for group, frame in zip(groups, table.frames(groups, columns, per_request=1), strict=True):
         missing = set(found[group]) - set(frame["rs"].to_list())
         if missing and (missing := missing - set(map(key_of, frame["name"].drop_nulls().unique()))):

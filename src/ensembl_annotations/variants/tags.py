@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ensembl_annotations.common.errors import UsageError, nearest
-from ensembl_annotations.variants.outcomes import TABLE_COLUMNS, TAG_GROUPS, TAG_IDS, TAGS
+from ensembl_annotations.variants.outcomes import (
+    TABLE_COLUMNS,
+    TAG_GROUPS,
+    TAG_IDS,
+    TAGS,
+    TRANSCRIPT_MODES,
+)
 
 ALL_TAGS = "all"
 
@@ -70,3 +76,10 @@ def describe_tags(tags: Sequence[str]) -> str:
 
 
 _EXPECTED = f"'{ALL_TAGS}', or tags and groups ({', '.join(TAG_GROUPS)}) separated by commas"
+
+
+def check_transcripts(mode: str) -> None:
+    """Raise UsageError where it is none of the words for the transcripts that are told."""
+    if mode not in TRANSCRIPT_MODES:
+        expected = ", ".join(TRANSCRIPT_MODES)
+        raise UsageError(f"--transcripts: expected {expected}; found {mode!r}.")

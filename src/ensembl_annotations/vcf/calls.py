@@ -16,7 +16,7 @@ import pyarrow as pa
 from ensembl_annotations.common.text import Offsets, take_text
 from ensembl_annotations.variants.schema import REQUESTED
 from ensembl_annotations.vcf.batch import Batch
-from ensembl_annotations.vcf.genotypes import carried_copies, chunks_of
+from ensembl_annotations.vcf.genotypes import chunks_of
 from ensembl_annotations.vcf.read import ALT, FORMAT, SAMPLE
 
 CALLS = REQUESTED["calls"].dtype
@@ -135,6 +135,15 @@ def _global_ad(lad: str | None, laa: str | None, alts: int) -> str | None:
     return ",".join(depths.get(str(number), ".") for number in range(alts + 1))
 
 
+def _dosage(gt: str | None, allele: int) -> int | None:
+    """Return how often a GT has an allele; None where a missing allele leaves it open."""
+    if gt is None:
+        return None
+    # A mark before the first allele says how that one is phased.
+    called = re.split(r"[/|]", gt.lstrip("/|"))
+    return called.count(str(allele)) or (None if {"", "."} & {*called} else 0)
+
+
 def _lists(
     calls: pl.DataFrame, samples: Sequence[str], rows: Offsets, alt_index: Offsets
 ) -> pa.ListArray:
@@ -142,7 +151,7 @@ def _lists(
     taken = calls[(rows[:, None] * count + np.arange(count)).ravel()]
     wanted = taken.select("gt").with_columns(allele=pl.Series(np.repeat(alt_index + 1, count)))
     pairs = wanted.unique()
-    copies = [carried_copies(gt, allele)[0] for gt, allele in pairs.iter_rows()]
+    copies = [_dosage(gt, allele) for gt, allele in pairs.iter_rows()]
     known = pairs.with_columns(dosage=pl.Series(copies, dtype=pl.Int32))
     dosage = wanted.join(known, ["gt", "allele"], "left", nulls_equal=True, maintain_order="left")
     names = pl.Series("sample", list(samples))[np.tile(np.arange(count), len(rows))]

@@ -152,6 +152,17 @@ class Piece(NamedTuple):
     first_line: int
     parts: Sequence[tuple[int, int, int]] = ()
 
+    @property
+    def is_line(self) -> bool:
+        """Whether it is a single line."""
+        return self.data.find(b"\n") == len(self.data) - 1
+
+    def cut(self, num_lines: int) -> tuple[Piece, Piece]:
+        """Return its first lines, and the rest."""
+        rest = self.data.split(b"\n", num_lines)[-1]
+        head = self._replace(data=self.data[: len(self.data) - len(rest)])
+        return head, Piece(rest, self.first_record + num_lines, self.first_line + num_lines)
+
 
 class VcfReader:
     """Read a VCF or BCF once, from its beginning to its end; close it, or use it with `with`.
@@ -238,11 +249,18 @@ class VcfReader:
         return InputError(f"{self.path}: {message}", hint=hint)
 
     def refuse(
-        self, line: int, what: str, limit: int, found: object, hint: str | None = None
+        self,
+        line: int,
+        what: str,
+        limit: int,
+        found: object,
+        hint: str | None = None,
+        *,
+        is_passing: bool = True,
     ) -> InputError:
         """Return the error for a line that has more of something than it may; by default, of memory."""
         # What one run has no memory for, another may have.
-        kind = InputError if hint else PassingInputError
+        kind = PassingInputError if is_passing else InputError
         return kind(
             f"{self.path}: line {line}: {what}: expected at most {limit:,}, found {found}.",
             hint=hint or self.limits.hint,

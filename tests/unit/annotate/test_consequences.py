@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
 from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Room, Settings, view
-from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
+from ensembl_annotations.annotate import memory
+from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
+from ensembl_annotations.vcf.read import Piece
 from tests.support.consequences import (
     Genome,
     random_transcripts,
@@ -30,6 +35,7 @@ FAR = transcript(
     "21", [(3000, 3100)], transcript_id="ENST90000000002", gene_id="ENSG90000000002",
     symbol="DEMO|2,=;x", mane_select=True, canonical=True,
 )  # fmt: skip
+PROGRAM = Path(sys.executable).with_name("ensembl-annotations")
 HEAD = "##fileformat=VCFv4.2\n##contig=<ID=21,length=10000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
@@ -209,6 +215,83 @@ def test_altered_genes_are_refused(part: str, store: Path, tmp_path: Path) -> No
     path.write_bytes(data)
     with pytest.raises(ReferenceStoreError, match=r"chr21.genes.parquet"):
         annotated(own, tmp_path, "21\t110\t.\tT\tA\t.\t.\t.\n")
+
+
+# ---- much to tell ----
+
+
+def test_what_takes_too_much_memory_is_annotated_in_parts(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same is written, whatever the parts are; a line that is too much alone is refused."""
+    lines = "".join(f"21\t{at}\t.\t{BASES[at - 1]}\tG,T\t.\t.\t.\n" for at in range(85, 100))
+    names = ("out.vcf", "out.parquet", "t.json")
+    annotated(store, tmp_path, lines, transcripts="all")
+    whole = [(tmp_path / name).read_bytes() for name in names]
+    room = _plan_bytes(monkeypatch, 3_000)
+    annotated(store, tmp_path, lines, transcripts="all")
+    assert [(tmp_path / name).read_bytes() for name in names] == whole
+    head, rest = Piece(lines.encode(), 5, 9).cut(4)
+    assert (head.data + rest.data, head.data.count(b"\n")) == (lines.encode(), 4)
+    assert (head[1:3], rest[1:3], rest.is_line) == ((5, 9), (9, 13), False)
+    room(500)
+    message = r"line 4: bytes of consequences: expected at most \d+, found more"
+    with pytest.raises(InputError, match=message) as caught:
+        annotated(store, tmp_path, lines, transcripts="all")
+    assert "--transcripts gene or pick" in (caught.value.hint or "")
+
+
+def _plan_bytes(monkeypatch: pytest.MonkeyPatch, most: int) -> Callable[[int], None]:
+    """Have a piece tell at most so much; return what sets another limit."""
+    plan = memory.plan_pieces
+    limit = [most]
+
+    def planned(*args: Any, **options: Any) -> memory.Plan:
+        return plan(*args, **options)._replace(most_told_bytes=limit[0], most_told_alone=limit[0])
+
+    monkeypatch.setattr("ensembl_annotations.annotate.annotate.plan_pieces", planned)
+    return lambda other: limit.__setitem__(0, other)
+
+
+def test_thousands_of_transcripts_keep_the_budget(tmp_path: Path) -> None:
+    """2,000 over one another: told of many records, of one with 3,000 ALTs, and of an allele of a million bases."""
+    draw = random.Random(2)
+    bases = "".join(draw.choices("ACGT", k=30_000))
+    models = [
+        transcript("21", [(5_000 + at, 9_000), (20_000, 25_000)], transcript_id=f"ENST{at:011}")
+        for at in range(2_000)
+    ]
+    store = write_store(tmp_path / "store", {}, {"21": bases.encode()}, genes={"21": transcript_table(models)})  # fmt: skip
+    vcf, metrics = tmp_path / "in.vcf", tmp_path / "run.json"
+
+    def run(lines: str, transcripts: str) -> subprocess.CompletedProcess[str]:
+        vcf.write_text(HEAD.replace("10000", "30000") + lines)
+        options = ["--memory-mb", "400", "--run-metrics", metrics, "--transcripts", transcripts]
+        command = [PROGRAM, "annotate", "--vcf", vcf, "--reference", store, "--out-vcf", tmp_path / "out.vcf.gz"]  # fmt: skip
+        return subprocess.run(
+            [*command, "--assembly", "GRCh38", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def line(at: int, *alts: str) -> str:
+        return f"21\t{at}\t.\t{bases[at - 1]}\t{','.join(alts)}\t.\t.\t.\n"
+
+    def inserted(at: int, length: int) -> str:
+        return bases[at - 1] + "".join(draw.choices("ACGT", k=length))
+
+    many = "".join(line(at, bases[at - 1] + "T") for at in range(8_000, 8_300))
+    alts = line(8_000, *{inserted(8_000, 6) for _ in range(3_000)})
+    long = line(10_000, inserted(10_000, 1_000_000))
+    for lines, transcripts in ((many, "all"), (long, "pick"), (alts, "pick")):
+        done = run(lines, transcripts)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(metrics.read_bytes())["peak_memory_mb"] < 400
+    for lines in (alts, long):
+        done = run(lines, "all")
+        assert done.returncode == 1
+        assert "line 4: bytes of consequences: expected at most" in done.stderr
 
 
 # ---- the kernel alone ----

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ensembl_annotations import UsageError, annotate_vcf, lookup, scan_reference
+from ensembl_annotations import UsageError, annotate_frame, annotate_vcf, lookup, scan_reference
 from ensembl_annotations.annotate.query import CONSEQUENCES, NOT_FOUND
 from ensembl_annotations.variants.outcomes import REASONS
 from tests.support.consequences import transcript, transcript_table
@@ -153,6 +153,23 @@ def test_an_allele_is_told_with_its_consequence_known_or_not(tmp_path: Path) -> 
         assert "21:110:T:A: not found: site_unknown" in done.stdout
     found = lookup(["21:110:T:A", "rs7"], store)
     assert found["worst"].to_list() == ["missense_variant&ENSG90000000001&ENST90000000001", None]
+    found = lookup(["21:110:T:A", "rs7"], store, transcripts="all")
+    assert found["transcript"].to_list() == ["ENST90000000001", "ENST90000000002", None]
+    assert set(found["worst"][:2]) == {"missense_variant&ENSG90000000001&ENST90000000001"}
+    done = invoke("lookup", "21:110:T:A", "--reference", store, "--transcripts", "all").succeeded()
+    assert done.stdout.splitlines() == [
+        "21:110:T:A: missense_variant (MODERATE); DEMO1; ENSG90000000001; ENST90000000001.1:c.10T>A; "
+        "ENSP90000000001.1:p.Trp4Arg.",
+        "21:110:T:A: upstream_gene_variant (MODIFIER); DEMO1; ENSG90000000001; ENST90000000002.",
+        "21:110:T:A: not found: site_unknown: Ensembl has no variant at this site.",
+    ]
+    rows = pl.DataFrame({"chrom": ["21"], "pos": [110], "ref": ["T"], "alt": ["A"]})
+    for mode, count in (("pick", 1), ("all", 2)):
+        (row,) = annotate_frame(rows, store, transcripts=mode).iter_rows(named=True)
+        assert len(row["ens_csq"]) == count
+        assert row["ens_worst"] == "missense_variant&ENSG90000000001&ENST90000000001"
+    with pytest.raises(UsageError, match="transcripts: expected pick, gene, all; found 'best'"):
+        lookup("rs7", store, transcripts="best")
 
 
 # --- The command ---------------------------------------------------------------------------------

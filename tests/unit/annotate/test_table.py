@@ -194,3 +194,8 @@ def test_a_column_that_is_none_is_told(columns: str, message: str, tmp_path: Pat
         annotate_vcf(SAMPLE, tmp_path, out_parquet=tmp_path / "o.parquet", columns=columns)
     with pytest.raises(UsageError, match="columns: expected out_parquet too"):
         annotate_vcf(SAMPLE, tmp_path, out_vcf=tmp_path / "o.vcf", columns="info")
+
+
+def test_texts_of_structs_count_with_their_places() -> None:
+    entries = pa.array([[{"a": "xyz", "b": "q"}, {"a": "", "b": None}], []])
+    assert row_bytes(pa.table({"entries": entries})).tolist() == [4 + 2 * 2 * 8, 0]

@@ -28,6 +28,17 @@ def test_the_lock_is_read_by_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaders == [yaml.CSafeLoader]
 
 
+def test_the_same_lock_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads, times = yaml.load, []
+    monkeypatch.setattr(yaml, "load", lambda *given: times.append(1) or loads(*given))
+    for md5 in ("1a", "1a", "1b", "1a"):
+        assert read_lock(lock_of(md5)).digest_of(STORE) == md5
+    assert len(times) == 2
+    for _ in range(2):
+        with pytest.raises(BrokenLockError):
+            read_lock(b"stages: [")
+
+
 def test_what_is_not_as_dvc_writes_it_counts_as_missing() -> None:
     found = read_lock(b"""
 stages:

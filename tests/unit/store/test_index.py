@@ -155,7 +155,9 @@ def test_the_index_of_another_store_is_refused(own: Path) -> None:
         scan_reference(own)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"reference_sha256": "x"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"reference_sha256": "x"}', '{"first_row_group": [], "ids": {}}']
+)
 def test_what_is_no_index_is_refused(own: Path, content: str) -> None:
     Path(f"{own}.index/index.json").write_text(content)
     with pytest.raises(ReferenceStoreError, match=r"index\.json: is no index"):
@@ -200,12 +202,13 @@ def test_a_packed_footer_that_is_not_the_file_s_is_not_used(own: Path, packed: b
     assert len(lookup("rs7", own)) == 4
 
 
-def test_an_index_that_disagrees_with_the_store_is_an_error(own: Path) -> None:
+@pytest.mark.parametrize("moved", [0, 99])
+def test_an_index_that_disagrees_with_the_store_is_an_error(own: Path, moved: int) -> None:
     """Whole in itself, of this store, and wrong: an ID in another row group than it says."""
     ids = Path(f"{own}.index/ids.parquet")
     table = pq.read_table(ids)
     groups = [
-        (group + 1) % 2 if key == HIGH else group for key, group in zip(*map(pa.Array.to_pylist, map(pa.ChunkedArray.combine_chunks, table.columns)), strict=True)
+        moved if key == HIGH else group for key, group in zip(*map(pa.Array.to_pylist, map(pa.ChunkedArray.combine_chunks, table.columns)), strict=True)
     ]  # fmt: skip
     pq.write_table(
         pa.table([table.column(0), pa.array(groups, pa.uint32())], schema=table.schema), ids
