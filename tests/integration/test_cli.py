@@ -396,7 +396,7 @@ def test_misspelt_commands_and_options_are_answered_with_the_right_one() -> None
     ("words", "expected"),
     [
         ("mater", ["materialize"]),
-        ("annotate --out-", ["--out-vcf", "--out-parquet", "--out-tsv"]),
+        ("annotate --out-", ["--out-vcf", "--out-parquet", "--out-tsv", "--out-xlsx"]),
         ("materialize annotated", ["annotated_vcf", "annotated_vcf@sample"]),
         ("history ens", ["ensembl_annotations"]),
     ],

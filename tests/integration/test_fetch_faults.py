@@ -241,10 +241,10 @@ def test_a_damaged_mirror(name: str, mirror: Path, tmp_path: Path) -> None:
     refused(mirror, tmp_path, *words)
 
 
-def test_without_a_list_of_variation_what_has_sequences_can_be_fetched(
-    mirror: Path, tmp_path: Path
-) -> None:
+def test_without_variation_what_has_sequences_can_be_fetched(mirror: Path, tmp_path: Path) -> None:
     (vcfs(mirror) / "CHECKSUMS").unlink()
+    refused(mirror, tmp_path / "first", "CHECKSUMS: not found", "has a folder of homo_sapiens")
+    shutil.rmtree(vcfs(mirror))
     refused(mirror, tmp_path, "21", "MT", "No variation is published", code=2)
     out = tmp_path / "store"
     done = invoke(*fetch_arguments(mirror, out, "--chromosomes", "MT", "--quiet")).succeeded()

@@ -58,8 +58,7 @@ class ResourceMeter:
         if self._num_samples:
             self._sample()
         else:
-            unit_bytes = 1 if sys.platform == "darwin" else 1024
-            self.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
+            self.peak_bytes = _peak_bytes()
         self.duration_sec = time.perf_counter() - self._began
         self.cpu_sec = self._cpu_sec() - self._cpu_before
 
@@ -100,6 +99,17 @@ class ResourceMeter:
             "cpu_percent": round(self.cpu_percent, 1),
             "peak_memory_mb": round(self.peak_bytes / 1e6, 1),
         }
+
+
+def _peak_bytes() -> int:
+    """Return the largest resident set that this program had so far."""
+    # getrusage would tell that of the program which forked this one, if that was larger.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
 
 
 @contextmanager

@@ -206,9 +206,7 @@ def read_manifest(
     layout.check()
     vcf, vcf_problems = _first_answer(mirrors, lambda mirror: read_list(mirror, layout, "vcf"))
     is_clear = all(isinstance(error, NotPublishedError) for _, error in vcf_problems)
-    # No list of variation is an answer only where there is no variation.
-    is_lost = vcf is None and any(has_variation(mirror, layout) for mirror, _ in vcf_problems)
-    if vcf is None and (is_lost or not (vcf_problems and is_clear)):
+    if vcf is None and not (vcf_problems and is_clear):
         raise no_answer(vcf_problems, layout)
     files, with_fasta = vcf or (), with_fasta or vcf is None
     fasta: tuple[PublishedFile, ...] | None = ()
@@ -225,7 +223,9 @@ def read_manifest(
                 raise error
             layout.confirm_assembly((), layout.fasta_folder)
     recorded = fasta if with_fasta and fasta else ()
-    if not files and not recorded:
+    # No list of variation is an answer only where there is no variation.
+    is_lost = vcf is None and any(has_variation(mirror, layout) for mirror, _ in vcf_problems)
+    if is_lost or not (files or recorded):
         raise no_answer(vcf_problems, layout)
     genes = [_optional_list(mirrors, layout, role) for role in GENE_ROLES if with_genes]
     return Manifest(layout.species, layout.assembly, layout.release, files, recorded, *genes)

@@ -171,9 +171,12 @@ def read_history(
     for item in chosen:
         history.materializations += found[item].materializations
         history.notes += found[item].notes()
-        last = max(runs.get(item, ()), key=lambda run: str(run["finished_at"]), default=None)
-        if last and last["status"] == "failed":
-            history.notes.append(f"{item}: its last run here failed, at {last['finished_at']}.")
+        # Of two in one second the one that was logged later.
+        logged = sorted(runs.get(item, ()), key=lambda run: str(run["finished_at"]))
+        if logged and logged[-1]["status"] == "failed":
+            history.notes.append(
+                f"{item}: its last run here failed, at {logged[-1]['finished_at']}."
+            )
     if not demonstration:
         history.materializations = _without_demonstration(history)
     # By place in history: dates of commits are what clocks said. Of one commit, the newest run on top, else
