@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,19 @@ def _stop_once(number: int, _frame: object) -> None:
     # of a terminal that closes both the system and the shell tell.
     for later in (signal.SIGINT, *_FATAL):
         signal.signal(later, lambda *_: None)
+    sys.unraisablehook = partial(_stop_again, number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + number)
+
+
+def _stop_again(number: int, ignored: sys.UnraisableHookArgs) -> None:
+    """Stop a little later where Python ignores what a signal raises: while an object is freed."""
+    if not issubclass(ignored.exc_type, (SystemExit, KeyboardInterrupt)):
+        sys.__unraisablehook__(ignored)
+        return
+    signal.signal(signal.SIGALRM, lambda *_: _stop_once(number, None))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def complete_asset(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:

@@ -115,6 +115,23 @@ def test_the_next_command_removes_what_is_left_but_not_what_is_written(
     assert clone.path("living.vcf.gz").exists()
 
 
+def test_a_signal_that_comes_while_an_object_is_freed_ends_the_program() -> None:
+    """Python ignores what is raised there."""
+    program = (
+        "import os, signal, time\n"
+        "from ensembl_annotations.cli import _catch_signals\n"
+        "class Freed:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(0.1)\n"
+        "_catch_signals()\n"
+        "Freed()\n"
+        "time.sleep(50)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+    assert done.returncode == 143
+
+
 def test_a_second_signal_does_not_stop_the_tidying(
     seed: Project, store: Path, tmp_path: Path
 ) -> None:
