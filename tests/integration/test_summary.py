@@ -398,6 +398,7 @@ def test_kinds_and_transitions(tmp_path: Path, store: Path, chromium: Browser) -
         ((".",), "A", ". (not called)", "0 carried"),
         (("",), "A", " (not called)", "0 carried"),
         (("./1",), "A", "./1", "1 carried"),
+        (("/0|0",), "A", "/0|0 (not carried)", "0 carried"),
         (("1/2",), "T,A", "1/2 (this is ALT 2)", "1 carried"),
         (("0/1",), "T,A", "0/1 (not carried)", "0 carried"),
         (("0/1:1:1:1", "0/0:1:1:1", "1/1:1:1:1"), "A", "2 of 3 samples", "1 carried"),

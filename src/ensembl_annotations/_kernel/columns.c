@@ -141,14 +141,25 @@ static void put_int_items(TableColumn *c, Text list) {
     end_list(c, is_valid);
 }
 
-static int count_alleles(Text genotype, Text allele, int *num_called, int *is_missing) {
+/* The number of an allele in GT; -1 where it is missing, or no number. */
+static int64_t allele_number(Text called) {
+    int64_t number = 0;
+    if (!called.n || called.n > 9) return -1;
+    for (int64_t i = 0; i < called.n; i++) {
+        if (called.p[i] < '0' || called.p[i] > '9') return -1;
+        number = number * 10 + called.p[i] - '0';
+    }
+    return number;
+}
+
+static int count_alleles(Text genotype, int64_t allele, int *num_called, int *is_missing) {
     int copies = 0;
     /* A mark before the first allele says how that one is phased. */
-    while (genotype.n && (*genotype.p == '/' || *genotype.p == '|')) genotype.p++, genotype.n--;
+    if (genotype.n && (*genotype.p == '/' || *genotype.p == '|')) genotype.p++, genotype.n--;
     for (int64_t i = 0, begin = 0; i <= genotype.n; i++) {
         if (i < genotype.n && genotype.p[i] != '/' && genotype.p[i] != '|') continue;
-        Text called = {genotype.p + begin, i - begin};
-        ++*num_called, copies += same_text(called, allele), *is_missing |= !called.n || is_dot(called);
+        int64_t number = allele_number((Text){genotype.p + begin, i - begin});
+        ++*num_called, copies += number == allele, *is_missing |= number < 0;
         begin = i + 1;
     }
     return copies;
@@ -156,9 +167,8 @@ static int count_alleles(Text genotype, Text allele, int *num_called, int *is_mi
 
 /* How often GT has an ALT, and its zygosity; null where a missing allele leaves it open. */
 static void put_carried(TableColumn *c, const Allele *allele, Text genotype, int which) {
-    uint8_t digits[20];
     int num_called = 0, is_missing = 0, is_given = genotype.p && !is_dot(allele->alt);
-    int copies = is_given ? count_alleles(genotype, decimal_text(digits, (uint32_t)allele->index + 1), &num_called, &is_missing) : 0;
+    int copies = is_given ? count_alleles(genotype, allele->index + 1, &num_called, &is_missing) : 0;
     if (which == COL_DOSAGE) put_int32(c, copies, is_given && (copies || !is_missing));
     else if (!is_given || is_missing) put_word(c, -1);
     else put_word(c, !copies ? ABSENT : copies < num_called ? HET : copies > 1 ? HOM : HEMI);

@@ -22,6 +22,7 @@ from ensembl_annotations.annotate.rows import array_of, table_of
 from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.variants.outcomes import IMPACTS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE, GENOTYPE, RESULT
+from ensembl_annotations.vcf.called import called_alleles
 from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header, Piece
 
 WINDOW = 1_000_000
@@ -355,7 +356,7 @@ def _genotype(fields: Sequence[bytes], allele: int) -> tuple[int, str, str]:
         (call.split(b":")[at : at + 1] or [b"."])[0].decode("utf-8", "replace")
         for call in fields[SAMPLE:]
     ]
-    places = [_place(re.split(r"[/|]", call), str(allele)) for call in found]
+    places = [_place(called_alleles(call), allele) for call in found]
     states = [_STATE_OF[place] for place in places]
     place = min(places)
     state = _STATE_OF[place]
@@ -380,11 +381,11 @@ _STATE_OF = {
 }
 
 
-def _place(alleles: Sequence[str], allele: str) -> int:
+def _place(alleles: Sequence[int | None], allele: int) -> int:
     """Return the place of a call in the list; a missing allele may be the one."""
     if allele in alleles:
         return _HOMOZYGOUS if {*alleles} == {allele} else _HETEROZYGOUS
-    return _NOT_CALLED if {"", "."} & {*alleles} else _NOT_CARRIED
+    return _NOT_CALLED if None in alleles else _NOT_CARRIED
 
 
 def tally_text(

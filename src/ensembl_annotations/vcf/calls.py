@@ -16,6 +16,7 @@ import pyarrow as pa
 from ensembl_annotations.common.text import Offsets, take_text
 from ensembl_annotations.variants.schema import REQUESTED
 from ensembl_annotations.vcf.batch import Batch
+from ensembl_annotations.vcf.called import called_alleles
 from ensembl_annotations.vcf.genotypes import chunks_of
 from ensembl_annotations.vcf.read import ALT, FORMAT, SAMPLE
 
@@ -139,9 +140,8 @@ def _dosage(gt: str | None, allele: int) -> int | None:
     """Return how often a GT has an allele; None where a missing allele leaves it open."""
     if gt is None:
         return None
-    # A mark before the first allele says how that one is phased.
-    called = re.split(r"[/|]", gt.lstrip("/|"))
-    return called.count(str(allele)) or (None if {"", "."} & {*called} else 0)
+    called = called_alleles(gt)
+    return called.count(allele) or (None if None in called else 0)
 
 
 def _lists(

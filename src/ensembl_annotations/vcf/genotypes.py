@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,22 +52,6 @@ def genotype_lists(batch: Batch, rows: Offsets) -> pa.ChunkedArray:
     lists = pa.chunked_array(chunks, LIST)
     one_row_each = len(rows) == count and bool((rows == np.arange(count)).all())
     return lists if one_row_each else lists.take(arrow_int64(rows))
-
-
-def carried_copies(genotype: str | None, allele: int) -> tuple[int | None, str | None]:
-    """Return how often a GT has an allele, and its zygosity; None where a missing allele leaves it open."""
-    if genotype is None:
-        return None, None
-    # A mark before the first allele says how that one is phased.
-    called = re.split(r"[/|]", genotype.lstrip("/|"))
-    copies = called.count(str(allele))
-    if {"", "."} & {*called}:
-        return copies or None, None
-    if copies == 0:
-        return 0, "absent"
-    if copies < len(called):
-        return copies, "het"
-    return copies, "hom" if copies > 1 else "hemi"
 
 
 def chunks_of(batch: Batch) -> Iterator[tuple[int, int]]:

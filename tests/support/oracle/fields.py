@@ -77,16 +77,20 @@ def _calls(batch: Batch) -> pl.Series:
 
 
 def carried_copies(genotype: str | None, allele: int) -> tuple[int | None, str | None]:
-    """Return how often a GT has an allele, and its zygosity; None where a missing allele leaves it open."""
+    """Return how often a GT has an allele, and its zygosity, as docs/output.md has them.
+
+    Notes
+    -----
+    Source: the VCF specification 4.5: alleles are numbers or ``.``, each but the first behind its mark of
+    phasing (``/`` or ``|``); that of the first may stand before it.
+    """
     if genotype is None:
         return None, None
-    # A mark before the first allele says how that one is phased.
-    called = re.split(r"[/|]", genotype.lstrip("/|"))
-    copies = called.count(str(allele))
-    if {"", "."} & {*called}:
-        return copies or None, None
-    if copies == 0:
-        return 0, "absent"
-    if copies < len(called):
-        return copies, "het"
-    return copies, "hom" if copies > 1 else "hemi"
+    marked = genotype if genotype[:1] in ("/", "|") else f"/{genotype}"
+    called = [text for _, text in re.findall(r"([/|])([^/|]*)", marked)]
+    numbers = [int(text) if text.isdecimal() else None for text in called]
+    copies = sum(number == allele for number in numbers)
+    if None in numbers:
+        return (copies if copies else None), None
+    zygosity = "het" if 0 < copies < len(numbers) else "absent" if not copies else "hom"
+    return copies, "hemi" if numbers == [allele] else zygosity

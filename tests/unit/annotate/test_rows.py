@@ -152,6 +152,11 @@ def test_other_values_may_be_any_bytes() -> None:
         ("./0", 1, (None, None)),
         ("|1", 1, (1, "hemi")),
         ("/0|1", 1, (1, "het")),
+        # One mark at most; numbers, not texts; what is no number is as if it were missing.
+        ("//1", 1, (1, None)),
+        ("01/1", 1, (2, "hom")),
+        ("x/1", 1, (1, None)),
+        ("1/-1", 2, (None, None)),
         ("", 1, (None, None)),
         (None, 1, (None, None)),
     ],

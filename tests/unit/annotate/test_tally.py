@@ -26,6 +26,7 @@ from ensembl_annotations.annotate.tally import (
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.outcomes import REASONS
+from ensembl_annotations.vcf.called import called_alleles
 from ensembl_annotations.vcf.read import Piece
 from ensembl_annotations.vcf.untyped import Untyped
 from tests.support.store import snv, write_store
@@ -152,19 +153,27 @@ def test_a_term_counts_once_for_an_alt_and_is_certain_or_not(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("call", "allele", "state"),
+    ("call", "state"),
     [
-        (["0", "1"], "1", "carried"),
-        (["."], "1", "not called"),
-        ([".", "1"], "1", "carried"),
-        ([".", "0"], "1", "not called"),
-        ([""], "1", "not called"),
-        (["0", "2"], "1", "not carried"),
-        (["11", "0"], "1", "not carried"),
+        ("0/1", "carried"),
+        (".", "not called"),
+        ("./1", "carried"),
+        ("./0", "not called"),
+        ("", "not called"),
+        ("0/2", "not carried"),
+        ("11/0", "not carried"),
+        # From VCF 4.4 on, a mark may stand before the first allele.
+        ("/0|0", "not carried"),
+        ("|1", "carried"),
+        ("/0/.", "not called"),
     ],
 )
-def test_a_call_that_is_missing_may_be_the_allele(call: list[str], allele: str, state: str) -> None:
-    assert tally._STATE_OF[tally._place(call, allele)] == state
+def test_a_call_that_is_missing_may_be_the_allele(call: str, state: str) -> None:
+    assert tally._STATE_OF[tally._place(called_alleles(call), 1)] == state
+
+
+def test_all_alleles_of_a_call_with_a_mark_before_them_are_the_allele() -> None:
+    assert tally._place(called_alleles("/1/1"), 1) == tally._HOMOZYGOUS
 
 
 def test_long_bases_are_cut_with_their_length() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.vcf import genotypes
 from ensembl_annotations.vcf.batch import batch_of
-from ensembl_annotations.vcf.genotypes import carried_copies, genotype_lists
+from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
 
 calls = st.sampled_from(
@@ -79,33 +79,3 @@ def test_bytes_that_are_no_text(call: str, tmp_path: Path) -> None:
     else:
         with pytest.raises(InputError, match="line 4: GT is not UTF-8"):
             lists_of(tmp_path, lines)
-
-
-@pytest.mark.parametrize(
-    ("genotype", "allele", "expected"),
-    [
-        ("0/1", 1, (1, "het")),
-        ("1|1", 1, (2, "hom")),
-        ("1/1/1", 1, (3, "hom")),
-        ("1", 1, (1, "hemi")),
-        ("0", 1, (0, "absent")),
-        ("0|0", 1, (0, "absent")),
-        ("1/2", 2, (1, "het")),
-        ("2|2", 1, (0, "absent")),
-        ("10/1", 1, (1, "het")),
-        ("10/10", 1, (0, "absent")),
-        ("./1", 1, (1, None)),
-        ("./1", 2, (None, None)),
-        ("./.", 1, (None, None)),
-        (".", 1, (None, None)),
-        ("./0", 1, (None, None)),
-        ("|1", 1, (1, "hemi")),
-        ("/0|1", 1, (1, "het")),
-        ("", 1, (None, None)),
-        (None, 1, (None, None)),
-    ],
-)
-def test_copies_of_an_allele(
-    genotype: str | None, allele: int, expected: tuple[int | None, str | None]
-) -> None:
-    assert carried_copies(genotype, allele) == expected
