@@ -58,10 +58,11 @@ class Reference:
 
     def check(self, chromosomes: Sequence[str] | None = None) -> None:
         """Check the files of chromosomes as `ReferenceStore.check` does, those of each once."""
-        names = {item.chromosome for item in self.store.resources_of(chromosomes)} - self._checked
-        if names:
-            self.store.check(sorted(names))
-            self._checked |= names
+        wanted = {item.chromosome for item in self.store.resources_of(chromosomes)}
+        with self._lock:
+            if names := wanted - self._checked:
+                self.store.check(sorted(names))
+                self._checked |= names
 
     def is_current(self) -> bool:
         """Tell whether the folder still has this store: the same ``datapackage.json``."""
