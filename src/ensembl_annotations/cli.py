@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from functools import partial
@@ -52,6 +53,9 @@ PLANNED = (
 
 # What ends a program that does not say otherwise: 'kill', and a terminal that closes.
 _FATAL = (signal.SIGTERM, signal.SIGHUP)
+_WAKER = "signals"
+_UNSEEN_SEC = 0.05
+_STOPPING = threading.Event()
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 transcripts_option = click.option(
@@ -123,9 +127,27 @@ def _catch_signals() -> None:
         # As 'nohup' has it: then it goes on without its terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop_once)
+    if not any(thread.name == _WAKER for thread in threading.enumerate()):
+        told, teller = os.pipe()
+        os.set_blocking(teller, False)
+        signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        threading.Thread(target=_wake_main_thread, args=(told,), name=_WAKER, daemon=True).start()
+
+
+def _wake_main_thread(told: int) -> None:
+    """Interrupt what the main thread waits for, until it has seen a signal.
+
+    Where signals come while other threads work, Python may see none of them before its next call of
+    the system, such as a read from a pipe, returns.
+    """
+    while os.read(told, 1) and not _STOPPING.wait(_UNSEEN_SEC):
+        # It is told of this signal, too.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 
 
 def _stop_once(number: int, _frame: object) -> None:
+    _STOPPING.set()
     # A second one must not end this while it tidies up: polars hands an interrupt on once more, and
     # of a terminal that closes both the system and the shell tell.
     for later in (signal.SIGINT, *_FATAL):
