@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from functools import partial
@@ -55,7 +56,9 @@ PLANNED = (
 _FATAL = (signal.SIGTERM, signal.SIGHUP)
 _WAKER = "signals"
 _UNSEEN_SEC = 0.05
-_STOPPING = threading.Event()
+_TIDYING_SEC = 20.0
+# No threading.Event: a signal that comes while one is set would wait for itself.
+_SEEN: list[int] = []
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 transcripts_option = click.option(
@@ -136,18 +139,25 @@ def _catch_signals() -> None:
 
 
 def _wake_main_thread(told: int) -> None:
-    """Interrupt what the main thread waits for, until it has seen a signal.
+    """Interrupt what the main thread waits for until it has seen a signal, and have it end in time.
 
     Where signals come while other threads work, Python may see none of them before its next call of
     the system, such as a read from a pipe, returns.
     """
-    while os.read(told, 1) and not _STOPPING.wait(_UNSEEN_SEC):
+    while os.read(told, 1):
+        time.sleep(_UNSEEN_SEC)
+        if _SEEN:
+            break
         # It is told of this signal, too.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    # What is raised at an unlucky moment, such as during an import, can leave a lock taken for good.
+    time.sleep(_TIDYING_SEC)
+    os.write(2, b"It could not tidy up and was killed; the next command removes what is left.\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _stop_once(number: int, _frame: object) -> None:
-    _STOPPING.set()
+    _SEEN.append(number)
     # A second one must not end this while it tidies up: polars hands an interrupt on once more, and
     # of a terminal that closes both the system and the shell tell.
     for later in (signal.SIGINT, *_FATAL):
