@@ -55,11 +55,14 @@ class Workshop:
         folder.mkdir(parents=True, exist_ok=True)
         self._environment = {**os.environ, "ENSEMBL_ANNOTATIONS_CACHE": str(folder / "cache")}
 
-    def release(self, name: str, chromosomes: Sequence[str], records: int, seed: int) -> Release:
-        folder = self.folder / f"{name}-{seed}-{records}"
+    def release(
+        self, name: str, chromosomes: Sequence[str], records: int, seed: int, depth: int = 1
+    ) -> Release:
+        deep = f"-depth-{depth}" if depth > 1 else ""
+        folder = self.folder / f"{name}-{seed}-{records}{deep}"
         if not (folder / generate.DESCRIPTION).exists():
             say(f"Generating {folder.name}")
-            write_release(folder, chromosomes, records, seed)
+            write_release(folder, chromosomes, records, seed, depth=depth)
         return open_release(folder)
 
     def store(self, release: Release, name: str, program: Sequence[str] = OURS) -> Path:
