@@ -15,11 +15,8 @@ from hypothesis import strategies as st
 from ensembl_annotations import annotate_vcf, fetch_ensembl
 from ensembl_annotations.variants.schema import CONSEQUENCE
 from ensembl_annotations.vcf.read import VcfReader
-from tests.conformance.test_oracle import odd
 from tests.support.oracle.table import expected_entries, expected_table
 from tests.support.store import snv, write_store
-
-__all__ = ["odd"]
 
 ROOT = Path(__file__).parents[2]
 OPTIONS: dict[str, dict[str, Any]] = {
