@@ -91,13 +91,12 @@ CONDITIONS = [
 def test_the_index_finds_what_is_found_without_one(
     plain: Path, indexed: Path, columns: list[str] | None
 ) -> None:
+    with_index, without = scan_reference(indexed), scan_reference(plain)
     for condition in CONDITIONS:
-        given, expected = scan_reference(indexed), scan_reference(plain)
+        given, expected = with_index.filter(condition), without.filter(condition)
         if columns is not None:
-            given, expected = (item.filter(condition).select(columns) for item in (given, expected))
-            assert given.collect().equals(expected.collect()), condition
-        else:
-            assert given.filter(condition).collect().equals(expected.filter(condition).collect())
+            given, expected = given.select(columns), expected.select(columns)
+        assert given.collect().equals(expected.collect()), condition
 
 
 def test_only_row_groups_with_the_id_are_read(
