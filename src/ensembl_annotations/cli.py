@@ -674,8 +674,9 @@ def materialize_command(
 def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
     """Print what the reference has of each QUERY: an ID, an allele or a region.
 
-    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
-    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A, or what the annotated
+    table has as ens_key, such as 1-100-CG- (deletion) and 1-100--A (insertion before 100); a region
+    1:11796000-11797000, or one position. Positions are 1-based: SPDI, which counts from 0, is refused. An allele is matched as 'annotate' does
     it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
     not found, it says why; --json and --tsv have it as the reason.
 

@@ -49,9 +49,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 _ALLELE = re.compile(
-    r"(?P<chrom>[^\s:]+):(?P<pos>[\d,]+):(?P<ref>[A-Za-z]+):(?P<alt>[^\s:,]+)"
-    r"|(?P<chrom2>\S+?)-(?P<pos2>\d+)-(?P<ref2>[A-Za-z]+)-(?P<alt2>[^\s,-]+)"
+    r"([^\s:]+):([\d,]+):([A-Za-z]+):([^\s:,]+)"
+    # As `ens_key` has it: one side may be empty.
+    r"|(\S+?)-([\d,]+)-(?!-$)([A-Za-z]*)-([^\s,-]*)"
 )
+_SPDI = re.compile(r"N[A-Z]_\d+\.\d+:\d+:[^\s:]*:[^\s:]*")
+_OTHER = re.compile(r".*[\s:].*|.+-[\d,]+-.*|")
+"""What is no ID: it has a colon or a blank, or begins as an allele does."""
 _REGION = re.compile(r"(?P<chrom>[^\s:]+):(?P<first>[\d,]+)(?:-(?P<last>[\d,]+))?")
 _RS = re.compile(r"(?i)rs0*(\d+)")
 _MOST_LETTERS = 24
@@ -69,8 +73,9 @@ def lookup(
     Parameters
     ----------
     query : str or sequence of str
-        ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele; ``1:11796321`` or
-        ``1:11796000-11797000``, a position or region (POS, 1-based, bounds included).
+        ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele, also as ``ens_key``
+        has it (``1-100-CG-``, ``1-100--A``); ``1:11796321`` or ``1:11796000-11797000``, a position or region
+        (POS, 1-based, bounds included).
     reference : Path or str
         Folder of the store; for IDs and regions also an address as `scan_reference` takes it.
     chromosomes : sequence of str, or str, optional
@@ -107,17 +112,22 @@ def lookup(
     store = described_store(reference)
     alleles, regions, ids = {}, {}, {}
     for text in queries:
+        if _SPDI.fullmatch(text.strip()):
+            raise UsageError(
+                f"query: {text!r}: is written as SPDI, which counts positions from 0; expected one counted from 1.",
+                hint="Write - for each colon, and the position counted from 1.",
+            )
         if found := _ALLELE.fullmatch(text.strip()):
             alleles[text] = [value for value in found.groups() if value is not None]
         elif found := _REGION.fullmatch(text.strip()):
             regions[text] = _region(store, **found.groupdict())
-        elif re.fullmatch(r"[^\s:]+", text.strip()):
+        elif not _OTHER.fullmatch(text.strip()):
             ids[text] = _id(text.strip())
         else:
             raise UsageError(
                 f"query: {text!r}: expected an ID, an allele or a region.",
-                hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A, or a region such "
-                "as 1:11796000-11797000.",
+                hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A (without bases on one side: "
+                "1-100-CG- or 1-100--A), or a region such as 1:11796000-11797000.",
             )
     if alleles and is_remote(reference):
         raise UsageError(
@@ -206,15 +216,39 @@ def _alleles(
 ) -> pl.DataFrame:
     """Return the IDs of each allele, as the kernel matches them, and its transcripts."""
     named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
-    rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
+    named = named.with_columns(pl.col("pos").str.replace_all(",", ""))
+    rows = checked_rows(_padded(named))
     with opened(reference, rows["chrom"].to_list()) as places:
         found = annotated_rows(rows, places, _MATCHED.names, transcripts)
         parts = [table_of(part, _MATCHED) for part in found]
     found_all = pl.from_arrow(pa.concat_tables(parts))
     assert isinstance(found_all, pl.DataFrame)
     by_id = _by_matched_id(found_all)
-    asked = rows.with_columns(query=pl.Series(list(alleles)))[by_id["record"]]
+    asked = named.with_columns(pl.col("pos").cast(pl.Int64), query=pl.Series(list(alleles)))
+    asked = asked[by_id["record"]]
     return _filled(asked.hstack(by_id.drop("record")))
+
+
+def _padded(named: pl.DataFrame) -> pl.DataFrame:
+    """Return alleles as a VCF has them, with a base on both sides.
+
+    Notes
+    -----
+    What is added before, or at the contig's begin behind, is a letter that is compared with no base. It must
+    not be the one that the bases end with: that would be cut off first.
+    """
+    pos, ref, alt = pl.col("pos").cast(pl.Int64, strict=False), pl.col("ref"), pl.col("alt")
+    is_bare = (ref == "") | (alt == "")
+    before = is_bare & (pos > 1)
+    ends_with_n = (ref + alt).str.to_uppercase().str.ends_with("N")
+    letter = pl.when(is_bare).then(pl.when(ends_with_n).then(pl.lit("R")).otherwise(pl.lit("N")))
+    head = pl.when(before).then(letter).otherwise(pl.lit(""))
+    tail = pl.when(is_bare & ~before).then(letter).otherwise(pl.lit(""))
+    return named.with_columns(
+        pl.when(before).then((pos - 1).cast(pl.String)).otherwise("pos").alias("pos"),
+        (head + ref + tail).alias("ref"),
+        (head + alt + tail).alias("alt"),
+    )
 
 
 _PER_ID = {
@@ -315,6 +349,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _short(bases: str) -> str:
+    if not bases:
+        return "-"
     if len(bases) <= _MOST_LETTERS:
         return bases
     return f"{bases[:_MOST_LETTERS]}… ({len(bases)} bases)"
