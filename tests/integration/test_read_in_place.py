@@ -117,6 +117,14 @@ def group_bytes(file: pq.FileMetaData, group: int) -> int:
     return sum(file.row_group(group).column(number).total_compressed_size for number in columns)
 
 
+def test_a_store_is_asked_once_what_it_has(server: Nginx, store: Path) -> None:
+    """Of a genome that is a tenth of what a position takes."""
+    before = len(server.requests())
+    assert len(lookup(["21:1", "21:11", "22:5", "rs1"], f"{server.url}/a store")) > 3
+    asked = [row[3] for row in server.requests()[before:]]
+    assert sum(path.endswith("/datapackage.json") for path in asked) == 1
+
+
 def test_an_id_takes_two_row_groups_and_packed_footers(indexed: Path, server: Nginx) -> None:
     url = f"{server.url}/{indexed.name}"
     file = pq.read_metadata(indexed / "homo_sapiens-chr21.parquet")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ensembl_annotations.common.words import aligned, printable
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.published import read_schema, terms
 from ensembl_annotations.store.remote import described_store, is_remote
-from ensembl_annotations.store.scan import scan_reference
+from ensembl_annotations.store.scan import scan_store
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
@@ -135,8 +136,9 @@ def lookup(
             hint="Look up its position, or fetch or pull the store.",
         )
     parts = [_alleles(alleles, reference, transcripts)] if alleles else []
-    parts += [_published(text, *place, reference) for text, place in regions.items()]
-    parts += [_by_id(ids, reference, chromosomes)] if ids else []
+    scan = partial(scan_store, reference, store)
+    parts += [_published(text, *place, scan) for text, place in regions.items()]
+    parts += [_by_id(ids, scan(chromosomes))] if ids else []
     order = {text: number for number, text in enumerate(queries)}
     rows = pl.concat([_empty(), *parts])
     return rows.sort(pl.col("query").replace_strict(order), maintain_order=True)
@@ -183,12 +185,15 @@ def _id(text: str) -> str:
 
 
 def _published(
-    text: str, chromosome: str | None, first: int, last: int, reference: Path | str
+    text: str,
+    chromosome: str | None,
+    first: int,
+    last: int,
+    scan: Callable[[Sequence[str]], pl.LazyFrame],
 ) -> pl.DataFrame:
     if chromosome is None:
         return _nothing(text, "contig_absent")
-    alleles = scan_reference(reference, [chromosome])
-    rows = alleles.filter(pl.col("pos").is_between(first, last)).collect()
+    rows = scan([chromosome]).filter(pl.col("pos").is_between(first, last)).collect()
     return (
         _filled(rows.with_columns(query=pl.lit(text)))
         if len(rows)
@@ -196,11 +201,8 @@ def _published(
     )
 
 
-def _by_id(
-    ids: dict[str, str], reference: Path | str, chromosomes: Sequence[str] | str | None
-) -> pl.DataFrame:
-    wanted = list(set(ids.values()))
-    rows = scan_reference(reference, chromosomes).filter(pl.col("id").is_in(wanted)).collect()
+def _by_id(ids: dict[str, str], alleles: pl.LazyFrame) -> pl.DataFrame:
+    rows = alleles.filter(pl.col("id").is_in(list(set(ids.values())))).collect()
     found = dict(rows.partition_by("id", as_dict=True, maintain_order=True))
     parts = [
         _filled(found[name,].with_columns(query=pl.lit(text)))

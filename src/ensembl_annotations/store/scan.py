@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from ensembl_annotations.store.describe import Resource
+from ensembl_annotations.store.describe import ReferenceStore, Resource
 from ensembl_annotations.store.groups import RowGroups
 from ensembl_annotations.store.index import Index, disagreement, is_rs, key_of, open_index
 from ensembl_annotations.store.published import read_columns, read_schema
@@ -75,7 +75,13 @@ def scan_reference(
     >>> alleles.select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
     ['21', '22']
     """
-    store = described_store(folder)
+    return scan_store(folder, described_store(folder), chromosomes)
+
+
+def scan_store(
+    folder: Path | str, store: ReferenceStore, chromosomes: Sequence[str] | str | None = None
+) -> pl.LazyFrame:
+    """Read a reference store as `scan_reference` does, of which it is known already what it says of itself."""
     names = store.chromosomes
     if (wanted := listed_chromosomes(chromosomes)) is not None:
         names = resolve_chromosomes(wanted, names, store.species, store.assembly)
