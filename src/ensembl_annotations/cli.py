@@ -809,25 +809,40 @@ def verify(folder: Path, chromosomes: str) -> None:
 
 
 @main.command()
-def publish() -> None:
+@click.option(
+    "--in-place",
+    metavar="PATH|s3://…",
+    help="Also copy it, by the names of its files and with its index by ID, to be read where it is.",
+)
+def publish(in_place: str | None) -> None:
     """Push the reference to the DVC remote refcache, and make sure that all of it has arrived.
 
     Every file is verified first. No sample is pushed, and no record of runs: those name samples.
     With exit code 1 it names each file that is altered, not as described, or missing there.
 
+    The remote has files by their digests, which only DVC puts together. With --in-place they are copied by their
+    names too, to a folder (of a web server) or a bucket, with an index beside it: 'lookup' and scan_reference
+    read them there. A folder with another reference is refused.
+
     \b
     Example:
       ensembl-annotations publish
+      ensembl-annotations publish --in-place /srv/www/ensembl-116
     """  # noqa: D301
     from ensembl_annotations.common.progress import format_bytes
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    done = sharing.publish(Project.open())
+    done = sharing.publish(Project.open(), in_place)
     show(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
+    if copied := done.get("in_place"):
+        show(
+            f"to be read in place: {in_place} and its index, {copied['num_files']} files, "
+            f"{format_bytes(copied['num_bytes'])}"
+        )
 
 
 @main.command()

@@ -12,7 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from ensembl_annotations import ReferenceStoreError, UsageError, lookup, scan_reference, write_index
+from ensembl_annotations import (
+    EnsemblAnnotationsError,
+    ReferenceStoreError,
+    UsageError,
+    lookup,
+    scan_reference,
+    write_index,
+)
+from ensembl_annotations.store.copies import copy_store
+from ensembl_annotations.store.index import open_index
+from ensembl_annotations.store.remote import described_store
 from ensembl_annotations.store.write import Rows
 from tests.support.fault_server import Step, fault_server
 from tests.support.nginx import Nginx, nginx
@@ -98,6 +108,25 @@ def test_what_is_found_is_what_is_found_on_disk(address: str, store: Path) -> No
     assert lookup("chr22:5", address)["id"].to_list() == ["rs1"]
     done = invoke("lookup", "22:5", "--reference", address).succeeded()
     assert "rs1" in done.stdout
+
+
+def test_a_store_and_its_index_are_copied_to_a_bucket(
+    bucket: str, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": bucket, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "admin-secret",  # pragma: allowlist secret
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    copy_store(indexed, "s3://shared/copies/116")
+    address = "s3://shared/copies/116"
+    assert open_index(address, described_store(address)) is not None
+    assert lookup("rs77777", address).equals(lookup("rs77777", indexed))
+    copy_store(indexed, address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret")  # pragma: allowlist secret
+    with pytest.raises(EnsemblAnnotationsError, match=r"shared/copies/117/.*: can't be written"):
+        copy_store(indexed, "s3://shared/copies/117")
 
 
 def test_a_position_takes_a_row_group_and_the_footer(server: Nginx, store: Path) -> None:
