@@ -684,8 +684,9 @@ def materialize_command(
 def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
     """Print what the reference has of each QUERY: an ID, an allele or a region.
 
-    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
-    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A, or what the annotated
+    table has as ens_key, such as 1-100-CG- (deletion) and 1-100--A (insertion before 100); a region
+    1:11796000-11797000, or one position. Positions are 1-based: SPDI, which counts from 0, is refused. An allele is matched as 'annotate' does
     it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
     not found, it says why; --json and --tsv have it as the reason.
 
@@ -818,25 +819,40 @@ def verify(folder: Path, chromosomes: str) -> None:
 
 
 @main.command()
-def publish() -> None:
+@click.option(
+    "--in-place",
+    metavar="PATH|s3://…",
+    help="Also copy it, by the names of its files and with its index by ID, to be read where it is.",
+)
+def publish(in_place: str | None) -> None:
     """Push the reference to the DVC remote refcache, and make sure that all of it has arrived.
 
     Every file is verified first. No sample is pushed, and no record of runs: those name samples.
     With exit code 1 it names each file that is altered, not as described, or missing there.
 
+    The remote has files by their digests, which only DVC puts together. With --in-place they are copied by their
+    names too, to a folder (of a web server) or a bucket, with an index beside it: 'lookup' and scan_reference
+    read them there. A folder with another reference is refused.
+
     \b
     Example:
       ensembl-annotations publish
+      ensembl-annotations publish --in-place /srv/www/ensembl-116
     """  # noqa: D301
     from ensembl_annotations.common.progress import format_bytes
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    done = sharing.publish(Project.open())
+    done = sharing.publish(Project.open(), in_place)
     show(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
+    if copied := done.get("in_place"):
+        show(
+            f"to be read in place: {in_place} and its index, {copied['num_files']} files, "
+            f"{format_bytes(copied['num_bytes'])}"
+        )
 
 
 @main.command()
