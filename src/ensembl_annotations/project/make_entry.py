@@ -79,7 +79,8 @@ def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
         For what is wrong with something else than a VCF; then nothing is recorded.
     """
     path = project.params.samples[sample_of(paths.asset)].vcf
-    check_sheet(project.root, path)
+    # `make` has warned before.
+    check_sheet(project.root, path, warn=False)
     entry = read_entry(project.root, path)
     if not entry.is_many:
         return _make_one(project, paths, entry.vcfs[0].vcf)

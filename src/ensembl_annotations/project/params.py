@@ -359,7 +359,7 @@ def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"{at}: no such parameter.{nearest(place[-1], list(_fields_of(*place[:-1])))}"
     if problem["loc"][-1] == "[key]":
-        return f"{at}: expected a name of letters, digits, - and _, which begins with a letter or digit."
+        return f"{at}: expected a name of letters, digits, - and _, which begins with a letter or digit, 200 at most."
     is_mapping = kind in ("dict_type", "model_type")
     write = _below(place) if is_mapping else _example(place)
     if kind == "missing":
