@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ensembl_annotations.annotate.annotate import annotate_vcf
@@ -47,6 +46,7 @@ from ensembl_annotations.project.entry import (
 )
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
+from ensembl_annotations.project.leftovers import folder_of_share
 from ensembl_annotations.project.paths import STORE, AssetPaths, named_scheduler, sample_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.receipts import RECEIPT, made_from, made_with
@@ -120,11 +120,8 @@ def make_shard(project: Project, path: Path, number: int, count: int) -> list[Ou
         )
     check_sheet(project.root, relative)
     entry = read_entry(project.root, relative)
-    # Beside DVC's cache, to which they are linked.
-    beside = project.root / ".dvc" / "tmp"
-    beside.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=beside, prefix="shard-") as folder:
-        return _make_many(project, Path(folder), entry.vcfs[number - 1 :: count])
+    with folder_of_share(project.root) as folder:
+        return _make_many(project, folder, entry.vcfs[number - 1 :: count])
 
 
 def _options(project: Project) -> dict[str, Any]:
