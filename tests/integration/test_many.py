@@ -267,6 +267,21 @@ def notes(project: Project) -> list[Path]:
     return sorted(project.path(".dvc/cache/ensembl-annotations").rglob("*.json"))
 
 
+def test_a_note_that_was_edited_makes_no_result_of_another_sample(cohort: Project) -> None:
+    cohort.materialize()
+    before, figures = cohort.digests(OUT), cohort.path("metrics/annotate/cohort.json").read_bytes()
+    first, second, third = notes(cohort)
+    # One sample's files, and figures that nobody counted.
+    shutil.copy(first, second)
+    edited = json.loads(third.read_bytes())
+    edited["figures"]["num_records"] += 7
+    third.write_text(json.dumps(edited))
+    done = cohort.dvc("repro", "--force", "--single-item", ANNOTATE)
+    assert "2 of 3 samples are unchanged" in done.output
+    assert cohort.path("metrics/annotate/cohort.json").read_bytes() == figures
+    assert cohort.digests(OUT) == before
+
+
 @pytest.fixture
 def big(cohort: Project) -> Project:
     """The same, with a VCF that takes long, and comes last."""

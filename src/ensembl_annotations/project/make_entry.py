@@ -177,13 +177,16 @@ def _make_many(project: Project, folder: Path, vcfs: Sequence[NamedVcf]) -> list
                 receipts[item.sample] = made_from(kept, item.vcf) | same
                 task = Task(item.sample, item.vcf, folder / item.sample)
                 note = kept.find(key_of(receipts[item.sample]))
-                if note is None:
+                if note is not None:
+                    kept.restore(note, task.folder)
+                # By its receipt, whose digest is checked: a note may have been edited.
+                found = read_object(task.folder / RECEIPT)
+                if note is None or not receipts[item.sample].items() <= found.items():
                     tasks.append(task)
                     continue
-                kept.restore(note, task.folder)
                 for name in {*RESULTS} - {*note["files"]}:
                     (task.folder / name).unlink(missing_ok=True)
-                done[item.sample] = Outcome.from_json(item.sample, note)
+                done[item.sample] = Outcome.from_json(item.sample, found)
         if done:
             _LOG.info(f"{len(done)} of {len(vcfs)} samples are unchanged")
         told, changed = time.monotonic(), []
