@@ -21,7 +21,7 @@ from ensembl_annotations.project.file_list import (
 from ensembl_annotations.project.folders import digest_of, list_folder, name_files
 from ensembl_annotations.project.paths import LOCK, STORE
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore, StoreKind
+from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore, StoreKind
 from ensembl_annotations.store.index import open_index
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 
@@ -59,6 +59,9 @@ def verify_reference(
     compared : str
         What it was compared with, and why not with ``dvc.lock`` where it should have been.
     """
+    # Here, since it takes long to import, and most commands verify nothing.
+    from ensembl_annotations.store.index import open_index
+
     chosen = listed_chromosomes(chromosomes)
     problems = store.verify(chosen)
     if index := open_index(store.folder, store):
