@@ -246,6 +246,7 @@ def test_an_end_is_open_where_the_transcript_ends_without_stop(
     ("bases", "peptide", "is_open"),
     [
         ("ATATGAGACTAA", "MWD", False),  # ATA starts, TGA is W
+        ("ATTTGAGACTAA", "IWD", False),  # ATT starts, though I is published
         ("ATATGAGACAGG", "MWD", False),  # AGG is a stop
         ("ATATGAGACTA", "MWD", False),  # the tail of the RNA makes it TAA
         ("ATATGAGACT", "MWD", False),
