@@ -456,3 +456,18 @@ def test_what_is_inserted_behind_a_new_spelling_of_the_stop_changes_nothing(tmp_
     model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
     alt = (12, "T", "TAATTTT")
     assert protein_name(tmp_path, "CCATGGCCAAATAGCCCC", model, alt) == "p.Ter4%3D"
+
+
+def test_a_start_codon_that_is_there_still_is_not_named_as_lost(tmp_path: Path) -> None:
+    """AT | GGAA: a G behind the T is one behind ATG. VEP has start_lost where there is no 5' UTR."""
+    model = transcript("1", [(3, 18)], cds_start=3, cds_end=14)
+    (call,) = calls(tmp_path, "1", "CCATGGAAAAATAACCCC", model, (4, "T", "TG"))
+    assert call["consequence"] == "frameshift_variant&start_lost"
+    assert call["hgvsc"].endswith(":c.4dup") and call["hgvsp"].endswith(":p.Glu2GlyfsTer?")
+
+
+def test_a_lost_stop_codon_is_named_though_it_slides_behind_the_cds(tmp_path: Path) -> None:
+    """ATG GCC TAA | TGC TAG loses TAA: the same as AAT, that reaches into the UTR."""
+    model = transcript("1", [(1, 20)], cds_start=3, cds_end=11)
+    (call,) = calls(tmp_path, "1", "CCATGGCCTAATGCTAGCCC", model, (8, "CTAA", "C"))
+    assert call["hgvsc"].endswith(":c.8_*1del") and call["hgvsp"].endswith(":p.Ter3delextTer1")
