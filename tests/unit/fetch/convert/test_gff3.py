@@ -456,7 +456,7 @@ def test_what_contradicts_itself_is_quarantined_whole(
 
 def test_one_id_in_two_genes_is_an_error(tmp_path: Path) -> None:
     models = [SPLICED, replace(SPLICED, gene="ENSG90000000002")]
-    with pytest.raises(SourceError, match="a transcript's ID stands there twice, in two genes"):
+    with pytest.raises(SourceError, match=f"the transcript {ONE} stands there twice, in two genes"):
         read(tmp_path, gff3(models, {}), {"1": SEQUENCE})
 
 
@@ -516,7 +516,7 @@ def test_contigs_without_a_sequence_are_counted(tmp_path: Path) -> None:
 
 def test_a_contig_in_two_places_is_an_error(tmp_path: Path) -> None:
     models = [SPLICED, replace(GOOD, contig="2"), replace(GOOD, gene="G3", transcript="T3")]
-    with pytest.raises(SourceError, match="features of 1 stand in several places"):
+    with pytest.raises(SourceError, match="line 13: features of 1 stand in several places"):
         read(tmp_path, gff3(models, {}), {"1": SEQUENCE, "2": SEQUENCE})
 
 
