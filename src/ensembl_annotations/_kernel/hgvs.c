@@ -262,8 +262,13 @@ static void put_equal(Out *out, const Case *c, Text residues) {
     put_char(out, '=');
 }
 
-/* The stop is deleted with what is in front of it. */
+/* The stop is deleted with what is in front of it. Where the next one comes before its place, the protein gets no longer. */
 static void put_deleted_stop(Out *out, const Case *c, int64_t first, int64_t last) {
+    for (int64_t at = first; at <= last; at++) {
+        if (edited_residue_at(c, at) != '*') continue;
+        put_frameshift(out, c);
+        return;
+    }
     put_residue_span(out, c, first, last);
     put_string(out, "delextTer");
     put_distance_to_stop(out, c, last + 1);

@@ -471,3 +471,10 @@ def test_a_lost_stop_codon_is_named_though_it_slides_behind_the_cds(tmp_path: Pa
     model = transcript("1", [(1, 20)], cds_start=3, cds_end=11)
     (call,) = calls(tmp_path, "1", "CCATGGCCTAATGCTAGCCC", model, (8, "CTAA", "C"))
     assert call["hgvsc"].endswith(":c.8_*1del") and call["hgvsp"].endswith(":p.Ter3delextTer1")
+
+
+def test_a_stop_that_is_deleted_before_another_one_lengthens_nothing(tmp_path: Path) -> None:
+    """ATG GCC AAA AAA TAA | TGA loses AAA TAA: TGA ends the protein where a residue was."""
+    model = transcript("1", [(1, 23)], cds_start=3, cds_end=17)
+    alt = (11, "AAAATAA", "A")
+    assert protein_name(tmp_path, "CCATGGCCAAAAAATAATGACCC", model, alt) == "p.Lys4Ter"
