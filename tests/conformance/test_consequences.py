@@ -23,7 +23,7 @@ from tests.support.consequences import (
     transcript,
 )
 from tests.support.genes import reverse_complement
-from tests.support.names import describes, edit_of, proteins_of, read_spliced
+from tests.support.names import describes, edit_of, proteins_of, read_spliced, spliced_of
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +253,27 @@ def test_every_place_is_told_once_and_within_its_transcript(
             side = (place < row["start"]) == (row["strand"] > 0)
             assert call["consequence"] == f"{'up' if side else 'down'}stream_gene_variant"
             assert call["distance"] == str(min(abs(place - row["start"]), abs(place - row["end"])))
+
+
+@given(row=models(), unit=st.text("ACGT", min_size=1, max_size=40), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_names_describe_any_change(
+    row: dict[str, Any], unit: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In repeats, where insertions and deletions slide, over the edges of exons too."""
+    bases = "AC" * (FLANKED // 2) + (unit * SIZE)[:SIZE] + "GT" * (FLANKED // 2)
+    edges = [*row["exon_starts"], *row["exon_ends"]]
+    alts = []
+    for _ in range(20):
+        pos = data.draw(st.sampled_from(edges)) + data.draw(st.integers(-9, 9))
+        old = bases[pos - 1 : pos + data.draw(st.integers(0, 9))]
+        others = [new for new in (old[0], old[0] + unit, old + old) if new != old]
+        alts.append(("1", pos, old, data.draw(st.sampled_from(others))))
+    with Genome(tmp_path_factory.mktemp("genome")) as genome:
+        genome.add("1", bases, [row])
+        found = genome.calls(alts)
+    for (_, pos, old, new), (call,) in zip(alts, found, strict=True):
+        if name := call["hgvsc"].partition(":")[2]:
+            edit = edit_of(spliced_of(row), name, bases)
+            change = pos, pos + len(old) - 1, new
+            assert replaced(bases, edit, 1, len(bases)) == replaced(bases, change, 1, len(bases))

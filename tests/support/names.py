@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from tests.support.genes import reverse_complement
 
@@ -85,6 +86,17 @@ def read_spliced(gff3: str) -> dict[str, Spliced]:
     for one in found.values():
         one.finish()
     return found
+
+
+def spliced_of(row: dict[str, Any]) -> Spliced:
+    """Return the transcript of a row of `GENES`."""
+    exons = list(zip(row["exon_starts"], row["exon_ends"], strict=True))
+    one = Spliced(row["chrom"], "+" if row["strand"] > 0 else "-", exons)
+    if row["cds_start"]:
+        inside = [(max(a, row["cds_start"]), min(b, row["cds_end"])) for a, b in exons]
+        one.cds = [(a, b, str(row["cds_phase"])) for a, b in inside if a <= b]
+    one.finish()
+    return one
 
 
 def edit_of(one: Spliced, name: str, sequence: str) -> tuple[int, int, str]:
