@@ -238,6 +238,7 @@ static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
         put_string(out, "dup");
         return;
     }
+    if (behind < 1) return;                                     /* nobody knows what is in front of a CDS that is cut */
     put_residue_span(out, c, behind, behind + 1);
     put_string(out, "ins");
     put_residues(out, (Text){turned, new.n});

@@ -478,3 +478,13 @@ def test_a_stop_that_is_deleted_before_another_one_lengthens_nothing(tmp_path: P
     model = transcript("1", [(1, 23)], cds_start=3, cds_end=17)
     alt = (11, "AAAATAA", "A")
     assert protein_name(tmp_path, "CCATGGCCAAAAAATAATGACCC", model, alt) == "p.Lys4Ter"
+
+
+def test_what_is_inserted_before_the_first_residue_that_is_known_has_no_name(
+    tmp_path: Path,
+) -> None:
+    """A | TAA | GT is Ile and the Ser that was there."""
+    model = transcript("1", [(3, 20)], cds_start=3, cds_end=11, cds_start_nf=True)
+    (call,) = calls(tmp_path, "1", "CCAGTAAATAACCCCCCCCCCC", model, (3, "A", "ATAA"))
+    assert call["amino_acids"] == "S/IS" and call["hgvsp"] == ""
+    assert call["hgvsc"].endswith(":c.1_2insTAA")
