@@ -21,8 +21,7 @@ from ensembl_annotations.project.file_list import (
 from ensembl_annotations.project.folders import digest_of, list_folder, name_files
 from ensembl_annotations.project.paths import LOCK, STORE
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore, StoreKind
-from ensembl_annotations.store.index import open_index
+from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore, StoreKind
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 
 _MOST_LINES = 12

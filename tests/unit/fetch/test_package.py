@@ -69,6 +69,8 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng
 def test_frictionless_finds_the_columns_of_each_file(
     where: str, store: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import frictionless
+
     place = f"{store}/"
     if where == "inside":
         monkeypatch.chdir(store)
