@@ -30,7 +30,7 @@ from ensembl_annotations.variants.contigs import resolve_chromosomes
 _ROW = "row_of_file"
 _MOST_SLICES = 16
 """So many matches are read row by row; of more, the row groups are filtered."""
-_MOST_IDS = 50
+_MOST_IDS = 20
 """So many for each chromosome are looked up in the index; for more, columns of IDs are faster."""
 _COMPARISONS = (eq, ne, lt, le, gt, ge)
 _Closed = Literal["both", "left", "right", "none"]
@@ -229,7 +229,8 @@ def _with_keys(
     if groups and groups[-1] >= len(table):
         raise disagreement(table.where, found[groups[-1]])
     for group, frame in zip(groups, table.frames(groups, columns, per_request=1), strict=True):
-        missing = set(found[group]) - set(frame["rs"].to_list())
+        rs, keys = frame["rs"], found[group]
+        missing = set(keys) - set(rs.filter(rs.is_in(keys)).to_list())
         if missing and (missing := missing - set(map(key_of, frame["name"].drop_nulls().unique()))):
             raise disagreement(table.where, sorted(missing))
         yield frame
