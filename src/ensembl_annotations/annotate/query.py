@@ -29,6 +29,7 @@ from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
 from ensembl_annotations.variants.tags import check_transcripts
+from ensembl_annotations.vcf.read import MAX_POS
 
 NOT_FOUND = {
     "id_unknown": "no chromosome that was looked at has this ID: it is of another chromosome, withdrawn, merged into another ID, newer than the release, or mistyped",
@@ -120,6 +121,8 @@ def lookup(
             )
         if found := _ALLELE.fullmatch(text.strip()):
             alleles[text] = [value for value in found.groups() if value is not None]
+            if _number(alleles[text][1]) > MAX_POS:
+                raise UsageError(f"query: {text!r}: expected a position up to {MAX_POS}.")
         elif found := _REGION.fullmatch(text.strip()):
             regions[text] = _region(store, **found.groupdict())
         elif not _OTHER.fullmatch(text.strip()):

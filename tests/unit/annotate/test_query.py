@@ -141,6 +141,11 @@ def test_what_is_no_query_is_told(query: str, store: Path) -> None:
         lookup(query, store)
 
 
+def test_a_position_that_no_record_can_have_is_told_with_its_query(store: Path) -> None:
+    with pytest.raises(UsageError, match=r"query: '21:2147483648:A:G': expected a position up to"):
+        lookup(["21:2147483647:A:G", "21:2147483648:A:G"], store)
+
+
 def test_what_may_count_from_0_is_refused(store: Path) -> None:
     """As SPDI this deletes base 7, as an allele base 6 or none."""
     with pytest.raises(UsageError, match="SPDI, which counts positions from 0"):
