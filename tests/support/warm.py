@@ -116,6 +116,7 @@ def _serve(address: str, *libraries: str) -> dict[str, Any] | None:
         import_module(name)
     _import_own()
     _warm_up()
+    _keep_descriptions()
     # It keeps its parser, which takes a third as long as a short command.
     import_module("dvc.cli.parser").get_main_parser()
     sys.path.pop(0)  # The folder of this file.
@@ -236,6 +237,14 @@ def _warm_up() -> None:
         # What is wrong in these files the tests say.
         with suppress(Exception):
             assert import_module(f"{_PACKAGE}.project.dvc").Dvc(Path(folder)).index.graph
+
+
+def _keep_descriptions() -> None:
+    """Have what the client of S3 reads of the services that there are read once, in the server."""
+    loaders = import_module("botocore.loaders")
+    loaders.create_loader = cache(loaders.create_loader)
+    own = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "us-east-1"}
+    import_module("botocore.session").Session().create_client("s3", **own).close()
 
 
 def _take_own() -> None:
