@@ -16,7 +16,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import gc
-import marshal
 import os
 import runpy
 import select
@@ -70,7 +69,7 @@ _SIZE_BYTES = 8
 _PROGRAM = """\
 #!/bin/sh
 [ -z "${{OMP_NUM_THREADS-}}${{POLARS_FORCE_PKG-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
-exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
+exec '{client}' '{address}' '{name}' "$@"
 """
 
 
@@ -83,18 +82,17 @@ def programs(*libraries: str) -> Path:
     """
     if not hasattr(os, "pidfd_open"):
         return REAL_PROGRAMS
+    # The server imports the package from where this file is.
+    from ensembl_annotations._kernel.build import compiler
+
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address = folder / "socket"
-    client = Path(__file__).with_name("warm_client.py")
+    client = folder / "client"
+    source = Path(__file__).with_name("warm_client.c")
+    subprocess.run([*compiler(), "-O1", "-o", client, source], check=True)
     for name in ("dagster-ui", "dvc", "ensembl-annotations", "python", "python3"):
-        text = _PROGRAM.format(
-            real=REAL_PROGRAMS / name,
-            python=sys.executable,
-            client=client,
-            address=address,
-            name=name,
-        )
+        text = _PROGRAM.format(real=REAL_PROGRAMS / name, client=client, address=address, name=name)
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     # The server ends when its input does: with this process. It is a Python without the user's options
@@ -175,7 +173,14 @@ def _tell_end(child: int, connection: socket.socket) -> None:
 def _take_over(text: bytes, streams: list[int]) -> dict[str, Any]:
     """Return a request in the process that does it, with its streams."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    request: dict[str, Any] = marshal.loads(text[_SIZE_BYTES:])
+    fields = iter(text[_SIZE_BYTES:-1].split(b"\0"))
+    request = {
+        "umask": int(next(fields)),
+        "folder": os.fsdecode(next(fields)),
+        "streams": [int(next(fields)) for _ in range(int(next(fields)))],
+        "arguments": [os.fsdecode(next(fields)) for _ in range(int(next(fields)))],
+        "variables": dict(field.partition(b"=")[::2] for field in fields),
+    }
     # Out of the way of the numbers that they get.
     moved = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in streams]
     for stream in streams:
