@@ -65,19 +65,24 @@ def time_all(
     for run in runs.values():
         for path in run.outputs:
             path.unlink()
+    data.answer.unlink(missing_ok=True)
     return {"variants": data.num_variants, "median": rows, "rounds": timed}
 
 
-def check(data: Data, runs: dict[str, Run], folder: Path) -> dict[str, dict[str, int]]:
+def check(data: Data, runs: dict[str, Run], shop: Workshop) -> dict[str, dict[str, int]]:
     """Run every command once, which warms the page cache, and compare all answers."""
-    common = answers.common_set(data.query, data.bcf, folder)
+    common = answers.common_set(data.query, data.bcf, shop.folder)
     agreement = {}
     for label, run in runs.items():
         took = measure(run.command)
         say(f"  {label}: {took['wall_sec']:.1f} s")
         if label == peers.OURS_VCF:
             common = answers.add_ours(common, run.vcf)
-        if label != peers.FLOOR:
+            if data.floor:
+                shop.floor_input(data, run.vcf)
+        if label == peers.FLOOR:
+            answers.check_same(run.vcf, runs[peers.OURS_VCF].vcf)
+        else:
             agreement[label] = {
                 **answers.compare(label, run.vcf, common),
                 "annotated": answers.num_annotated(label, run.vcf),
@@ -217,6 +222,7 @@ def main(
             if former
             else None
         )
+        floor = shop.floor() if "floor" in families else None
         outputs = shop.folder / "out"
         outputs.mkdir(exist_ok=True)
         ready: dict[str, tuple[Data, dict[str, Run], dict[str, dict[str, int]]]] = {}
@@ -224,10 +230,10 @@ def main(
             count = QUERIES[name].count(records)
             query = shop.query(release, QUERIES[name], count, name)
             item = Data(query, count, store, release.vcf(CHROMOSOME), source,
-                        shop.fasta(release), shop.archive(source), before)  # fmt: skip
+                        shop.fasta(release), shop.archive(source), before, floor)  # fmt: skip
             runs = peers.runs(item, outputs, families)
             say(f"{name}: {count} variants; comparing answers")
-            ready[name] = item, runs, check(item, runs, shop.folder)
+            ready[name] = item, runs, check(item, runs, shop)
         results: dict[str, Any] = {
             "records": records,
             "num_rounds": rounds,

@@ -209,6 +209,20 @@ def _stop(label: str, wrong: pl.DataFrame, total: int) -> None:
     sys.exit("\n".join(lines))
 
 
+def check_same(one: Path, other: Path) -> None:
+    """Stop where two BGZF files do not have the same text."""
+    packed = [
+        subprocess.Popen(["bgzip", "-dc", str(path)], stdout=subprocess.PIPE)
+        for path in (one, other)
+    ]
+    texts = [process.stdout for process in packed if process.stdout is not None]
+    while any(pair := [text.read(1 << 24) for text in texts]):
+        if pair[0] != pair[1]:
+            sys.exit(f"{one} and {other} differ; nothing was timed.")
+    if any(process.wait() for process in packed):
+        sys.exit("bgzip fails.")
+
+
 def num_annotated(label: str, out: Path) -> int:
     """Return how many records of an output carry any annotation."""
     columns = _columns(label)

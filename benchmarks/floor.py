@@ -1,28 +1,32 @@
-"""The floor of `annotate`: decompress the query, decode the columns it needs, compress again.
+"""The floor of `annotate`: start, decompress the query, unpack the store's keys, compress the answer.
 
-No parsing and no join: what is left is work that no engine on these files can avoid.
+No line is parsed and nothing is joined: what is left is work that no engine on these files, with these libraries,
+can avoid. The answer is ready as text, and so are the numbers of the row groups that have a position of the
+query; `Workshop.floor_input` makes both. No index is made.
+
+    floor.py QUERY TABLE LIBRARY GROUPS ANSWER OUT
 """
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import click
-import numpy as np
-import pyarrow.parquet as pq
 from isal import igzip
 
-from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
+from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, EOF_BLOCK, compress_blocks
 
 THREADS = 2
-GROUP_BLOCKS = 64
-COLUMNS = ("start", "code", "rs", "tsa", "ma", "maf", "mac")
+LEVEL = 1
+GROUP_BLOCKS = 16
+# More than the kernel's structure of that name has.
+PROBLEM_BYTES = 1024
 
 
 def block_groups(data: bytes) -> list[tuple[int, int]]:
@@ -39,67 +43,54 @@ def block_groups(data: bytes) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def positions(text: bytes) -> Any:
-    """Return the positions of about 20,000 records of a text: all, where they are short."""
-    found = []
-    step = max(1, len(text) // 20_000)
-    for at in range(0, len(text), step):
-        begin = text.find(b"\n", at) + 1
-        fields = text[begin : begin + 40].split(b"\t", 2)
-        if begin and len(fields) == 3 and fields[1].isdigit():
-            found.append(int(fields[1]))
-    return np.unique(found)
+class Keys:
+    """The keys of a store's file, unpacked a row group at a time."""
+
+    def __init__(self, library: Path, table: Path) -> None:
+        self._library = ctypes.CDLL(str(library))
+        opened = self._library.kernel_open_table
+        opened.restype = ctypes.c_void_p
+        self._handle = table.open("rb")  # as long as the process
+        size = self._handle.seek(-8, os.SEEK_END) + 8
+        (footer_bytes,) = struct.unpack("<I", self._handle.read(4))
+        self._handle.seek(size - 8 - footer_bytes)
+        footer = self._handle.read(footer_bytes)
+        self._table = ctypes.c_void_p(
+            opened(
+                self._handle.fileno(), 0, ctypes.c_int64(size), footer, ctypes.c_int64(len(footer)),
+                ctypes.create_string_buffer(PROBLEM_BYTES),
+            )
+        )  # fmt: skip
+        if not self._table:
+            sys.exit(f"{table}: can't be opened by the kernel.")
+
+    def unpack(self, group: int) -> None:
+        problem = ctypes.create_string_buffer(PROBLEM_BYTES)
+        if self._library.floor_unpack(self._table, group, problem):
+            raise SystemExit(f"Row group {group}: its keys can't be unpacked.")
 
 
-@cache
-def footer(path: Path) -> pq.FileMetaData:
-    return pq.read_metadata(path)
-
-
-def read_group(path: Path, group: int, columns: list[str]) -> Any:
-    # A reader each, for two threads cannot share one; the footer they can.
-    with path.open("rb") as handle:
-        return pq.ParquetFile(handle, metadata=footer(path), pre_buffer=True).read_row_group(
-            group, columns=columns, use_threads=False
-        )
-
-
-def needed(path: Path, places: Any) -> list[int]:
-    """Return the row groups whose span of positions holds one of the query's."""
-    metadata = footer(path)
-    column = metadata.schema.to_arrow_schema().get_field_index("start")
-    kept = []
-    for group in range(metadata.num_row_groups):
-        span = metadata.row_group(group).column(column).statistics
-        low, high = np.searchsorted(places, (span.min, span.max + 2))
-        if high > low:
-            kept.append(group)
-    return kept
-
-
-@click.command(help=__doc__)
-@click.argument("query", type=click.Path(path_type=Path, exists=True))
-@click.argument("store", type=click.Path(path_type=Path, exists=True))
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--level", default=1, show_default=True)
-def main(query: Path, store: Path, out: Path, level: int) -> None:
+def main(query: Path, table: Path, library: Path, groups: Path, answer: Path, out: Path) -> None:
+    keys = Keys(library, table)
     data = query.read_bytes()
-    with ThreadPoolExecutor(THREADS) as pool:
-        texts = list(
-            pool.map(lambda edge: igzip.decompress(data[slice(*edge)]), block_groups(data))
+    numbers = [int(number) for number in groups.read_text().split()]
+    with answer.open("rb") as handle:
+        text = memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+    step = GROUP_BLOCKS * BLOCK_BYTES
+    with ThreadPoolExecutor(THREADS) as pool, out.open("wb") as handle:
+        inflated = pool.map(
+            lambda edge: len(igzip.decompress(data[slice(*edge)])), block_groups(data)
         )
-        places = np.unique(np.concatenate([positions(text) for text in texts]))
-        for path in sorted(store.glob("*.parquet")):
-            names = footer(path).schema.to_arrow_schema().names
-            if missing := sorted({*COLUMNS} - {*names}):
-                sys.exit(f"{path}: no column {missing[0]!r}: the store's layout has changed.")
-            groups = needed(path, places)
-            list(pool.map(partial(read_group, path, columns=list(COLUMNS)), groups))
-        with out.open("wb") as handle:
-            for blocks in pool.map(lambda text: compress_blocks(text, level), texts):
-                handle.writelines(blocks)
-            handle.write(EOF_BLOCK)
+        unpacked = pool.map(keys.unpack, numbers)
+        packed = pool.map(
+            lambda at: compress_blocks(text[at : at + step], LEVEL), range(0, len(text), step)
+        )
+        sum(inflated)
+        list(unpacked)
+        for blocks in packed:
+            handle.writelines(blocks)
+        handle.write(EOF_BLOCK)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

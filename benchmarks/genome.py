@@ -36,11 +36,22 @@ _LENGTHS = {**LENGTHS["GRCh38"], "MT": MT_LENGTH}
 
 @dataclass(frozen=True)
 class Chromosome:
-    """What one chromosome of a generated release is made of."""
+    """What one chromosome of a generated release is made of.
+
+    Attributes
+    ----------
+    name : str
+    num_records : int
+        Where `depth` is 1.
+    seed : int
+    depth : int
+        How many times as many alleles are on the same bases; those of depth 1 are among them.
+    """
 
     name: str
     num_records: int
     seed: int
+    depth: int = 1
 
     @property
     def ordinal(self) -> int:

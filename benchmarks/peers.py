@@ -39,6 +39,7 @@ FAMILIES = {
 
 LIMITS = {
     OURS_VCF: "writes all that Ensembl publishes, 14 tags rather than 4, so more bytes",
+    FLOOR: "no engine: the query decompressed, the keys unpacked, our records compressed; no index",
     BCF: "one ID where several records carry an allele; TSA, MA, MAF, MAC are the record's, not the "
     "ALT's; an indel only where it is spelled like Ensembl's",
     BCF_ALL: "as bcftools, with every INFO field of the source, as ours has",
@@ -70,11 +71,28 @@ class Data:
     """echtvar's."""
     former: tuple[Path, Path] | None = None
     """A former release's program, and the store that it made."""
+    floor: Path | None = None
+    """The library of floor.c."""
 
     @property
     def split(self) -> Path:
         """The query with one ALT per record, which is what echtvar needs."""
         return self.query.with_suffix("").with_suffix(".split.bcf")
+
+    @property
+    def table(self) -> Path:
+        """The alleles of the store's only chromosome."""
+        return next(self.store.glob("*.parquet"))
+
+    @property
+    def answer(self) -> Path:
+        """What ours writes, as text."""
+        return self.query.with_suffix("").with_suffix(".answer.vcf")
+
+    @property
+    def groups(self) -> Path:
+        """The numbers of the row groups that the query needs."""
+        return self.query.with_suffix("").with_suffix(".groups")
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,8 @@ def runs(data: Data, folder: Path, families: Sequence[str]) -> dict[str, Run]:
         wanted.discard(BCF_REGIONS)
     if data.archive is None:
         wanted.discard(ECHTVAR)
+    if data.floor is None:
+        wanted.discard(FLOOR)
     return {
         label: _run(data, folder / f"{data.query.name.partition('.')[0]}-{number}", label)
         for number, label in enumerate(LABELS)
@@ -135,7 +155,8 @@ def _run(data: Data, stem: Path, label: str) -> Run:
         return Run(label, command, tuple(outputs))
     if label == FLOOR:
         script = Path(__file__).parent / "floor.py"
-        command = [sys.executable, str(script), str(data.query), str(data.store), str(out)]
+        read = (data.query, data.table, data.floor, data.groups, data.answer)
+        command = [sys.executable, str(script), *map(str, read), str(out)]
         return Run(label, command, (out,))
     if label in FAMILIES["bcftools"]:
         lines = _bcftools(data, stem, label, out)

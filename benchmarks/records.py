@@ -20,6 +20,10 @@ from genome import (
     weighted,
 )
 
+DBSNP = "dbSNP_156"
+OTHERS = 0.105
+"""How many of dbSNP's records are no SNVs."""
+
 _MAX_ROLL = 100
 # rs numbers: a fixed shuffle of all numbers up to more than an int32 holds.
 _RS_RANGE = 2_200_000_013
@@ -58,10 +62,10 @@ def make_snvs(draw: np.random.Generator, tile: Tile, count: int) -> pl.DataFrame
     first = pick([text[0] for text in _SNV_ALTS], ref * len(_SNV_WEIGHTS) + alts)
     refs = pick(list("ACGT"), ref)
     derived = pl.Series(draw.random(count) < 0.06)
-    return _alleles(at, refs, alt, "SNV", first, first.zip_with(derived, refs))
+    return make_alleles(at, refs, alt, "SNV", first, first.zip_with(derived, refs))
 
 
-def _alleles(
+def make_alleles(
     at: Array,
     ref: pl.Series,
     alt: pl.Series,
@@ -143,7 +147,7 @@ def make_indels(
     stretch = slices(bases, first, np.where(whole, left + right + gap, gap))
     stretch = stretch.replace("", "-")
     minor = alt.zip_with(pl.Series(whole), unanchored.to_series())
-    return _alleles(lead, ref, alts, tsa, minor, stretch)
+    return make_alleles(lead, ref, alts, tsa, minor, stretch)
 
 
 def make_repeats(draw: np.random.Generator, tile: Tile, count: int) -> pl.DataFrame:
@@ -157,7 +161,7 @@ def make_repeats(draw: np.random.Generator, tile: Tile, count: int) -> pl.DataFr
     alts = first + "," + more
     alts = (alts + "," + more + copy).zip_with(long, alts)
     tsa = pick(["tandem_repeat"], np.zeros(count))
-    return _alleles(at, first + copy, alts, tsa, first, first + copy)
+    return make_alleles(at, first + copy, alts, tsa, first, first + copy)
 
 
 def make_substitutions(draw: np.random.Generator, tile: Tile, count: int) -> pl.DataFrame:
@@ -176,11 +180,33 @@ def make_substitutions(draw: np.random.Generator, tile: Tile, count: int) -> pl.
     alt = pick(list("ACGT"), free).zip_with(pl.Series(single), same_size)
     refs = strings(ref, length)
     tsa = pick(["substitution", "indel"], single.astype(np.int64))
-    return _alleles(at, refs, alt, tsa, alt, refs)
+    return make_alleles(at, refs, alt, tsa, alt, refs)
+
+
+def draw_kinds(draw: np.random.Generator, count: int) -> list[int]:
+    """Draw how many of `count` records are deletions, insertions, repeats and substitutions."""
+    return np.bincount(weighted(draw, [0.5, 0.4, 0.07, 0.03], count), minlength=4).tolist()
+
+
+def make_others(draw: np.random.Generator, tile: Tile, kinds: list[int]) -> list[pl.DataFrame]:
+    """Make the records that are no SNVs, so many of each kind."""
+    return [
+        make_indels(draw, tile, kinds[0], deletion=True),
+        make_indels(draw, tile, kinds[1], deletion=False),
+        make_repeats(draw, tile, kinds[2]),
+        make_substitutions(draw, tile, kinds[3]),
+    ]
+
+
+def make_rs(chromosome: Chromosome, order: Array) -> pl.Series:
+    """Make the IDs of the records that have these numbers on their chromosome."""
+    order = chromosome.ordinal * _RS_PER_CHROMOSOME + order
+    number = 1_000_000 + order.astype(np.uint64) * np.uint64(_RS_STEP) % np.uint64(_RS_RANGE)
+    return pl.select("rs" + pl.lit(pl.Series(number)).cast(pl.String)).to_series()
 
 
 def make_records(chromosome: Chromosome, batch: int, tile: Tile) -> pl.DataFrame:
-    """Make one batch of records, in order of position.
+    """Make one batch of the records of depth 1, in order of position.
 
     Returns
     -------
@@ -192,37 +218,25 @@ def make_records(chromosome: Chromosome, batch: int, tile: Tile) -> pl.DataFrame
     count = chromosome.batch_records(batch)
     num_copies = int(0.008 * count)
     num_main = count - num_copies
-    num_other = int(0.105 * num_main)
-    kinds = np.bincount(weighted(draw, [0.5, 0.4, 0.07, 0.03], num_other), minlength=4).tolist()
+    num_other = int(OTHERS * num_main)
+    kinds = draw_kinds(draw, num_other)
     records = pl.concat(
-        [
-            make_snvs(draw, tile, num_main - num_other),
-            make_indels(draw, tile, kinds[0], deletion=True),
-            make_indels(draw, tile, kinds[1], deletion=False),
-            make_repeats(draw, tile, kinds[2]),
-            make_substitutions(draw, tile, kinds[3]),
-        ]
+        [make_snvs(draw, tile, num_main - num_other), *make_others(draw, tile, kinds)]
     )
-    order = (
-        chromosome.ordinal * _RS_PER_CHROMOSOME + batch * BATCH_RECORDS + draw.permutation(count)
-    )
-    number = 1_000_000 + order.astype(np.uint64) * np.uint64(_RS_STEP) % np.uint64(_RS_RANGE)
-    rs = pl.select("rs" + pl.lit(pl.Series(number)).cast(pl.String)).to_series()
-    records = records.with_columns(
-        source=pl.lit("dbSNP_156"), id=rs[:num_main], usable=pl.lit(True)
-    )
+    rs = make_rs(chromosome, batch * BATCH_RECORDS + draw.permutation(count))
+    records = records.with_columns(source=pl.lit(DBSNP), id=rs[:num_main], usable=pl.lit(True))
     if num_copies:
         copies = records[draw.integers(0, num_main, num_copies)]
-        records = pl.concat([records, _other_sources(draw, copies, rs[num_main:])])
+        records = pl.concat([records, name_again(draw, copies, rs[num_main:])])
     return records.sort("at", maintain_order=True)
 
 
-_CURATED = ("COSMIC_102", "HGMD-PUBLIC_20204", "ClinVar_202509", "dbSNP_156")
+_CURATED = ("COSMIC_102", "HGMD-PUBLIC_20204", "ClinVar_202509", DBSNP)
 # What stands in REF and ALT where a source does not give alleles; R stands for the record's REF.
 _NO_ALLELES = (("N", "."), ("R", "."), ("R", "N"), ("R", "<.>"), ("R", "A."), ("R", "Y"))
 
 
-def _other_sources(draw: np.random.Generator, records: pl.DataFrame, rs: pl.Series) -> pl.DataFrame:
+def name_again(draw: np.random.Generator, records: pl.DataFrame, rs: pl.Series) -> pl.DataFrame:
     """Name alleles a second time, as COSMIC or HGMD do; half of them without usable alleles."""
     count = len(records)
     source = weighted(draw, [0.6, 0.3, 0.02, 0.08], count)

@@ -26,7 +26,12 @@ import click
 from measure import OURS, folder_bytes, measure, medians, need, ratio, remove
 from workshop import CHROMOSOME, FULL_RECORDS, QUERIES, Workshop, say
 
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, FileIdentity, footer_sha256
+from ensembl_annotations.store.describe import (
+    FILE_NAME,
+    FileIdentity,
+    ReferenceStore,
+    footer_sha256,
+)
 from ensembl_annotations.variants.contigs import CHROMOSOMES, LENGTHS
 
 RESULTS = Path(__file__).parent / "results"
@@ -89,7 +94,8 @@ def genome_store(store: Path, out: Path) -> Path:
         package["species"], package["assembly"], package["release"], entry["chromosome"], ROLE
     )
     out.mkdir(parents=True, exist_ok=True)
-    (out / QUARANTINE).write_bytes((store / QUARANTINE).read_bytes())
+    for name in ReferenceStore(store).common:
+        (out / name).write_bytes((store / name).read_bytes())
     made = [entry | relabel(store / entry["path"], was, out, name) for name in NAMES]
     package |= {"resources": made, "num_variants": len(NAMES) * package["num_variants"]}
     # Last: without it, there is no store.

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import click
 import generate
+import numpy as np
 import peers
+import pyarrow.parquet as pq
 from generate import Release, open_release, write_query, write_release
 from measure import OURS, measure, remove
+
+from ensembl_annotations._kernel import build
 
 CHROMOSOME = "21"
 FULL_RECORDS = 15_000_000
@@ -55,11 +59,14 @@ class Workshop:
         folder.mkdir(parents=True, exist_ok=True)
         self._environment = {**os.environ, "ENSEMBL_ANNOTATIONS_CACHE": str(folder / "cache")}
 
-    def release(self, name: str, chromosomes: Sequence[str], records: int, seed: int) -> Release:
-        folder = self.folder / f"{name}-{seed}-{records}"
+    def release(
+        self, name: str, chromosomes: Sequence[str], records: int, seed: int, depth: int = 1
+    ) -> Release:
+        deep = f"-depth-{depth}" if depth > 1 else ""
+        folder = self.folder / f"{name}-{seed}-{records}{deep}"
         if not (folder / generate.DESCRIPTION).exists():
             say(f"Generating {folder.name}")
-            write_release(folder, chromosomes, records, seed)
+            write_release(folder, chromosomes, records, seed, depth=depth)
         return open_release(folder)
 
     def store(self, release: Release, name: str, program: Sequence[str] = OURS) -> Path:
@@ -103,6 +110,37 @@ class Workshop:
             _split(bcf, split)
             subprocess.run(["echtvar", "encode", str(out), str(settings), str(split)], check=True)
         return out
+
+    def floor(self) -> Path:
+        """Compile what the floor needs of the kernel."""
+        out = self.folder / "libfloor.so"
+        sources = [Path(__file__).parent / "floor.c", *sorted(build.FOLDER.glob("*.c"))]
+        command = [*build.compiler(), *build._FLAGS, f"-I{build.FOLDER}", "-o", str(out)]
+        subprocess.run([*command, *map(str, sources)], check=True)
+        return out
+
+    def floor_input(self, data: peers.Data, ours: Path) -> None:
+        """Write what the floor is told: our answer as text, and the row groups that have one of the query's positions."""
+        with data.answer.open("wb") as handle:
+            subprocess.run(["bgzip", "-dc", str(ours)], stdout=handle, check=True)
+        done = subprocess.run(
+            ["bcftools", "query", "-f", "%POS\n", str(data.query)],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        starts = np.array(done.stdout.split(), np.int64) - 1
+        metadata = pq.read_metadata(data.table)
+        column = metadata.schema.to_arrow_schema().get_field_index("start")
+        spans = [
+            metadata.row_group(group).column(column).statistics
+            for group in range(metadata.num_row_groups)
+        ]
+        needed = [
+            str(group)
+            for group, span in enumerate(spans)
+            if np.searchsorted(starts, span.min) < np.searchsorted(starts, span.max, "right")
+        ]
+        data.groups.write_text(" ".join(needed) + "\n")
 
     def query(self, release: Release, query: Query, count: int, name: str) -> Path:
         out = self.folder / f"{name}.vcf.gz"

@@ -1,4 +1,5 @@
-// nextflow run examples/nextflow --sheet samples.csv --reference data/ensembl_annotations
+// Annotate the VCFs of a sheet (docs/many.md), without DVC. In the repository, after `. .venv/bin/activate`:
+//   nextflow run examples/nextflow --sheet data/vcf/trial.csv --reference data/ensembl_annotations
 process ANNOTATE {
     tag "$sample"
     cpus 2
@@ -11,5 +12,9 @@ process ANNOTATE {
 }
 
 workflow {
-    ANNOTATE(channel.fromPath(params.sheet).splitCsv(header: true).map { row -> tuple(row.sample, file(row.vcf), file(params.reference)) })
+    sheet = file(params.sheet)
+    rows = channel.fromPath(sheet).splitCsv(header: true).map { row -> tuple(row.sample, sheet.parent.resolve(row.vcf)) }
+    // Of a sample with several rows, the last would replace the others.
+    one = rows.groupTuple().map { sample, vcfs -> vcfs.size() == 1 ? tuple(sample, vcfs[0], file(params.reference)) : error("$sample: expected a row, found ${vcfs.size()}") }
+    ANNOTATE(one)
 }

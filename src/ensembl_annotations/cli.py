@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from functools import partial
@@ -55,7 +56,9 @@ PLANNED = (
 _FATAL = (signal.SIGTERM, signal.SIGHUP)
 _WAKER = "signals"
 _UNSEEN_SEC = 0.05
-_STOPPING = threading.Event()
+_TIDYING_SEC = 20.0
+# No threading.Event: a signal that comes while one is set would wait for itself.
+_SEEN: list[int] = []
 CHROMOSOMES_HELP = "Names separated by commas, such as 21,22,X,MT, chr22 or NC_000022.11; or 'all'."
 
 transcripts_option = click.option(
@@ -136,18 +139,25 @@ def _catch_signals() -> None:
 
 
 def _wake_main_thread(told: int) -> None:
-    """Interrupt what the main thread waits for, until it has seen a signal.
+    """Interrupt what the main thread waits for until it has seen a signal, and have it end in time.
 
     Where signals come while other threads work, Python may see none of them before its next call of
     the system, such as a read from a pipe, returns.
     """
-    while os.read(told, 1) and not _STOPPING.wait(_UNSEEN_SEC):
+    while os.read(told, 1):
+        time.sleep(_UNSEEN_SEC)
+        if _SEEN:
+            break
         # It is told of this signal, too.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    # What is raised at an unlucky moment, such as during an import, can leave a lock taken for good.
+    time.sleep(_TIDYING_SEC)
+    os.write(2, b"It could not tidy up and was killed; the next command removes what is left.\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _stop_once(number: int, _frame: object) -> None:
-    _STOPPING.set()
+    _SEEN.append(number)
     # A second one must not end this while it tidies up: polars hands an interrupt on once more, and
     # of a terminal that closes both the system and the shell tell.
     for later in (signal.SIGINT, *_FATAL):
@@ -674,8 +684,9 @@ def materialize_command(
 def lookup_command(query: tuple[str, ...], form: str | None, **options: Any) -> None:
     """Print what the reference has of each QUERY: an ID, an allele or a region.
 
-    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A; a region
-    1:11796000-11797000, or one position. Positions are 1-based. An allele is matched as 'annotate' does
+    An ID is rs1801133 or another database's; an allele 1:11796321:G:A, or 1-11796321-G-A, or what the annotated
+    table has as ens_key, such as 1-100-CG- (deletion) and 1-100--A (insertion before 100); a region
+    1:11796000-11797000, or one position. Positions are 1-based: SPDI, which counts from 0, is refused. An allele is matched as 'annotate' does
     it, and told with its consequence, known to Ensembl or not, if the reference has genes. For what is
     not found, it says why; --json and --tsv have it as the reason.
 
@@ -808,25 +819,40 @@ def verify(folder: Path, chromosomes: str) -> None:
 
 
 @main.command()
-def publish() -> None:
+@click.option(
+    "--in-place",
+    metavar="PATH|s3://…",
+    help="Also copy it, by the names of its files and with its index by ID, to be read where it is.",
+)
+def publish(in_place: str | None) -> None:
     """Push the reference to the DVC remote refcache, and make sure that all of it has arrived.
 
     Every file is verified first. No sample is pushed, and no record of runs: those name samples.
     With exit code 1 it names each file that is altered, not as described, or missing there.
 
+    The remote has files by their digests, which only DVC puts together. With --in-place they are copied by their
+    names too, to a folder (of a web server) or a bucket, with an index beside it: 'lookup' and scan_reference
+    read them there. A folder with another reference is refused.
+
     \b
     Example:
       ensembl-annotations publish
+      ensembl-annotations publish --in-place /srv/www/ensembl-116
     """  # noqa: D301
     from ensembl_annotations.common.progress import format_bytes
     from ensembl_annotations.project import sharing
     from ensembl_annotations.project.project import Project
 
-    done = sharing.publish(Project.open())
+    done = sharing.publish(Project.open(), in_place)
     show(
         f"published: {done['num_files']} files, {format_bytes(done['total_bytes'])}, "
         f"{done['num_pushed']} pushed, to {done['remote']} ({done['url']})"
     )
+    if copied := done.get("in_place"):
+        show(
+            f"to be read in place: {in_place} and its index, {copied['num_files']} files, "
+            f"{format_bytes(copied['num_bytes'])}"
+        )
 
 
 @main.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,7 @@ from tests.support.consequences import (
     transcript,
 )
 from tests.support.genes import reverse_complement
+from tests.support.names import describes, edit_of, proteins_of, read_spliced, spliced_of
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,56 @@ def test_one_a_gene_and_the_pick_are_of_all_rows(synthetic: Genome) -> None:
         assert named <= {(row["gene"], row["feature"]) for row in rows if terms(row)[0] == term}, (
             alt
         )
+
+
+def read_fasta(name: str) -> dict[str, str]:
+    """Return sequences by the headers' words: the name, and the transcript."""
+    found = {}
+    with gzip.open(TRUTH / name, "rt") as text:
+        for record in text.read().split(">")[1:]:
+            header, _, lines = record.partition("\n")
+            for word in header.split():
+                found[word.removeprefix("transcript:").partition(".")[0]] = lines.replace("\n", "")
+    return found
+
+
+def replaced(sequence: str, edit: tuple[int, int, str], low: int, high: int) -> str:
+    begin, end, new = edit
+    return sequence[low - 1 : begin - 1] + new + sequence[end:high]
+
+
+def test_names_describe_the_change(synthetic: Genome) -> None:
+    """The genome that a c. or n. name describes is the ALT's; the protein of a p. name is that genome's."""
+    models = read_spliced(gzip.decompress((TRUTH / "genes.gff3.gz").read_bytes()).decode())
+    sequences = {name: text.upper() for name, text in read_fasta("sequences.fa.gz").items()}
+    peptides = read_fasta("peptides.fa.gz")
+    told = Counter[str]()
+    alts = [*read_truth()]
+    for (chrom, pos, ref, new), entries in zip(alts, synthetic.calls(alts), strict=True):
+        whole, end = sequences[chrom], pos + len(ref) - 1
+        for entry in entries:
+            change, protein = (
+                entry[name].partition(":")[2].replace("%3D", "=") for name in ("hgvsc", "hgvsp")
+            )
+            if not change:
+                assert not protein
+                continue
+            one = models[entry["feature"]]
+            edit = edit_of(one, change, whole)
+            low, high = max(1, min(pos, edit[0]) - 1), max(end, edit[1]) + 1
+            made = replaced(whole, edit, low, high)
+            assert made == replaced(whole, (pos, end, new.upper()), low, high), (pos, change)
+            told["changes"] += 1
+            specials = [
+                at
+                for at, letter in enumerate(peptides.get(entry["feature"], ""), 1)
+                if letter == "U"
+            ]
+            pair = proteins_of(one, edit, whole, specials) if protein else None
+            if pair:
+                assert describes(protein, *pair), (pos, change, protein)
+                told["proteins"] += 1
+    assert told["changes"] > 2500 and told["proteins"] > 700, told
 
 
 # ---- whatever the model and the variant are ----
@@ -200,3 +253,27 @@ def test_every_place_is_told_once_and_within_its_transcript(
             side = (place < row["start"]) == (row["strand"] > 0)
             assert call["consequence"] == f"{'up' if side else 'down'}stream_gene_variant"
             assert call["distance"] == str(min(abs(place - row["start"]), abs(place - row["end"])))
+
+
+@given(row=models(), unit=st.text("ACGT", min_size=1, max_size=40), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_names_describe_any_change(
+    row: dict[str, Any], unit: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In repeats, where insertions and deletions slide, over the edges of exons too."""
+    bases = "AC" * (FLANKED // 2) + (unit * SIZE)[:SIZE] + "GT" * (FLANKED // 2)
+    edges = [*row["exon_starts"], *row["exon_ends"]]
+    alts = []
+    for _ in range(20):
+        pos = data.draw(st.sampled_from(edges)) + data.draw(st.integers(-9, 9))
+        old = bases[pos - 1 : pos + data.draw(st.integers(0, 9))]
+        others = [new for new in (old[0], old[0] + unit, old + old) if new != old]
+        alts.append(("1", pos, old, data.draw(st.sampled_from(others))))
+    with Genome(tmp_path_factory.mktemp("genome")) as genome:
+        genome.add("1", bases, [row])
+        found = genome.calls(alts)
+    for (_, pos, old, new), (call,) in zip(alts, found, strict=True):
+        if name := call["hgvsc"].partition(":")[2]:
+            edit = edit_of(spliced_of(row), name, bases)
+            change = pos, pos + len(old) - 1, new
+            assert replaced(bases, edit, 1, len(bases)) == replaced(bases, change, 1, len(bases))

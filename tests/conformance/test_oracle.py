@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from ensembl_annotations import annotate_vcf, fetch_ensembl
-from ensembl_annotations.fetch.convert import pieces
-from ensembl_annotations.store import write
+from ensembl_annotations import annotate_vcf
 from ensembl_annotations.variants.outcomes import TAG_IDS
 from ensembl_annotations.vcf.read import VcfReader
-from tests.support.mirror import Row, with_refs, write_mirror
 from tests.support.oracle import expected
-from tests.support.pinned import odd_queries, odd_release
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "as usual": {},
@@ -54,36 +47,6 @@ def check(vcf: Path, store: Path, folder: Path, **options: Any) -> dict[str, Any
     return figures
 
 
-@pytest.fixture(scope="module", params=["whole", "in-pieces", "without-sequence"])
-def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a store of every oddity; in pieces with pages of 3 rows and row groups of 20."""
-    base = tmp_path_factory.mktemp("odd")
-    records, sequences = odd_release()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
-        if request.param == "in-pieces":
-            patch.setattr(pieces, "PIECE_BYTES", 2000)
-            patch.setattr(write, "ROW_GROUP_ROWS", 20)
-            patch.setattr(write, "PAGE_ROWS", 3)
-        write_mirror(base / "mirror", records, sequences)
-        fetch_ensembl(
-            base / "store",
-            mirrors=base / "mirror",
-            release=116,
-            max_bad_percent=50.0,
-            fasta=request.param != "without-sequence",
-            genes=False,
-        )
-    for number, samples in enumerate((["S1"], [], ["S1", "S2", "S3"])):
-        text = odd_queries(records, sequences, samples or ["S1"])
-        if not samples:
-            head, _, body = text.partition("#CHROM")
-            lines = ["\t".join(line.split("\t")[:8]) for line in ("#CHROM" + body).splitlines()]
-            text = head.replace("\n", "\r\n") + "\r\n".join(lines)
-        (base / f"{number}.vcf").write_bytes(text.encode())
-    return base
-
-
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("number", range(3), ids=["one-sample", "no-sample-crlf", "three-samples"])
 def test_every_oddity(name: str, number: int, odd: Path, tmp_path: Path) -> None:
@@ -103,81 +66,3 @@ def test_an_annotated_file_annotated_again(odd: Path, tmp_path: Path) -> None:
     once = tmp_path / "once.vcf"
     annotate_vcf(odd / "0.vcf", odd / "store", out_vcf=once, assembly="GRCh38")
     check(once, odd / "store", tmp_path, overwrite_tags=True)
-
-
-# --- Random worlds -------------------------------------------------------------------------------
-
-IDS = ["rs1", "rs2", "rs20", "rs4294967296", "CM1", "x y", "a;b|c", "rs007"]
-INFOS = [
-    "dbSNP_156;TSA=SNV", "dbSNP_156;TSA=indel;MA=A;MAF=0.25;MAC=7", "HGMD-PUBLIC_20204;CLIN_pathogenic",
-    "dbSNP_156;E_Freq;;CLIN_benign;AA=A", "dbSNP_156;MA=-;MAF=1e-05;CLIN_risk_factor;CLIN_benign",
-    "dbSNP_156;MA=C;MAF=0.5000;MAC=0",
-]  # fmt: skip
-
-
-def world(seed: int) -> tuple[str, list[Row], list[str]]:
-    """Return a sequence of short repeats, what is published on it, and queries."""
-    dice = random.Random(seed)
-    length = 120
-    text = "".join(dice.choice(["A", "CA", "AAA", "GT", "N", "CACACA"]) for _ in range(length))
-    text = text[:length]
-
-    def allele(pos: int) -> tuple[str, str]:
-        ref = text[pos - 1 : pos - 1 + dice.choice([1, 1, 1, 2, 3, 5])]
-        kinds = [dice.choice("ACGT"), ref[:1], ref + ref, ref + dice.choice("ACGTN"), "N", "R", ref]
-        return ref, dice.choice(kinds)
-
-    rows: list[Row] = []
-    for _ in range(dice.randint(1, 60)):
-        pos = dice.randint(1, length - 6)
-        ref, alt = allele(pos)
-        alts = [alt] + [allele(pos)[1] for _ in range(dice.choice([0, 0, 0, 1, 2]))]
-        if all(alts):
-            rows.append((pos, dice.choice(IDS), ref, ",".join(alts), dice.choice(INFOS)))
-    lines = []
-    for _ in range(dice.randint(1, 60)):
-        pos = dice.randint(1, length - 6)
-        ref, alt = allele(pos)
-        if dice.random() < 0.1:
-            ref = dice.choice(["A", "CA", "TTT", ref.lower()])
-        extra = dice.choice(["", "", f",{dice.choice('ACGT')}", ",*", ",<DEL>", ",A]7:1]"])
-        user = dice.choice([".", ".", "mine", "rs1", "RS20,x", "rs5;mine"])
-        info = dice.choice([".", "DP=3", "DP=3;", "", "END=90;SVLEN=-5"])
-        lines.append(
-            (pos, f"21\t{pos}\t{user}\t{ref or 'A'}\t{alt or '.'}{extra}\t.\tPASS\t{info}")
-        )
-    lines.sort(key=lambda item: item[0])
-    return text, rows, [line for _, line in lines]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
-@given(seed=st.integers(0, 2**32), with_sequence=st.booleans(), rows_of_page=st.integers(1, 9))
-def test_random_worlds(
-    seed: int,
-    with_sequence: bool,
-    rows_of_page: int,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    base = tmp_path_factory.mktemp("world")
-    text, rows, lines = world(seed)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
-        patch.setattr(write, "PAGE_ROWS", rows_of_page)
-        patch.setattr(write, "ROW_GROUP_ROWS", 2 * rows_of_page)
-        patch.setattr(pieces, "PIECE_BYTES", 300)
-        rows = rows or [(1, "rs1", text[0], "G", INFOS[0])]
-        write_mirror(base / "mirror", {"21": rows}, {"21": with_refs(text, [])})
-        fetch_ensembl(
-            base / "store",
-            mirrors=base / "mirror",
-            release=116,
-            fasta=with_sequence,
-            genes=False,
-            max_bad_percent=99.0,
-        )
-    vcf = base / "in.vcf"
-    header = "##fileformat=VCFv4.2\n##contig=<ID=21,length=46709983>\n"
-    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
-    vcf.write_text("\n".join([header + columns, *lines, ""]))
-    for options in ({}, {"match": "position", "id_column": "replace"}):
-        check(vcf, base / "store", base, **options)

@@ -12,16 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations import annotate_vcf
 from ensembl_annotations.variants.schema import CONSEQUENCE
 from ensembl_annotations.vcf.read import VcfReader
-from tests.conformance.test_oracle import odd
 from tests.support.oracle.table import expected_entries, expected_table
 from tests.support.store import snv, write_store
+from tests.support.vcf import SAMPLE
 
-__all__ = ["odd"]
-
-ROOT = Path(__file__).parents[2]
 OPTIONS: dict[str, dict[str, Any]] = {
     "as usual": {},
     "sites": {"match": "position"},
@@ -61,6 +58,8 @@ def test_every_oddity(name: str, number: int, odd: Path, tmp_path: Path) -> None
     assert name != "sites" or found["ens_site_id"].count() > 100
 
 
+# How rows are looked up line by line is tested for each store with VCFs; a table is only put together of them.
+@pytest.mark.parametrize("odd", ["in-pieces"], indirect=True)
 def test_every_oddity_line_by_line(
     odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,15 +129,12 @@ def test_what_users_write(seed: int, small: Path) -> None:
 
 
 @pytest.mark.parametrize("transcripts", ["pick", "all"])
-def test_consequences_are_those_of_the_annotated_vcf(transcripts: str, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
-        fetch_ensembl(
-            tmp_path / "store", mirrors=ROOT / "data/mini_ensembl", release=116, fasta=True
-        )
+def test_consequences_are_those_of_the_annotated_vcf(
+    transcripts: str, mini_store: Path, tmp_path: Path
+) -> None:
     annotate_vcf(
-        ROOT / "data/vcf/sample.vcf.gz",
-        tmp_path / "store",
+        SAMPLE,
+        mini_store,
         out_vcf=tmp_path / "o.vcf",
         out_parquet=tmp_path / "o.parquet",
         transcripts=transcripts,

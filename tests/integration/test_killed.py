@@ -147,6 +147,25 @@ def test_a_signal_that_another_thread_gets_ends_the_program() -> None:
     assert done.returncode == 143
 
 
+def test_a_program_that_can_not_tidy_up_is_killed() -> None:
+    program = (
+        "import os, signal, threading\n"
+        "from ensembl_annotations import cli\n"
+        "cli._TIDYING_SEC = 0.2\n"
+        "cli._catch_signals()\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    threading.Event().wait(50)\n"
+        "finally:\n"
+        "    threading.Event().wait(50)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], timeout=30, check=False, capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert b"the next command removes what is left" in done.stderr
+
+
 def test_a_second_signal_does_not_stop_the_tidying(
     seed: Project, store: Path, tmp_path: Path
 ) -> None:

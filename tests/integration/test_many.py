@@ -241,7 +241,7 @@ def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None
     for problem in (
         "line 3: sample ONE is line 2 too, as one",
         "nothing.vcf: no such file; expected a VCF",
-        "line 5: expected a sample's name of letters, digits, - and _, a letter or digit first; found 'fo ur'",
+        "line 5: expected a sample's name of letters, digits, - and _, a letter or digit first, 200 at most; found 'fo ur'",
         "line 6: expected sample,vcf; found no sample",
         "line 7: expected sample,vcf; found more values than columns",
         "moved/a.vcf.gz is the VCF of line 2 too",
@@ -253,9 +253,11 @@ def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None
     shutil.copytree(sheet.parent / "moved", cohort.path("data/vcf/moved"))
     cohort.path("sheet.csv").write_text("sample,vcf\none,data/vcf/moved/a.vcf.gz\n")
     cohort.set_param("samples", {"cohort": {"vcf": "sheet.csv"}})
+    assert cohort.materialize().output.count("git does not ignore this sheet") == 1
     cohort.git("add", "sheet.csv")
     assert "sheet.csv: git has this sheet" in cohort.materialize(code=2).output
-    assert "git has this sheet" in cohort.dvc("repro", code=None).output
+    again = ("--force", "--single-item", ANNOTATE)
+    assert "git has this sheet" in cohort.dvc("repro", *again, code=None).output
 
 
 # --- Faults of the machine
@@ -263,6 +265,21 @@ def test_a_sheet_is_checked_by_receipts(cohort: Project, tmp_path: Path) -> None
 
 def notes(project: Project) -> list[Path]:
     return sorted(project.path(".dvc/cache/ensembl-annotations").rglob("*.json"))
+
+
+def test_a_note_that_was_edited_makes_no_result_of_another_sample(cohort: Project) -> None:
+    cohort.materialize()
+    before, figures = cohort.digests(OUT), cohort.path("metrics/annotate/cohort.json").read_bytes()
+    first, second, third = notes(cohort)
+    # One sample's files, and figures that nobody counted.
+    shutil.copy(first, second)
+    edited = json.loads(third.read_bytes())
+    edited["figures"]["num_records"] += 7
+    third.write_text(json.dumps(edited))
+    done = cohort.dvc("repro", "--force", "--single-item", ANNOTATE)
+    assert "2 of 3 samples are unchanged" in done.output
+    assert cohort.path("metrics/annotate/cohort.json").read_bytes() == figures
+    assert cohort.digests(OUT) == before
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,18 @@ def test_what_looks_at_dvc_s_files_resolves_them_once(
         pass
     assert here.dvc.missing_from_cache() == []
     assert len(times) == 1
+
+
+def test_a_run_with_nothing_to_do_imports_little(project: Project) -> None:
+    """A tenth of its time each: what makes DVC's graph of stages, and what reads the index of a reference."""
+    project.materialize()
+    code = (
+        "import sys\nfrom ensembl_annotations.cli import main\n"
+        "main(['materialize'], standalone_mode=False)\n"
+        "print('loaded', [name for name in sys.argv[1:] if name in sys.modules])\n"
+    )
+    done = project.with_real_programs().run(
+        sys.executable, "-c", code, "networkx", "ensembl_annotations.store.index", PYTHONPATH="src"
+    )
+    assert done.ran == []
+    assert "loaded []" in done.output

@@ -12,7 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from ensembl_annotations import ReferenceStoreError, UsageError, lookup, scan_reference, write_index
+from ensembl_annotations import (
+    EnsemblAnnotationsError,
+    ReferenceStoreError,
+    UsageError,
+    lookup,
+    scan_reference,
+    write_index,
+)
+from ensembl_annotations.store.copies import copy_store
+from ensembl_annotations.store.index import open_index
+from ensembl_annotations.store.remote import described_store
 from ensembl_annotations.store.write import Rows
 from tests.support.fault_server import Step, fault_server
 from tests.support.nginx import Nginx, nginx
@@ -100,6 +110,25 @@ def test_what_is_found_is_what_is_found_on_disk(address: str, store: Path) -> No
     assert "rs1" in done.stdout
 
 
+def test_a_store_and_its_index_are_copied_to_a_bucket(
+    bucket: str, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": bucket, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "admin-secret",  # pragma: allowlist secret
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    copy_store(indexed, "s3://shared/copies/116")
+    address = "s3://shared/copies/116"
+    assert open_index(address, described_store(address)) is not None
+    assert lookup("rs77777", address).equals(lookup("rs77777", indexed))
+    copy_store(indexed, address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret")  # pragma: allowlist secret
+    with pytest.raises(EnsemblAnnotationsError, match=r"shared/copies/117/.*: can't be written"):
+        copy_store(indexed, "s3://shared/copies/117")
+
+
 def test_a_position_takes_a_row_group_and_the_footer(server: Nginx, store: Path) -> None:
     before = len(server.requests())
     found = scan_reference(f"{server.url}/a store").filter(chrom="21", pos=2_000_001).collect()
@@ -115,6 +144,14 @@ def test_a_position_takes_a_row_group_and_the_footer(server: Nginx, store: Path)
 def group_bytes(file: pq.FileMetaData, group: int) -> int:
     columns = range(file.num_columns)
     return sum(file.row_group(group).column(number).total_compressed_size for number in columns)
+
+
+def test_a_store_is_asked_once_what_it_has(server: Nginx, store: Path) -> None:
+    """Of a genome that is a tenth of what a position takes."""
+    before = len(server.requests())
+    assert len(lookup(["21:1", "21:11", "22:5", "rs1"], f"{server.url}/a store")) > 3
+    asked = [row[3] for row in server.requests()[before:]]
+    assert sum(path.endswith("/datapackage.json") for path in asked) == 1
 
 
 def test_an_id_takes_two_row_groups_and_packed_footers(indexed: Path, server: Nginx) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import annotate_vcf
+from ensembl_annotations.project.entry import read_entry
 from ensembl_annotations.store.sql import view_sql
 from tests.support.vcf import REPO, SAMPLE, build_store
 
@@ -174,3 +175,43 @@ def test_the_example_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "rs9000000232" in done.stdout and "pathogenic" in done.stdout
     assert "Frequencies; without one" in (tmp_path / "explore/frequencies.html").read_text("utf-8")
+
+
+def vcfs_of_snakefile(sheet: Path) -> dict[str, str]:
+    """Return the VCFs that the Snakefile takes from a sheet: what is plain Python in it is run."""
+    code, _, _ = (REPO / "examples/snakemake/Snakefile").read_text("utf-8").partition("wildcard_")
+    names: dict[str, Any] = {"config": {"sheet": str(sheet)}}
+    exec(code, names)
+    vcfs: dict[str, str] = names["VCFS"]
+    return vcfs
+
+
+def test_snakemake_takes_a_sheet_as_an_entry_does(tmp_path: Path) -> None:
+    sheet = tmp_path / "data/s.csv"
+    for name in ("vcfs/a b.vcf", "c.vcf"):
+        (sheet.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (sheet.parent / name).touch()
+    sheet.write_text(f"\ufeffsample,vcf\na,vcfs/a b.vcf\nc,{sheet.parent}/c.vcf\n")
+    expected = {item.sample: str(item.vcf) for item in read_entry(tmp_path, str(sheet)).vcfs}
+    assert vcfs_of_snakefile(sheet) == expected
+    # One of both would be left out.
+    sheet.write_text("sample,vcf\na,vcfs/a b.vcf\na,c.vcf\n")
+    with pytest.raises(ValueError, match="a row for each sample"):
+        vcfs_of_snakefile(sheet)
+
+
+def test_git_ignores_what_the_examples_write() -> None:
+    genomes = ["annotated/s1.parquet", "annotated/s1/annotated.tally.json", "work/ab/c/x.parquet"]
+    names = [*genomes, ".snakemake/log/x", ".nextflow/x", ".nextflow.log"]
+    command = ["git", "check-ignore", "--no-index", *names]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == names
+    for name in ("examples/snakemake/Snakefile", "examples/nextflow/main.nf"):
+        assert "annotated/" in (REPO / name).read_text("utf-8")
+
+
+def test_an_array_job_without_its_argument_says_so() -> None:
+    command = ["sh", REPO / "examples/slurm/array.sh"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "expected the sheet or folder of an entry of params.yaml" in done.stderr

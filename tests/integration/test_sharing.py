@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from zc.lockfile import LockFile
 
+from ensembl_annotations import lookup
 from ensembl_annotations.project.dvc import Dvc
 from tests.integration.helpers import ANNOTATED, REPORTED, STORE, Done, Project
 from tests.support.nginx import nginx
@@ -166,6 +167,26 @@ def test_what_is_published_is_pulled_verified_and_used(
     assert clone.repro(**remote.variables) == ["annotate@sample", "report@sample"]
     assert clone.digests(ANNOTATED) == writer.digests(ANNOTATED)
     assert clone.changed() == []
+
+
+def test_what_is_published_can_be_read_in_place(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one command more than sharing takes: an ID is looked up by an index that is of this reference."""
+    writer = project
+    Remote("path", str(tmp_path / "remote"), {}, folder=tmp_path / "remote").configure(writer)
+    # Another one is here than is published.
+    writer.path(f"{STORE}/alleles.schema.json").unlink()
+    target = tmp_path / "www" / "116"
+    done = tool(writer, "publish", "--in-place", target)
+    assert f"to be read in place: {target} and its index" in done.output
+    assert not [path for path in writer.path("data").iterdir() if path.name.endswith("in-place")]
+    with nginx(tmp_path / "nginx", target.parent) as server:
+        found = lookup("rs9000000232", f"{server.url}/116")
+        assert found["pos"].to_list() == [5000441]
+        assert any("ids.parquet" in row[3] for row in server.requests())
+    refused = tool(writer, "publish", "--in-place", "https://example.org/116", code=2)
+    assert "a web server takes no files" in refused.output
 
 
 def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_path: Path) -> None:
@@ -978,11 +999,11 @@ def test_some_chromosomes_are_pulled_checked(
     clone = reader(writer, tmp_path)
     done = tool(clone, "pull", "--chromosomes", "chr21,NC_000022.11", **remote.variables)
     # With the sequence and the genes of 22; 21 has none.
-    assert "here: 5 files" in done.output
+    assert "here: 7 files" in done.output
     expected = {
         name: md5
         for name, md5 in writer.digests(STORE).items()
-        if name == "datapackage.json" or "-chr21." in name or "-chr22." in name
+        if name.endswith(".json") or "-chr21." in name or "-chr22." in name
     }
     assert clone.digests(STORE) == expected
     assert "4 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,22").output

@@ -132,3 +132,17 @@ def test_a_conversion_does_without_pandas_where_it_is_installed(tmp_path: Path) 
         cwd=tmp_path,
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("query", ["22:1-60000000", "rs1", "22:5:A:C"])
+def test_a_lookup_loads_no_other_data_frames(query: str, store: Path) -> None:
+    """pyarrow imports pandas for some calls, which takes a quarter of a second."""
+    program = (
+        "import sys\n"
+        "from ensembl_annotations import lookup\n"
+        "assert len(lookup(*sys.argv[1:]))\n"
+        "print([name for name in ('dvc', 'pandas', 'pydantic', 'requests') if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", program, query, str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -248,6 +248,7 @@ def store_parts(folder: Path, figures: Mapping[str, Any]) -> dict[str, str]:
 
     counts = {key: value for key, value in figures.items() if key.startswith("num_")}
     package = json.loads((folder / "datapackage.json").read_bytes())
+    columns = [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.schema.json"))]
     quarantine = gzip.decompress((folder / "quarantine.tsv.gz").read_bytes()).decode()
     return {
         "rows": digest([[path.name, pq.read_table(path).to_pydict()] for path in files]),
@@ -259,7 +260,7 @@ def store_parts(folder: Path, figures: Mapping[str, Any]) -> dict[str, str]:
                 for path in sorted(folder.glob("*.2bit"))
             ]
         ),
-        "description": digest([described(package), counts, quarantine]),
+        "description": digest([described(package), columns, counts, quarantine]),
     }
 
 

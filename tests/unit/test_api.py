@@ -32,7 +32,7 @@ from ensembl_annotations._kernel import LIBRARY
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.verification import verify_reference
 from ensembl_annotations.store.describe import ReferenceStore
-from tests.support.compiler import quick_compiler
+from tests.support.compiler import copying_compiler
 from tests.support.vcf import MIRROR, RELEASE, SAMPLE, build_store, invoke, snapshot
 
 PUBLIC = {
@@ -213,7 +213,7 @@ def test_the_wheel_is_of_this_platform_and_works_elsewhere(tmp_path: Path) -> No
     build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", build, str(tmp_path)],
-        env={**os.environ, "CC": quick_compiler(tmp_path)},
+        env={**os.environ, "CC": copying_compiler(tmp_path)},
         cwd=source,
         capture_output=True,
         check=False,

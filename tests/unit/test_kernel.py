@@ -17,7 +17,7 @@ import pytest
 from ensembl_annotations import _kernel
 from ensembl_annotations._kernel import KernelError, build, contig_runs, crc32
 from ensembl_annotations._kernel.build import BuildError
-from tests.support.compiler import quick_compiler
+from tests.support.compiler import copying_compiler, quick_compiler
 
 
 def test_checksums_are_those_of_zlib_at_every_length() -> None:
@@ -66,7 +66,7 @@ def test_a_library_that_nobody_made_is_compiled_at_the_first_use(
 ) -> None:
     """Experiments run in a copy of what is in git."""
     _kernel._library.cache_clear()
-    monkeypatch.setenv("CC", quick_compiler(tmp_path))
+    monkeypatch.setenv("CC", copying_compiler(tmp_path))
     (tmp_path / "copy").mkdir()
     monkeypatch.setattr(_kernel, "FOLDER", tmp_path / "copy")
     assert crc32(b"x") == zlib.crc32(b"x")

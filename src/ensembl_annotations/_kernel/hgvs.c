@@ -238,6 +238,7 @@ static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
         put_string(out, "dup");
         return;
     }
+    if (behind < 1) return;                                     /* nobody knows what is in front of a CDS that is cut */
     put_residue_span(out, c, behind, behind + 1);
     put_string(out, "ins");
     put_residues(out, (Text){turned, new.n});
@@ -262,8 +263,13 @@ static void put_equal(Out *out, const Case *c, Text residues) {
     put_char(out, '=');
 }
 
-/* The stop is deleted with what is in front of it. */
+/* The stop is deleted with what is in front of it. Where the next one comes before its place, the protein gets no longer. */
 static void put_deleted_stop(Out *out, const Case *c, int64_t first, int64_t last) {
+    for (int64_t at = first; at <= last; at++) {
+        if (edited_residue_at(c, at) != '*') continue;
+        put_frameshift(out, c);
+        return;
+    }
     put_residue_span(out, c, first, last);
     put_string(out, "delextTer");
     put_distance_to_stop(out, c, last + 1);
@@ -310,19 +316,24 @@ static void put_change(Out *out, const Case *c) {
     else put_in_frame(out, c);
 }
 
-static int changes_start(const Case *c) {
+/* A codon of the same residue is another start, too, unless the code has both. */
+static int changes_start(const Case *c, int is_lost) {
     if (c->t->flags & NO_START || c->call->cdna_start > c->t->cdna_first + 2) return 0;
-    return edited_residue_at(c, 1) != residue_at(c, 1);
+    int is_same = 1;
+    for (int i = 0; i < 3; i++) is_same &= edited_letter(c, i) == cds_letter(c, i);
+    return !is_same && (is_lost || edited_residue_at(c, 1) != residue_at(c, 1));
 }
 
 static int64_t cds_bases(const Call *call) { return call->cds_end - call->cds_start + 1; }
 
-/* The same change at its last place. What has an intron in it stays: slid, it would take other bases out of the CDS. */
+/* The same change at its last place. What has an intron in it stays: slid, it would take other bases out of the CDS. So does
+   what would go over the end of the CDS, where there are no codons. */
 static Case moved_case(const Case *c, const Variant *slid_variant, Call *call) {
     Case moved = case_of(c->caller, slid_variant, c->call->transcript, call);
     find_positions(&moved);
     find_codons(&moved);
-    if (!call->has_peptides || cds_bases(call) == slid_variant->ref.n) return moved;
+    int is_over_end = call->cds_start && call->cdna_end > c->t->cdna_last;
+    if (!is_over_end && (!call->has_peptides || cds_bases(call) == slid_variant->ref.n)) return moved;
     *call = *c->call;
     return *c;
 }
@@ -337,7 +348,7 @@ void put_hgvs_protein(Out *out, const Case *c) {
     size_t begin = (size_t)(out->at - out->begin);
     put_string(out, "p.");
     /* Whether the protein is made, and from where, nobody knows. */
-    if ((c->call->has_peptides && c->call->terms >> START_LOST & 1) || changes_start(&moved)) put_residue(out, peptide_at(c, 1), 1), put_char(out, '?');
+    if (changes_start(&moved, c->call->terms >> START_LOST & 1)) put_residue(out, peptide_at(c, 1), 1), put_char(out, '?');
     else put_change(out, &moved);
     if (out->at - out->begin == (int64_t)begin + 2) out->at = out->begin + begin;
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ensembl_annotations.common.words import aligned, printable
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.published import read_schema, terms
 from ensembl_annotations.store.remote import described_store, is_remote
-from ensembl_annotations.store.scan import scan_reference
+from ensembl_annotations.store.scan import scan_store
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 from ensembl_annotations.variants.outcomes import REASONS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE
@@ -49,9 +50,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 _ALLELE = re.compile(
-    r"(?P<chrom>[^\s:]+):(?P<pos>[\d,]+):(?P<ref>[A-Za-z]+):(?P<alt>[^\s:,]+)"
-    r"|(?P<chrom2>\S+?)-(?P<pos2>\d+)-(?P<ref2>[A-Za-z]+)-(?P<alt2>[^\s,-]+)"
+    r"([^\s:]+):([\d,]+):([A-Za-z]+):([^\s:,]+)"
+    # As `ens_key` has it: one side may be empty.
+    r"|(\S+?)-([\d,]+)-(?!-$)([A-Za-z]*)-([^\s,-]*)"
 )
+_SPDI = re.compile(r"N[A-Z]_\d+\.\d+:\d+:[^\s:]*:[^\s:]*")
+_OTHER = re.compile(r".*[\s:].*|.+-[\d,]+-.*|")
+"""What is no ID: it has a colon or a blank, or begins as an allele does."""
 _REGION = re.compile(r"(?P<chrom>[^\s:]+):(?P<first>[\d,]+)(?:-(?P<last>[\d,]+))?")
 _RS = re.compile(r"(?i)rs0*(\d+)")
 _MOST_LETTERS = 24
@@ -69,8 +74,9 @@ def lookup(
     Parameters
     ----------
     query : str or sequence of str
-        ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele; ``1:11796321`` or
-        ``1:11796000-11797000``, a position or region (POS, 1-based, bounds included).
+        ``rs1801133`` or another ID; ``1:11796321:G:A`` or ``1-11796321-G-A``, an allele, also as ``ens_key``
+        has it (``1-100-CG-``, ``1-100--A``); ``1:11796321`` or ``1:11796000-11797000``, a position or region
+        (POS, 1-based, bounds included).
     reference : Path or str
         Folder of the store; for IDs and regions also an address as `scan_reference` takes it.
     chromosomes : sequence of str, or str, optional
@@ -107,17 +113,22 @@ def lookup(
     store = described_store(reference)
     alleles, regions, ids = {}, {}, {}
     for text in queries:
+        if _SPDI.fullmatch(text.strip()):
+            raise UsageError(
+                f"query: {text!r}: is written as SPDI, which counts positions from 0; expected one counted from 1.",
+                hint="Write - for each colon, and the position counted from 1.",
+            )
         if found := _ALLELE.fullmatch(text.strip()):
             alleles[text] = [value for value in found.groups() if value is not None]
         elif found := _REGION.fullmatch(text.strip()):
             regions[text] = _region(store, **found.groupdict())
-        elif re.fullmatch(r"[^\s:]+", text.strip()):
+        elif not _OTHER.fullmatch(text.strip()):
             ids[text] = _id(text.strip())
         else:
             raise UsageError(
                 f"query: {text!r}: expected an ID, an allele or a region.",
-                hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A, or a region such "
-                "as 1:11796000-11797000.",
+                hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A (without bases on one side: "
+                "1-100-CG- or 1-100--A), or a region such as 1:11796000-11797000.",
             )
     if alleles and is_remote(reference):
         raise UsageError(
@@ -125,8 +136,9 @@ def lookup(
             hint="Look up its position, or fetch or pull the store.",
         )
     parts = [_alleles(alleles, reference, transcripts)] if alleles else []
-    parts += [_published(text, *place, reference) for text, place in regions.items()]
-    parts += [_by_id(ids, reference, chromosomes)] if ids else []
+    scan = partial(scan_store, reference, store)
+    parts += [_published(text, *place, scan) for text, place in regions.items()]
+    parts += [_by_id(ids, scan(chromosomes))] if ids else []
     order = {text: number for number, text in enumerate(queries)}
     rows = pl.concat([_empty(), *parts])
     return rows.sort(pl.col("query").replace_strict(order), maintain_order=True)
@@ -173,12 +185,15 @@ def _id(text: str) -> str:
 
 
 def _published(
-    text: str, chromosome: str | None, first: int, last: int, reference: Path | str
+    text: str,
+    chromosome: str | None,
+    first: int,
+    last: int,
+    scan: Callable[[Sequence[str]], pl.LazyFrame],
 ) -> pl.DataFrame:
     if chromosome is None:
         return _nothing(text, "contig_absent")
-    alleles = scan_reference(reference, [chromosome])
-    rows = alleles.filter(pl.col("pos").is_between(first, last)).collect()
+    rows = scan([chromosome]).filter(pl.col("pos").is_between(first, last)).collect()
     return (
         _filled(rows.with_columns(query=pl.lit(text)))
         if len(rows)
@@ -186,11 +201,8 @@ def _published(
     )
 
 
-def _by_id(
-    ids: dict[str, str], reference: Path | str, chromosomes: Sequence[str] | str | None
-) -> pl.DataFrame:
-    wanted = list(set(ids.values()))
-    rows = scan_reference(reference, chromosomes).filter(pl.col("id").is_in(wanted)).collect()
+def _by_id(ids: dict[str, str], alleles: pl.LazyFrame) -> pl.DataFrame:
+    rows = alleles.filter(pl.col("id").is_in(list(set(ids.values())))).collect()
     found = dict(rows.partition_by("id", as_dict=True, maintain_order=True))
     parts = [
         _filled(found[name,].with_columns(query=pl.lit(text)))
@@ -206,15 +218,39 @@ def _alleles(
 ) -> pl.DataFrame:
     """Return the IDs of each allele, as the kernel matches them, and its transcripts."""
     named = pl.DataFrame(list(alleles.values()), ["chrom", "pos", "ref", "alt"], orient="row")
-    rows = checked_rows(named.with_columns(pl.col("pos").str.replace_all(",", "")))
+    named = named.with_columns(pl.col("pos").str.replace_all(",", ""))
+    rows = checked_rows(_padded(named))
     with opened(reference, rows["chrom"].to_list()) as places:
         found = annotated_rows(rows, places, _MATCHED.names, transcripts)
         parts = [table_of(part, _MATCHED) for part in found]
     found_all = pl.from_arrow(pa.concat_tables(parts))
     assert isinstance(found_all, pl.DataFrame)
     by_id = _by_matched_id(found_all)
-    asked = rows.with_columns(query=pl.Series(list(alleles)))[by_id["record"]]
+    asked = named.with_columns(pl.col("pos").cast(pl.Int64), query=pl.Series(list(alleles)))
+    asked = asked[by_id["record"]]
     return _filled(asked.hstack(by_id.drop("record")))
+
+
+def _padded(named: pl.DataFrame) -> pl.DataFrame:
+    """Return alleles as a VCF has them, with a base on both sides.
+
+    Notes
+    -----
+    What is added before, or at the contig's begin behind, is a letter that is compared with no base. It must
+    not be the one that the bases end with: that would be cut off first.
+    """
+    pos, ref, alt = pl.col("pos").cast(pl.Int64, strict=False), pl.col("ref"), pl.col("alt")
+    is_bare = (ref == "") | (alt == "")
+    before = is_bare & (pos > 1)
+    ends_with_n = (ref + alt).str.to_uppercase().str.ends_with("N")
+    letter = pl.when(is_bare).then(pl.when(ends_with_n).then(pl.lit("R")).otherwise(pl.lit("N")))
+    head = pl.when(before).then(letter).otherwise(pl.lit(""))
+    tail = pl.when(is_bare & ~before).then(letter).otherwise(pl.lit(""))
+    return named.with_columns(
+        pl.when(before).then((pos - 1).cast(pl.String)).otherwise("pos").alias("pos"),
+        (head + ref + tail).alias("ref"),
+        (head + alt + tail).alias("alt"),
+    )
 
 
 _PER_ID = {
@@ -315,6 +351,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _short(bases: str) -> str:
+    if not bases:
+        return "-"
     if len(bases) <= _MOST_LETTERS:
         return bases
     return f"{bases[:_MOST_LETTERS]}… ({len(bases)} bases)"

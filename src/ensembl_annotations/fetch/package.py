@@ -22,10 +22,11 @@ from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.store.describe import (
     FILE_NAME,
     QUARANTINE,
+    SCHEMAS,
     footer_sha256,
 )
 from ensembl_annotations.store.write import schema_description
-from ensembl_annotations.variants.schema import ALLELES, GENES
+from ensembl_annotations.variants.schema import ALLELES, GENES, Column
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, compress_blocks
 from ensembl_annotations.versions import STORE_VERSION
 
@@ -159,6 +160,20 @@ class QuarantinedRows(BaseModel):
     reasons: dict[str, int]
 
 
+class SchemaFile(BaseModel):
+    """The file with the columns of all files of a role: in ``datapackage.json`` they would be repeated for each."""
+
+    path: str
+    bytes: int
+    hash: str
+
+    @classmethod
+    def write(cls, folder: Path, role: str, columns: Sequence[Column]) -> SchemaFile:
+        path = folder / SCHEMAS[role]
+        write_json(path, {"fields": schema_description(columns)})
+        return cls(path=path.name, bytes=path.stat().st_size, hash=f"sha256:{sha256_of(path)}")
+
+
 class Genes(BaseModel):
     """What was found in the published gene models; see `GenesFound`."""
 
@@ -219,7 +234,7 @@ class DataPackage(BaseModel):
     exact_only_on: list[str]
     genes: Genes | None
     quarantine: QuarantinedRows
-    schemas: dict[str, dict[str, list[dict[str, Any]]]]
+    schemas: dict[str, SchemaFile]
     resources: list[DataFile]
 
     @classmethod
@@ -245,7 +260,7 @@ class DataPackage(BaseModel):
         quarantine = folder / QUARANTINE
         with_sequence = {item.chromosome for item in resources if item.role == "sequence"}
         kinds = [*(["variation"] if manifest.vcf else []), *(["genes"] if genes else [])]
-        columns = {"alleles": ALLELES} | ({"genes": GENES} if genes else {})
+        roles = {item.role for item in resources}
         return cls(
             name=f"ensembl-annotations-{species}-{assembly}-{release}".lower().replace("_", "-"),
             title=f"Ensembl {' and '.join(kinds)} of {species} on {assembly}, release {release}",
@@ -275,13 +290,15 @@ class DataPackage(BaseModel):
                 reasons=dict(sorted(reasons.items())),
             ),
             schemas={
-                role: {"fields": schema_description(declared)} for role, declared in columns.items()
+                role: SchemaFile.write(folder, role, columns)
+                for role, columns in {"alleles": ALLELES, "genes": GENES}.items()
+                if role in roles
             },
             resources=resources,
         )
 
     def as_standard(self) -> dict[str, Any]:
-        """Return it as a Frictionless Data Package, which has the columns with each file.
+        """Return it as a Frictionless Data Package, which refers to the columns from each file.
 
         Notes
         -----
@@ -289,7 +306,6 @@ class DataPackage(BaseModel):
         pandas, to which a whole number that is null is none.
         """
         content = self.model_dump(exclude_none=True, by_alias=True)
-        schemas = content.pop("schemas")
         names = Counter[str]()
         for item in content["resources"]:
             names[item["name"]] += 1
@@ -297,8 +313,8 @@ class DataPackage(BaseModel):
             if (number := names[item["name"]]) > 1:
                 item["name"] += f"-{number}"
             item["type"] = "file"
-            if item["role"] in schemas:
-                item["schema"] = schemas[item["role"]]
+            if item["role"] in content["schemas"]:
+                item["schema"] = content["schemas"][item["role"]]["path"]
         databases = [
             {"title": name, "version": version} for name, version in self.source_versions.items()
         ]

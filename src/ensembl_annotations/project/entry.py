@@ -8,10 +8,12 @@ All that is wrong with an entry is told at once.
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 import re
 import shlex
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +28,15 @@ _LOG = logging.getLogger(__name__)
 
 SHEET_COLUMNS = ("sample", "vcf")
 _SHEET_END = ".csv"
+_MOST_TOLD = 20
+_NO_TABLE = (
+    "Mend the sheet: a table in UTF-8 with commas or semicolons ('CSV UTF-8' in programs for spreadsheets), "
+    "whose first line is sample,vcf."
+)
+_WRONG_LINES = "Mend these lines; a path in the sheet is relative to the folder of the sheet."
+_WRONG_FILES = "Rename or move what is named, or list the VCFs in a sheet: a file .csv with the columns sample,vcf."
 _INDEX_ENDS = (".csi", ".tbi", ".gzi")
-_NAME = "letters, digits, - and _, a letter or digit first"
+_NAME = "letters, digits, - and _, a letter or digit first, 200 at most"
 
 
 @dataclass(frozen=True)
@@ -98,25 +107,24 @@ def read_entry(root: Path, path: str) -> Entry:
     """
     if is_sheet(path):
         vcfs, problems = _of_sheet(root, path)
-        _refuse(path, [*problems, *_problems(root, vcfs)])
+        hint = _WRONG_LINES if vcfs else _NO_TABLE
+        _refuse(path, [*problems, *_problems(root, vcfs)], hint)
         return Entry(path, _sorted(vcfs), True)
     if (root / path).is_dir():
         vcfs, ignored = _of_folder(root, path)
         problems = _problems(root, vcfs)
         if not vcfs:
             problems.append(f"holds no VCF: expected names that end in {', '.join(ENDS)}")
-        _refuse(path, problems)
+        _refuse(path, problems, _WRONG_FILES)
         return Entry(path, _sorted(vcfs), True, ignored)
     return Entry(path, [NamedVcf("", Path(path), path)], False)
 
 
-def _refuse(path: str, problems: list[str]) -> None:
+def _refuse(path: str, problems: list[str], hint: str) -> None:
     if problems:
-        raise UsageError(
-            "\n".join(f"{path}: {problem}." for problem in problems),
-            hint="Mend the sheet." if is_sheet(path) else "Rename or move what is named, or list the VCFs in "
-            "a sheet: a file .csv with the columns sample,vcf.",
-        )  # fmt: skip
+        more = [f"{number} more like these"] if (number := len(problems) - _MOST_TOLD) > 0 else []
+        told = [f"{path}: {problem}." for problem in [*problems[:_MOST_TOLD], *more]]
+        raise UsageError("\n".join(told), hint=hint)
 
 
 def _sorted(vcfs: Iterable[NamedVcf]) -> list[NamedVcf]:
@@ -132,34 +140,42 @@ def _of_folder(root: Path, path: str) -> tuple[list[NamedVcf], list[str]]:
         if end is None or (root / path / name).is_dir():
             ignored.append(name)
         else:
-            vcfs.append(NamedVcf(name[: -len(end)], Path(path) / name, name))
+            vcfs.append(NamedVcf(name[: -len(end)], Path(path) / name, printable(name)))
     return vcfs, ignored
 
 
 def _of_sheet(root: Path, path: str) -> tuple[list[NamedVcf], list[str]]:
     """Return the VCFs of a sheet, and what is wrong with it as a table."""
-    file = root / path
     try:
         # Programs for spreadsheets put a mark of the byte order first.
-        with file.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            if [names.count(name) for name in SHEET_COLUMNS] != [1, 1]:
-                found = ",".join(names)[:80]
-                return [], [f"line 1: expected the columns sample,vcf; found {printable(found)!r}"]
-            # For a row that was emptied they write commas alone.
-            rows = [
-                (reader.line_num, row)
-                for row in reader
-                if any("".join(value or ()).strip() for value in row.values())
-            ]
+        text = (root / path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return [], ["no such file; expected a sheet with the columns sample,vcf"]
-    except (UnicodeDecodeError, csv.Error) as error:
-        return [], [f"is no CSV in UTF-8 ({error})"]
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return [], [f"line {line}: is no text in UTF-8 (byte {error.object[error.start]:#x})"]
     except OSError as error:
         return [], [f"can't be read ({error.strerror}); expected a sheet"]
+    # They separate by semicolons where numbers have commas.
+    header = "".join(text.splitlines()[:1])
+    separator = ";" if ";" in header and "," not in header else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        if [names.count(name) for name in SHEET_COLUMNS] != [1, 1]:
+            found = printable(header[:80])
+            return [], [f"line 1: expected the columns sample,vcf; found {found!r}"]
+        # For a row that was emptied they write separators alone.
+        rows = [
+            (reader.line_num, row)
+            for row in reader
+            if any("".join(value or ()).strip() for value in row.values())
+        ]
+    except csv.Error as error:
+        return [], [
+            f"line {reader.line_num + 1}: is no CSV ({error}); is a quotation mark left open"
+        ]
     vcfs, problems = [], [] if rows else ["holds no sample"]
     for line, row in rows:
         values = {name: (row[name] or "").strip() for name in SHEET_COLUMNS}
@@ -190,8 +206,7 @@ def _problems(root: Path, vcfs: Iterable[NamedVcf]) -> list[str]:
                 f"{item.where}: sample {printable(item.sample)} is {first.where} too"
                 + ("" if first.sample == item.sample else f", as {printable(first.sample)}")
             )
-        if not (root / item.vcf).is_file():
-            kind = "is no file" if (root / item.vcf).exists() else "no such file"
+        if kind := _no_file(root / item.vcf):
             problems.append(f"{item.where}: {printable(item.vcf)}: {kind}; expected a VCF")
             continue
         first = files.setdefault(os.path.realpath(root / item.vcf), item)
@@ -200,8 +215,26 @@ def _problems(root: Path, vcfs: Iterable[NamedVcf]) -> list[str]:
     return problems
 
 
-def check_sheet(root: Path, path: str) -> None:
+def _no_file(path: Path) -> str | None:
+    try:
+        return None if stat.S_ISREG(path.stat().st_mode) else "is no file"
+    except (FileNotFoundError, ValueError):
+        return "no such file"
+    except OSError as error:
+        return f"can't be looked at ({error.strerror})"
+
+
+def check_sheet(root: Path, path: str, *, warn: bool = True) -> None:
     """Refuse a sheet that git has, and warn of one that it would take: whoever gets a clone reads its names.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    path : str
+        As in ``params.yaml``.
+    warn : bool
+        False where it was warned of before.
 
     Raises
     ------
@@ -222,6 +255,8 @@ def check_sheet(root: Path, path: str) -> None:
             hint=f"Take it out ('git rm --cached {shlex.quote(str(file))}'; former commits have it still), and keep "
             "it in data/vcf, which git ignores, or outside of the repository.",
         )
+    if not warn:
+        return
     line = "/" + re.sub(r"([\\*?\[ ])", r"\\\1", file.name)
     _LOG.warning(
         f"{path}: git does not ignore this sheet, which names people's samples and files: the next 'git add -A' takes "

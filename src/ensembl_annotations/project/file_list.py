@@ -25,7 +25,7 @@ from ensembl_annotations.common.hashes import md5_of, md5_of_bytes
 from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.paths import LOCK
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE
+from ensembl_annotations.store.describe import COMMON_FILES, FILE_NAME
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -128,7 +128,7 @@ def check_names(listing: Mapping[str, str], name: str) -> None:
     if strange := [path for path in listing if not _is_store_name(path)]:
         raise ForgedListError(
             f"{name}: the list of files names {listed(map(printable, strange))}; expected only "
-            f"{FILE_NAME}, {QUARANTINE} and <species>-chr<name>.parquet or .2bit."
+            f"{', '.join(COMMON_FILES)} and <species>-chr<name>.parquet or .2bit."
         )
     if malformed := [path for path, md5 in listing.items() if not _MD5.fullmatch(md5)]:
         raise ForgedListError(
@@ -138,7 +138,7 @@ def check_names(listing: Mapping[str, str], name: str) -> None:
 
 
 def _is_store_name(path: str) -> bool:
-    return path in (FILE_NAME, QUARANTINE) or _STORE_NAME.fullmatch(path) is not None
+    return path in COMMON_FILES or _STORE_NAME.fullmatch(path) is not None
 
 
 def check_described(listing: Mapping[str, str], package: Path, name: str) -> None:
@@ -157,7 +157,7 @@ def check_described(listing: Mapping[str, str], package: Path, name: str) -> Non
     """
     try:
         described = {entry["path"] for entry in json.loads(package.read_bytes())["resources"]}
-        described |= {FILE_NAME, QUARANTINE}
+        described |= {*COMMON_FILES}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ForgedListError(
             f"{name}: its {FILE_NAME} is not a description of a reference store ({error!r})."

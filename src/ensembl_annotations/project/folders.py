@@ -27,7 +27,8 @@ from ensembl_annotations.project.project import Project
 
 # What stages write, complete or not.
 _IN_STORE = re.compile(
-    r"\.[^/]*\.tmp|[a-z0-9]+_[a-z0-9_]+-chr[^/]+\.(?:parquet|2bit)|datapackage\.json|quarantine\.tsv\.gz"
+    r"\.[^/]*\.tmp|[a-z0-9]+_[a-z0-9_]+-chr[^/]+\.(?:parquet|2bit)|datapackage\.json"
+    r"|(?:alleles|genes)\.schema\.json|quarantine\.tsv\.gz"
 )
 _IN_REPORT = r"\.[^/]*\.tmp|summary\.html|{sample}_mqc\.json"
 # Older commits had the page and the section for MultiQC in the sample's folder.

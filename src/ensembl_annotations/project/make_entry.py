@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ensembl_annotations.annotate.annotate import annotate_vcf
@@ -47,6 +46,7 @@ from ensembl_annotations.project.entry import (
 )
 from ensembl_annotations.project.figures import fold_details
 from ensembl_annotations.project.kept import KeptResults, key_of
+from ensembl_annotations.project.leftovers import folder_of_share
 from ensembl_annotations.project.paths import STORE, AssetPaths, named_scheduler, sample_of
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.receipts import RECEIPT, made_from, made_with
@@ -79,7 +79,8 @@ def make_entry(project: Project, paths: AssetPaths) -> dict[str, Any]:
         For what is wrong with something else than a VCF; then nothing is recorded.
     """
     path = project.params.samples[sample_of(paths.asset)].vcf
-    check_sheet(project.root, path)
+    # `make` has warned before.
+    check_sheet(project.root, path, warn=False)
     entry = read_entry(project.root, path)
     if not entry.is_many:
         return _make_one(project, paths, entry.vcfs[0].vcf)
@@ -119,11 +120,8 @@ def make_shard(project: Project, path: Path, number: int, count: int) -> list[Ou
         )
     check_sheet(project.root, relative)
     entry = read_entry(project.root, relative)
-    # Beside DVC's cache, to which they are linked.
-    beside = project.root / ".dvc" / "tmp"
-    beside.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=beside, prefix="shard-") as folder:
-        return _make_many(project, Path(folder), entry.vcfs[number - 1 :: count])
+    with folder_of_share(project.root) as folder:
+        return _make_many(project, folder, entry.vcfs[number - 1 :: count])
 
 
 def _options(project: Project) -> dict[str, Any]:
@@ -179,13 +177,16 @@ def _make_many(project: Project, folder: Path, vcfs: Sequence[NamedVcf]) -> list
                 receipts[item.sample] = made_from(kept, item.vcf) | same
                 task = Task(item.sample, item.vcf, folder / item.sample)
                 note = kept.find(key_of(receipts[item.sample]))
-                if note is None:
+                if note is not None:
+                    kept.restore(note, task.folder)
+                # By its receipt, whose digest is checked: a note may have been edited.
+                found = read_object(task.folder / RECEIPT)
+                if note is None or not receipts[item.sample].items() <= found.items():
                     tasks.append(task)
                     continue
-                kept.restore(note, task.folder)
                 for name in {*RESULTS} - {*note["files"]}:
                     (task.folder / name).unlink(missing_ok=True)
-                done[item.sample] = Outcome.from_json(item.sample, note)
+                done[item.sample] = Outcome.from_json(item.sample, found)
         if done:
             _LOG.info(f"{len(done)} of {len(vcfs)} samples are unchanged")
         told, changed = time.monotonic(), []

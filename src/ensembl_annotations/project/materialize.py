@@ -44,6 +44,7 @@ from ensembl_annotations.project.figures import HEADLINES, read_figures
 from ensembl_annotations.project.file_list import ForgedListError
 from ensembl_annotations.project.folders import refuse_foreign, refuse_links
 from ensembl_annotations.project.git import changed_files
+from ensembl_annotations.project.leftovers import remove_left_shares
 from ensembl_annotations.project.lock import read_lock
 from ensembl_annotations.project.paths import (
     ANNOTATE,
@@ -157,6 +158,7 @@ def _materialize(
     project: Project, assets: Sequence[str] | str | None, force: bool
 ) -> dict[str, dict[str, Any]]:
     request = _plan(project, assets, force)
+    remove_left_shares(project.root)
     _restore(project, request)
     if request.assets and not request.downloads:
         _refuse_download_for_layout(project)
@@ -334,6 +336,10 @@ def _check_headers(project: Project, entry: Entry) -> InputError | None:
             first = first or error
         else:
             return None
+    if first and entry.is_many:
+        first.message = (
+            f"none of its {len(entry.vcfs)} VCFs can be used; of the first: {first.message}"
+        )
     return first
 
 

@@ -164,7 +164,7 @@ class RunParams(_Strict):
 class Sample(_Strict):
     """An entry: a VCF to annotate, or a folder or a sheet of many."""
 
-    vcf: str = Field(examples=["data/vcf/p01.vcf.gz"])
+    vcf: str = Field(min_length=1, examples=["data/vcf/p01.vcf.gz"])
 
 
 class Params(_Strict):
@@ -176,6 +176,18 @@ class Params(_Strict):
     samples: dict[SampleName, Sample] = Field(
         description="The VCFs, by the name of the entry, a pseudonym: `NAME: {vcf: PATH}`; PATH is a VCF or BCF, a folder of them, or a sheet `.csv` with the columns `sample,vcf`"
     )
+
+    @field_validator("samples")
+    @classmethod
+    def _different_names(cls, value: dict[str, Sample]) -> dict[str, Sample]:
+        names: dict[str, str] = {}
+        for name in value:
+            if (first := names.setdefault(name.lower(), name)) != name:
+                raise ValueError(
+                    f"{first} and {name} differ in case only; on some disks their results would be one folder. "
+                    "Give one of them another name"
+                )
+        return value
 
     @property
     def mirrors(self) -> list[str]:
@@ -240,6 +252,7 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
+    "string_too_short": "a text that is not empty",
     "string_pattern_mismatch": "only {allowed}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
@@ -359,7 +372,7 @@ def _explain(where: _Places, problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"{at}: no such parameter.{nearest(place[-1], list(_fields_of(*place[:-1])))}"
     if problem["loc"][-1] == "[key]":
-        return f"{at}: expected a name of letters, digits, - and _, which begins with a letter or digit."
+        return f"{at}: expected a name of letters, digits, - and _, which begins with a letter or digit, 200 at most."
     is_mapping = kind in ("dict_type", "model_type")
     write = _below(place) if is_mapping else _example(place)
     if kind == "missing":

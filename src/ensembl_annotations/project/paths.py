@@ -41,7 +41,8 @@ TALLY = "tally.json"
 SCHEDULER_VARIABLE = "ENSEMBL_ANNOTATIONS_SCHEDULER"
 """Names Dask's scheduler; for stages, which DVC starts, too. It is no parameter: no result depends on it."""
 
-SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
+# No longer than a file's name may be with what is added to it.
+SAMPLE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 
 
 class AssetPaths(NamedTuple):
@@ -97,7 +98,7 @@ def running_sample() -> str:
     if not SAMPLE_NAME.fullmatch(sample):
         raise UsageError(
             f"{PARAMS_FILE}: samples: expected a name of letters, digits, - and _, which begins "
-            f"with a letter or digit; found {sample!a}.",
+            f"with a letter or digit, 200 at most; found {sample!a}.",
             hint="If you did not write it, ask who did: it may be an attack.",
         )
     return sample

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.common.words import listed, printable
 from ensembl_annotations.project.paths import ANNOTATE, REPORT
 from ensembl_annotations.project.project import Project
+
+if TYPE_CHECKING:
+    from dvc.repo.index import Index
+    from dvc.stage import Stage
 
 
 def pushed_results(project: Project) -> list[str]:
@@ -19,23 +24,38 @@ def pushed_results(project: Project) -> list[str]:
     They are those of the stages ``annotate@`` and ``report@``, and of all stages that read what these made,
     as DVC resolves ``dvc.yaml``.
     """
-    # From a stage to those whose outputs it reads.
-    graph = project.dvc.index.graph
-    made = [
-        stage
-        for stage in graph
-        if (getattr(stage, "name", None) or "").partition("@")[0] in (ANNOTATE, REPORT)
+    index = project.dvc.index
+    pushing = [
+        stage for stage in index.stages if any(out.use_cache and out.can_push for out in stage.outs)
     ]
-    for stage in made:
-        made += [after for after in graph.predecessors(stage) if after not in made]
     return sorted(
         {
             os.path.relpath(out.fs_path, project.root.resolve())
-            for stage in made
+            for stage in pushing
+            if _is_of_sample(stage, index)
             for out in stage.outs
             if out.use_cache and out.can_push
         }
     )
+
+
+def _is_of_sample(stage: Stage, index: Index) -> bool:
+    """Tell whether a stage is one of a sample, or reads what one of those made.
+
+    DVC's graph has that, too, but what makes it takes a tenth of the start to import.
+    """
+    from dvc.fs import localfs
+
+    outs, seen = index.outs_trie, [stage]
+    for item in seen:
+        if (getattr(item, "name", None) or "").partition("@")[0] in (ANNOTATE, REPORT):
+            return True
+        for dep in item.deps:
+            path = localfs.parts(dep.fs_path)
+            read = [node.value for node in outs.prefixes(path)]
+            read += outs.values(prefix=path) if outs.has_subtrie(path) else []
+            seen += [out.stage for out in read if out.stage not in seen]
+    return False
 
 
 def refuse_pushed_results(project: Project) -> None:

@@ -32,7 +32,7 @@ from ensembl_annotations.project.file_list import (
 from ensembl_annotations.project.paths import FETCH, STORE
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.project.verification import stray_problems
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, SCHEMAS, ReferenceStore
 from ensembl_annotations.variants.contigs import resolve_chromosomes
 
 _CHUNK_BYTES = 4 << 20
@@ -199,7 +199,7 @@ class SharedReference:
         check_described(digests, self.cached(package), str(self._out))
 
     def names_of(self, chromosomes: Sequence[str]) -> list[str]:
-        """Return the names of the files of some chromosomes, and of ``datapackage.json``, when prepared.
+        """Return the names of the files of some chromosomes, and of those that describe them, when prepared.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class SharedReference:
         known = list(dict.fromkeys(entry["chromosome"] for entry in entries))
         wanted = resolve_chromosomes(chromosomes, known, content["species"], content["assembly"])
         named = [entry["path"] for entry in entries if entry["chromosome"] in wanted]
-        return [FILE_NAME, *named]
+        return [FILE_NAME, *(SCHEMAS[role] for role in content.get("schemas", ())), *named]
 
     def prepare_dvc(self) -> None:
         """Have only the list that ``dvc.lock`` names where DVC looks, before DVC pulls or checks out.
@@ -319,11 +319,7 @@ class SharedReference:
             return {}
         with _named_folder(self.cached(package)) as folder:
             store = ReferenceStore(folder)
-            found = {item.path.name: item.sha256 for item in store.resources}
-            return {
-                **found,
-                QUARANTINE: store.package["quarantine"]["hash"].removeprefix("sha256:"),
-            }
+            return {item.path.name: item.sha256 for item in store.resources} | store.common
 
     def _local_problem(self, piece: ListedFile, expected: dict[str, str]) -> Problem | None:
         path = self.cached(piece)

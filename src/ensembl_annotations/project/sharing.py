@@ -22,28 +22,35 @@ from ensembl_annotations.project.remote import (
     SharedKind,
     SharedReference,
 )
+from ensembl_annotations.store.copies import copy_store
 from ensembl_annotations.store.describe import chromosome_of
 
 _LOG = logging.getLogger(__name__)
 
 # Where chromosomes are made again; ignored by git.
 _LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
+# Where the index of what is published is made; ignored by git, too.
+_IN_PLACE = STORE.with_name(f".{STORE.name}.in-place")
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
 )
 
 
-def publish(project: Project) -> dict[str, Any]:
+def publish(project: Project, in_place: str | None = None) -> dict[str, Any]:
     """Push the reference to its remote, and make sure that all of it has arrived.
 
     Parameters
     ----------
     project : Project
+    in_place : str, optional
+        A folder or ``s3://…``, which gets the same files by their names, and the index by ID beside it: for
+        programs that read them where they are.
 
     Returns
     -------
     dict
-        ``remote``, ``url``, ``num_files``, ``total_bytes``, ``num_pushed``.
+        ``remote``, ``url``, ``num_files``, ``total_bytes``, ``num_pushed``; with `in_place` also
+        ``in_place``, what `copy_store` returns.
 
     Raises
     ------
@@ -76,13 +83,33 @@ def publish(project: Project) -> dict[str, Any]:
     )
     shared.push([*before])
     _raise_for(shared.remote_problems(everything), "Publish again.")
-    return {
+    done = {
         "remote": shared.remote,
         "url": shared.url,
         "num_files": len(pieces),
         "total_bytes": sum(sizes.values()),
         "num_pushed": num_pushed,
     }
+    if in_place is not None:
+        done["in_place"] = _copy_in_place(shared, pieces, in_place)
+    return done
+
+
+def _copy_in_place(
+    shared: SharedReference, pieces: list[ListedFile], target: str
+) -> dict[str, int]:
+    """Copy what was published, not what the workspace has; its index is made for it, so it is never an older one."""
+    work = shared.project.root / _IN_PLACE
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        store = work / STORE.name
+        store.mkdir(parents=True)
+        for piece in pieces:
+            (store / piece.name).symlink_to(shared.cached(piece).absolute())
+        _LOG.info(f"Copied with its index, to be read in place: {target}.")
+        return copy_store(store, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def pull(project: Project, chromosomes: Sequence[str] | None = None) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from ensembl_annotations.project.file_list import (
 from ensembl_annotations.project.folders import digest_of, list_folder, name_files
 from ensembl_annotations.project.paths import LOCK, STORE
 from ensembl_annotations.project.project import Project
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE, ReferenceStore, StoreKind
-from ensembl_annotations.store.index import open_index
+from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore, StoreKind
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
 
 _MOST_LINES = 12
@@ -59,12 +58,15 @@ def verify_reference(
     compared : str
         What it was compared with, and why not with ``dvc.lock`` where it should have been.
     """
+    # Here, since it takes long to import, and most commands verify nothing.
+    from ensembl_annotations.store.index import open_index
+
     chosen = listed_chromosomes(chromosomes)
     problems = store.verify(chosen)
     if index := open_index(store.folder, store):
         problems += index.problems()
     wanted = {item.path.name for item in store.resources_of(chosen)}
-    wanted |= {FILE_NAME} if chosen is not None else {FILE_NAME, QUARANTINE}
+    wanted |= {FILE_NAME} if chosen is not None else {FILE_NAME, *store.common}
     # Links are kept: the folder may be one to a larger disk.
     folder = Path(os.path.abspath(store.folder))  # noqa: PTH100
     depth = len(STORE.parts)

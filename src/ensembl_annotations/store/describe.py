@@ -39,6 +39,12 @@ RESTORE_HINT = (
 ROLES = {"alleles": "parquet", "sequence": "2bit", "genes": "genes.parquet"}
 """The kinds of file of a chromosome, and how their names end."""
 
+SCHEMAS = {role: f"{role}.schema.json" for role in ("alleles", "genes")}
+"""The files with the columns of a role, which ``datapackage.json`` refers to from each of its files."""
+
+COMMON_FILES = (FILE_NAME, QUARANTINE, *SCHEMAS.values())
+"""The names of the files that are of no chromosome."""
+
 _OF_CHROMOSOME = rf".+-chr(.+?)\.(?:{'|'.join(map(re.escape, ROLES.values()))})"
 
 TWOBIT_MAGIC = 0x1A412743
@@ -181,7 +187,7 @@ class ReferenceStore:
             self.species = _checked_name(self.package, "species")
             self.source = _checked_name(self.package, "source")
             self.source_versions: dict[str, str] = self.package.get("source_versions", {})
-            self.package["quarantine"]["hash"].removeprefix("sha256:")
+            self.common = _common_sha256(self.package)
             origin = Origin(self.species, self.assembly, int(self.release))
             self.resources = [
                 _resource(folder, origin, entry) for entry in self.package["resources"]
@@ -260,7 +266,7 @@ class ReferenceStore:
         Parameters
         ----------
         chromosomes : sequence of str, or str, optional
-            Only the files of these; default all, and the quarantined rows.
+            Only the files of these; default all, and those of no chromosome.
         """
         names = listed_chromosomes(chromosomes)
         wanted = self.resources_of(names)
@@ -271,19 +277,23 @@ class ReferenceStore:
                 problem = Problem(item.path.name, StoreKind.SHA256, found, item.sha256)
             if problem:
                 problems.append(problem)
-        if names is None and (problem := self._quarantine_problem()):
-            problems.append(problem)
+        if names is None:
+            problems += [problem for name in self.common if (problem := self._problem_of(name))]
         return problems
 
-    def _quarantine_problem(self) -> Problem | None:
-        expected = self.package["quarantine"]["hash"].removeprefix("sha256:")
+    def _problem_of(self, name: str) -> Problem | None:
         try:
-            found = sha256_of(self.folder / QUARANTINE)
+            found, expected = sha256_of(self.folder / name), self.common[name]
         except OSError:
-            return Problem(QUARANTINE, StoreKind.MISSING)
-        if found != expected:
-            return Problem(QUARANTINE, StoreKind.SHA256, found, expected)
-        return None
+            return Problem(name, StoreKind.MISSING)
+        return None if found == expected else Problem(name, StoreKind.SHA256, found, expected)
+
+
+def _common_sha256(package: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of the files that are of no chromosome, but of ``datapackage.json`` itself."""
+    described = {QUARANTINE: package["quarantine"]}
+    described |= {SCHEMAS[role]: item for role, item in package.get("schemas", {}).items()}
+    return {name: item["hash"].removeprefix("sha256:") for name, item in described.items()}
 
 
 def _check_version(path: Path, version: object) -> None:

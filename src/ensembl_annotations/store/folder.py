@@ -15,7 +15,7 @@ from filelock import lock_descriptor
 
 from ensembl_annotations.common.atomic import flush
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, explained_os_errors
-from ensembl_annotations.store.describe import FILE_NAME, QUARANTINE
+from ensembl_annotations.store.describe import COMMON_FILES, FILE_NAME
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _not_ours(out: Path) -> str | None:
         content["store_version"]
     except (OSError, ValueError, KeyError, TypeError):
         return "is not a reference store"
-    foreign = sorted(names - described - {FILE_NAME, QUARANTINE})
+    foreign = sorted(names - described - {*COMMON_FILES})
     return f"has files of others ({', '.join(foreign[:3])})" if foreign else None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property, partial
+from itertools import accumulate
 
 import polars as pl
 import pyarrow as pa
@@ -105,6 +106,16 @@ class RowGroups:
     def __len__(self) -> int:
         count: int = self.metadata.num_row_groups
         return count
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        counts = (self.metadata.row_group(group).num_rows for group in range(len(self)))
+        return list(accumulate(counts, initial=0))
+
+    def span(self, group: int) -> tuple[int, int]:
+        """Return the first row of a row group, counted through the file, and how many it has."""
+        first, end = self._ends[group : group + 2]
+        return first, end - first
 
     def bounds(self, column: str) -> pl.DataFrame:
         """Return ``low`` and ``high`` of a column, a row per row group, from its statistics."""

@@ -59,6 +59,5 @@ def read_columns(names: Collection[str] | None = None) -> list[pl.Expr]:
 
 def read_schema() -> pl.Schema:
     """Return the columns `READ` with their types."""
-    empty = pl.from_arrow(pa.schema([column.field for column in READ]).empty_table())
-    assert isinstance(empty, pl.DataFrame)
-    return empty.schema
+    # Not by an empty table: to make one, pyarrow imports pandas.
+    return pl.Schema(pa.schema([column.field for column in READ]))

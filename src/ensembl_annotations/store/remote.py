@@ -111,16 +111,21 @@ class _LocalFiles:
         return str(self._folder / name)
 
 
+def s3_system() -> Any:
+    """Return S3, as the environment says where it is."""
+    from pyarrow import fs
+
+    # pyarrow looks at keys and region alone.
+    return fs.S3FileSystem(endpoint_override=os.environ.get("AWS_ENDPOINT_URL"))
+
+
 class _S3Files:
     def __init__(self, address: str) -> None:
         self._address = address
 
     @cached_property
     def _system(self) -> Any:
-        from pyarrow import fs
-
-        # pyarrow looks at keys and region alone.
-        return fs.S3FileSystem(endpoint_override=os.environ.get("AWS_ENDPOINT_URL"))
+        return s3_system()
 
     def _path(self, name: str) -> str:
         return f"{self._address[len('s3://') :]}/{name}"

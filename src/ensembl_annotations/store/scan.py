@@ -4,7 +4,7 @@ A *part* of a query's filter is one of the conditions that are joined by ``and``
 chromosomes are wanted chooses files. What says which IDs are wanted is asked of the store's index, or, if
 there is none, of the columns ``rs`` and ``name`` alone, before the rows are read. What compares ``pos``
 with numbers is answered by the statistics of row groups. Whatever is chosen so, the whole filter is
-applied to it once more. Files on this machine are read by polars; those elsewhere, and what the index
+applied to it once more. Files on this machine are read by polars; those elsewhere, and IDs that the index
 finds, by row groups.
 """
 
@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from ensembl_annotations.store.describe import Resource
+from ensembl_annotations.store.describe import ReferenceStore, Resource
 from ensembl_annotations.store.groups import RowGroups
 from ensembl_annotations.store.index import Index, disagreement, is_rs, key_of, open_index
 from ensembl_annotations.store.published import read_columns, read_schema
@@ -30,8 +30,8 @@ from ensembl_annotations.variants.contigs import resolve_chromosomes
 _ROW = "row_of_file"
 _MOST_SLICES = 16
 """So many matches are read row by row; of more, the row groups are filtered."""
-_MOST_IDS = 1000
-"""So many are looked up in the index; for more, columns of IDs are faster."""
+_MOST_IDS = 20
+"""So many for each chromosome are looked up in the index; for more, columns of IDs are faster."""
 _COMPARISONS = (eq, ne, lt, le, gt, ge)
 _Closed = Literal["both", "left", "right", "none"]
 
@@ -75,7 +75,13 @@ def scan_reference(
     >>> alleles.select(pl.col("chrom").unique(maintain_order=True)).collect()["chrom"].to_list()
     ['21', '22']
     """
-    store = described_store(folder)
+    return scan_store(folder, described_store(folder), chromosomes)
+
+
+def scan_store(
+    folder: Path | str, store: ReferenceStore, chromosomes: Sequence[str] | str | None = None
+) -> pl.LazyFrame:
+    """Read a reference store as `scan_reference` does, of which it is known already what it says of itself."""
     names = store.chromosomes
     if (wanted := listed_chromosomes(chromosomes)) is not None:
         names = resolve_chromosomes(wanted, names, store.species, store.assembly)
@@ -127,7 +133,9 @@ def scan_files(
             }
         names = _chosen(list(files), parts)
         found = (
-            _indexed({name: (tables or {})[name] for name in names}, parts, wanted, index)
+            _indexed(
+                {name: (files[name], (tables or {})[name]) for name in names}, parts, wanted, index
+            )
             if index
             else {}
         )
@@ -167,7 +175,7 @@ def _chosen(names: list[str], parts: Sequence[pl.Expr]) -> list[str]:
 
 
 def _indexed(
-    tables: Mapping[str, RowGroups],
+    files: Mapping[str, tuple[Path | RowGroups, RowGroups]],
     parts: Sequence[pl.Expr],
     wanted: Collection[str] | None,
     index: Index,
@@ -177,17 +185,40 @@ def _indexed(
     None are returned where no condition names IDs, or one names too many.
     """
     keys = next((keys for part in parts if (keys := _keys_of(part)) is not None), None)
-    if keys is None or len(keys) > _MOST_IDS:
+    if keys is None or len(keys) > _MOST_IDS * len(files):
         return {}
     found = index.find(keys)
     columns, conditions = {*_file_columns(wanted), "rs", "name"}, _by_ids(parts)
     return {
-        name: (
-            frame.filter(*conditions) for frame in _with_keys(table, found.get(name, {}), columns)
-        )
-        for name, table in tables.items()
+        name: _near(file, table, found.get(name, {}), conditions)
+        if isinstance(file, Path)
+        else map(partial(_filtered, conditions), _with_keys(table, found.get(name, {}), columns))
+        for name, (file, table) in files.items()
         if name in index.chromosomes
     }
+
+
+def _filtered(conditions: Sequence[pl.Expr], frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.filter(*conditions)
+
+
+def _near(
+    path: Path,
+    table: RowGroups,
+    found: Mapping[int, Sequence[int]],
+    conditions: Sequence[pl.Expr],
+) -> Iterator[Frame]:
+    """Yield the rows of a file on this machine: only their IDs are read by row groups, which decodes them whole."""
+    rows, chosen = pl.scan_parquet(path, glob=False, low_memory=True), []
+    for group, ids in zip(sorted(found), _with_keys(table, found, ["rs", "name"]), strict=True):
+        hits = ids.select(pl.all_horizontal(conditions).arg_true()).to_series().to_list()
+        first, count = table.span(group)
+        if len(hits) > _MOST_SLICES:
+            chosen.append(rows.slice(first, count).filter(*conditions))
+        else:
+            chosen += [rows.slice(first + hit, 1) for hit in hits]
+    if chosen:
+        yield pl.concat(chosen)
 
 
 def _with_keys(
@@ -198,7 +229,8 @@ def _with_keys(
     if groups and groups[-1] >= len(table):
         raise disagreement(table.where, found[groups[-1]])
     for group, frame in zip(groups, table.frames(groups, columns, per_request=1), strict=True):
-        missing = set(found[group]) - set(frame["rs"].to_list())
+        rs, keys = frame["rs"], found[group]
+        missing = set(keys) - set(rs.filter(rs.is_in(keys)).to_list())
         if missing and (missing := missing - set(map(key_of, frame["name"].drop_nulls().unique()))):
             raise disagreement(table.where, sorted(missing))
         yield frame

@@ -9,14 +9,17 @@ from contextlib import suppress
 from typing import IO, BinaryIO, cast
 
 from ensembl_annotations.common.errors import PassingInputError
+from ensembl_annotations.common.words import one_line
 
 # A process of its own: in ours, bcftools would write to our stdout, and end us where it fails.
-_CODE = """
+_REFUSED = 3
+_CODE = f"""
 import sys, pysam, pysam.bcftools
 try:
     getattr(pysam.bcftools, sys.argv[1])(*sys.argv[2:], catch_stdout=False)
 except pysam.SamtoolsError as error:
-    sys.exit(str(error))
+    print(error, file=sys.stderr)
+    sys.exit({_REFUSED})
 """
 _SAID_BYTES = 4000
 
@@ -44,7 +47,8 @@ class Bcftools:
 
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, *arguments],
+            # -P: a pysam.py of the current folder, which may be anybody's, is not imported.
+            [sys.executable, "-P", "-c", _CODE, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=self._said,
@@ -58,7 +62,7 @@ class Bcftools:
         Raises
         ------
         PassingInputError
-            Where a signal ended it, such as for lack of memory.
+            Where a signal ended it, or Python, such as for lack of memory: that says nothing of a file.
         """
         code = self._process.wait()
         if not code:
@@ -71,10 +75,16 @@ class Bcftools:
             )
         self._said.seek(0)
         text = self._said.read(_SAID_BYTES).decode("utf-8", "replace")
+        if code != _REFUSED:
+            raise PassingInputError(
+                f"bcftools could not be run: {one_line(text)[-500:] or f'exit code {code}'}",
+                hint="Run it again; if it was for lack of memory, with more of it.",
+                code="no_bcftools",
+            )
         lines = [line for line in text.splitlines() if re.match(r"\[[EW]::", line)]
         found = re.search(r"stderr=(?:Error: )?(.*?)(?:\\n)?'?\s*$", text)
         said = "; ".join(dict.fromkeys([*lines[:2], *lines[-1:]])) or (found[1] if found else text)
-        return f"bcftools: {' '.join(said.split())[:500]}" if said else f"exit code {code}"
+        return f"bcftools: {one_line(said)[:500]}"
 
     def __enter__(self) -> Bcftools:
         return self

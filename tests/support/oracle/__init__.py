@@ -60,7 +60,7 @@ def expected(
             batch = batch_of(piece, reader.path)
             if overwrite:
                 batch = without_tags(batch, tags)
-            by_id, alleles = _matched(batch, contigs, reference, with_sites=with_sites)
+            by_id, alleles = matched(batch, contigs, reference, with_sites=with_sites)
             changes = record_tags(alleles, by_id, tags)
             if SITE_TAG in tags:
                 changes = with_site_tags(changes, alleles)
@@ -75,7 +75,7 @@ def expected(
 _MATCHED: dict[tuple[object, ...], tuple[pl.DataFrame, pl.DataFrame]] = {}
 
 
-def _matched(
+def matched(
     batch: Batch, contigs: Contigs, reference: Reference, *, with_sites: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Match the ALTs of a batch: once for all files and options that change nothing of it."""

@@ -456,3 +456,35 @@ def test_what_is_inserted_behind_a_new_spelling_of_the_stop_changes_nothing(tmp_
     model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
     alt = (12, "T", "TAATTTT")
     assert protein_name(tmp_path, "CCATGGCCAAATAGCCCC", model, alt) == "p.Ter4%3D"
+
+
+def test_a_start_codon_that_is_there_still_is_not_named_as_lost(tmp_path: Path) -> None:
+    """AT | GGAA: a G behind the T is one behind ATG. VEP has start_lost where there is no 5' UTR."""
+    model = transcript("1", [(3, 18)], cds_start=3, cds_end=14)
+    (call,) = calls(tmp_path, "1", "CCATGGAAAAATAACCCC", model, (4, "T", "TG"))
+    assert call["consequence"] == "frameshift_variant&start_lost"
+    assert call["hgvsc"].endswith(":c.4dup") and call["hgvsp"].endswith(":p.Glu2GlyfsTer?")
+
+
+def test_a_lost_stop_codon_is_named_though_it_slides_behind_the_cds(tmp_path: Path) -> None:
+    """ATG GCC TAA | TGC TAG loses TAA: the same as AAT, that reaches into the UTR."""
+    model = transcript("1", [(1, 20)], cds_start=3, cds_end=11)
+    (call,) = calls(tmp_path, "1", "CCATGGCCTAATGCTAGCCC", model, (8, "CTAA", "C"))
+    assert call["hgvsc"].endswith(":c.8_*1del") and call["hgvsp"].endswith(":p.Ter3delextTer1")
+
+
+def test_a_stop_that_is_deleted_before_another_one_lengthens_nothing(tmp_path: Path) -> None:
+    """ATG GCC AAA AAA TAA | TGA loses AAA TAA: TGA ends the protein where a residue was."""
+    model = transcript("1", [(1, 23)], cds_start=3, cds_end=17)
+    alt = (11, "AAAATAA", "A")
+    assert protein_name(tmp_path, "CCATGGCCAAAAAATAATGACCC", model, alt) == "p.Lys4Ter"
+
+
+def test_what_is_inserted_before_the_first_residue_that_is_known_has_no_name(
+    tmp_path: Path,
+) -> None:
+    """A | TAA | GT is Ile and the Ser that was there."""
+    model = transcript("1", [(3, 20)], cds_start=3, cds_end=11, cds_start_nf=True)
+    (call,) = calls(tmp_path, "1", "CCAGTAAATAACCCCCCCCCCC", model, (3, "A", "ATAA"))
+    assert call["amino_acids"] == "S/IS" and call["hgvsp"] == ""
+    assert call["hgvsc"].endswith(":c.1_2insTAA")

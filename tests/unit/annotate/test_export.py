@@ -8,11 +8,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from openpyxl.utils.escape import unescape
 
 from ensembl_annotations import EnsemblAnnotationsError
 from ensembl_annotations.annotate import export
@@ -106,12 +104,16 @@ RISKY = [
 
 
 def sheet_of(path: Path) -> list[tuple[Any, ...]]:
+    import openpyxl
+
     book = openpyxl.load_workbook(path)
     return [tuple((cell.value, cell.data_type) for cell in row) for row in book.active.iter_rows()]
 
 
 def test_no_text_becomes_anything_else_in_a_spreadsheet(tmp_path: Path) -> None:
     """openpyxl reads the kind of each cell: s is text, f would be a formula, d a date, n a number."""
+    from openpyxl.utils.escape import unescape
+
     frame = pl.DataFrame({"text": RISKY, "list": [[text, None] for text in RISKY]})
     frame.write_parquet(tmp_path / "t.parquet")
     write_xlsx(tmp_path / "t.parquet", tmp_path / "t.xlsx")

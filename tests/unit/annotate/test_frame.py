@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import polars as pl
 import pytest
 
@@ -54,8 +54,15 @@ def test_the_rows_of_a_vcf_are_annotated_as_the_vcf(
     assert found.select(columns).equals(shuffled.select(columns))
 
 
-@pytest.mark.parametrize("kind", [pl.DataFrame, pd.DataFrame])
-def test_the_frame_comes_back_in_its_kind_and_order(kind: Any, store: Path) -> None:
+@pytest.fixture(scope="module")
+def pandas() -> Any:
+    """Give pandas to what uses it: it takes long to import."""
+    return importlib.import_module("pandas")
+
+
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_the_frame_comes_back_in_its_kind_and_order(library: str, store: Path) -> None:
+    kind = importlib.import_module(library).DataFrame
     found = annotate_frame(kind(ROWS), store)
     assert isinstance(found, kind)
     assert list(found.columns) == [*ROWS, *(column.name for column in ANNOTATION)]
@@ -64,13 +71,13 @@ def test_the_frame_comes_back_in_its_kind_and_order(kind: Any, store: Path) -> N
     assert list(found["ens_reason"])[1:] == ["symbolic", "contig_absent"]
 
 
-def test_pandas_keeps_its_index(store: Path) -> None:
-    rows = pd.DataFrame(ROWS, index=["x", "y", "x"])
+def test_pandas_keeps_its_index(pandas: Any, store: Path) -> None:
+    rows = pandas.DataFrame(ROWS, index=["x", "y", "x"])
     assert list(annotate_frame(rows, store).index) == ["x", "y", "x"]
 
 
-def test_numbers_categories_and_missing_alts_are_taken(store: Path) -> None:
-    rows = pd.DataFrame({"chrom": [21, 21], "pos": [5.0, 5.0], "ref": "G", "alt": ["T", None]})
+def test_numbers_categories_and_missing_alts_are_taken(pandas: Any, store: Path) -> None:
+    rows = pandas.DataFrame({"chrom": [21, 21], "pos": [5.0, 5.0], "ref": "G", "alt": ["T", None]})
     rows["ref"] = rows["ref"].astype("category")
     found = annotate_frame(rows, store)
     assert list(found["ens_id"][0]) == ["rs1"] and found["ens_reason"][1] == "no_alt"

@@ -33,8 +33,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"start": 20, "code": 0, "rs": 0, "ref": "C", "alt": "HGMD_MUTATION", "name": "CM1"},
         ],
         "22": [snv(9, "A>C", 1801133)],
+        # At both ends of the contig, and with the letter that is compared with none.
+        "3": [
+            {"start": 0, "code": 5, "rs": 8, "ref": "AC", "alt": "C"},
+            {"start": 0, "code": 10, "rs": 9, "ref": "A", "alt": "TA"},
+            {"start": 5, "code": 5, "rs": 12, "ref": "GAN", "alt": "G", "offset": 1},
+            {"start": 7, "code": 5, "rs": 11, "ref": "NT", "alt": "N", "offset": 1},
+            {"start": 8, "code": 10, "rs": 10, "ref": "T", "alt": "TG", "offset": 1},
+        ],
     }
-    return write_store(tmp_path_factory.mktemp("query") / "store", rows, {"21": SEQUENCE})
+    sequences = {"21": SEQUENCE, "3": b"ACGTGANT"}
+    return write_store(tmp_path_factory.mktemp("query") / "store", rows, sequences)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("CM1", [("CM1", "21", 21, None)]),
         ("21:4:T:G", [("rs1801133", "21", 4, "exact"), ("COSV7", "21", 4, "exact")]),
         ("chr21-4-T-G", [("rs1801133", "chr21", 4, "exact"), ("COSV7", "chr21", 4, "exact")]),
+        ("21-0,004-t-g", [("rs1801133", "21", 4, "exact"), ("COSV7", "21", 4, "exact")]),
+        # The keys of the table, and a whole deletion as gnomAD has it.
+        ("21-7-A-", [("rs5", "21", 7, "exact")]),
+        ("chr21-7-a-", [("rs5", "chr21", 7, "exact")]),
+        ("NC_000021.9-11-A-", [("rs5", "NC_000021.9", 11, "shifted")]),
+        ("21-6-CA-C", [("rs5", "21", 6, "exact")]),
+        ("3-1-A-", [("rs8", "3", 1, "exact")]),
+        ("3-1--T", [("rs9", "3", 1, "exact")]),
+        ("3-6-AN-", [("rs12", "3", 6, "exact")]),
+        ("3-8-T-", [("rs11", "3", 8, "exact")]),
+        ("3-9--G", [("rs10", "3", 9, "exact")]),
         # Written elsewhere in its repeat: an ID that nobody finds by position.
         ("21:8:AA:A", [("rs5", "21", 8, "shifted")]),
         ("NC_000021.9:4", [("rs1801133", "21", 4, None), ("COSV7", "21", 4, None)]),
@@ -112,10 +132,29 @@ def test_why_nothing_is_found(query: str, reason: str, store: Path) -> None:
     assert done.succeeded()
 
 
-@pytest.mark.parametrize("query", ["", "1 2", "21:4:T", "21:5-4", "21:4:T:A,C", "a:b:c:d"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "1 2", "21:4:T", "21:5-4", "21:4:T:A,C", "a:b:c:d", "21:7:A:", "21:7::A", "21-7--", "21-7-A", "21-7-A-C,T"],
+)  # fmt: skip
 def test_what_is_no_query_is_told(query: str, store: Path) -> None:
     with pytest.raises(UsageError, match="query"):
         lookup(query, store)
+
+
+def test_what_may_count_from_0_is_refused(store: Path) -> None:
+    """As SPDI this deletes base 7, as an allele base 6 or none."""
+    with pytest.raises(UsageError, match="SPDI, which counts positions from 0"):
+        lookup("NC_000021.9:6:A:", store)
+    with pytest.raises(UsageError, match="SPDI"):
+        lookup("NC_000021.9:3:T:G", store)
+    assert lookup("NC_000021.9-4-T-G", store)["id"].to_list() == ["rs1801133", "COSV7"]
+
+
+def test_a_side_without_bases_is_told_as_it_was_asked(store: Path) -> None:
+    found = lookup(["3-1-A-", "3-1--T"], store).select("pos", "ref", "alt").rows()
+    assert found == [(1, "A", ""), (1, "", "T")]
+    done = invoke("lookup", "3-1-A-", "3-1--T", "--reference", store).succeeded()
+    assert [line.split()[2] for line in done.stdout.splitlines()] == ["change", "A>-", "->T"]
 
 
 def test_ids_can_be_looked_for_on_some_chromosomes(store: Path) -> None:

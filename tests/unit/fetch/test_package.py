@@ -7,11 +7,11 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import frictionless
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +19,9 @@ import pytest
 from ensembl_annotations.fetch.download import FetchedFile
 from ensembl_annotations.fetch.manifest import PublishedFile
 from ensembl_annotations.fetch.package import DataFile, DataPackage, Quarantine, Source
+from ensembl_annotations.store.describe import ReferenceStore, StoreKind
 from ensembl_annotations.vcf.bgzf import has_eof_block
+from tests.support.nginx import Nginx, nginx
 from tests.support.store import snv, write_store
 from tests.support.vcf import build_store
 
@@ -57,8 +59,36 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_store(tmp_path_factory.mktemp("package"), chromosomes, fasta=True)
 
 
+@pytest.fixture(scope="module")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    with nginx(tmp_path_factory.mktemp("nginx"), store) as running:
+        yield running
+
+
+@pytest.mark.parametrize("where", ["path", "inside", "server"])
+def test_frictionless_finds_the_columns_of_each_file(
+    where: str, store: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import frictionless
+
+    place = f"{store}/"
+    if where == "inside":
+        monkeypatch.chdir(store)
+        place = ""
+    if where == "server":
+        place = f"{request.getfixturevalue('server').url}/"
+    report = frictionless.validate(f"{place}datapackage.json")
+    assert report.valid, report.to_summary()
+    for item in frictionless.Package(f"{place}datapackage.json").resources:
+        path = store / str(item.path)
+        columns = pq.read_schema(path).names if path.suffix == ".parquet" else []
+        assert item.schema.field_names == columns
+
+
 def test_frictionless_accepts_the_package(store: Path, tmp_path: Path) -> None:
     """And checks bytes and hash of each file: what is altered is not valid."""
+    import frictionless
+
     report = frictionless.validate(str(store / "datapackage.json"))
     assert report.valid, report.to_summary()
     assert [task.place for task in report.tasks] == [
@@ -80,13 +110,30 @@ def test_each_file_has_its_columns(store: Path) -> None:
         assert ("schema" in item) == (item["role"] != "sequence")
         if "schema" in item:
             columns = pq.read_schema(store / item["path"])
-            fields = item["schema"]["fields"]
+            fields = json.loads((store / item["schema"]).read_bytes())["fields"]
             assert [field["name"] for field in fields] == columns.names
             for field in fields:
                 column = columns.field(field["name"])
                 assert kinds[field["type"]](column.type)
                 assert field["constraints"]["required"] == (not column.nullable)
                 assert field["arrow_type"] == str(column.type) and field["description"]
+
+
+def test_a_description_of_many_files_is_short(store: Path) -> None:
+    """Whoever looks up a position from afar reads all of it."""
+    package = json.loads((store / "datapackage.json").read_bytes())
+    assert max(len(json.dumps(item, indent=2)) for item in package["resources"]) < 2_000
+
+
+def test_the_columns_are_verified(store: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(store, tmp_path / "store")
+    (own / "alleles.schema.json").write_text("{}")
+    (own / "genes.schema.json").unlink()
+    found = [(item.name, item.kind) for item in ReferenceStore(own).verify()]
+    assert found == [
+        ("alleles.schema.json", StoreKind.SHA256),
+        ("genes.schema.json", StoreKind.MISSING),
+    ]
 
 
 def test_the_package_says_from_whom_it_is(store: Path) -> None:

@@ -65,13 +65,18 @@ def test_a_sheet_as_programs_for_spreadsheets_write_it(tmp_path: Path) -> None:
     ]
     (tmp_path / "v/s.csv").write_text("sample,vcf\n,\n")
     assert problems(tmp_path, "v/s.csv") == ["v/s.csv: holds no sample."]
+    # Where numbers have commas.
+    (tmp_path / "v/s.csv").write_bytes(
+        b"\xef\xbb\xbfsample;note;vcf\r\na1;1,5;one, two.vcf\r\n;;\r\n"
+    )
+    assert [str(item.vcf) for item in read_entry(tmp_path, "v/s.csv").vcfs] == ["v/one, two.vcf"]
 
 
 def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "v/a.vcf", "v/A.vcf.gz", "v/b c.vcf", "v/d.1.vcf")
     (tmp_path / "v/e.vcf").symlink_to(tmp_path / "v/a.vcf")
     (tmp_path / "v/f.vcf").symlink_to(tmp_path / "nothing")
-    name = "expected a sample's name of letters, digits, - and _, a letter or digit first; found"
+    name = "expected a sample's name of letters, digits, - and _, a letter or digit first, 200 at most; found"
     assert problems(tmp_path, "v") == [
         "v: a.vcf: sample a is A.vcf.gz too, as A.",
         f"v: b c.vcf: {name} 'b c'.",
@@ -87,13 +92,22 @@ def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("", "line 1: expected the columns sample,vcf; found ''"),
-        ("sample;vcf\na;b\n", "line 1: expected the columns sample,vcf; found 'sample;vcf'"),
+        ("sample\tvcf\na\tb\n", "line 1: expected the columns sample,vcf; found 'sample\\\\tvcf'"),
         ("sample,vcf,vcf\na,v.vcf,v.vcf\n", "line 1: expected the columns"),
         ("sample,vcf\n", "holds no sample"),
-        ('sample,vcf\n"a,b.vcf\n', "is no CSV in UTF-8 (unexpected end of data)"),
+        (
+            'sample,vcf\n"a,b.vcf\n',
+            "line 2: is no CSV (unexpected end of data); is a quotation mark left open",
+        ),
         ("sample,vcf\na\n", "line 2: expected sample,vcf; found no vcf"),
         ("sample,vcf\n../a,v.vcf\n", "line 2: expected a sample's name"),
         ("sample,vcf\na,folder\n", "line 2: folder: is no file; expected a VCF"),
+        (f"sample,vcf\na,{'long' * 99}.vcf\n", "line 2: "),
+        (
+            "sample,vcf\na,v.vcf/b.vcf\n",
+            "line 2: v.vcf/b.vcf: can't be looked at (Not a directory)",
+        ),
+        (f"sample,vcf\n{'a' * 201},v.vcf\n", "line 2: expected a sample's name"),
         ("sample,vcf\n\na,x.vcf\nb,y.vcf\n", "line 3: x.vcf: no such file; expected a VCF"),
     ],
 )
@@ -104,11 +118,30 @@ def test_a_sheet_that_is_wrong(text: str, problem: str, tmp_path: Path) -> None:
 
 
 def test_a_sheet_that_is_no_text_or_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / "s.csv").write_bytes(b"sample,vcf\n\xff,x\n")
-    assert "is no CSV in UTF-8" in problems(tmp_path, "s.csv")[0]
+    for text, where in (
+        (b"sample,vcf\n\xff,x\n", "line 2"),
+        ("sample,vcf\n".encode("utf-16"), "line 1"),
+    ):
+        (tmp_path / "s.csv").write_bytes(text)
+        assert problems(tmp_path, "s.csv") == [f"s.csv: {where}: is no text in UTF-8 (byte 0xff)."]
     assert "no such file" in problems(tmp_path, "t.csv")[0]
     touch(tmp_path, "folder.csv/a.vcf")
     assert "can't be read (Is a directory)" in problems(tmp_path, "folder.csv")[0]
+
+
+def test_of_much_that_is_wrong_the_first_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text(
+        "sample,vcf\n" + "".join(f"s{i},{i}.vcf\n" for i in range(3000))
+    )
+    told = problems(tmp_path, "s.csv")
+    assert len(told) == 21
+    assert told[-1] == "s.csv: 2980 more like these."
+
+
+def test_names_of_files_are_told_on_one_line(tmp_path: Path) -> None:
+    touch(tmp_path, "v/a\nError: b.vcf")
+    (told,) = problems(tmp_path, "v")
+    assert "v: a\\nError: b.vcf: expected a sample's name" in told
 
 
 @pytest.mark.parametrize("name", ["trial.csv", "a [*] b.csv", "data/x/trial.csv"])

@@ -13,7 +13,7 @@ from ensembl_annotations.project.file_list import altered_list, check_described,
 MD5 = "0123456789abcdef0123456789abcdef"
 OURS = (
     "datapackage.json", "quarantine.tsv.gz", "homo_sapiens-chr1.parquet",
-    "homo_sapiens-chr1.2bit", "mus_musculus_akrj-chrKI270_1.1.2bit",
+    "homo_sapiens-chr1.2bit", "mus_musculus_akrj-chrKI270_1.1.2bit", "alleles.schema.json", "genes.schema.json",
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ def test_the_names_of_a_store_are_taken() -> None:
         "homo_sapiens-chr1.parquet/..", "homo_sapiens-chr../x.parquet", "homo_sapiens-chr1.parquet\n",
         "homo_sapiens-chr..\\..\\x.parquet", "C:\\x.parquet", "datapackage.json/x", "Datapackage.json",
         "homo_sapiens-chr1.parquet\0", ".git", "sitecustomize.py", "homo_sapiens-chr1.py",
+        "sequence.schema.json", "x/alleles.schema.json",
     ],
 )  # fmt: skip
 def test_no_other_name_is(name: str) -> None:

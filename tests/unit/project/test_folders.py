@@ -70,7 +70,15 @@ REPORT = "data/reports/me"
 @pytest.mark.parametrize(
     ("folder", "names"),
     [
-        (STORE, ["datapackage.json", "quarantine.tsv.gz", "mus_musculus-chrX.details.parquet"]),
+        (
+            STORE,
+            [
+                "datapackage.json",
+                "genes.schema.json",
+                "quarantine.tsv.gz",
+                "mus_musculus-chrX.details.parquet",
+            ],
+        ),
         (STORE, [".datapackage.json.7.tmp", ".DS_Store"]),
         (SAMPLE, ["annotated.vcf.gz", "annotated.vcf.gz.csi", "annotated.vcf.gz.tbi"]),
         (SAMPLE, ["annotated.parquet", "tally.json", "summary.html", "me_mqc.json"]),

@@ -153,6 +153,21 @@ def test_all_that_is_wrong_with_samples_is_told_before_a_download(planned: Plann
     planned.plan(f"{SAMPLES}@b")
 
 
+def test_of_a_folder_of_which_no_vcf_can_be_used_that_is_told(planned: Planned) -> None:
+    for name in ("x", "y"):
+        planned.write("a", HEADER.format("##contig=<ID=1,length=249250621>\n"))
+        target = planned.root / f"data/vcf/folder/{name}.vcf"
+        target.parent.mkdir(exist_ok=True)
+        (planned.root / "data/vcf/a.vcf").rename(target)
+    planned.params.samples["a"].vcf = "data/vcf/folder"
+    with pytest.raises(
+        InputError, match=r"none of its 2 VCFs can be used; of the first: .*x\.vcf: .* GRCh37"
+    ):
+        planned.plan(f"{SAMPLES}@a")
+    (planned.root / "data/vcf/folder/z.vcf").write_text(HEADER.format(""))
+    planned.plan(f"{SAMPLES}@a")
+
+
 def test_genomes_are_not_made_where_others_would_read_them(planned: Planned) -> None:
     planned.refused = True
     planned.plan(REFERENCE)

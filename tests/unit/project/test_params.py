@@ -79,6 +79,8 @@ SAMPLE = "sample: {vcf: data/vcf/sample.vcf.gz}"
         (SAMPLE, "", "line 34: samples: is empty. Write `NAME: {vcf: PATH}` below it for each VCF, or"),
         (SAMPLE, "p01: data/p01.vcf", "line 36: samples.p01: expected names and values, found 'data/"),
         (SAMPLE, "p01:", "line 36: samples.p01: is empty. Write `p01: {vcf: PATH}`."),
+        (SAMPLE, 'p01: {vcf: ""}', "line 36: samples.p01.vcf: expected a text that is not empty, found ''."),
+        (SAMPLE, "a: {vcf: a.vcf}\n  A: {vcf: b.vcf}", "line 34: samples: a and A differ in case only;"),
         (SAMPLE, "p01: {vcf: }", "samples.p01.vcf: expected a text, found nothing. Write, for"),
         ("sample: {", "01: {", 'line 36: samples.01: a name that YAML does not read as text. Write it in quotes: "01"'),
         ("sample: {", "true: {", 'line 36: samples.true: a name that YAML does not read as text. Write'),

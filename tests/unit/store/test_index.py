@@ -91,13 +91,12 @@ CONDITIONS = [
 def test_the_index_finds_what_is_found_without_one(
     plain: Path, indexed: Path, columns: list[str] | None
 ) -> None:
+    with_index, without = scan_reference(indexed), scan_reference(plain)
     for condition in CONDITIONS:
-        given, expected = scan_reference(indexed), scan_reference(plain)
+        given, expected = with_index.filter(condition), without.filter(condition)
         if columns is not None:
-            given, expected = (item.filter(condition).select(columns) for item in (given, expected))
-            assert given.collect().equals(expected.collect()), condition
-        else:
-            assert given.filter(condition).collect().equals(expected.filter(condition).collect())
+            given, expected = given.select(columns), expected.select(columns)
+        assert given.collect().equals(expected.collect()), condition
 
 
 def test_only_row_groups_with_the_id_are_read(
@@ -119,13 +118,38 @@ def test_only_row_groups_with_the_id_are_read(
     assert [name for name, _ in read] == ["ids.parquet", "homo_sapiens-chr1.parquet"]
 
 
-def test_many_ids_are_looked_for_without_the_index(
-    indexed: Path, plain: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("count", "is_indexed"), [(40, True), (41, False), (2000, False)])
+def test_ids_are_looked_up_in_the_index_unless_they_are_many_for_the_chromosomes(
+    count: int, is_indexed: bool, indexed: Path, plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index.Index, "find", None)
-    names = [f"rs{number}" for number in range(1, 2000)]
-    found = scan_reference(indexed).filter(C("id").is_in(names)).collect()
-    assert found.equals(scan_reference(plain).filter(C("id").is_in(names)).collect())
+    found: list[object] = []
+    real = index.Index.find
+    monkeypatch.setattr(
+        index.Index, "find", lambda self, keys: found.append(keys) or real(self, keys)
+    )
+    condition = C("id").is_in([f"rs{number}" for number in range(1, count + 1)])
+    rows = scan_reference(indexed).filter(condition).collect()
+    assert rows.equals(scan_reference(plain).filter(condition).collect())
+    assert bool(found) == is_indexed
+
+
+def test_of_what_the_index_finds_here_only_ids_are_read_by_row_groups(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To decode the other columns of 60 row groups would take seconds."""
+    read: list[str] = []
+    real = scan.RowGroups.read
+
+    def note(
+        self: scan.RowGroups, groups: Iterable[int], columns: Iterable[str], **more: object
+    ) -> pa.Table:
+        read.extend(columns)
+        return real(self, groups, columns, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scan.RowGroups, "read", note)
+    names = [f"rs{number}" for number in range(1, 41)]
+    assert len(scan_reference(indexed).filter(C("id").is_in(names)).collect()) > 40
+    assert set(read) == {"key", "group", "rs", "name"}
 
 
 def test_chromosomes_that_are_not_indexed_are_looked_through(own: Path) -> None:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ensembl_annotations.variants.alleles import (
     FIRST_HASH,
@@ -13,9 +13,8 @@ from ensembl_annotations.variants.alleles import (
 )
 from tests.support.allele_keys import allele_key
 
-bases = st.text("ACGT", min_size=1, max_size=8)
-few = st.text("AC", min_size=1, max_size=6)
-sequences = st.text("ACGT", min_size=30, max_size=60)
+WORDS = ["".join(letters) for size in range(1, 5) for letters in product("AC", repeat=size)]
+"""Two letters make most repeats."""
 
 
 def apply(sequence: str, start: int, deleted: str, inserted: str) -> str:
@@ -23,51 +22,42 @@ def apply(sequence: str, start: int, deleted: str, inserted: str) -> str:
     return sequence[:start] + inserted + sequence[start + len(deleted) :]
 
 
-@settings(max_examples=1000)
-@given(sequences, st.integers(0, 20), st.integers(1, 8), bases)
-def test_the_key_makes_the_same_sequence(sequence: str, begin: int, length: int, alt: str) -> None:
-    ref = sequence[begin : begin + length]
-    start, deleted, inserted = allele_key(begin + 1, ref, alt)
-    assert apply(sequence, start, deleted, inserted) == apply(sequence, begin, ref, alt)
-    if deleted and inserted:
-        assert deleted[0] != inserted[0]
-        assert deleted[-1] != inserted[-1]
+def test_the_key_makes_the_same_sequence() -> None:
+    for sequence in map("".join, product("AC", repeat=7)):
+        for begin, end in combinations(range(len(sequence) + 1), 2):
+            ref = sequence[begin:end]
+            for alt in WORDS:
+                start, deleted, inserted = allele_key(begin + 1, ref, alt)
+                assert apply(sequence, start, deleted, inserted) == apply(sequence, begin, ref, alt)
+                if deleted and inserted:
+                    assert deleted[0] != inserted[0]
+                    assert deleted[-1] != inserted[-1]
 
 
-@settings(max_examples=1000)
-@given(few, few, few)
-def test_padding_behind_changes_nothing(ref: str, alt: str, padding: str) -> None:
-    assert allele_key(50, ref, alt) == allele_key(50, ref + padding, alt + padding)
+def test_padding_behind_changes_nothing() -> None:
+    for ref, alt in product(WORDS, repeat=2):
+        key = allele_key(50, ref, alt)
+        for padding in WORDS:
+            assert allele_key(50, ref + padding, alt + padding) == key
 
 
-@settings(max_examples=1000)
-@given(few, few, few)
-def test_padding_before_changes_nothing_unless_the_indel_can_slide_into_it(
-    ref: str, alt: str, padding: str
-) -> None:
-    start, deleted, inserted = allele_key(50, ref, alt)
-    pure = deleted if not inserted else inserted if not deleted else ""
-    if ref != alt and start == 49 and not (pure and padding[-1] == pure[-1]):
-        assert allele_key(50 - len(padding), padding + ref, padding + alt) == (
-            start,
-            deleted,
-            inserted,
-        )
+def test_padding_before_changes_nothing_unless_the_indel_can_slide_into_it() -> None:
+    for ref, alt in product(WORDS, repeat=2):
+        start, deleted, inserted = key = allele_key(50, ref, alt)
+        if ref == alt or start != 49:
+            continue
+        pure = deleted if not inserted else inserted if not deleted else ""
+        for padding in WORDS:
+            if not (pure and padding[-1] == pure[-1]):
+                assert allele_key(50 - len(padding), padding + ref, padding + alt) == key
 
 
-@settings(max_examples=300)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(1, 2**31 - 2),
-            st.text("ACGTNacgtnRX*<>.", min_size=0, max_size=5),
-            st.text("ACGTNacgtnRX*<>.", min_size=0, max_size=5),
-        ),
-        min_size=1,
-        max_size=30,
-    )
-)
-def test_a_table_of_alleles_has_the_keys_of_its_rows(rows: list[tuple[int, str, str]]) -> None:
+def test_a_table_of_alleles_has_the_keys_of_its_rows() -> None:
+    short = ("".join(letters) for size in range(5) for letters in product("AcN", repeat=size))
+    odd = ["<DEL>", "A.", "*A", "TTGTT", "GTRtt", "tX"]
+    alleles = [*short, *"ACGTNacgtnRYSWKMBDHVUX*<>.", *odd]
+    rows = [(1 + 7919 * at, *pair) for at, pair in enumerate(product(alleles, repeat=2))]
+    rows[-1] = (2**31 - 2, *rows[-1][1:])
     table = with_allele_keys(pl.DataFrame(rows, schema=["pos", "ref", "alt"], orient="row"))
     literal = set("ACGTNRYSWKMBDHVU")
     for (pos, ref, alt), row in zip(rows, table.iter_rows(named=True), strict=True):

@@ -39,27 +39,34 @@ def slides(sequence: str, start: int, deleted: str, inserted: str, step: int) ->
         count += 1
 
 
-@settings(max_examples=1000)
-@given(st.text("AC", min_size=1, max_size=40), st.data())
+@settings(max_examples=200)
+@given(
+    st.text("AC", min_size=1, max_size=40),
+    st.booleans(),
+    st.lists(st.text("AC", min_size=1, max_size=6), min_size=1, max_size=6, unique=True),
+)
 def test_roll_is_how_far_the_same_haplotype_can_be_written(
-    sequence: str, data: st.DataObject
+    sequence: str, has_unknown: bool, inserted: list[str]
 ) -> None:
-    sequence = data.draw(st.sampled_from([sequence, sequence[:5] + "N" + sequence[5:]]))
-    start = data.draw(st.integers(0, len(sequence)))
-    length = data.draw(st.integers(1, 6))
-    deleted = sequence[start : start + length] if data.draw(st.booleans()) else ""
-    inserted = "" if deleted else data.draw(st.text("AC", min_size=1, max_size=6))
-    text, units = spans_of([deleted or inserted])
+    """Of every deletion of up to 6 bases, and of insertions everywhere."""
+    if has_unknown:
+        sequence = sequence[:5] + "N" + sequence[5:]
+    indels = [
+        (start, sequence[start : start + length], "")
+        for length in range(1, 7)
+        for start in range(len(sequence) + 1 - length)
+    ] + [(start, "", text) for text in inserted for start in range(len(sequence) + 1)]
+    indels = [item for item in indels if "N" not in item[1]]
+    text, units = spans_of([deleted or inserted for _, deleted, inserted in indels])
     left, right = roll_indels(
         np.frombuffer(sequence.encode(), np.uint8),
-        np.array([start]),
-        np.array([len(deleted)]),
+        np.array([start for start, _, _ in indels]),
+        np.array([len(deleted) for _, deleted, _ in indels]),
         text,
         units,
     )
-    if "N" not in deleted:
-        assert right[0] == slides(sequence, start, deleted, inserted, 1)
-        assert left[0] == slides(sequence, start, deleted, inserted, -1)
+    assert right.tolist() == [slides(sequence, *item, 1) for item in indels]
+    assert left.tolist() == [slides(sequence, *item, -1) for item in indels]
 
 
 @pytest.mark.parametrize("unit", ["A", "CA", "ACGTA" * 30, "AC" * 4000])

@@ -252,17 +252,9 @@ def transcripts_of(
     The rows of one contig at a time are in memory, and one block of lines.
     """
     found = GenesFound() if found is None else found
-    ended: set[str] = set()
     with open_expanded(path, name, progress, sha256) as text:
         blocks = _read_blocks(text, name, chromosome, sequence_of)
         for contig, members in groupby(blocks, attrgetter("contig")):
-            if contig in ended:
-                raise SourceError(
-                    f"{name}: features of {contig} stand in several places; expected one contig "
-                    "after the other.",
-                    hint="The file's format may have changed; report it.",
-                )
-            ended.add(contig)
             sequence = sequence_of(contig)
             if sequence is None:
                 found.num_without_sequence += sum(len(block.parts) for block in members)
@@ -303,6 +295,7 @@ def _read_blocks(
     text: BinaryIO, name: str, chromosome: str, sequence_of: SequenceOf
 ) -> Iterator[_Block]:
     block: _Block | None = None
+    begun: set[str] = set()
     for number, line in _read_lines(text, name):
         where = f"{name}, line {number}"
         if number == 1 and not re.match(r"##gff-version\s+3", line):
@@ -315,6 +308,13 @@ def _read_blocks(
             continue
         fields = _checked_fields(line, where, chromosome)
         if block is None or fields[0] != block.contig:
+            if fields[0] in begun:
+                raise SourceError(
+                    f"{where}: features of {fields[0]} stand in several places; expected one "
+                    "contig after the other.",
+                    hint="The file's format may have changed; report it with that line.",
+                )
+            begun.add(fields[0])
             if block is not None:
                 yield block
             block = _Block(fields[0])
@@ -568,8 +568,9 @@ def _sorted_table(rows: Iterator[dict[str, Any]], name: str) -> pa.Table:
         tables.append(pa.table(columns, schema=GENES_SCHEMA))
     table = pa.concat_tables(tables)
     if len(table["transcript_id"].unique()) < len(table):
+        ((twice, _),) = Counter(table["transcript_id"].to_pylist()).most_common(1)
         raise SourceError(
-            f"{name}: a transcript's ID stands there twice, in two genes.",
+            f"{name}: the transcript {twice} stands there twice, in two genes.",
             hint="The file may be damaged; try another mirror with --force.",
         )
     return table.sort_by([(key, "ascending") for key in ("start", "end", "transcript_id")])

@@ -121,6 +121,7 @@ _STANDARD = dict(
     zip(_ORDER, "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG", strict=True)
 )
 _MITOCHONDRIAL = _STANDARD | {"TGA": "W", "ATA": "M", "AGA": "*", "AGG": "*"}
+_MITOCHONDRIAL_STARTS = ("ATA", "ATC", "ATG", "ATT", "GTG")
 
 
 @cache
@@ -192,9 +193,10 @@ def compare_peptide(
     Notes
     -----
     The start of a CDS is not known where its first codon is cut, or where the transcript begins with it and
-    nothing shows that translation begins there. What shows it is a published M: by ATG (in mitochondria, by any
-    start codon), or by a codon that is no start codon by the code. Of a representative transcript, a codon that
-    is ATG but for one base shows it too. Its end is not known where the transcript ends with it, and no stop codon
+    nothing shows that translation begins there. What shows it is a published M: by ATG, or by a codon that is no
+    start codon by the code. In mitochondria, where transcripts have no UTR, any start codon shows it, whatever is
+    published for it: Ensembl's peptide of human ND2, which begins with ATT, has I. Of a representative transcript,
+    a codon that is ATG but for one base shows it too. Its end is not known where the transcript ends with it, and no stop codon
     does; in mitochondria ``T`` and ``TA`` become one when the RNA gets its tail.
     """
     if published is None:
@@ -213,7 +215,10 @@ def compare_peptide(
     )
     # CTG and TTG get their M wherever a CDS begins with them, whole or not.
     has_start = starts_with_m and (is_mitochondrial or cds[:3] not in ("CTG", "TTG"))
-    has_start |= is_representative and not is_mitochondrial and _is_nearly_atg(cds[:3])
+    if is_mitochondrial:
+        has_start |= cds[:3] in _MITOCHONDRIAL_STARTS
+    else:
+        has_start |= is_representative and _is_nearly_atg(cds[:3])
     is_tailed = is_mitochondrial and rest in ("T", "TA")
     return Comparison(
         "agrees" if is_same else "edited",

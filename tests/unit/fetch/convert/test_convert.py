@@ -51,16 +51,20 @@ names = st.one_of(
         ["rs0", "rs007", "rs", "rs+5", "rs1e3", "COSV1", "CM9", "rs5", "x rs5", "rs 5"]
     ),
 )
-flag = st.sampled_from([
+FLAGS = [
     "dbSNP_156", "HGMD-PUBLIC_20204", "dbSNP_155", "E_Freq", "E_gnomAD", "CLIN_pathogenic",
     "CLIN_benign", "", "E_", "CLIN_", "XYZ", "unknown_1", ".",
-])  # fmt: skip
-value = st.sampled_from([
+]  # fmt: skip
+VALUES = [
     "TSA=SNV", "TSA=", "MA=A", "MA=c", "MA=G", "MA=T", "MA=-", "MA=AC", "MA=", "MAF=0.25", "MAF=0",
     "MAF=0.0001", "MAF=1e-05", "MAF=high", "MAF=", "MAF=.5", "MAF=1.5", "MAC=7", "MAC=007", "MAC=",
     "MAC=4294967296", "MAC=1\u0663", "MAF=0.\u0665", "AA=A", "AA=", "AA=ACA", "XYZ=1", "VE=x|1|y", "MA=A|B", "a|b",
-])  # fmt: skip
-info = st.lists(st.one_of(flag, value), max_size=8).map(";".join).map(lambda text: text or ".")
+]  # fmt: skip
+info = (
+    st.lists(st.sampled_from(FLAGS + VALUES), max_size=8)
+    .map(";".join)
+    .map(lambda text: text or ".")
+)
 record = st.tuples(st.integers(1, 60), names, allele, alts, info)
 records = st.lists(record, min_size=1, max_size=30).map(
     lambda rows: sorted(rows, key=lambda row: row[0])

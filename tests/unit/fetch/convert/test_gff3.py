@@ -246,6 +246,7 @@ def test_an_end_is_open_where_the_transcript_ends_without_stop(
     ("bases", "peptide", "is_open"),
     [
         ("ATATGAGACTAA", "MWD", False),  # ATA starts, TGA is W
+        ("ATTTGAGACTAA", "IWD", False),  # ATT starts, though I is published
         ("ATATGAGACAGG", "MWD", False),  # AGG is a stop
         ("ATATGAGACTA", "MWD", False),  # the tail of the RNA makes it TAA
         ("ATATGAGACT", "MWD", False),
@@ -455,7 +456,7 @@ def test_what_contradicts_itself_is_quarantined_whole(
 
 def test_one_id_in_two_genes_is_an_error(tmp_path: Path) -> None:
     models = [SPLICED, replace(SPLICED, gene="ENSG90000000002")]
-    with pytest.raises(SourceError, match="a transcript's ID stands there twice, in two genes"):
+    with pytest.raises(SourceError, match=f"the transcript {ONE} stands there twice, in two genes"):
         read(tmp_path, gff3(models, {}), {"1": SEQUENCE})
 
 
@@ -515,7 +516,7 @@ def test_contigs_without_a_sequence_are_counted(tmp_path: Path) -> None:
 
 def test_a_contig_in_two_places_is_an_error(tmp_path: Path) -> None:
     models = [SPLICED, replace(GOOD, contig="2"), replace(GOOD, gene="G3", transcript="T3")]
-    with pytest.raises(SourceError, match="features of 1 stand in several places"):
+    with pytest.raises(SourceError, match="line 13: features of 1 stand in several places"):
         read(tmp_path, gff3(models, {}), {"1": SEQUENCE, "2": SEQUENCE})
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations import annotate_vcf, fetch_ensembl, lookup
 from ensembl_annotations.fetch.convert import pieces
 from ensembl_annotations.store import write as store
 from ensembl_annotations.vcf.read import VcfReader
@@ -309,6 +309,8 @@ class Asked:
 
     lines: list[tuple[str, int, str]] = field(default_factory=list)
     answers: dict[str, tuple[list[Matches], list[Matches]]] = field(default_factory=dict)
+    answers_of_key: dict[str, tuple[Matches, Matches]] = field(default_factory=dict)
+    """By ``ens_key``, of alleles whose REF is right; bases beside it are not told by a key."""
     num_spellings: int = 0
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -364,6 +366,11 @@ def _ask(world: World, asked: Asked, edits: list[Edit], *, wrong: bool = False) 
         {} if wrong else world.all(edit, item) for edit, item in zip(edits, spellings, strict=True)
     ]
     without = [world.exact(item) for item in spellings]
+    if not wrong:
+        for edit, item in zip(edits, spellings, strict=True):
+            bare = Spelling(*item.key)
+            name = "-".join(map(str, item.key))
+            asked.answers_of_key[name] = world.all(edit, bare), world.exact(bare)
     alts = [world.cased(item.alt) for item in spellings]
     if world.draw.random() < 0.05:
         alts.append(world.draw.choice(("*", "<NON_REF>", "<DEL>", "<*>")))
@@ -437,6 +444,31 @@ def test_every_spelling_is_found_and_nothing_else(
     _check(folder, "with", some, alone, seed)
 
 
+@pytest.mark.parametrize("store", ["with", "without"])
+def test_what_the_table_has_as_key_is_looked_up_as_its_allele(
+    store: str, seed: int, asked: tuple[Path, Asked]
+) -> None:
+    folder, made = asked
+    _write(folder, [line for _, _, line in sorted(random.Random(seed).sample(made.lines, 9_000))])
+    annotate_vcf(folder / "in.vcf", folder / store, out_parquet=folder / "out.parquet")
+    printed = set(pl.read_parquet(folder / "out.parquet")["ens_key"].drop_nulls())
+    keys = sorted(printed & made.answers_of_key.keys())
+    expected = {
+        (key, f"rs{rs}", kind)
+        for key in keys
+        for rs, kind in made.answers_of_key[key][store == "without"].items()
+    }
+    assert sum(key.endswith("-") for key in keys) > 500 < sum("--" in key for key in keys)
+    found = lookup(keys, folder / store).select("query", "id", "match")
+    assert found["query"].unique(maintain_order=True).to_list() == keys
+    different = expected ^ set(found.drop_nulls().rows())
+    assert not different, f"seed {seed}: {len(different)} differ, such as {sorted(different)[:5]}"
+
+
+def _write(folder: Path, lines: list[str]) -> None:
+    (folder / "in.vcf").write_text("\n".join([*GRCH38, COLUMNS, *lines, ""]))
+
+
 def _name(line: str) -> str:
     return line.split("\t")[2]
 
@@ -444,7 +476,7 @@ def _name(line: str) -> str:
 def _check(
     folder: Path, store: str, lines: list[str], answers: dict[str, list[Matches]], seed: int
 ) -> None:
-    (folder / "in.vcf").write_text("\n".join([*GRCH38, COLUMNS, *lines, ""]))
+    _write(folder, lines)
     metrics = annotate_vcf(
         folder / "in.vcf",
         folder / store,

@@ -1,0 +1,94 @@
+"""The benchmarks' releases: a deep one has what a shallow one has and more, on the same bases."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from ensembl_annotations import fetch_ensembl
+
+GENERATE = Path(__file__).parents[2] / "benchmarks" / "generate.py"
+DEPTH = 10
+FASTA = "release-116/fasta/homo_sapiens/dna/Homo_sapiens.GRCh38.dna.chromosome.21.fa.gz"
+VCF = "release-116/variation/vcf/homo_sapiens/homo_sapiens-chr21.vcf.gz"
+
+Record = tuple[str, ...]
+"""POS, ID, REF, ALT and the source."""
+
+
+def generate(*arguments: str | Path) -> None:
+    subprocess.run([sys.executable, GENERATE, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """A release of depth 1 and a deep one."""
+    base = tmp_path_factory.mktemp("releases")
+    found = {depth: base / f"depth-{depth}" for depth in (1, DEPTH)}
+    for depth, out in found.items():
+        generate("release", "--out", out, "--records", "4000", "--depth", str(depth), "--fasta")
+    return found
+
+
+def records_of(release: Path) -> list[Record]:
+    lines = gzip.decompress((release / VCF).read_bytes()).decode().splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [(*row[1:5], row[7].partition(";")[0]) for row in rows]
+
+
+def entries_of(records: list[Record]) -> set[Record]:
+    return {(pos, name, ref, alt) for pos, name, ref, alts, _ in records for alt in alts.split(",")}
+
+
+def num_alleles(records: list[Record]) -> int:
+    return sum(alts.count(",") + 1 for _, _, _, alts, _ in records)
+
+
+def test_a_deep_release_has_so_many_times_the_alleles(releases: dict[int, Path]) -> None:
+    shallow, deep = records_of(releases[1]), records_of(releases[DEPTH])
+    assert num_alleles(deep) == pytest.approx(DEPTH * num_alleles(shallow), rel=0.001)
+    assert entries_of(shallow) <= entries_of(deep)
+    positions = [int(pos) for pos, *_ in deep]
+    assert positions == sorted(positions)
+    assert (releases[1] / FASTA).read_bytes() == (releases[DEPTH] / FASTA).read_bytes()
+
+
+def test_a_deep_release_grows_as_dbsnp_does(releases: dict[int, Path]) -> None:
+    deep = records_of(releases[DEPTH])
+    snvs = [
+        (pos, alts)
+        for pos, _, ref, alts, source in deep
+        if source == "dbSNP_156" and {len(text) for text in (ref, *alts.split(","))} == {1}
+    ]
+    # More than one record of a position are other names for its alleles.
+    alts_of = defaultdict(set)
+    for pos, alts in snvs:
+        alts_of[pos] |= {*alts.split(",")}
+    assert all((pos, ",".join(sorted(alts))) in snvs for pos, alts in alts_of.items())
+    assert max(Counter(pos for pos, _ in snvs).values()) <= 3
+    names = Counter((pos, ref, alt) for pos, _, ref, alt in entries_of(deep))
+    several = sum(number > 1 for number in names.values()) / len(names)
+    assert 0.1 < several < 0.25
+
+
+def test_a_query_is_the_same_whatever_the_depth(releases: dict[int, Path], tmp_path: Path) -> None:
+    for depth, release in releases.items():
+        generate("query", "--release", release, "--out", tmp_path / f"{depth}", "--variants", "200")
+    assert (tmp_path / "1").read_bytes() == (tmp_path / f"{DEPTH}").read_bytes()
+
+
+def test_a_deep_release_is_converted_whole(
+    releases: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+    metrics = fetch_ensembl(tmp_path / "store", mirrors=releases[DEPTH], release=116)
+    deep = records_of(releases[DEPTH])
+    assert metrics["num_variants"] == len(deep)
+    assert metrics["num_alleles"] == num_alleles(deep)
+    assert metrics["num_quarantined"] == 0
+    assert metrics["num_ref_differs"] == 0
