@@ -1,14 +1,29 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
 # MultiQC brings polars' build for old processors, which polars would then prefer: test what users run.
 os.environ.setdefault("POLARS_PREFER_PKG", "32")
+
+# In memory, where there is room: projects have many small files, for which disks may take ten times as long.
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 4 << 30
+
+
+def _has_room(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return False
+    return min(shutil.disk_usage(folder).free, psutil.virtual_memory().available) > _ROOM_BYTES
+
+
+if _has_room(_MEMORY):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # A busy machine is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)

@@ -80,6 +80,20 @@ def reproduced(first_run: tuple[Project, Done]) -> Project:
 
 
 @pytest.fixture(scope="session")
+def reproduced_part(demo: Project) -> Project:
+    """The same with a reference of few chromosomes. Only to be read; tests take `part`."""
+    project = Project(demo.root.with_name("part"), demo.environment)
+
+    def make() -> Done:
+        demo.clone(project.root).set_param("ensembl.chromosomes", "7,20,21,22,MT")
+        project.repro()
+        return project.commit()
+
+    made_once(project.root, make)
+    return project
+
+
+@pytest.fixture(scope="session")
 def reproduced_pair(reproduced: Project) -> Project:
     """The same with a second sample, `other`. Only to be read; tests take `pair`."""
     project = Project(reproduced.root.with_name("pair"), reproduced.environment)
@@ -116,6 +130,12 @@ def earlier_pair(reproduced_pair: Project) -> tuple[Project, Done]:
 def project(reproduced: Project, tmp_path: Path) -> Project:
     """A reproduced clone of one's own."""
     return reproduced.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def part(reproduced_part: Project, tmp_path: Path) -> Project:
+    """A reproduced clone of one's own whose reference is made in a fraction of the time."""
+    return reproduced_part.copy(tmp_path / "part")
 
 
 @pytest.fixture

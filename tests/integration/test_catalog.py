@@ -165,20 +165,20 @@ def test_it_is_the_same_every_time_and_elsewhere(
     assert again.read_bytes() == page.read_bytes()
 
 
-def test_figures_are_those_of_the_run_that_made_it(project: Project, tmp_path: Path) -> None:
+def test_figures_are_those_of_the_run_that_made_it(part: Project, tmp_path: Path) -> None:
     out = tmp_path / "catalog.html"
-    write(project, out)
+    write(part, out)
     # One materialization is no line.
     assert "<svg" in out.read_text("utf-8") and "<h3>Size</h3>" not in out.read_text("utf-8")
-    project.set_param("ensembl.release", 115)
-    project.materialize()
-    project.commit()
-    made = project.metrics("run/fetch_ensembl")
+    part.set_param("ensembl.release", 115)
+    part.materialize()
+    part.commit()
+    made = part.metrics("run/fetch_ensembl")
     assert made["download_duration_sec"] > 0
-    project.materialize()
-    last = project.metrics("run/fetch_ensembl")
+    part.materialize()
+    last = part.metrics("run/fetch_ensembl")
     assert (last["status"], last["download_duration_sec"]) == ("cached", 0)
-    write(project, out)
+    write(part, out)
     facts = dict(
         re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", out.read_text().partition("Parameters")[0])
     )
@@ -224,12 +224,12 @@ def test_states(project: Project, tmp_path: Path) -> None:
     assert "not known on this machine" in out.read_text()
 
 
-def test_names_can_not_become_markup(project: Project) -> None:
-    project.set_param("ensembl.release", 115)
-    project.repro()
-    project.git("add", "--all")
-    project.run("git", "commit", "--quiet", "-m", "A change", GIT_AUTHOR_NAME="R&D me")
-    assert "<td>R&amp;D me</td>" in catalog_page(Opened(project.root), project.root)
+def test_names_can_not_become_markup(part: Project) -> None:
+    part.set_param("ensembl.release", 115)
+    part.repro()
+    part.git("add", "--all")
+    part.run("git", "commit", "--quiet", "-m", "A change", GIT_AUTHOR_NAME="R&D me")
+    assert "<td>R&amp;D me</td>" in catalog_page(Opened(part.root), part.root)
 
 
 def test_errors_leave_no_page(project: Project, tmp_path: Path) -> None:

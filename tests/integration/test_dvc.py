@@ -28,6 +28,7 @@ from tests.integration.helpers import (
     Project,
     digests,
 )
+from tests.support.compiler import quick_compiler
 from tests.support.warm import programs
 
 MANIFEST, FETCH, ANNOTATE, REPORT = (
@@ -140,18 +141,25 @@ def test_release_in_params_reruns_everything(
     assert project.digests("data/manifests") == reproduced_pair.digests("data/manifests")
 
 
-def test_release_of_an_experiment_reruns_everything(project: Project) -> None:
-    done = project.dvc("exp", "run", "--set-param", "ensembl.release=115")
+def test_release_of_an_experiment_reruns_everything(part: Project) -> None:
+    done = part.dvc("exp", "run", "--set-param", "ensembl.release=115")
     assert done.ran == [MANIFEST, FETCH, ANNOTATE, REPORT]
-    assert project.params()["ensembl"]["release"] == 115
-    assert project.metrics("annotate/sample")["release"] == 115
-    assert project.repro() == []
+    assert part.params()["ensembl"]["release"] == 115
+    assert part.metrics("annotate/sample")["release"] == 115
+    assert part.repro() == []
 
 
-def test_an_experiment_in_a_folder_of_its_own_gets_vcfs_that_git_ignores(pair: Project) -> None:
+def test_an_experiment_in_a_folder_of_its_own_gets_vcfs_that_git_ignores(
+    pair: Project, tmp_path: Path
+) -> None:
     pair.path(".venv").symlink_to(REPO / ".venv")
+    # What is made already needs no compiler there.
+    pair.set_param("annotate.level", 6)
+    assert pair.repro(ANNOTATE) == [ANNOTATE]
+    pair.git("checkout", "--quiet", ".")
+    pair.dvc("checkout")
     # As in a shell in which no environment is active.
-    outside = {"PATH": os.defpath}
+    outside = {"PATH": os.defpath, "CC": quick_compiler(tmp_path)}
     experiment = [".venv/bin/dvc", "exp", "run", "--temp", "--set-param", "annotate.level=6"]
     lacking = pair.run(*experiment, code=None, **outside)
     assert lacking.code != 0
@@ -203,16 +211,16 @@ def test_code_reruns_nothing(project: Project) -> None:
         ("REPORT_VERSION", REPORT),
     ],
 )
-def test_a_raised_version_makes_its_stage_stale(project: Project, version: str, stale: str) -> None:
-    path = project.path("src/ensembl_annotations/versions.py")
+def test_a_raised_version_makes_its_stage_stale(part: Project, version: str, stale: str) -> None:
+    path = part.path("src/ensembl_annotations/versions.py")
     text = path.read_text("utf-8")
     raised = re.sub(rf"(?m)^({version}) = (\d+)$", r"\1 = 1\2", text)
     assert raised != text
     path.write_text(raised, "utf-8")
-    assert list(project.dvc("status", "--json").json()) == [stale]
+    assert list(part.dvc("status", "--json").json()) == [stale]
     follows = [FETCH, ANNOTATE, REPORT]
-    assert project.repro() == follows[follows.index(stale) :]
-    assert project.dvc("status").output == UP_TO_DATE
+    assert part.repro() == follows[follows.index(stale) :]
+    assert part.dvc("status").output == UP_TO_DATE
 
 
 def test_new_vcf_reruns_its_sample_only(pair: Project) -> None:
@@ -447,10 +455,10 @@ def test_unknown_asset_is_a_usage_error(reproduced: Project) -> None:
 
 
 def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
-    project: Project,
+    part: Project,
 ) -> None:
-    project.set_param("ensembl.release", 115)
-    project.set_param("samples", {"me": {"vcf": "data/vcf/me.vcf"}})
+    part.set_param("ensembl.release", 115)
+    part.set_param("samples", {"me": {"vcf": "data/vcf/me.vcf"}})
     for content, message in (
         (None, "no such file; expected a VCF"),
         (b"##fileformat=VCFv4.2\n", "#CHROM"),
@@ -461,16 +469,16 @@ def test_a_sample_that_can_not_be_used_stops_before_anything_is_downloaded(
         ),
     ):
         if content is not None:
-            project.path("data/vcf/me.vcf").write_bytes(content)
-        done = project.materialize(code=1)
+            part.path("data/vcf/me.vcf").write_bytes(content)
+        done = part.materialize(code=1)
         assert "Sample me of params.yaml: data/vcf/me.vcf: " in done.output.replace(
-            f"{project.root}/", ""
+            f"{part.root}/", ""
         )
         assert message in done.output
         assert "$ dvc" not in done.output
-        assert project.metrics("fetch_ensembl")["release"] == 116
+        assert part.metrics("fetch_ensembl")["release"] == 116
     # Its own business only.
-    assert project.materialize("ensembl_annotations").ran[-1] == FETCH
+    assert part.materialize("ensembl_annotations").ran[-1] == FETCH
 
 
 def test_a_sample_may_be_made_by_a_stage_but_be_no_pipe(project: Project) -> None:
@@ -604,24 +612,24 @@ def test_databases_of_dvc_that_can_not_be_used_are_explained(
     assert "remove the folder" in done.output
 
 
-def test_failing_download_loses_nothing(project: Project, tmp_path: Path) -> None:
-    before, intact = project.digests(STORE), project.path(CORRUPTED).read_bytes()
-    corrupt(project)
-    done = project.materialize(
+def test_failing_download_loses_nothing(part: Project, tmp_path: Path) -> None:
+    before, intact = part.digests(STORE), part.path(CORRUPTED).read_bytes()
+    corrupt(part)
+    done = part.materialize(
         "--force", code=1, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads")
     )
     assert "homo_sapiens-chr7.vcf.gz: checksum differs" in done.output
     assert "Traceback" not in done.output
-    run = project.metrics("run/fetch_ensembl")
+    run = part.metrics("run/fetch_ensembl")
     assert run["status"] == "failed"
     assert run["duration_sec"] > 0
-    assert not list(project.path("data").glob(".ensembl_annotations*"))
-    assert project.digests(STORE) == before
-    project.path(CORRUPTED).write_bytes(intact)
-    done = project.materialize(ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
-    assert project.digests(STORE) == before
-    assert project.changed() == []
-    assert project.metrics("run/fetch_ensembl")["status"] != "failed"
+    assert not list(part.path("data").glob(".ensembl_annotations*"))
+    assert part.digests(STORE) == before
+    part.path(CORRUPTED).write_bytes(intact)
+    done = part.materialize(ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
+    assert part.digests(STORE) == before
+    assert part.changed() == []
+    assert part.metrics("run/fetch_ensembl")["status"] != "failed"
 
 
 def test_failing_annotation_loses_nothing(pair: Project) -> None:
@@ -663,10 +671,10 @@ def test_what_stages_say_is_logged_with_levels(project: Project) -> None:
 
 
 def test_failure_reaches_python_as_our_error(
-    project: Project, tmp_path: Path, in_process: Callable[..., Path]
+    part: Project, tmp_path: Path, in_process: Callable[..., Path]
 ) -> None:
-    corrupt(project)
-    root = in_process(project, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
+    corrupt(part)
+    root = in_process(part, ENSEMBL_ANNOTATIONS_CACHE=str(tmp_path / "downloads"))
     with pytest.raises(EnsemblAnnotationsError, match=r"dvc repro.*failed") as caught:
         materialize(["ensembl_annotations"], force=True, project=root)
     assert caught.value.exit_code == 1

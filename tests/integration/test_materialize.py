@@ -267,16 +267,16 @@ def test_a_vcf_outside_of_the_repository_is_somebody_s_too(
 # What is left to do, and to keep
 
 
-def test_make_says_what_to_commit(project: Project) -> None:
-    nothing = project.materialize()
+def test_make_says_what_to_commit(part: Project) -> None:
+    nothing = part.materialize()
     assert "git add" not in nothing.output
-    project.set_param("ensembl.release", 115)
-    done = project.materialize()
+    part.set_param("ensembl.release", 115)
+    done = part.materialize()
     assert not [hint for hint in HINTS if hint in done.output]
     command = done.output.splitlines()[-1].strip()
     assert command.startswith("git add -- ")
-    project.run(*command.split())
-    staged = project.git("diff", "--cached", "--name-only").splitlines()
+    part.run(*command.split())
+    staged = part.git("diff", "--cached", "--name-only").splitlines()
     assert (
         staged
         == [
@@ -287,13 +287,13 @@ def test_make_says_what_to_commit(project: Project) -> None:
         ]
         or "data/manifests/mini-homo_sapiens-GRCh38-115.json" in staged
     )
-    assert [line for line in project.changed() if line[1] != " "] == []
+    assert [line for line in part.changed() if line[1] != " "] == []
     # What is gone has to be committed, too.
-    project.commit()
-    project.set_param("samples", {})
-    last = project.materialize().output.splitlines()[-1]
+    part.commit()
+    part.set_param("samples", {})
+    last = part.materialize().output.splitlines()[-1]
     assert last == "  git add -- dvc.lock metrics/annotate/sample.json params.yaml"
-    project.run(*last.split())
+    part.run(*last.split())
 
 
 def test_figures_of_runs_go_with_their_sample(project: Project) -> None:

@@ -50,15 +50,15 @@ def review(project: Project, base: str, code: int = 0, whole: Path | None = None
     return project.tool("review", base, *(["--whole", whole] if whole else []), code=code)
 
 
-def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
-    project.set_param("ensembl.release", 115)
-    project.commit()
-    stale = review(project, "HEAD~1", code=1)
+def test_another_release_is_reviewed(part: Project, tmp_path: Path) -> None:
+    part.set_param("ensembl.release", 115)
+    part.commit()
+    stale = review(part, "HEAD~1", code=1)
     assert "`dvc.lock` is not current" in stale.output
     assert "fetch_ensembl" in stale.output
-    project.repro()
-    project.commit()
-    done = review(project, "HEAD~2")
+    part.repro()
+    part.commit()
+    done = review(part, "HEAD~2")
     assert "`dvc.lock` is current" in done.output
     assert "ensembl.release" in done.output
     assert "| 115 " in done.output
@@ -72,7 +72,7 @@ def test_another_release_is_reviewed(project: Project, tmp_path: Path) -> None:
     assert "retired" in reference
     assert "Not compared" not in reference
     # Without any data the rest is there.
-    clone = project.clone(tmp_path / "clone")
+    clone = part.clone(tmp_path / "clone")
     bare = review(clone, "HEAD~2")
     assert "`dvc.lock` is current" in bare.output
     assert "num_exact" in bare.output

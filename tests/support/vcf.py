@@ -116,6 +116,7 @@ def _bases_22() -> bytes:
     return gzip.decompress(fasta.read_bytes()).partition(b"\n")[2].replace(b"\n", b"")
 
 
+@cache
 def many_snvs(count: int) -> bytes:
     """Return a VCF of SNVs on chr22, of one sample; REF is the reference's base where that is known."""
     lines = []

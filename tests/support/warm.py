@@ -16,7 +16,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import gc
-import marshal
 import os
 import runpy
 import select
@@ -70,7 +69,7 @@ _SIZE_BYTES = 8
 _PROGRAM = """\
 #!/bin/sh
 [ -z "${{OMP_NUM_THREADS-}}${{POLARS_FORCE_PKG-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
-exec '{python}' -IS '{client}' '{address}' '{name}' "$@"
+exec '{client}' '{address}' '{name}' "$@"
 """
 
 
@@ -83,18 +82,17 @@ def programs(*libraries: str) -> Path:
     """
     if not hasattr(os, "pidfd_open"):
         return REAL_PROGRAMS
+    # The server imports the package from where this file is.
+    from ensembl_annotations._kernel.build import compiler
+
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address = folder / "socket"
-    client = Path(__file__).with_name("warm_client.py")
+    client = folder / "client"
+    source = Path(__file__).with_name("warm_client.c")
+    subprocess.run([*compiler(), "-O1", "-o", client, source], check=True)
     for name in ("dagster-ui", "dvc", "ensembl-annotations", "python", "python3"):
-        text = _PROGRAM.format(
-            real=REAL_PROGRAMS / name,
-            python=sys.executable,
-            client=client,
-            address=address,
-            name=name,
-        )
+        text = _PROGRAM.format(real=REAL_PROGRAMS / name, client=client, address=address, name=name)
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     # The server ends when its input does: with this process. It is a Python without the user's options
@@ -116,60 +114,88 @@ def _serve(address: str, *libraries: str) -> dict[str, Any] | None:
         import_module(name)
     _import_own()
     _warm_up()
+    _keep_descriptions()
     # It keeps its parser, which takes a third as long as a short command.
     import_module("dvc.cli.parser").get_main_parser()
     sys.path.pop(0)  # The folder of this file.
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # By the descriptor of a process: its number, and who waits for it.
+    running: dict[int, tuple[int, socket.socket]] = {}
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(64)
         print("ready", flush=True)
         while True:
-            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            waiting = [connection for _, connection in running.values() if connection.fileno() >= 0]
+            ready, _, _ = select.select([listening, sys.stdin, *running, *waiting], [], [])
             if sys.stdin in ready:
                 return None
-            connection, _ = listening.accept()
-            if os.fork() == 0:
-                listening.close()
-                return _run_apart(connection)
-            connection.close()
+            for handle in running.keys() & set(ready):
+                _tell_end(*running.pop(handle))
+                os.close(handle)
+            for child, connection in running.values():
+                if connection in ready:
+                    os.kill(child, signal.SIGTERM)  # Whoever waited for it is gone.
+                    connection.close()
+            if listening in ready:
+                connection, _ = listening.accept()
+                text, streams = _receive(connection)
+                child = os.fork()
+                if child == 0:
+                    for kept in (listening, connection, *(other for _, other in running.values())):
+                        kept.close()
+                    for handle in running:
+                        os.close(handle)
+                    return _take_over(text, streams)
+                for stream in streams:
+                    os.close(stream)
+                running[os.pidfd_open(child)] = child, connection
 
 
-def _run_apart(connection: socket.socket) -> dict[str, Any]:
-    """Fork once more: return the request there; here, wait to tell the exit code, and end."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the text of a request, and its streams."""
     text, streams, _, _ = socket.recv_fds(connection, 1 << 16, 64)
     while len(text) < _SIZE_BYTES + int.from_bytes(text[:_SIZE_BYTES], "big"):
-        text += connection.recv(1 << 16)
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        request: dict[str, Any] = marshal.loads(text[_SIZE_BYTES:])
-        # Out of the way of the numbers that they get.
-        moved = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in streams]
-        for stream in streams:
-            os.close(stream)
-        for stream, number in zip(moved, request["streams"], strict=True):
-            os.dup2(stream, number)
-            os.close(stream)
-        return request
-    for number in (0, 1, 2, *streams):
-        os.close(number)
-    ended = os.pidfd_open(child)
-    ready, _, _ = select.select([ended, connection], [], [])
-    if ended not in ready:
-        os.kill(child, signal.SIGTERM)  # Whoever waited for it is gone.
+        more = connection.recv(1 << 16)
+        if not more:  # Whoever asked is gone.
+            break
+        text += more
+    return text, streams
+
+
+def _tell_end(child: int, connection: socket.socket) -> None:
     _, status = os.waitpid(child, 0)
-    with suppress(OSError):
+    with suppress(OSError), connection:
         connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+
+
+def _take_over(text: bytes, streams: list[int]) -> dict[str, Any]:
+    """Return a request in the process that does it, with its streams."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    fields = iter(text[_SIZE_BYTES:-1].split(b"\0"))
+    request = {
+        "umask": int(next(fields)),
+        "folder": os.fsdecode(next(fields)),
+        "streams": [int(next(fields)) for _ in range(int(next(fields)))],
+        "arguments": [os.fsdecode(next(fields)) for _ in range(int(next(fields)))],
+        "variables": dict(field.partition(b"=")[::2] for field in fields),
+    }
+    # Out of the way of the numbers that they get.
+    moved = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in streams]
+    for stream in streams:
+        os.close(stream)
+    for stream, number in zip(moved, request["streams"], strict=True):
+        os.dup2(stream, number)
+        os.close(stream)
+    return request
 
 
 _own: dict[str, bytes] = {}
 """What the files of this project's modules had that the server has imported, by their paths in the source."""
+
+_places: list[tuple[dict[str, Any], str, type, str]] = []
+"""Where these modules, and what they were imported by, have paths in the source: inside it, and of which type."""
 
 
 def _import_own() -> None:
@@ -180,12 +206,26 @@ def _import_own() -> None:
             _own[str(inner)] = path.read_bytes()
         if path.suffix == ".py" and str(inner) in _own:
             import_module(".".join(inner.with_suffix("").parts).removesuffix(".__init__"))
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{_PACKAGE}.")]:
+        _find_places(sys.modules[name])
     page = import_module(f"{_PACKAGE}.report.page")
     # It keeps them compiled, which takes longer than to fill them in.
     for name in _own:
         if name.endswith(".j2"):
             page._environment().get_template(name.removeprefix(f"{_PACKAGE}/"))
     sys.path.pop(0)
+
+
+def _find_places(module: ModuleType) -> None:
+    spec, own = module.__spec__, str(_SOURCE)
+    assert spec is not None
+    for place in (vars(module), vars(spec), vars(spec.loader)):
+        for name, value in place.items():
+            if name in ("__path__", "submodule_search_locations") and value:
+                (folder,) = value
+                _places.append((place, name, list, folder.removeprefix(own)))
+            elif isinstance(value, str | Path) and str(value).startswith(own):
+                _places.append((place, name, type(value), str(value).removeprefix(own)))
 
 
 def _warm_up() -> None:
@@ -204,34 +244,33 @@ def _warm_up() -> None:
             assert import_module(f"{_PACKAGE}.project.dvc").Dvc(Path(folder)).index.graph
 
 
+def _keep_descriptions() -> None:
+    """Have what the client of S3 reads of the services that there are read once, in the server."""
+    loaders = import_module("botocore.loaders")
+    loaders.create_loader = cache(loaders.create_loader)
+    own = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "us-east-1"}
+    import_module("botocore.session").Session().create_client("s3", **own).close()
+
+
 def _take_own() -> None:
     """Have this project's modules be those of the source that `sys.path` names."""
-    names = [name for name in sys.modules if f"{name}.".startswith(f"{_PACKAGE}.")]
     found = PathFinder.find_spec(_PACKAGE)
     source = str(Path(found.origin).parents[1]) if found and found.origin else ""
     try:
-        is_same = all(Path(source, name).read_bytes() == text for name, text in _own.items())
+        is_same = all(_content(f"{source}/{name}") == text for name, text in _own.items())
     except OSError:
         is_same = False
-    for name in names:
-        if is_same:
-            _move(sys.modules[name], source)
-        else:
+    if is_same:
+        for place, name, kind, inner in _places:
+            place[name] = [source + inner] if kind is list else kind(source + inner)
+    else:
+        for name in [name for name in sys.modules if f"{name}.".startswith(f"{_PACKAGE}.")]:
             del sys.modules[name]
 
 
-def _move(module: ModuleType, source: str) -> None:
-    """Let a module, and what it was imported by, have its paths in another source."""
-    own, spec = str(_SOURCE), module.__spec__
-    assert spec is not None
-    if source == own:
-        return
-    for place in (vars(module), vars(spec), vars(spec.loader)):
-        for name, value in place.items():
-            if isinstance(value, str | Path) and str(value).startswith(own):
-                place[name] = type(value)(f"{source}{str(value).removeprefix(own)}")
-            elif name in ("__path__", "submodule_search_locations") and value:
-                place[name] = [f"{source}{item.removeprefix(own)}" for item in value]
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (which takes twice as long)
+        return file.readall()
 
 
 def _run(request: dict[str, Any]) -> None:
