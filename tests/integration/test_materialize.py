@@ -332,7 +332,7 @@ def test_what_looks_at_dvc_s_files_resolves_them_once(
 
 
 def test_a_run_with_nothing_to_do_imports_little(project: Project) -> None:
-    """A tenth of its time each: what makes DVC's graph of stages, and what reads the index of a reference."""
+    """A tenth of its time each: what makes DVC's graph of stages, asks mirrors, or reads the index."""
     project.materialize()
     code = (
         "import sys\nfrom ensembl_annotations.cli import main\n"
@@ -340,7 +340,13 @@ def test_a_run_with_nothing_to_do_imports_little(project: Project) -> None:
         "print('loaded', [name for name in sys.argv[1:] if name in sys.modules])\n"
     )
     done = project.with_real_programs().run(
-        sys.executable, "-c", code, "networkx", "ensembl_annotations.store.index", PYTHONPATH="src"
+        sys.executable,
+        "-c",
+        code,
+        "networkx",
+        "requests",
+        "ensembl_annotations.store.index",
+        PYTHONPATH="src",
     )
     assert done.ran == []
     assert "loaded []" in done.output

@@ -26,7 +26,6 @@ from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.json_files import read_as
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.fetch.manifest import PublishedFile
-from ensembl_annotations.fetch.mirrors import StoppedError
 from ensembl_annotations.fetch.verify import BLOCK_BYTES
 
 _LOG = logging.getLogger(__name__)
@@ -208,6 +207,9 @@ def locked(place: Place, *, stop: threading.Event | None = None) -> Iterator[Non
                 )
             break
         except Timeout as error:
+            # Here, since it takes long to import.
+            from ensembl_annotations.fetch.mirrors import StoppedError
+
             raise StoppedError from error
         except FileNotFoundError:
             continue  # `prune_cache` removed the folder in between

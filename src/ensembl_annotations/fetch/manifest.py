@@ -26,8 +26,6 @@ from ensembl_annotations.fetch.checksums import (
     parse_checksums,
 )
 from ensembl_annotations.fetch.layouts import ALL, CHECKSUMS, GENE_ROLES, Layout
-from ensembl_annotations.fetch.listing import explain_missing, has_variation
-from ensembl_annotations.fetch.mirrors import read_text
 from ensembl_annotations.variants.contigs import CHROMOSOMES, HUMAN, resolve_chromosomes
 
 FOLDER = Path("data/manifests")
@@ -223,6 +221,9 @@ def read_manifest(
                 raise error
             layout.confirm_assembly((), layout.fasta_folder)
     recorded = fasta if with_fasta and fasta else ()
+    # Here, since what speaks to mirrors takes long to import, and most runs ask none.
+    from ensembl_annotations.fetch.listing import has_variation
+
     # No list of variation is an answer only where there is no variation.
     is_lost = vcf is None and any(has_variation(mirror, layout) for mirror, _ in vcf_problems)
     if is_lost or not (files or recorded):
@@ -276,6 +277,8 @@ def no_answer(problems: Sequence[Refusal], layout: Layout | None = None) -> Sour
         reasons = [f"  {reason_of(mirror, error)}" for mirror, error in problems]
         message = "\n".join([f"None of {len(problems)} mirrors gives the list of files:", *reasons])
     if layout is not None and isinstance(clearest, NotPublishedError):
+        from ensembl_annotations.fetch.listing import explain_missing
+
         missing = [mirror for mirror, error in problems if isinstance(error, NotPublishedError)]
         hint = "Check the release, species and assembly. " + explain_missing(missing, layout)
     return type(clearest)(message, hint=hint.strip() if hint else None, code=clearest.code)
@@ -308,6 +311,8 @@ def read_list(
         Where it gives no list, or one of variation without a file of this species; with the code
         ``assembly`` where sequences are another assembly's.
     """
+    from ensembl_annotations.fetch.mirrors import read_text
+
     where = f"{layout.folder_of(role)}/{CHECKSUMS}"
     table = parse_checksums(read_text(mirror, where), where)
     if role == "fasta":

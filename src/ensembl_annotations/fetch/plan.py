@@ -10,7 +10,7 @@ from pathlib import Path
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.words import listed
-from ensembl_annotations.fetch.download import download_cache, remaining_bytes
+from ensembl_annotations.fetch.cache import download_cache, remaining_bytes
 from ensembl_annotations.fetch.layouts import ALL, GENE_ROLES, ROLES
 from ensembl_annotations.fetch.manifest import Manifest, PublishedFile
 from ensembl_annotations.fetch.verify import BLOCK_BYTES

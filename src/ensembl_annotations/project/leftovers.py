@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ensembl_annotations.common.atomic import Outputs, remove_leftovers
 from ensembl_annotations.project.paths import WRITTEN, find_root
@@ -35,6 +33,9 @@ def folder_of_share(root: Path) -> Iterator[Path]:
     -----
     A file in it, locked while the run lives, tells it from what a killed run left behind.
     """
+    # Here, since every command imports this module.
+    from tempfile import TemporaryDirectory
+
     (root / _SHARES).mkdir(exist_ok=True)
     remove_left_shares(root)
     with TemporaryDirectory(dir=root / _SHARES, prefix=_SHARE) as name, Outputs() as outputs:
@@ -46,6 +47,8 @@ def folder_of_share(root: Path) -> Iterator[Path]:
 
 def remove_left_shares(root: Path) -> None:
     """Remove the results that killed shares of this machine left behind: genomes that nobody knows of."""
+    import shutil
+
     for folder in (root / _SHARES).glob(f"{_SHARE}*"):
         if remove_leftovers([folder]):
             shutil.rmtree(folder, ignore_errors=True)

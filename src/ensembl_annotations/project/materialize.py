@@ -73,7 +73,7 @@ from ensembl_annotations.project.prune import prune_samples
 from ensembl_annotations.project.receipts import unlike_receipts
 from ensembl_annotations.project.remote import SharedReference
 from ensembl_annotations.project.turns import one_at_a_time, wait_for_dvc
-from ensembl_annotations.report.report import PAGE
+from ensembl_annotations.report.page import PAGE
 from ensembl_annotations.store.describe import FILE_NAME
 from ensembl_annotations.versions import STORE_VERSION
 

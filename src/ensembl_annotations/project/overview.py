@@ -37,8 +37,7 @@ from ensembl_annotations.project.paths import (
 )
 from ensembl_annotations.project.project import Project
 from ensembl_annotations.report.charts import Chart, Node, line, lineage, number
-from ensembl_annotations.report.page import render
-from ensembl_annotations.report.report import PAGE
+from ensembl_annotations.report.page import PAGE, render
 from ensembl_annotations.report.tally import EntryTally, read_tally
 
 UP_TO_DATE, STALE, MISSING, ALTERED = "up to date", "stale", "missing", "altered"

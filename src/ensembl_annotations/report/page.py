@@ -12,6 +12,9 @@ from ensembl_annotations.common.words import printable
 if TYPE_CHECKING:
     import jinja2
 
+PAGE = "summary.html"
+"""The page of an entry, in the folder of its report."""
+
 _PACKAGE = "ensembl_annotations"
 THOUSANDS = "\u202f"
 """Between the thousands of a number: a narrow space that does not break."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import UsageError, explained_os_errors
 from ensembl_annotations.report.charts import Chart
+from ensembl_annotations.report.page import PAGE
 from ensembl_annotations.report.samples import samples_page
 from ensembl_annotations.report.summary import (
     contig_chart,
@@ -18,7 +19,6 @@ from ensembl_annotations.report.summary import (
 )
 from ensembl_annotations.report.tally import EntryTally, Tally, read_tally
 
-PAGE = "summary.html"
 MULTIQC = "_mqc.json"
 
 
