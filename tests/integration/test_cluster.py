@@ -188,6 +188,22 @@ def test_small_vcfs_are_whole_tasks_and_a_bad_one_fails_alone(
     assert [outcome.sample for outcome in local[0] if outcome.failure] == ["bad"]
 
 
+def test_what_workers_warn_of_is_told_as_locally(
+    cluster: DaskCluster, store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vcf = tmp_path / "a.vcf.gz"
+    vcf.write_bytes(compress_bgzf(plain_vcf(record("chrUn_1"), record())))
+    found = []
+    for scheduler in (None, str(cluster.file)):
+        caplog.clear()
+        task = Task("a", vcf, tmp_path / f"on-{scheduler is not None}")
+        task.folder.mkdir()
+        list(annotate_many([task], store, {}, 1500, scheduler))
+        found.append([(item.levelname, item.message) for item in caplog.records])
+    assert found[1] == found[0]
+    assert any("chrUn_1" in message for _, message in found[0])
+
+
 def test_a_task_keeps_to_one_thread_of_its_worker(tmp_path: Path) -> None:
     vcf = tmp_path / "in.vcf"
     vcf.touch()

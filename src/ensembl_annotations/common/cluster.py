@@ -15,11 +15,12 @@ from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError, explain_os_error
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.json_files import read_object
+from ensembl_annotations.common.logs import Told, collected_warnings, tell
 from ensembl_annotations.common.metrics import stamp_of
 from ensembl_annotations.common.pool import limited_threads
 
@@ -189,9 +190,10 @@ class _Remote(Future[Answer]):
 
     def result(self, timeout: float | None = None) -> Answer:
         with self._cluster._explained():
-            answer: Answer = self._future.result(timeout)
+            answer, told = self._future.result(timeout)
         self._future.release()
-        return answer
+        tell(told)
+        return cast(Answer, answer)
 
     def cancel(self) -> bool:
         with suppress(Exception):
@@ -229,8 +231,8 @@ def _connected(scheduler: str) -> Any:
 # --- On a worker
 
 
-def checked(seen: _Seen, work: Callable[[Any], Answer], task: Any) -> Answer:
-    """Do a task, if this worker sees what the head sees."""
+def checked(seen: _Seen, work: Callable[[Any], Answer], task: Any) -> tuple[Answer, list[Told]]:
+    """Do a task, if this worker sees what the head sees; return what it gives, and what was warned of."""
     _compare("packages", seen.packages, packages_here())
     _limit_polars()
     for path, digest in seen.contents.items():
@@ -239,8 +241,8 @@ def checked(seen: _Seen, work: Callable[[Any], Answer], task: Any) -> Answer:
         _compare(str(path), found, _size_and_time(path))
     try:
         # As many tasks as the worker has threads are under way.
-        with limited_threads(1):
-            return work(task)
+        with limited_threads(1), collected_warnings() as told:
+            return work(task), told
     except OSError as error:
         explained = explain_os_error(error, "", "working")
         explained.message = f"worker {_worker_name()}: {explained.message}"

@@ -28,6 +28,9 @@ PACKAGE = logging.getLogger("ensembl_annotations")
 QUIET, NORMAL, VERBOSE, LIBRARIES = -1, 0, 1, 2
 """How much is printed: warnings only; what happens; details; the details of libraries, too."""
 
+Told = tuple[str, int, str, str]
+"""The logger of a message, its level, the name before it and its text."""
+
 _about: ContextVar[str] = ContextVar("about", default="")
 
 
@@ -136,6 +139,38 @@ def forwarded_messages(target: logging.Logger) -> Iterator[None]:
     finally:
         PACKAGE.removeHandler(forwarder)
         PACKAGE.setLevel(before)
+
+
+class _Collector(logging.Handler):
+    """Keeps the warnings and errors of one thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+        self.told: list[Told] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.told.append((record.name, record.levelno, _about.get(), record.getMessage()))
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[Told]]:
+    """Collect what this thread warns of while the block runs, for `tell` in another process."""
+    collector = _Collector()
+    PACKAGE.addHandler(collector)
+    try:
+        yield collector.told
+    finally:
+        PACKAGE.removeHandler(collector)
+
+
+def tell(told: list[Told]) -> None:
+    """Say here what another process has collected."""
+    for name, level, before, text in told:
+        token = _about.set(before)
+        logging.getLogger(name).log(level, text)
+        _about.reset(token)
 
 
 def is_watched() -> bool:
