@@ -91,7 +91,7 @@ def test_committed_lock_is_current_without_any_data(seed: Project, tmp_path: Pat
 def test_fresh_clone_makes_the_data(first_run: tuple[Project, Done]) -> None:
     project, done = first_run
     assert done.ran[-3:] == [FETCH, ANNOTATE, REPORT]
-    assert len(project.digests(STORE)) == 31
+    assert len(project.digests(STORE)) == 33
     assert sorted(project.digests(ANNOTATED)) == [
         "annotated.parquet",
         "annotated.vcf.gz",
@@ -556,7 +556,7 @@ def test_fresh_clone_without_samples_gets_the_reference(demo: Project, tmp_path:
     clone.set_param("samples", {})
     for assets in ([], ["annotated_vcf"]):
         assert "ensembl_annotations: cached\n" in clone.materialize(*assets).output
-        assert len(clone.digests(STORE)) == 31
+        assert len(clone.digests(STORE)) == 33
         shutil.rmtree(clone.path(STORE))
 
 
@@ -827,7 +827,7 @@ def test_results_do_not_name_folders_of_this_machine(reproduced: Project) -> Non
         reproduced.environment["ENSEMBL_ANNOTATIONS_CACHE"],
     }
     contents = list(texts(reproduced))
-    assert len(contents) == 31 + 27 * 2 + 4 + 2 + 4 + 1 + 2
+    assert len(contents) == 33 + 27 * 2 + 4 + 2 + 4 + 1 + 2
     for name, content in contents:
         found = [folder for folder in folders if folder.encode() in content]
         assert not found, name

@@ -61,7 +61,8 @@ def test_genes_are_kept_described_and_verified(tmp_path: Path) -> None:
     package = package_of(out)
     assert package["genes"]["peptides"] == {"agrees": 1, "none": 1}
     (entry,) = (item for item in package["resources"] if item["role"] == "genes")
-    assert [field["name"] for field in entry["schema"]["fields"]][:2] == ["chrom", "start"]
+    schema = json.loads((out / entry["schema"]).read_bytes())
+    assert [field["name"] for field in schema["fields"]][:2] == ["chrom", "start"]
     assert (entry["path"], entry["num_rows"]) == ("homo_sapiens-chr21.genes.parquet", 2)
     assert [Path(source["path"]).name for source in entry["sources"]] == [GFF3, PEPTIDES]
     assert scan_genes(out, "chr21").collect()["transcript_id"].to_list() == [ONE, TWO]

@@ -240,7 +240,7 @@ def test_a_clone_without_any_vcf_gets_the_reference(pair: Project, tmp_path: Pat
     assert done.ran[-1] == FETCH
     assert told(done) == []
     assert stages(clone) == locked
-    assert len(clone.digests(STORE)) == 31
+    assert len(clone.digests(STORE)) == 33
     assert clone.changed() == []
     # DVC alone, where nothing else has changed.
     assert clone.dvc("repro", "--allow-missing").ran == []

@@ -26,7 +26,7 @@ from ensembl_annotations.store.remote import described_store
 from ensembl_annotations.store.write import Rows
 from tests.support.fault_server import Step, fault_server
 from tests.support.nginx import Nginx, nginx
-from tests.support.seaweed import find_weed, s3_server
+from tests.support.seaweed import find_weed, s3_server, secret_of
 from tests.support.store import rows_of, snv, write_store
 from tests.support.vcf import invoke
 
@@ -88,7 +88,7 @@ def bucket(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
         system = fs.S3FileSystem(
             access_key="admin", region="us-east-1",
-            secret_key="admin-secret",  # pragma: allowlist secret
+            secret_key=secret_of("admin"),
             endpoint_override=server.url, allow_bucket_creation=True,
         )  # fmt: skip
         system.create_dir("shared")
@@ -115,7 +115,7 @@ def test_a_store_and_its_index_are_copied_to_a_bucket(
 ) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": bucket, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "admin-secret",  # pragma: allowlist secret
+        "AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": secret_of("admin"),
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     copy_store(indexed, "s3://shared/copies/116")

@@ -16,6 +16,12 @@ from pathlib import Path
 
 # An administrator's uploads make the buckets that are not there.
 KEYS = {"admin": ["Admin"], "writer": ["Read", "Write", "List"], "reader": ["Read", "List"]}
+
+
+def secret_of(key: str) -> str:
+    return f"{key}-secret"
+
+
 _START_SEC = 60
 
 
@@ -44,7 +50,7 @@ class S3Server:
         identities = [
             {
                 "name": name,
-                "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
+                "credentials": [{"accessKey": name, "secretKey": secret_of(name)}],
                 "actions": actions,
             }
             for name, actions in KEYS.items()
@@ -97,7 +103,7 @@ def _files(url: str, key: str):  # type: ignore[no-untyped-def]
 
     return s3fs.S3FileSystem(
         key=key,
-        secret=f"{key}-secret",
+        secret=secret_of(key),
         endpoint_url=url,
         skip_instance_cache=True,
         use_listings_cache=False,

@@ -248,8 +248,9 @@ def _keep_descriptions() -> None:
     """Have what the client of S3 reads of the services that there are read once, in the server."""
     loaders = import_module("botocore.loaders")
     loaders.create_loader = cache(loaders.create_loader)
-    own = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "us-east-1"}
-    import_module("botocore.session").Session().create_client("s3", **own).close()
+    session = import_module("botocore.session").Session()
+    session.set_credentials("none", "none")
+    session.create_client("s3", region_name="us-east-1").close()
 
 
 def _take_own() -> None:
