@@ -67,17 +67,20 @@ def indexed(store: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["http", "s3"])
-def address(request: pytest.FixtureRequest, store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "http":
-        found: Nginx = request.getfixturevalue("server")
-        return f"{found.url}/a store/"
-    endpoint, user = request.getfixturevalue("bucket"), "reader"
+def sign_in(monkeypatch: pytest.MonkeyPatch, endpoint: str, user: str) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
         "AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": f"{user}-secret",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(params=["http", "s3"])
+def address(request: pytest.FixtureRequest, store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "http":
+        found: Nginx = request.getfixturevalue("server")
+        return f"{found.url}/a store/"
+    sign_in(monkeypatch, request.getfixturevalue("bucket"), "reader")
     return "s3://shared/a store"
 
 
@@ -113,18 +116,13 @@ def test_what_is_found_is_what_is_found_on_disk(address: str, store: Path) -> No
 def test_a_store_and_its_index_are_copied_to_a_bucket(
     bucket: str, indexed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "AWS_ENDPOINT_URL": bucket, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": secret_of("admin"),
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
+    sign_in(monkeypatch, bucket, "admin")
     copy_store(indexed, "s3://shared/copies/116")
     address = "s3://shared/copies/116"
     assert open_index(address, described_store(address)) is not None
     assert lookup("rs77777", address).equals(lookup("rs77777", indexed))
     copy_store(indexed, address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret")  # pragma: allowlist secret
+    sign_in(monkeypatch, bucket, "reader")
     with pytest.raises(EnsemblAnnotationsError, match=r"shared/copies/117/.*: can't be written"):
         copy_store(indexed, "s3://shared/copies/117")
 
