@@ -173,6 +173,12 @@ class ReferenceStore:
         check_name(folder)
         path = folder / FILE_NAME
         if not folder.is_dir():
+            # `Path` keeps one of the slashes.
+            if str(folder).lower().startswith(("https:/", "http:/", "s3:/")):
+                raise ReferenceStoreError(
+                    f"{folder.name}: expected a folder on this machine, found an address.",
+                    hint="Fetch or pull the store. In place, 'lookup' of IDs and regions, and scan_reference, read it.",
+                )
             raise ReferenceStoreError(
                 f"{folder}: no such folder; expected a reference store.",
                 hint="Make one with 'ensembl-annotations fetch' or 'dvc repro fetch_ensembl'.",
