@@ -23,7 +23,7 @@ import pyarrow as pa
 from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.words import one_line
-from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, OTHER_LAYOUT, ReferenceStore
 
 if TYPE_CHECKING:
     import requests
@@ -86,7 +86,8 @@ def described_store(folder: Path | str) -> ReferenceStore:
             return ReferenceStore(copy)
         except ReferenceStoreError as error:
             message = error.message.replace(str(Path(copy) / FILE_NAME), where)
-            raise ReferenceStoreError(message, hint=error.hint, code=error.code) from error
+            hint = error.hint if error.code == OTHER_LAYOUT else _HINT
+            raise ReferenceStoreError(message, hint=hint, code=error.code) from error
 
 
 class _LocalFiles:
@@ -203,7 +204,7 @@ class _HttpFiles:
             told = answer.headers.get("Content-Range", "").strip()
             if told != expected:
                 raise ReferenceStoreError(
-                    f"{where}: expected {expected}, as {FILE_NAME} says; the server sends {told[:80]!r}.",
+                    f"{where}: expected {expected}, as its description says; the server sends {told[:80]!r}.",
                     hint="It is another file than described: copy the store there anew.",
                 )
 
