@@ -358,6 +358,11 @@ def test_what_is_no_store_is_told(server: Nginx, store: Path) -> None:
         scan_reference(f"{server.url}/other")
     with pytest.raises(ReferenceStoreError, match="can't be read"):
         scan_reference("http://127.0.0.1:9/x")
+    for address in ("s3://", "https://"):
+        with pytest.raises(
+            ReferenceStoreError, match=f"{address}: expected the address of a folder"
+        ):
+            scan_reference(address)
     # As a server answers whom it wants to log in. What mends a store on this machine is no help there.
     (other / "datapackage.json").write_text("<html></html>")
     with pytest.raises(ReferenceStoreError, match=r"not a description of.*Check the address"):

@@ -60,6 +60,8 @@ def files_at(folder: Path | str) -> Files:
     if not is_remote(folder):
         return _LocalFiles(Path(folder))
     address = str(folder).rstrip("/")
+    if "://" not in address:
+        raise ReferenceStoreError(f"{folder}: expected the address of a folder.", hint=_HINT)
     return _S3Files(address) if address.lower().startswith("s3:") else _HttpFiles(address)
 
 

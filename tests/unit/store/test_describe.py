@@ -289,7 +289,7 @@ def test_the_chromosome_of_a_file_is_told_by_its_name(name: str, chromosome: str
 
 
 @pytest.mark.parametrize(
-    "address", ["https://host/store", "http://host/store/", "S3://bucket/store"]
+    "address", ["https://host/store", "http://host/store/", "S3://bucket/store", "ftp://host/store"]
 )
 def test_an_address_is_no_folder(address: str) -> None:
     for folder in (address, Path(address)):
