@@ -1,4 +1,4 @@
-"""Addresses of servers, as they may be shown."""
+"""Addresses of servers: recognised, and as they may be shown."""
 
 from __future__ import annotations
 
