@@ -285,9 +285,9 @@ def test_a_server_that_always_fails_is_given_up(
     ("step", "message"),
     [
         (Step(ranges=False), "sends the whole file where a part is asked for"),
-        (Step(begin=1), "expected bytes .* as datapackage.json says; the server sends"),
+        (Step(begin=1), "expected bytes .* as its description says; the server sends"),
         (Step(status=404), "is not there, or not for you"),
-        (Step(content=b"longer" * 100_000), "expected bytes .* as datapackage.json says"),
+        (Step(content=b"longer" * 100_000), "expected bytes .* as its description says"),
     ],
 )
 def test_a_file_that_can_t_be_read_in_place_is_told(step: Step, message: str, small: Path) -> None:
@@ -356,6 +356,15 @@ def test_what_is_no_store_is_told(server: Nginx, store: Path) -> None:
         scan_reference(f"{server.url}/other")
     with pytest.raises(ReferenceStoreError, match="can't be read"):
         scan_reference("http://127.0.0.1:9/x")
+    for address in ("s3://", "https://"):
+        with pytest.raises(
+            ReferenceStoreError, match=f"{address}: expected the address of a folder"
+        ):
+            scan_reference(address)
+    # As a server answers whom it wants to log in. What mends a store on this machine is no help there.
+    (other / "datapackage.json").write_text("<html></html>")
+    with pytest.raises(ReferenceStoreError, match=r"not a description of.*Check the address"):
+        scan_reference(f"{server.url}/other")
 
 
 def test_alleles_are_not_matched_from_afar(server: Nginx) -> None:

@@ -186,7 +186,7 @@ def test_what_is_published_can_be_read_in_place(
         assert found["pos"].to_list() == [5000441]
         assert any("ids.parquet" in row[3] for row in server.requests())
     refused = tool(writer, "publish", "--in-place", "https://example.org/116", code=2)
-    assert "a web server takes no files" in refused.output
+    assert "no files are written there" in refused.output
 
 
 def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_path: Path) -> None:

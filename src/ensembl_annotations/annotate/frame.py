@@ -5,8 +5,11 @@ The rows become lines of a VCF in memory, for the same kernel that annotates fil
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +32,7 @@ Frame = TypeVar("Frame")
 """A polars or pandas data frame: pandas is no dependency, only whoever has one has it."""
 
 _WANTED = ("chrom", "pos", "ref", "alt")
+_TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 _NUM_COLUMNS = 8
 _NAME = Path("the frame")
 
@@ -39,8 +43,8 @@ def annotate_frame(frame: Frame, reference: Path | str, *, transcripts: str = "p
     Parameters
     ----------
     frame : polars.DataFrame or pandas.DataFrame
-        With the columns ``chrom`` (text or whole numbers), ``pos`` (1-based), ``ref`` and ``alt`` (one ALT;
-        null or ``.`` where there is none). Other columns are kept.
+        With the columns ``chrom`` (text or whole numbers), ``pos`` (1-based), ``ref`` and ``alt`` (one ALT, as a
+        VCF has it; null or ``.`` where there is none). Other columns are kept.
     reference : Path or str
         Folder of the store.
     transcripts : str
@@ -57,8 +61,8 @@ def annotate_frame(frame: Frame, reference: Path | str, *, transcripts: str = "p
     Raises
     ------
     InputError
-        Naming the first row (from 0) with a value that can't be used; or where the REFs tell of another
-        assembly.
+        Naming the first row (from 0) with a value that can't be used, or a column of another type; or where the
+        REFs tell of another assembly.
     ReferenceStoreError
     UsageError
         Where a column is missing, or one that is added is there already.
@@ -134,14 +138,48 @@ def annotated_rows(
 
 def _polars(frame: Any) -> pl.DataFrame:
     """Return the columns that are looked up, as text and numbers, checked."""
+    if not isinstance(frame, pl.DataFrame) and not _is_pandas(frame):
+        hint = "Collect it first." if isinstance(frame, pl.LazyFrame) else "Make one of it first."
+        raise UsageError(
+            f"frame: expected a data frame of polars or pandas, found {type(frame).__name__}.",
+            hint=hint,
+        )
     names = list(frame.columns)
     if missing := [name for name in _WANTED if name not in names]:
         raise UsageError(
             f"frame: expected the columns {', '.join(_WANTED)}; {', '.join(missing)} is missing.",
             hint=f"Rename the columns; there are: {', '.join(map(str, names))}.",
         )
-    wanted = frame[list(_WANTED)]
-    return checked_rows(wanted if isinstance(wanted, pl.DataFrame) else pl.from_pandas(wanted))
+    if twice := [name for name in _WANTED if names.count(name) > 1]:
+        raise UsageError(
+            f"frame: has several columns {', '.join(twice)}.", hint="Keep one of each name."
+        )
+    if isinstance(frame, pl.DataFrame):
+        return checked_rows(frame.select(_WANTED))
+    return checked_rows(pl.DataFrame([_series(name, frame[name]) for name in _WANTED]))
+
+
+def _is_pandas(frame: Any) -> bool:
+    """Tell whether it is a data frame of pandas: who has one has imported pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(frame, pandas.DataFrame)
+
+
+def _series(name: str, values: Any) -> pl.Series:
+    """Return a column of pandas; one of mixed values, such as 1 and ``X``, as text."""
+    if values.dtype == object:
+        texts = [
+            None if gone else _plain(value)
+            for value, gone in zip(values, values.isna(), strict=True)
+        ]
+        return pl.Series(name, texts, pl.String)
+    return pl.Series(name, values)
+
+
+def _plain(value: Any) -> str:
+    """Return a value as text, a whole number without decimal places."""
+    is_number = isinstance(value, Real | Decimal) and not isinstance(value, bool)
+    return str(int(value)) if is_number and value % 1 == 0 else str(value)
 
 
 def _check_new(added: Sequence[str], names: Sequence[str]) -> None:
@@ -157,26 +195,23 @@ def checked_rows(rows: pl.DataFrame) -> pl.DataFrame:
     InputError
         Naming the first row with a value that can't be used.
     """
-    position = pl.col("pos").cast(pl.Int64, strict=False)
-    if rows["pos"].dtype.is_float():
-        position = pl.when(pl.col("pos") == position).then(position)
     typed = rows.select(
-        pl.col("chrom").cast(pl.String),
-        position,
-        pl.col("ref").cast(pl.String),
-        pl.col("alt").cast(pl.String).fill_null("."),
+        _name(rows["chrom"]),
+        _whole(rows["pos"]),
+        _text(rows["ref"]),
+        _text(rows["alt"]).fill_null("."),
     )
     is_good = {
         "chrom": pl.col("chrom").str.contains(r"^[^\s]+$"),
         "pos": pl.col("pos").is_between(0, MAX_POS),
-        "ref": pl.col("ref").str.contains(r"^[^\s,]+$"),
-        "alt": pl.col("alt").str.contains(r"^[^\s,]+$"),
+        "ref": pl.col("ref").str.contains(r"^[^\s,]+$") & (pl.col("ref") != "-"),
+        "alt": pl.col("alt").str.contains(r"^[^\s,]+$") & (pl.col("alt") != "-"),
     }
     expected = {
         "chrom": "a name without white space",
         "pos": f"a whole number up to {MAX_POS}",
-        "ref": "bases",
-        "alt": "one ALT, without commas",
+        "ref": "bases, with the base before an insertion or deletion",
+        "alt": "one ALT, without commas, with the base before an insertion or deletion",
     }
     for name, condition in is_good.items():
         bad = typed.select((~condition).fill_null(True).arg_true())[name]
@@ -188,3 +223,32 @@ def checked_rows(rows: pl.DataFrame) -> pl.DataFrame:
                 hint="Correct the row, or leave it out.",
             )
     return typed
+
+
+def _name(column: pl.Series) -> pl.Series:
+    """Return names: numbers that pandas made fractions of, as beside a missing value, as the whole ones they were."""
+    if column.dtype.is_float() or column.dtype.is_decimal():
+        return _whole(column).cast(pl.String)
+    return _text(column)
+
+
+def _text(column: pl.Series) -> pl.Series:
+    if not (column.dtype in _TEXTS or column.dtype.is_integer() or column.is_null().all()):
+        raise _wrong_type(column, "text")
+    return column.cast(pl.String)
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """Return whole numbers, null where it is none."""
+    if not (column.dtype in _TEXTS or column.dtype.is_numeric()):
+        raise _wrong_type(column, "whole numbers")
+    values = column.cast(pl.String) if column.dtype in _TEXTS else column
+    whole = values.cast(pl.Int64, strict=False)
+    return whole if values.dtype == pl.String else whole.set(whole != values, None)
+
+
+def _wrong_type(column: pl.Series, expected: str) -> InputError:
+    return InputError(
+        f"frame: {column.name}: expected {expected}, found {column.dtype}.",
+        hint="Convert the column.",
+    )

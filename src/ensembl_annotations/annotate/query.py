@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,16 @@ _COLUMNS = (
 )  # fmt: skip
 
 _ALLELE = re.compile(
-    r"([^\s:]+):([\d,]+):([A-Za-z]+):([^\s:,]+)"
+    r"([^\s:]+):(\d[\d,]*):([A-Za-z]+):(?!-$)([^\s:,]+)"
     # As `ens_key` has it: one side may be empty.
-    r"|(\S+?)-([\d,]+)-(?!-$)([A-Za-z]*)-([^\s,-]*)"
+    r"|(\S+?)-(\d[\d,]*)-(?!-$)([A-Za-z]*)-([^\s,-]*)"
 )
 _SPDI = re.compile(r"N[A-Z]_\d+\.\d+:\d+:[^\s:]*:[^\s:]*")
-_OTHER = re.compile(r".*[\s:].*|.+-[\d,]+-.*|")
-"""What is no ID: it has a colon or a blank, or begins as an allele does."""
-_REGION = re.compile(r"(?P<chrom>[^\s:]+):(?P<first>[\d,]+)(?:-(?P<last>[\d,]+))?")
+_OTHER = re.compile(
+    r".*[\s:;].*|.+-[\d,]+-.*|(?i:rs)\d+,.*|(?i:chr)?[\dXYMT]+_\d+_[ACGTNacgtn-]*[_/][ACGTNacgtn-]*|"
+)
+"""What is no ID: it has a colon, a blank or several IDs, or is like an allele."""
+_REGION = re.compile(r"(?P<chrom>[^\s:]+):(?P<first>\d[\d,]*)(?:-(?P<last>\d[\d,]*))?")
 _RS = re.compile(r"(?i)rs0*(\d+)")
 _MOST_LETTERS = 24
 
@@ -110,7 +112,7 @@ def lookup(
     'allele_differs'
     """
     check_transcripts(transcripts)
-    queries = [query] if isinstance(query, str) else list(query)
+    queries = _texts(query)
     store = described_store(reference)
     alleles, regions, ids = {}, {}, {}
     for text in queries:
@@ -131,7 +133,7 @@ def lookup(
             raise UsageError(
                 f"query: {text!r}: expected an ID, an allele or a region.",
                 hint="Give an ID such as rs1801133, an allele such as 1:11796321:G:A (without bases on one side: "
-                "1-100-CG- or 1-100--A), or a region such as 1:11796000-11797000.",
+                "1-100-CG- or 1-100--A), or a region such as 1:11796000-11797000; each by itself.",
             )
     if alleles and is_remote(reference):
         raise UsageError(
@@ -145,6 +147,16 @@ def lookup(
     order = {text: number for number, text in enumerate(queries)}
     rows = pl.concat([_empty(), *parts])
     return rows.sort(pl.col("query").replace_strict(order), maintain_order=True)
+
+
+def _texts(query: Any) -> list[str]:
+    queries = [query] if isinstance(query, str) or not isinstance(query, Iterable) else list(query)
+    if other := [item for item in queries if not isinstance(item, str)]:
+        raise UsageError(
+            f"query: expected text, or several, found {other[0]!r}.",
+            hint="Write a number as an ID, such as rs1801133.",
+        )
+    return queries
 
 
 def _empty() -> pl.DataFrame:

@@ -1,9 +1,17 @@
-"""Addresses of servers, as they may be shown."""
+"""Addresses of servers: recognised, and as they may be shown."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)")
+
+
+def is_address(folder: Path | str) -> bool:
+    """Tell whether what is given for a folder begins as an address; of ``//``, `Path` keeps one."""
+    return _ADDRESS.match(str(folder)) is not None
 
 
 def without_credentials(url: str) -> str:

@@ -38,9 +38,10 @@ def _text(name: str, dtype: pl.DataType) -> pl.Expr:
     text = text_of(name, dtype)
     if dtype.is_numeric():
         return text.fill_null(_NULL)
-    # What begins so is a formula to a spreadsheet; nothing in a field may end it.
+    # What begins so is a formula to a spreadsheet, full-width signs in some languages; a quotation mark opens a
+    # field that ends at the next one, in another column or row. Nothing in a field may end it.
     flat = text.str.replace_all(r"[\t\r\n]", " ")
-    risky = flat.str.contains(r"^\s*[=+@-]") & (flat != _NULL)
+    risky = flat.str.contains(r'^\s*["=+@\x{FF1D}\x{FF0B}\x{FF20}\x{FF0D}-]') & (flat != _NULL)
     return pl.when(risky).then(pl.lit("'") + flat).otherwise(flat).fill_null(_NULL).alias(name)
 
 

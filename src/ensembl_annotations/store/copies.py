@@ -9,6 +9,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from ensembl_annotations.common.addresses import is_address
 from ensembl_annotations.common.atomic import atomic_path
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
@@ -45,12 +46,8 @@ def copy_store(folder: Path, target: str) -> dict[str, int]:
         Where the target has another reference or its index, or can't be written. `UsageError` for a
         web server, which takes no files.
     """
-    if is_remote(target) and not target.lower().startswith("s3:"):
-        raise UsageError(
-            f"{target}: a web server takes no files; expected a folder, or s3://….",
-            hint="Give a folder, and copy it and its index to the server, side by side.",
-        )
     store, target = ReferenceStore(folder), target.rstrip("/")
+    _check_target(folder, target)
     there = files_at(target)
     _refuse_another(there, store)
     index.open_index(target, store)
@@ -66,6 +63,23 @@ def copy_store(folder: Path, target: str) -> dict[str, int]:
                 _copy(path, to)
             num_files, num_bytes = num_files + 1, num_bytes + path.stat().st_size
     return {"num_files": num_files, "num_bytes": num_bytes}
+
+
+def _check_target(folder: Path, target: str) -> None:
+    if is_address(target) and not (is_remote(target) and target.lower().startswith("s3:")):
+        raise UsageError(
+            f"{target}: no files are written there; expected a folder, or s3://….",
+            hint="Give a folder, and copy it and its index to the server, side by side.",
+        )
+    if is_remote(target):
+        return
+    path = Path(target).resolve()
+    is_inside = any((parent / FILE_NAME).exists() for parent in path.parents)
+    if not target or path == folder.resolve() or is_inside:
+        raise UsageError(
+            f"{target or 'the target'}: expected a folder outside of a reference store.",
+            hint="Give a folder of its own.",
+        )
 
 
 def _refuse_another(there: Files, store: ReferenceStore) -> None:

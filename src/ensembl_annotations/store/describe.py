@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
+from ensembl_annotations.common.addresses import is_address
 from ensembl_annotations.common.errors import ReferenceStoreError, check_name
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
@@ -173,6 +174,12 @@ class ReferenceStore:
         check_name(folder)
         path = folder / FILE_NAME
         if not folder.is_dir():
+            if is_address(folder):
+                raise ReferenceStoreError(
+                    f"{folder.name}: expected a folder on this machine, found an address.",
+                    hint="Fetch or pull the store. 'lookup' of IDs and regions, and scan_reference, read https://… and "
+                    "s3://… in place.",
+                )
             raise ReferenceStoreError(
                 f"{folder}: no such folder; expected a reference store.",
                 hint="Make one with 'ensembl-annotations fetch' or 'dvc repro fetch_ensembl'.",

@@ -339,8 +339,8 @@ def open_index(folder: Path | str, store: ReferenceStore) -> Index | None:
 def _unusable(fact: str) -> ReferenceStoreError:
     return ReferenceStoreError(
         f"{fact}.",
-        hint="Make it again with 'ensembl-annotations index', or remove its folder: without it an ID takes "
-        "longer.",
+        hint="Make it again with 'ensembl-annotations index' ('publish --in-place' on a server), or remove its "
+        "folder: without it an ID takes longer.",
     )
 
 

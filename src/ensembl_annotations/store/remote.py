@@ -23,7 +23,7 @@ import pyarrow as pa
 from ensembl_annotations.common.addresses import without_credentials
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.words import one_line
-from ensembl_annotations.store.describe import FILE_NAME, ReferenceStore
+from ensembl_annotations.store.describe import FILE_NAME, OTHER_LAYOUT, ReferenceStore
 
 if TYPE_CHECKING:
     import requests
@@ -60,6 +60,8 @@ def files_at(folder: Path | str) -> Files:
     if not is_remote(folder):
         return _LocalFiles(Path(folder))
     address = str(folder).rstrip("/")
+    if "://" not in address:
+        raise ReferenceStoreError(f"{folder}: expected the address of a folder.", hint=_HINT)
     return _S3Files(address) if address.lower().startswith("s3:") else _HttpFiles(address)
 
 
@@ -86,7 +88,8 @@ def described_store(folder: Path | str) -> ReferenceStore:
             return ReferenceStore(copy)
         except ReferenceStoreError as error:
             message = error.message.replace(str(Path(copy) / FILE_NAME), where)
-            raise ReferenceStoreError(message, hint=error.hint, code=error.code) from error
+            hint = error.hint if error.code == OTHER_LAYOUT else _HINT
+            raise ReferenceStoreError(message, hint=hint, code=error.code) from error
 
 
 class _LocalFiles:
@@ -203,7 +206,7 @@ class _HttpFiles:
             told = answer.headers.get("Content-Range", "").strip()
             if told != expected:
                 raise ReferenceStoreError(
-                    f"{where}: expected {expected}, as {FILE_NAME} says; the server sends {told[:80]!r}.",
+                    f"{where}: expected {expected}, as its description says; the server sends {told[:80]!r}.",
                     hint="It is another file than described: copy the store there anew.",
                 )
 

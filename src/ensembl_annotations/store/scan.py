@@ -10,7 +10,7 @@ finds, by row groups.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
@@ -92,7 +92,8 @@ def scan_store(
         return scan_files(tables, index, tables)
     store.check(names)
     tables = {item.chromosome: RowGroups.of(files, item) for item in resources}
-    return scan_files({item.chromosome: item.path for item in resources}, index, tables)
+    paths = {item.chromosome: item.path for item in resources}
+    return scan_files(paths, index, tables, check=store.check)
 
 
 def _far(files: Files, item: Resource, index: Index | None) -> RowGroups:
@@ -105,6 +106,7 @@ def scan_files(
     files: Mapping[str, Path | RowGroups],
     index: Index | None = None,
     tables: Mapping[str, RowGroups] | None = None,
+    check: Callable[[Sequence[str]], None] = lambda names: None,
 ) -> pl.LazyFrame:
     """Return the files of these chromosomes as one table, in this order.
 
@@ -116,6 +118,8 @@ def scan_files(
         Of their IDs.
     tables : mapping, optional
         The same files by row groups, for what the index finds.
+    check : callable, optional
+        Called by each query with the chromosomes that it reads: the files may have been replaced since.
     """
 
     def read(
@@ -132,6 +136,8 @@ def scan_files(
                 *(predicate.meta.root_names() if predicate is not None else ()),
             }
         names = _chosen(list(files), parts)
+        if names:
+            check(names)
         found = (
             _indexed(
                 {name: (files[name], (tables or {})[name]) for name in names}, parts, wanted, index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,13 @@ def test_only_the_chromosomes_of_the_rows_are_checked(tmp_path: Path, store: Pat
         ("ref", ["A", "A", ""], "row 2.*ref.*found ''"),
         ("alt", ["A,C", "A", "A"], "row 0.*alt: expected one ALT"),
         ("alt", ["A", "A\n21\t5", "A"], "row 1.*alt"),
+        # A deletion without the base before it: of which base is not said.
+        ("alt", ["A", "-", "A"], "row 1.*alt: expected one ALT.*base before.*found '-'"),
+        ("ref", ["A", "A", "-"], "row 2.*ref: expected bases.*base before.*found '-'"),
+        ("chrom", [21.0, 1.5, 3.0], r"row 1.*chrom.*found 1\.5"),
+        ("chrom", [True, True, False], "frame: chrom: expected text, found Boolean"),
+        ("pos", [True, True, False], "frame: pos: expected whole numbers, found Boolean"),
+        ("pos", [date(2020, 1, 1)] * 3, "frame: pos: expected whole numbers, found Date"),
     ],
 )
 def test_a_value_that_can_t_be_used_is_named(
@@ -117,6 +125,34 @@ def test_a_value_that_can_t_be_used_is_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         annotate_frame(pl.DataFrame(ROWS | {column: values}, strict=False), store)
+
+
+@pytest.mark.parametrize(
+    "chrom", [[21.0] * 3, [21, "21", 21.0], pl.Series([21, 21, 21], dtype=pl.Decimal(4, 1))]
+)
+def test_numbers_are_names_whatever_pandas_made_of_them(chrom: Any, store: Path) -> None:
+    """A missing value makes whole numbers fractions, and a file read in parts has both numbers and text."""
+    pandas = importlib.import_module("pandas")
+    rows = {"chrom": chrom, "pos": [5.0, 5.0, 5.0], "ref": ["G"] * 3, "alt": ["T"] * 3}
+    found = annotate_frame(pandas.DataFrame(rows), store)
+    assert [list(ids) for ids in found["ens_id"]] == [["rs1"]] * 3
+    if not isinstance(chrom, list) or isinstance(chrom[0], float):
+        assert annotate_frame(pl.DataFrame(rows), store)["ens_id"].to_list() == [["rs1"]] * 3
+
+
+@pytest.mark.parametrize("frame", [pl.LazyFrame(ROWS), pl.DataFrame(ROWS)["pos"], ROWS, [ROWS], "rows.csv", pl.DataFrame(ROWS).to_arrow(), None])  # fmt: skip
+def test_what_is_no_data_frame_is_told(frame: Any, store: Path) -> None:
+    with pytest.raises(
+        UsageError, match=f"expected a data frame of polars or pandas, found {type(frame).__name__}"
+    ):
+        annotate_frame(frame, store)
+
+
+def test_columns_of_one_name_are_told(store: Path) -> None:
+    pandas = importlib.import_module("pandas")
+    rows = pandas.DataFrame(ROWS)
+    with pytest.raises(UsageError, match="has several columns pos"):
+        annotate_frame(pandas.concat([rows, rows[["pos"]]], axis=1), store)
 
 
 def test_columns_that_are_missing_or_there_already_are_named(store: Path) -> None:

@@ -134,10 +134,18 @@ def test_why_nothing_is_found(query: str, reason: str, store: Path) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "1 2", "21:4:T", "21:5-4", "21:4:T:A,C", "a:b:c:d", "21:7:A:", "21:7::A", "21-7--", "21-7-A", "21-7-A-C,T"],
+    ["", "1 2", "21:4:T", "21:5-4", "21:4:T:A,C", "a:b:c:d", "21:7:A:", "21:7::A", "21-7--", "21-7-A", "21-7-A-C,T",
+     # A hyphen is no ALT, several IDs are not one, and an allele of another form is no unknown ID.
+     "21:7:A:-", "rs5;rs6", "rs5,rs6", "21_4_T_G", "chr21_4_T/G", "X_4_-/A", "21:,", "21:,-5", "21:,:T:G"],
 )  # fmt: skip
 def test_what_is_no_query_is_told(query: str, store: Path) -> None:
     with pytest.raises(UsageError, match="query"):
+        lookup(query, store)
+
+
+@pytest.mark.parametrize("query", [5, None, ["rs5", 5], pl.Series([5])])
+def test_what_is_no_text_is_told(query: Any, store: Path) -> None:
+    with pytest.raises(UsageError, match=r"query: expected text, or several, found (5|None)"):
         lookup(query, store)
 
 

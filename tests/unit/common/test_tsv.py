@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import polars as pl
 import pytest
 
@@ -33,14 +35,33 @@ def test_values_can_be_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["=1+1", "+1", "-cmd", "@x", " =1", "\t=1", "\r=1", "\n=1", "=", "a\t=1", "a\n=1"]
+    "value",
+    [
+        "=1+1",
+        "+1",
+        "-cmd",
+        "@x",
+        " =1",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "=",
+        "a\t=1",
+        "a\n=1",
+        '"=1"',
+        '"',
+        "\uff1d1",
+        "\uff20x",
+    ],
 )
 def test_no_field_is_a_formula(value: str) -> None:
     for column in ([value], [[value, "x"]]):
         line = tsv_rows(pl.DataFrame({"value": column, "next": ["end"]}))
         first, last = line.rstrip("\n").split("\t")
         assert last == "end" and "\n" not in first and "\r" not in first
-        assert first.lstrip()[0] not in "=+-@"
+        assert first.lstrip()[0] not in "=+-@\uff1d\uff0b\uff0d\uff20"
+        # What reads quotation marks, as a spreadsheet and pandas do, finds the same fields.
+        assert next(csv.reader([line], delimiter="\t")) == [first, "end"]
 
 
 def test_numbers_below_zero_stay_numbers() -> None:

@@ -99,6 +99,20 @@ def test_who_reads_meanwhile_finds_no_half_store(
 
 
 def test_a_web_server_takes_no_files(store: Path) -> None:
-    with pytest.raises(UsageError, match="a web server takes no files"):
+    with pytest.raises(UsageError, match="no files are written there"):
         copy_store(store, "https://example.org/x")
     assert json.loads((store / "datapackage.json").read_bytes())
+
+
+@pytest.mark.parametrize("target", ["ftp://host/x", "gs://bucket/x", "S3://", "http:/x", "", "/", "store", "store/x", "link/x"])  # fmt: skip
+def test_what_is_no_folder_of_its_own_is_refused(
+    target: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(store)
+    before = content(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"no files are written there|outside of a reference store"
+    ):
+        copy_store(store, target)
+    assert content(tmp_path) == before

@@ -286,3 +286,14 @@ def test_of_many_problems_eight_are_named(tmp_path: Path) -> None:
 )
 def test_the_chromosome_of_a_file_is_told_by_its_name(name: str, chromosome: str | None) -> None:
     assert chromosome_of(name) == chromosome
+
+
+@pytest.mark.parametrize(
+    "address", ["https://host/store", "http://host/store/", "S3://bucket/store", "ftp://host/store"]
+)
+def test_an_address_is_no_folder(address: str) -> None:
+    for folder in (address, Path(address)):
+        with pytest.raises(
+            ReferenceStoreError, match="store: expected a folder on this machine, found an address"
+        ):
+            ReferenceStore(folder)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import ensembl_annotations.store.scan as scan
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
+from ensembl_annotations.store.index import write_index
 from ensembl_annotations.store.scan import scan_files, scan_reference
 from ensembl_annotations.variants.schema import READ
 from tests.support.store import snv, write_store
@@ -56,6 +57,28 @@ def test_only_files_that_are_asked_for_are_checked(folder: Path) -> None:
     assert len(scan_reference(folder, "MT").collect()) == 1
     with pytest.raises(ReferenceStoreError, match=r"chr21\.parquet is missing"):
         scan_reference(folder)
+
+
+@pytest.mark.parametrize("with_index", [False, True])
+def test_a_store_that_was_replaced_since_is_not_read_as_the_one_that_was_opened(
+    with_index: bool, folder: Path, tmp_path: Path
+) -> None:
+    if with_index:
+        write_index(folder)
+    alleles = scan_reference(folder)
+    assert alleles.filter(id="rs3").collect().height == 1
+    rows = {"21": [snv(5, "G>T", 1)], "MT": [snv(1, "T>G", 3), snv(2, "T>G", 4)]}
+    other = write_store(tmp_path / "other", rows)
+    shutil.copy(other / "homo_sapiens-chrMT.parquet", folder)
+    for query in (
+        alleles,
+        alleles.filter(pos=1),
+        alleles.filter(id="rs3"),
+        alleles.select(pl.len()),
+    ):
+        with pytest.raises(ReferenceStoreError, match=r"not complete: homo_sapiens-chrMT\.parquet"):
+            query.collect()
+    assert alleles.filter(chrom="21").collect().height == 3
 
 
 def test_the_types_are_declared(folder: Path) -> None:
