@@ -185,6 +185,8 @@ def test_what_is_published_can_be_read_in_place(
         found = lookup("rs9000000232", f"{server.url}/116")
         assert found["pos"].to_list() == [5000441]
         assert any("ids.parquet" in row[3] for row in server.requests())
+    refused = tool(writer, "publish", "--in-place", "data/ensembl_annotations", code=2)
+    assert "is the reference of this repository" in refused.output
     refused = tool(writer, "publish", "--in-place", "https://example.org/116", code=2)
     assert "no files are written there" in refused.output
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.common.errors import EnsemblAnnotationsError
+from ensembl_annotations.common.addresses import is_address
+from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
 from ensembl_annotations.common.progress import format_bytes
 from ensembl_annotations.common.words import count_files, listed
 from ensembl_annotations.project.folders import refuse_foreign
@@ -99,6 +101,12 @@ def _copy_in_place(
     shared: SharedReference, pieces: list[ListedFile], target: str
 ) -> dict[str, int]:
     """Copy what was published, not what the workspace has; its index is made for it, so it is never an older one."""
+    here = shared.project.root / STORE
+    if not is_address(target) and Path(target).resolve() == here.resolve():
+        raise UsageError(
+            f"{target}: is the reference of this repository, which DVC keeps.",
+            hint="Give another folder.",
+        )
     work = shared.project.root / _IN_PLACE
     shutil.rmtree(work, ignore_errors=True)
     try:
