@@ -18,15 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from measure import (
-    OURS,
-    Measured,
-    interleaved,
-    measure,
-    medians,
-    need,
-    ratio,
-)
+from measure import OURS, Measured, interleaved, measure, medians, need, ratio
 from report import verdict
 from whole_genome import genome_query, genome_store, read_lines
 from workshop import CHROMOSOME, FULL_RECORDS, QUERIES, Workshop, say
@@ -34,7 +26,7 @@ from workshop import CHROMOSOME, FULL_RECORDS, QUERIES, Workshop, say
 RESULTS = Path(__file__).parent / "results"
 WITHOUT, PICK, ALL = "without", "pick", "all"
 MAX_PICK = 2
-MIN_ROWS_PER_SEC = 1e6
+MIN_MILLION_ROWS_PER_SEC = 1
 MAX_MORE_MB = 40
 MAX_MORE_SEC = 0.15
 """For an exome: of what a run with genes takes more, nearly all is loading them."""
@@ -75,7 +67,11 @@ def check(out: Path) -> dict[str, int]:
         (plain, one, worst), (plain_all, rows, worst_all) = _parted(pick), _parted(every)
         is_same = bare == plain == plain_all and worst == worst_all
         if not is_same or not one <= rows:
-            raise SystemExit(f"{out}: record {number} has other answers with genes than without.")
+            raise SystemExit(
+                f"{out}, record {number}: other answers with genes than without.\n"
+                f"expected, without: {bare[:500]!r}\nfound, pick: {pick[:500]!r}\nfound, all: {every[:500]!r}\n"
+                "Nothing was timed; annotate this record alone and see which of the three is wrong."
+            )
         found["records"] += 1
         found["rows"] += sum(b"|Transcript|" in row for row in rows)
         found["picked_rows"] += sum(b"|Transcript|" in row for row in one)
@@ -122,9 +118,10 @@ def judge(queries: dict[str, Any]) -> list[dict[str, Any]]:
             found, cpu = (query["ratio"][PICK][key] for key in ("wall_sec", "cpu_sec"))
             text = f"{name}: {PICK} / {WITHOUT}"
             rows.append(verdict(text, False, MAX_PICK, found, found <= MAX_PICK, cpu))
-            rate = query["rows_per_cpu_sec"]
-            text = f"{name}: million rows a second of CPU, the whole run"
-            rows.append(verdict(text, True, MIN_ROWS_PER_SEC / 1e6, rate / 1e6, rate >= MIN_ROWS_PER_SEC))  # fmt: skip
+            for key, of in (("rows_per_cpu_sec", "the whole run"), ("rows_per_more_cpu_sec", "what genes take more")):  # fmt: skip
+                rate = query[key] / 1e6
+                text = f"{name}: million rows of {ALL} a second of CPU, of {of}"
+                rows.append(verdict(text, True, MIN_MILLION_ROWS_PER_SEC, rate, rate >= MIN_MILLION_ROWS_PER_SEC))  # fmt: skip
     return rows
 
 
@@ -153,6 +150,14 @@ def show(results: dict[str, Any]) -> None:
     for row in results["targets"]:
         cpu = f" (cpu {row['found_cpu']:.2f})" if "found_cpu" in row else ""
         click.echo(f"{'hit' if row['hit'] else 'MISS':4}  {row['target']}: {row['found']:.2f}{cpu}, {row['wanted']}")  # fmt: skip
+
+
+def save(results: dict[str, Any], folder: Path) -> None:
+    """Write what is measured so far: a run of hours that is stopped has its first results."""
+    results["load_after"] = os.getloadavg()[0]
+    results["targets"] = judge(results["queries"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "consequences.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def num_transcripts(store: Path) -> int:
@@ -201,18 +206,16 @@ def main(
         }
         for name in queries.split(","):
             results["queries"][name] = run(name, single[name], stores, out, rounds)
+            save(results, folder)
         if genome:
-            whole = tuple(
-                genome_store(store, shop.folder / f"genome-{store.name}") for store in stores
+            bare, genes = (
+                genome_store(item, shop.folder / f"genome-{item.name}") for item in stores
             )
             for name in genome_queries.split(","):
                 query = genome_query(single[name], shop.folder / f"genome-{name}.vcf.gz")
                 label = f"genome-{name}"
-                results["queries"][label] = run(label, query, (whole[0], whole[1]), out, rounds)
-    results["load_after"] = os.getloadavg()[0]
-    results["targets"] = judge(results["queries"])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "consequences.json").write_text(json.dumps(results, indent=2) + "\n")
+                results["queries"][label] = run(label, query, (bare, genes), out, rounds)
+                save(results, folder)
     show(results)
 
 
