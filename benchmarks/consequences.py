@@ -29,7 +29,7 @@ MAX_PICK = 2
 MIN_MILLION_ROWS_PER_SEC = 1
 MAX_MORE_MB = 40
 MAX_MORE_SEC = 0.15
-"""For an exome: of what a run with genes takes more, nearly all is loading them."""
+"""With `pick`; seconds of an exome, since nearly all that it takes more is loading them."""
 _OURS_ONLY = (b"ENS_CSQ=", b"ENS_WORST=")
 _NO_RECORD = b"\t" * 7
 
@@ -108,12 +108,18 @@ def run(name: str, query: Path, stores: tuple[Path, Path], out: Path, rounds: in
 def judge(queries: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, query in queries.items():
-        pick, bare = query["median"][PICK], query["median"][WITHOUT]
+        more = {
+            key: value - query["median"][WITHOUT][key]
+            for key, value in query["median"][PICK].items()
+        }
+        hit = more["peak_mb"] <= MAX_MORE_MB
+        rows.append(
+            verdict(f"{name}: MB more with genes", False, MAX_MORE_MB, more["peak_mb"], hit)
+        )
         if "qx" in name:
-            for unit, limit, key in (("MB", MAX_MORE_MB, "peak_mb"), ("s", MAX_MORE_SEC, "wall_sec")):  # fmt: skip
-                more = pick[key] - bare[key]
-                text = f"{name}: {unit} more with genes"
-                rows.append(verdict(text, False, limit, more, more <= limit))
+            hit = more["wall_sec"] <= MAX_MORE_SEC
+            text = f"{name}: seconds more with genes"
+            rows.append(verdict(text, False, MAX_MORE_SEC, more["wall_sec"], hit, more["cpu_sec"]))
         else:
             found, cpu = (query["ratio"][PICK][key] for key in ("wall_sec", "cpu_sec"))
             text = f"{name}: {PICK} / {WITHOUT}"
