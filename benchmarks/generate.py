@@ -8,6 +8,7 @@ its records again instead of reading them.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import click
 import numpy as np
 import polars as pl
 from deep import make_deep_records
+from genes import Models
 from genome import TELOMERE_BP, Array, Chromosome, make_tile, tab_separated
 from info import HEADER, make_info
 from queries import write_calls
@@ -55,6 +57,14 @@ class Release:
     def fasta(self, chromosome: str) -> Path:
         return self.folder / LAYOUT.fasta_folder / LAYOUT.fasta_name(chromosome)
 
+    def gff3(self, chromosome: str) -> Path:
+        name = f"Homo_sapiens.GRCh38.{LAYOUT.release}.chromosome.{chromosome}.gff3.gz"
+        return self.folder / LAYOUT.gff3_folder / name
+
+    @property
+    def peptides(self) -> Path:
+        return self.folder / LAYOUT.peptide_folder / "Homo_sapiens.GRCh38.pep.all.fa.gz"
+
 
 def open_release(folder: Path) -> Release:
     """Return the release that `write_release` wrote into a folder.
@@ -81,6 +91,7 @@ def write_release(
     seed: int,
     *,
     fasta: bool = False,
+    genes: bool = False,
     num_bad: int = 0,
     depth: int = 1,
 ) -> Release:
@@ -97,6 +108,8 @@ def write_release(
     seed : int
     fasta : bool
         Write the sequences too.
+    genes : bool
+        Write gene models and peptides too, and the sequences.
     num_bad : int
         Malformed rows of each chromosome.
     depth : int
@@ -108,16 +121,26 @@ def write_release(
         path = release.vcf(item.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_vcf(path, item, num_bad)
-        if fasta:
-            path = release.fasta(item.name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_fasta(path, item)
     _write_checksums([release.vcf(item.name) for item in made])
-    if fasta:
-        _write_checksums([release.fasta(item.name) for item in made])
+    if fasta or genes:
+        _write_fastas(release)
+    if genes:
+        _write_genes(release)
     content = {"recipe": RECIPE, "chromosomes": [_described(item) for item in made]}
     (out / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")
     return release
+
+
+def add_genes(release: Release, out: Path) -> Release:
+    """Write the release with sequences and genes into another folder, where its variants are a link."""
+    found = Release(out, release.chromosomes)
+    variants = out / LAYOUT.vcf_folder
+    variants.parent.mkdir(parents=True)
+    variants.symlink_to((release.folder / LAYOUT.vcf_folder).resolve())
+    _write_fastas(found)
+    _write_genes(found)
+    shutil.copy(release.folder / DESCRIPTION, out)
+    return found
 
 
 def _described(chromosome: Chromosome) -> dict[str, Any]:
@@ -160,6 +183,41 @@ def _bad_row(chromosome: str, pos: int, number: int) -> bytes:
         f"{chromosome}\t{pos}\trs1\tA\tG\t.\t.\tdbSNP_156;TSA=SNV;AA=".encode() + b"\xff\n",
     )
     return rows[number % len(rows)]
+
+
+def _write_fastas(release: Release) -> None:
+    for item in release.chromosomes.values():
+        path = release.fasta(item.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_fasta(path, item)
+    _write_checksums([release.fasta(name) for name in release.chromosomes])
+
+
+def _write_genes(release: Release) -> None:
+    """Write the gene models of each chromosome, and the peptides of all."""
+    paths = [release.gff3(name) for name in release.chromosomes]
+    for folder in (paths[0].parent, release.peptides.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with release.peptides.open("wb") as handle:
+        peptides = BgzfWriter(handle, level=6)
+        for path, item in zip(paths, release.chromosomes.values(), strict=True):
+            _write_models(path, item, peptides)
+        peptides.finish()
+    _write_checksums(paths)
+    _write_checksums([release.peptides])
+
+
+def _write_models(path: Path, chromosome: Chromosome, peptides: BgzfWriter) -> None:
+    with path.open("wb") as handle:
+        writer = BgzfWriter(handle, level=6)
+        region = f"##sequence-region   {chromosome.name} 1 {chromosome.length_bp}\n"
+        writer.write(f"##gff-version 3\n{region}".encode())
+        for batch in range(chromosome.num_batches):
+            models = Models(chromosome, batch)
+            for lines in models.genes():
+                writer.write("".join(lines).encode())
+            peptides.write("".join(models.peptides).encode())
+        writer.finish()
 
 
 def _write_fasta(path: Path, chromosome: Chromosome) -> None:
@@ -259,16 +317,19 @@ def main() -> None:
 )
 @click.option("--seed", default=1, show_default=True)
 @click.option("--fasta", is_flag=True, help="Write the sequences too.")
+@click.option("--genes", is_flag=True, help="Write gene models, peptides and the sequences too.")
 @click.option("--depth", default=1, show_default=True,
               help="How many times as many alleles are on the same bases.")  # fmt: skip
 @click.option("--bad", default=0, show_default=True, help="Malformed rows of each chromosome.")
 def release_command(
-    out: Path, chromosomes: str, records: int, seed: int, fasta: bool, depth: int, bad: int
-) -> None:
+    out: Path, chromosomes: str, records: int, seed: int, fasta: bool, genes: bool, depth: int, bad: int
+) -> None:  # fmt: skip
     """Write a mirror of a release."""
     began = time.perf_counter()
     names = chromosomes.split(",")
-    release = write_release(out, names, records, seed, fasta=fasta, num_bad=bad, depth=depth)
+    release = write_release(
+        out, names, records, seed, fasta=fasta, genes=genes, num_bad=bad, depth=depth
+    )
     took = time.perf_counter() - began
     size = sum(release.vcf(name).stat().st_size for name in names)
     click.echo(f"{size / 1e6:.1f} MB of VCF in {took:.1f} s: {size / took / 1e6:.1f} MB/s")

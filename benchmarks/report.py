@@ -61,10 +61,10 @@ def judge(results: dict[str, Any]) -> list[dict[str, Any]]:
         cpu = ratio(timed, target.slow, target.fast, "cpu_sec")
         hit = found >= target.limit if target.at_least else found <= target.limit
         name = f"{target.query}: {target.slow} / {target.fast}"
-        rows.append(_verdict(name, target.at_least, target.limit, found, hit, cpu))
+        rows.append(verdict(name, target.at_least, target.limit, found, hit, cpu))
     idle = results["idle"]["wall_sec"]
     rows.append(
-        _verdict(
+        verdict(
             "a VCF without records, in seconds", False, MAX_IDLE_SEC, idle, idle <= MAX_IDLE_SEC
         )
     )
@@ -72,18 +72,18 @@ def judge(results: dict[str, Any]) -> list[dict[str, Any]]:
         read = results["queries"]["qx340"]["median"][peers.OURS_VCF]["read_mb"]
         share = (read - results["idle"]["read_mb"]) * 1e6 / results["store_bytes"]
         name = "qx340: bytes read / the store's"
-        rows.append(_verdict(name, False, MAX_EXOME_READ, share, share <= MAX_EXOME_READ))
+        rows.append(verdict(name, False, MAX_EXOME_READ, share, share <= MAX_EXOME_READ))
     outside = [row for row in results["growth"] if row["kind"] == "outside"]
     for name, key in (("wall time", "wall_to_first"), ("peak memory", "peak_to_first")):
         if outside:
             found = max(row[key] for row in outside)
             name = f"growth of {name} with the reference outside the query's span"
             hit = found <= MAX_GROWTH_OUTSIDE
-            rows.append(_verdict(name, False, MAX_GROWTH_OUTSIDE, found, hit))
+            rows.append(verdict(name, False, MAX_GROWTH_OUTSIDE, found, hit))
     return rows
 
 
-def _verdict(
+def verdict(
     name: str, at_least: bool, limit: float, found: float, hit: bool, cpu: float | None = None
 ) -> dict[str, Any]:
     wanted = f"{'at least' if at_least else 'at most'} {limit:g}"

@@ -36,7 +36,6 @@ from ensembl_annotations.variants.contigs import CHROMOSOMES, LENGTHS
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = CHROMOSOMES[:24]
-ROLE = "alleles"
 _STEP_BYTES = 1 << 24
 
 
@@ -54,8 +53,17 @@ def relabel(source: Path, was: FileIdentity, folder: Path, name: str) -> dict[st
     Notes
     -----
     Only the label in the footer is another one. A footer has no places of its own: it may become longer.
+    A sequence has its label in front, and behind it the place where the rest begins.
     """
     now = was._replace(chromosome=name)
+    if was.role == "sequence":
+        data = source.read_bytes()
+        at = 17 + data[16]
+        out = folder / now.file_name
+        place = (17 + len(name) + 4).to_bytes(4, "little")
+        data = data[:16] + bytes([len(name)]) + name.encode() + place + data[at + 4 :]
+        out.write_bytes(data)
+        return _entry(out, name, sha256(data).hexdigest())
     before, after = (next(iter(item.as_metadata().values())).encode() for item in (was, now))
     out, digest = folder / now.file_name, sha256()
     with source.open("rb") as handle, out.open("wb") as written:
@@ -74,29 +82,40 @@ def relabel(source: Path, was: FileIdentity, folder: Path, name: str) -> dict[st
         tail = footer + len(footer).to_bytes(4, "little") + b"PAR1"
         written.write(tail)
         digest.update(tail)
+    return _entry(out, name, digest.hexdigest())
+
+
+def _entry(path: Path, chromosome: str, digest: str) -> dict[str, Any]:
     return {
-        "path": out.name,
-        "chromosome": name,
-        "bytes": out.stat().st_size,
-        "hash": f"sha256:{digest.hexdigest()}",
-        "footer_sha256": footer_sha256(out),
+        "path": path.name,
+        "chromosome": chromosome,
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{digest}",
+        "footer_sha256": footer_sha256(path),
     }
 
 
 def genome_store(store: Path, out: Path) -> Path:
-    """Make a store of 24 chromosomes from one of a single chromosome without its sequence."""
+    """Make a store of 24 chromosomes from one of a single chromosome, with its sequence and genes if it has them."""
     if (out / FILE_NAME).exists():
         return out
     say(f"Making {out.name}")
     package = json.loads((store / FILE_NAME).read_bytes())
-    (entry,) = package["resources"]
-    was = FileIdentity(
-        package["species"], package["assembly"], package["release"], entry["chromosome"], ROLE
-    )
+    origin = package["species"], package["assembly"], package["release"]
     out.mkdir(parents=True, exist_ok=True)
     for name in ReferenceStore(store).common:
         (out / name).write_bytes((store / name).read_bytes())
-    made = [entry | relabel(store / entry["path"], was, out, name) for name in NAMES]
+    made = [
+        entry
+        | relabel(
+            store / entry["path"],
+            FileIdentity(*origin, entry["chromosome"], entry["role"]),
+            out,
+            name,
+        )
+        for entry in package["resources"]
+        for name in NAMES
+    ]
     package |= {"resources": made, "num_variants": len(NAMES) * package["num_variants"]}
     # Last: without it, there is no store.
     (out / FILE_NAME).write_text(json.dumps(package, indent=2) + "\n")
@@ -113,7 +132,7 @@ def genome_query(query: Path, out: Path) -> Path:
         packed = subprocess.Popen(["bgzip", "-c"], stdin=subprocess.PIPE, stdout=handle)
         assert packed.stdin is not None
         with packed.stdin as to:
-            for line in _lines(query):
+            for line in read_lines(query):
                 if not line.startswith(b"#"):
                     break
                 if line.startswith(b"##contig"):
@@ -122,7 +141,7 @@ def genome_query(query: Path, out: Path) -> Path:
                     )
                 to.write(line)
             for name in NAMES:
-                for line in _lines(query):
+                for line in read_lines(query):
                     if not line.startswith(b"#"):
                         to.write(name.encode() + line[line.index(b"\t") :])
         if packed.wait():
@@ -131,7 +150,7 @@ def genome_query(query: Path, out: Path) -> Path:
     return out
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     with gzip.open(path, "rb") as handle:
         yield from handle
 
@@ -139,7 +158,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _digests(path: Path) -> dict[bytes, str]:
     """Return a digest of each contig's records, without their CHROM."""
     found: dict[bytes, Any] = defaultdict(md5)
-    for line in _lines(path):
+    for line in read_lines(path):
         if not line.startswith(b"#"):
             name, _, rest = line.partition(b"\t")
             found[name].update(rest)

@@ -13,7 +13,7 @@ import generate
 import numpy as np
 import peers
 import pyarrow.parquet as pq
-from generate import Release, open_release, write_query, write_release
+from generate import Release, add_genes, open_release, write_query, write_release
 from measure import OURS, measure, remove
 
 from ensembl_annotations._kernel import build
@@ -69,13 +69,25 @@ class Workshop:
             write_release(folder, chromosomes, records, seed, depth=depth)
         return open_release(folder)
 
-    def store(self, release: Release, name: str, program: Sequence[str] = OURS) -> Path:
+    def with_genes(self, release: Release) -> Release:
+        """Return the release with its sequences and genes, in a folder beside it."""
+        folder = release.folder.with_name(f"{release.folder.name}-genes")
+        if not (folder / generate.DESCRIPTION).exists():
+            say(f"Generating {folder.name}")
+            remove(folder)
+            add_genes(release, folder)
+        return open_release(folder)
+
+    def store(
+        self, release: Release, name: str, program: Sequence[str] = OURS, more: Sequence[str] = ()
+    ) -> Path:
         """Convert a release; always anew, for the store's layout belongs to the code."""
         out = self.folder / name
         remove(out)
         say(f"Converting {name}")
         measure(
-            [*program, "fetch", "--base-url", str(release.folder), "--release", "116", "--out", str(out)],
+            [*program, "fetch", "--base-url", str(release.folder), "--release", "116", "--out", str(out),
+             *more],
             self._environment,
         )  # fmt: skip
         return out

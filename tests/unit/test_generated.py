@@ -1,4 +1,4 @@
-"""The benchmarks' releases: a deep one has what a shallow one has and more, on the same bases."""
+"""The benchmarks' releases: a deep one has what a shallow one has and more, on the same bases; genes fit them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ensembl_annotations import fetch_ensembl
+from ensembl_annotations.store.genes import scan_genes
 
 GENERATE = Path(__file__).parents[2] / "benchmarks" / "generate.py"
 DEPTH = 10
@@ -92,3 +94,30 @@ def test_a_deep_release_is_converted_whole(
     assert metrics["num_alleles"] == num_alleles(deep)
     assert metrics["num_quarantined"] == 0
     assert metrics["num_ref_differs"] == 0
+
+
+def test_genes_are_those_of_a_human_release_in_kind_and_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(tmp_path / "cache"))
+    num_records = 100_000
+    for name, more in (("bare", ["--fasta"]), ("genes", ["--genes"])):
+        generate("release", "--out", tmp_path / name, "--records", str(num_records), *more)
+    for path in (VCF, FASTA):
+        assert (tmp_path / "bare" / path).read_bytes() == (tmp_path / "genes" / path).read_bytes()
+    metrics = fetch_ensembl(tmp_path / "store", mirrors=tmp_path / "genes", release=116)
+    assert metrics["num_quarantined"] == 0
+    found = scan_genes(tmp_path / "store").collect()
+    # 9,600 transcripts on 46.7 million bases; a record has 2.7 of them.
+    assert len(found) == pytest.approx(9_600 * 2.7 * num_records / 46_700_000, abs=1)
+    coding = found.filter(pl.col("cds_start").is_not_null())
+    assert set(coding["peptide"]) == {"agrees"}
+    assert 0.15 < len(coding) / len(found) < 0.6
+    assert set(coding["strand"]) == {1, -1}
+    assert set(coding["cds_phase"]) > {0}
+    assert found["exon_starts"].list.len().mean() > 3
+    canonical = found.filter("canonical")
+    assert canonical["gene_id"].is_unique().all()
+    assert set(canonical["gene_id"]) == set(found["gene_id"])
+    whole = canonical.filter(pl.col("cds_start").is_not_null())
+    assert not (whole["cds_start_nf"] | whole["cds_end_nf"]).any()

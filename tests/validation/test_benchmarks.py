@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -53,3 +54,45 @@ def test_growth_annotates_one_vcf_on_two_stores(tmp_path: Path) -> None:
     one, four = query["agreement"].values()
     assert one["annotated"] < four["annotated"]
     assert query["ratio"]["read_mb"] > 1
+
+
+def test_consequences_annotates_with_and_without_genes(tmp_path: Path) -> None:
+    found = run(
+        "consequences", tmp_path, "--records", "30000", "--genome", "--genome-queries", "q1m",
+        "--work", str(tmp_path / "work"),
+    )  # fmt: skip
+    one, genome = found["queries"].values()
+    assert one["counts"]["rows"] > one["counts"]["picked_rows"] > 100
+    for key, count in one["counts"].items():
+        assert genome["counts"][key] == pytest.approx(24 * count, rel=0.001)
+    for query in found["queries"].values():
+        assert {*query["median"]} == {"without", "pick", "all"}
+        assert query["rows_per_more_cpu_sec"] > query["rows_per_cpu_sec"] > 0
+    assert {item["target"].partition(":")[0] for item in found["targets"]} == {*found["queries"]}
+
+
+def test_consequences_refuses_answers_that_differ(tmp_path: Path) -> None:
+    entry = "ENS_CSQ=G|intron_variant|MODIFIER|DEMO1|ENSG1|Transcript|ENST1"
+    worst = "ENS_WORST=intron_variant&ENSG1&ENST1"
+    answers = {
+        "without": ".",
+        "pick": f"{entry};{worst}",
+        "all": f"{entry},{entry[8:].replace('ENST1', 'ENST2')};{worst}",
+    }
+
+    def check(**changed: str) -> subprocess.CompletedProcess[str]:
+        for label, info in {**answers, **changed}.items():
+            line = f"1\t5\t.\tA\tG\t.\t.\t{info}\n"
+            (tmp_path / f"{label}.vcf.gz").write_bytes(gzip.compress(line.encode()))
+        code = "import sys, pathlib, consequences; print(consequences.check(pathlib.Path(sys.argv[1])))"
+        return subprocess.run(
+            [sys.executable, "-c", code, tmp_path], cwd=BENCHMARKS, capture_output=True, text=True, check=False
+        )  # fmt: skip
+
+    assert "'rows': 2" in check().stdout
+    for changed in (
+        {"without": "ENS_RS=rs1"},
+        {"pick": f"{entry};ENS_WORST=missense_variant"},
+        {"pick": f"{entry.replace('ENST1', 'ENST3')};{worst}"},
+    ):
+        assert "other answers with genes" in check(**changed).stderr
