@@ -320,8 +320,10 @@ def seen_waiting(
         assert process.poll() is None
     finally:
         resume()
-    assert process.wait(3 * PATIENCE_SEC) == 0
-    return log.read_text("utf-8")
+    code = process.wait(3 * PATIENCE_SEC)
+    said = log.read_text("utf-8")
+    assert code == 0, said
+    return said
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -89,14 +89,20 @@ def wait_for_dvc(root: Path) -> None:
 
 def _is_being_written(lock: Path) -> bool:
     """Tell whether ``dvc.lock`` is cut, and young: DVC (3.67) writes it in place, when it has given its locks back."""
+    if not _is_young(lock):
+        return False
     try:
-        if time.time() - lock.stat().st_mtime > _WRITING_SEC:
-            return False
         read_lock(lock.read_bytes())
     except BrokenLockError:
         return True
     except OSError:
         return False
+    return False
+
+
+def _is_young(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime <= _WRITING_SEC
     return False
 
 
@@ -112,6 +118,9 @@ def _users_of_dvc(root: Path) -> dict[int, str]:
             if any("dvc" in part for part in psutil.Process(pid).cmdline()):
                 found[pid] = command
     found.pop(os.getpid(), None)
+    # Between two stages, and while it writes dvc.lock, a command holds none.
+    if not found and _is_young(root / _LOCKS):
+        return _commands_of_dvc(root)
     return found
 
 

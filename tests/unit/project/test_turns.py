@@ -71,6 +71,20 @@ def test_broken_locks_stay_while_dvc_is_at_work(locks: Path, tmp_path: Path) -> 
     assert f"Process {dvc.pid} is at work here" in said[0]
 
 
+def test_dvc_is_waited_for_between_two_stages(locks: Path, tmp_path: Path) -> None:
+    """Then it holds no lock, and it may write dvc.lock at any moment."""
+    locks.write_text("{}")
+    command = [sys.executable, "-c", "input()", "dvc"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as dvc:
+        waiting = threading.Thread(target=wait_for_dvc, args=(tmp_path,))
+        waiting.start()
+        waiting.join(1)
+        is_waiting = waiting.is_alive()
+        dvc.communicate(b"\n")
+        waiting.join(30)
+    assert is_waiting
+
+
 def test_a_lock_that_dvc_is_writing_is_waited_for(locks: Path, tmp_path: Path) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_bytes(b"")
