@@ -115,6 +115,13 @@ def test_the_next_command_removes_what_is_left_but_not_what_is_written(
     assert clone.path("living.vcf.gz").exists()
 
 
+def code_of(program: str) -> tuple[int, str]:
+    """Run a program of Python, and return its exit code and what it said."""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, timeout=30, check=False, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
 def test_a_signal_that_comes_while_an_object_is_freed_ends_the_program() -> None:
     """Python ignores what is raised there."""
     program = (
@@ -128,8 +135,7 @@ def test_a_signal_that_comes_while_an_object_is_freed_ends_the_program() -> None
         "Freed()\n"
         "time.sleep(50)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
-    assert done.returncode == 143
+    assert code_of(program)[0] == 143
 
 
 def test_a_signal_that_another_thread_gets_ends_the_program() -> None:
@@ -143,8 +149,7 @@ def test_a_signal_that_another_thread_gets_ends_the_program() -> None:
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "os.read(os.pipe()[0], 1)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
-    assert done.returncode == 143
+    assert code_of(program)[0] == 143
 
 
 def test_a_program_that_can_not_tidy_up_is_killed() -> None:
@@ -159,11 +164,9 @@ def test_a_program_that_can_not_tidy_up_is_killed() -> None:
         "finally:\n"
         "    threading.Event().wait(50)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], timeout=30, check=False, capture_output=True
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert b"the next command removes what is left" in done.stderr
+    code, said = code_of(program)
+    assert code == -signal.SIGKILL
+    assert "the next command removes what is left" in said
 
 
 def test_a_second_signal_does_not_stop_the_tidying(

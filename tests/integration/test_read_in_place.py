@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from ensembl_annotations import (
 )
 from ensembl_annotations.store.copies import copy_store
 from ensembl_annotations.store.index import open_index
-from ensembl_annotations.store.remote import described_store
+from ensembl_annotations.store.remote import described_store, s3_system
 from ensembl_annotations.store.write import Rows
 from tests.support.fault_server import Step, fault_server
 from tests.support.nginx import Nginx, nginx
@@ -122,6 +123,21 @@ def test_a_store_and_its_index_are_copied_to_a_bucket(
     assert open_index(address, described_store(address)) is not None
     assert lookup("rs77777", address).equals(lookup("rs77777", indexed))
     copy_store(indexed, address)
+    before = lookup("22:5", address)
+
+    def breaks_off(source: BinaryIO, out: BinaryIO, _length: int) -> None:
+        out.write(source.read(2))
+        raise OSError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", breaks_off)
+        # What has no footer is sent each time.
+        with pytest.raises(EnsemblAnnotationsError, match="can't be written"):
+            copy_store(indexed, address)
+    for path in indexed.iterdir():
+        with s3_system().open_input_file(f"shared/copies/116/{path.name}") as there:
+            assert there.read() == path.read_bytes()
+    assert lookup("22:5", address).equals(before)
     sign_in(monkeypatch, bucket, "reader")
     with pytest.raises(EnsemblAnnotationsError, match=r"shared/copies/117/.*: can't be written"):
         copy_store(indexed, "s3://shared/copies/117")

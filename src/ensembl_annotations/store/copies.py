@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from ensembl_annotations.common.addresses import is_address
@@ -106,10 +107,7 @@ def _copy(path: Path, folder: str) -> None:
     """Copy a file into a folder, whole or not at all."""
     try:
         if is_remote(folder):
-            # An object appears when it is closed.
-            name = f"{folder[len('s3://') :]}/{path.name}"
-            with path.open("rb") as source, s3_system().open_output_stream(name) as out:
-                shutil.copyfileobj(source, out, _COPY_BYTES)
+            _upload(path, f"{folder[len('s3://') :]}/{path.name}")
         else:
             Path(folder).mkdir(parents=True, exist_ok=True)
             with atomic_path(Path(folder) / path.name) as temporary:
@@ -119,3 +117,15 @@ def _copy(path: Path, folder: str) -> None:
             f"{folder}/{path.name}: can't be written ({one_line(error)}).",
             hint="Free space or check your rights there, then run it again: what has arrived is kept.",
         ) from error
+
+
+def _upload(path: Path, name: str) -> None:
+    """Give an object in S3 a file's content, whole or not at all."""
+    system, part = s3_system(), f"{name}.part"
+    # What is written becomes an object though the writing breaks off.
+    with path.open("rb") as source, system.open_output_stream(part) as out:
+        shutil.copyfileobj(source, out, _COPY_BYTES)
+    system.copy_file(part, name)
+    # Who may not remove objects leaves it there; it is no file of a store.
+    with suppress(OSError):
+        system.delete_file(part)
