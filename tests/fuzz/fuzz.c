@@ -85,7 +85,7 @@ static int64_t footer_of(Bytes file) {
     return footer > file.n - 8 ? 0 : footer;
 }
 
-static void call(Room *room, Columns *columns, Bytes table, Bytes sequence, Bytes text, Bytes genes, int head) {
+static void call(Room *room, Columns *columns, Out *out, Bytes table, Bytes sequence, Bytes text, Bytes genes, int head) {
     Problem problem;
     int64_t footer = footer_of(table), end = footer_of(genes);
     int fd = as_file(table), other = as_file(sequence), third = as_file(genes);
@@ -105,8 +105,9 @@ static void call(Room *room, Columns *columns, Bytes table, Bytes sequence, Byte
     Contig contig = {opened, opened, bases, bases, MATCHED, (int32_t)(next_random() & 1), transcripts, transcripts, (int32_t)(next_random() & 1), next_random() & 1 ? "MT" : NULL};
     options.contig = &contig, options.contig_of_run = places;
     Result result;
-    kernel_annotate(room, text.p, text.n, &options, next_random() & 1 ? columns : NULL, &result, &problem);
+    kernel_annotate(room, text.p, text.n, &options, next_random() & 1 ? columns : NULL, out, &result, &problem);
     kernel_rest_columns(columns);
+    kernel_rest_text(out);
     kernel_rest_room(room);
     Compared compared;
     kernel_compare(text.p, text.n, &options, 50, &compared, &problem);
@@ -132,6 +133,7 @@ int main(int argc, char **argv) {
     int64_t footer = table.n - 8 - load32(table.p + table.n - 8), models = genes.n - 8 - load32(genes.p + genes.n - 8);
     Room *room = kernel_new_room();
     Columns *columns = kernel_new_columns();
+    Out *out = kernel_new_text();
     long calls = 0;
     for (time_t end = time(NULL) + atol(argv[1]); time(NULL) < end; calls++) {
         Bytes t = copy(table), s = copy(sequence), q = copy(text), g = copy(genes);
@@ -146,9 +148,10 @@ int main(int argc, char **argv) {
         }
         if (q.n && q.p[q.n - 1] != '\n') q.p[q.n++] = '\n';
         save(argv[6], "table.parquet", t), save(argv[6], "sequence.2bit", s), save(argv[6], "query.txt", q), save(argv[6], "genes.parquet", g);
-        call(room, columns, t, s, q, g, head);
+        call(room, columns, out, t, s, q, g, head);
         free(t.p), free(s.p), free(q.p), free(g.p);
     }
+    kernel_free_text(out);
     kernel_free_columns(columns);
     kernel_free_room(room);
     printf("%ld calls\n", calls);

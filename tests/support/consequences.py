@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ensembl_annotations import _kernel
-from ensembl_annotations._kernel import MATCHED, Contig, Genes, Room, Sequence2Bit, Settings, view
+from ensembl_annotations._kernel import MATCHED, Contig, Genes, Room, Sequence2Bit, Settings
 from ensembl_annotations.fetch.convert.fasta import convert_fasta
 from ensembl_annotations.fetch.convert.gff3 import GenesFound, transcripts_of
 from ensembl_annotations.fetch.convert.peptides import read_peptides
@@ -151,7 +151,7 @@ class Genome:
         with _kernel.annotated(
             text, settings, contigs, [distinct.index(name) for name in names], room
         ) as result:
-            out = bytes(view(result.text, result.text_bytes)).decode()
+            out = bytes(result.text).decode()
         infos = [line.split("\t")[7] for line in out.splitlines()]
         return [
             dict(item.split("=", 1) for item in info.split(";")) if info != "." else {}

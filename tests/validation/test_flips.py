@@ -21,7 +21,6 @@ from ensembl_annotations._kernel import (
     Table,
     annotated,
     contig_runs,
-    view,
 )
 from ensembl_annotations.common.problems import Problem
 from ensembl_annotations.fetch.convert import pieces
@@ -79,7 +78,7 @@ def answer(items: dict[str, Resource], queries: bytes) -> bytes | str:
         places = [0] * len(contig_runs(queries))
         try:
             with annotated(queries, settings, [contig], places) as result:
-                return bytes(view(result.text, result.text_bytes))
+                return bytes(result.text)
         except BadFile as error:
             return error.why
 

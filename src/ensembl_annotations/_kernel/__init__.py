@@ -1,7 +1,7 @@
 """The compiled part: a piece of a VCF and open files of a store in, annotated text out.
 
 The library is plain C behind ctypes: the interpreter is free for other threads while it works, and it
-keeps nothing between calls but what was opened, and the memory of a `Room`. Here are its structures, as ``kernel.h`` has them, and
+keeps nothing between calls but what was opened, and the memory of a `Room` or a `Spare`. Here are its structures, as ``kernel.h`` has them, and
 a class or function for each of its own. Which contig is what, headers, errors' sentences, compression
 and threads are Python's.
 """
@@ -19,7 +19,7 @@ from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 4
+ABI = 5
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -237,16 +237,43 @@ class _Columns(c.Structure):
 
 
 class Spare:
-    """Memory of columns that are not in use any more, kept for the next ones."""
+    """Memory of texts and columns that are not in use any more, kept for the next ones."""
 
     def __init__(self) -> None:
-        # The function too: at the end of the program this module may be gone before.
-        self._free = _library().kernel_free_columns
-        self.addresses: deque[int] = deque()
+        # The functions too: at the end of the program this module may be gone before.
+        self._free_columns = _library().kernel_free_columns
+        self._free_text = _library().kernel_free_text
+        self.columns: deque[int] = deque()
+        self.texts: deque[int] = deque()
 
     def __del__(self) -> None:
-        for address in self.addresses:
-            self._free(address)
+        for address in self.columns:
+            self._free_columns(address)
+        for address in self.texts:
+            self._free_text(address)
+
+
+class _Text:
+    """The memory of a text, which is not used for others as long as this is there."""
+
+    def __init__(self, spare: Spare) -> None:
+        self._spare, self._rest = spare, _library().kernel_rest_text
+        try:
+            self.address = spare.texts.pop()
+        except IndexError:
+            self.address = _library().kernel_new_text()
+
+    def view(self, address: int | None, num_bytes: int) -> memoryview:
+        """Return bytes of it, which keep it, as do parts of them."""
+        if not num_bytes or not address:
+            return memoryview(b"")
+        array = (c.c_char * num_bytes).from_address(address)
+        array.kept = self  # type: ignore[attr-defined]
+        return memoryview(array).cast("B")
+
+    def __del__(self) -> None:
+        self._rest(self.address)
+        self._spare.texts.append(self.address)
 
 
 class Columns:
@@ -261,10 +288,10 @@ class Columns:
     cells : list of Cell
     """
 
-    def __init__(self, spare: Spare | None = None) -> None:
-        self._spare, self._rest = spare or Spare(), _library().kernel_rest_columns
+    def __init__(self, spare: Spare) -> None:
+        self._spare, self._rest = spare, _library().kernel_rest_columns
         try:
-            self.address = self._spare.addresses.pop()
+            self.address = self._spare.columns.pop()
         except IndexError:
             self.address = _library().kernel_new_columns()
         content = _Columns.from_address(self.address)
@@ -280,15 +307,15 @@ class Columns:
 
     def __del__(self) -> None:
         self._rest(self.address)
-        self._spare.addresses.append(self.address)
+        self._spare.columns.append(self.address)
 
 
 class Result(c.Structure):
     """An annotated piece, as ``kernel.h`` has it; see `annotated`."""
 
     _fields_ = [
-        ("text", c.c_void_p),
-        ("text_bytes", c.c_int64),
+        ("_text", c.c_void_p),
+        ("_text_bytes", c.c_int64),
         ("run", c.POINTER(_Run)),
         ("num_runs", c.c_int64),
         ("spot", c.c_void_p),
@@ -316,6 +343,8 @@ class Result(c.Structure):
         ("num_terms", c.c_int64 * _NUM_TERMS),
         ("num_ref_differs", c.c_int64),
     ]
+    text: memoryview
+    """The annotated lines; they stay as long as it, or a part of it, is there."""
     columns: Columns
     """Where any were asked for."""
 
@@ -355,6 +384,9 @@ def _library() -> Any:
         "kernel_new_room": (c.c_void_p,),
         "kernel_free_room": (None, c.c_void_p),
         "kernel_rest_room": (None, c.c_void_p),
+        "kernel_new_text": (c.c_void_p,),
+        "kernel_free_text": (None, c.c_void_p),
+        "kernel_rest_text": (None, c.c_void_p),
         "kernel_new_columns": (c.c_void_p,),
         "kernel_free_columns": (None, c.c_void_p),
         "kernel_rest_columns": (None, c.c_void_p),
@@ -363,6 +395,7 @@ def _library() -> Any:
             c.c_void_p,
             *text,
             options,
+            c.c_void_p,
             c.c_void_p,
             c.POINTER(Result),
             problem,
@@ -581,7 +614,7 @@ def annotated(
     room: Room | None = None,
     spare: Spare | None = None,
 ) -> Iterator[Result]:
-    """Annotate whole lines; the result's memory is there as long as the block runs, but that of columns.
+    """Annotate whole lines; what is not its text or columns is there as long as the block runs.
 
     Parameters
     ----------
@@ -594,22 +627,30 @@ def annotated(
     room : Room, optional
         One that is not in use for another piece.
     spare : Spare, optional
-        Memory for columns.
+        Memory for the text and columns.
 
     Raises
     ------
     BadLine, BadFile
     """
-    room = room or Room()
-    result, problem = Result(), _Problem()
+    room, spare = room or Room(), spare or Spare()
+    result, problem, made = Result(), _Problem(), _Text(spare)
     options = _options(settings, contigs, places)
     columns = None
     if settings.columns:
         columns = result.columns = Columns(spare)
     if _library().kernel_annotate(
-        room.handle, text, len(text), options, columns and columns.address, result, problem
+        room.handle,
+        text,
+        len(text),
+        options,
+        columns and columns.address,
+        made.address,
+        result,
+        problem,
     ):
         problem.raise_it()
+    result.text = made.view(result._text, result._text_bytes)
     try:
         yield result
     finally:

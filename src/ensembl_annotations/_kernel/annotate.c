@@ -165,7 +165,6 @@ struct Room {
     Piece piece;
     Match match;
     CallRoom calls;
-    Out text;
 };
 enum { MOST_KEPT = 64 << 20 };
 
@@ -179,7 +178,6 @@ static void empty_room(Room *room) {
     drop_match(&room->match);
     drop_piece(&room->piece);
     drop_call_room(&room->calls);
-    free(room->text.begin);
     *room = (Room){0};
 }
 
@@ -190,7 +188,7 @@ void kernel_free_room(Room *room) {
 
 static int64_t room_bytes(const Room *room) {
     const Match *match = &room->match;
-    int64_t total = (int64_t)room->piece.arena.total + room->piece.allele_room * (int64_t)sizeof(Allele) + (room->text.end - room->text.begin);
+    int64_t total = (int64_t)room->piece.arena.total + room->piece.allele_room * (int64_t)sizeof(Allele);
     total += match->query_room * (int64_t)sizeof(Query) + match->hit_room * (int64_t)sizeof(Hit) + match->site_room * (int64_t)sizeof(Site);
     for (int i = 0; i < NUM_OPEN; i++) total += (int64_t)match->finder.group[i].arena.total + match->finder.group[i].room;
     return total + call_room_bytes(&room->calls);
@@ -201,7 +199,7 @@ void kernel_rest_room(Room *room) {
     if (room_bytes(room) > MOST_KEPT) empty_room(room);
 }
 
-int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem) {
+int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Out *out, Result *result, Problem *problem) {
     Piece *piece = &room->piece;
     Match *match = &room->match;
     begin_piece(piece, text, size);
@@ -217,7 +215,7 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
     if (!failed) {
         sort_sites(match);
         Values values = find_values(match, piece->num_alleles, &piece->arena);
-        write_text(piece, options, match, &values, &consequences, &room->text, result);
+        write_text(piece, options, match, &values, &consequences, out, result);
         count(piece, result);
         count_consequences(&consequences, result);
         result->run = piece->run, result->num_runs = piece->num_runs;
@@ -226,6 +224,23 @@ int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options
     }
     drop_consequences(&room->calls, &consequences);
     return failed ? -1 : 0;
+}
+
+Out *kernel_new_text(void) {
+    Out *out = need_memory(NULL, sizeof *out);
+    *out = (Out){0};
+    return out;
+}
+
+void kernel_free_text(Out *out) {
+    free(out->begin);
+    free(out);
+}
+
+void kernel_rest_text(Out *out) {
+    if (out->end - out->begin <= MOST_KEPT) return;
+    free(out->begin);
+    *out = (Out){0};
 }
 
 Columns *kernel_new_columns(void) {

@@ -6,7 +6,7 @@
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 4 };
+enum { ABI = 5 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */
@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct Room Room;
 
-/* Text, runs, spots and rises are in the room, until it rests. */
+/* Runs, spots and rises are in the room, until it rests; the text is where it was asked for. */
 typedef struct {
     /* the annotated text */
     uint8_t *text;
@@ -60,11 +60,14 @@ PUBLIC void kernel_free_parts(Part *parts);
 PUBLIC Room *kernel_new_room(void);
 PUBLIC void kernel_free_room(Room *room);
 PUBLIC void kernel_rest_room(Room *room);
+PUBLIC Out *kernel_new_text(void);
+PUBLIC void kernel_free_text(Out *out);
+PUBLIC void kernel_rest_text(Out *out);
 PUBLIC Columns *kernel_new_columns(void);
 PUBLIC void kernel_free_columns(Columns *columns);
 PUBLIC void kernel_rest_columns(Columns *columns);
 /* Columns may be NULL: then none are made. */
-PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Result *result, Problem *problem);
+PUBLIC int kernel_annotate(Room *room, const uint8_t *text, int64_t size, const Options *options, Columns *columns, Out *out, Result *result, Problem *problem);
 PUBLIC int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem);
 
 #endif

@@ -14,7 +14,7 @@ from pathlib import Path
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ensembl_annotations._kernel import Result, contig_runs, numbers, view
+from ensembl_annotations._kernel import Result, contig_runs, numbers
 from ensembl_annotations.annotate.compared import num_known
 from ensembl_annotations.annotate.counts import Tally, tally_of
 from ensembl_annotations.annotate.engine import Engine, MuchTold
@@ -205,7 +205,7 @@ class _Job:
             table, part = _rows(self, result, piece, runs, schema) if columns else (None, None)
             compared = result.compared
             return _Annotated(
-                bytes(view(result.text, result.text_bytes)),
+                result.text,
                 table,
                 tally_of(result, piece),
                 runs,

@@ -178,13 +178,15 @@ def test_a_piece_is_annotated_as_in_fresh_memory_whatever_came_before(
     table = reference.table("1")
     assert table is not None
     contig = [_kernel.Contig(table=table.handle, reason=_kernel.MATCHED)]
-    room = _kernel.Room()
+    room, spare = _kernel.Room(), _kernel.Spare()
 
     def answer(name: str, room: _kernel.Room | None) -> object:
         settings = _kernel.Settings(8, (1 << 15) - 1, index_depth=6, with_sites=True)
         try:
-            with _kernel.annotated(lines[name], settings, contig, [0], room) as result:
-                text = bytes(_kernel.view(result.text, result.text_bytes))
+            with _kernel.annotated(
+                lines[name], settings, contig, [0], room, room and spare
+            ) as result:
+                text = bytes(result.text)
                 places = _kernel.numbers(result.spot, 4 * result.num_spots)
                 return text, places, result.num_exact, [*result.reason]
         except _kernel.BadLine as error:

@@ -66,8 +66,29 @@ def test_an_array_keeps_the_memory_of_its_piece() -> None:
         assert ids_of("two")[0].as_py() == "two"
         gc.collect()
     # Each of the five in the memory of the one before.
-    assert len(spare.addresses) == 1
+    assert len(spare.columns) == 1
     assert first.to_pylist() == ["one"] * 5000
+
+
+def test_a_text_stays_as_long_as_a_part_of_it_is_there() -> None:
+    spare = Spare()
+
+    def text_with(name: str) -> memoryview:
+        text = text_of(*[f"{name} . . GT 0"] * 5000)
+        with annotated(text, Settings(10), [ABSENT], [0], None, spare) as result:
+            return result.text
+
+    first = text_with("one")[-50:]
+    wanted = bytes(first)
+    assert b"one" in wanted
+    for _ in range(5):
+        assert b"one" not in bytes(text_with("two"))
+        gc.collect()
+    # Each of the five in the memory of the one before.
+    assert len(spare.texts) == 1
+    assert first == wanted
+    del first
+    assert len(spare.texts) == 2
 
 
 def test_what_was_not_asked_for_is_not_made() -> None:

@@ -19,7 +19,6 @@ from ensembl_annotations._kernel import (
     Table,
     annotated,
     contig_runs,
-    view,
 )
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.store import read, write
@@ -58,7 +57,7 @@ def ids(table: Table, *positions: int) -> list[int]:
     text = "".join(f"21\t{pos}\t.\tA\tC\t.\t.\t.\n" for pos in positions).encode()
     contig = Contig(table.handle, None, None, None, -1, 0)
     with annotated(text, Settings(8, tags=1), [contig], [0] * len(contig_runs(text))) as result:
-        lines = bytes(view(result.text, result.text_bytes)).decode().splitlines()
+        lines = bytes(result.text).decode().splitlines()
     found = [line.split("\t")[7].removeprefix("ENS_ID=rs") for line in lines]
     return [0 if value == "." else int(value) for value in found]
 
