@@ -357,7 +357,7 @@ def test_ends_of_a_contig_end_nothing(tmp_path: Path) -> None:
     found = calls(
         tmp_path, "1", bases, model, (1, "A", "AA"), (8, "AA", "A"), (1, bases, "A"), (9, "A", "ACC"), (9, "A", "C")
     )  # fmt: skip
-    assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"] == ""
+    assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"].endswith("p.Ter3delextTer?")
     assert found[4]["hgvsp"].endswith("p.Ter3TyrextTer?")
     assert found[3]["consequence"] == "downstream_gene_variant" and found[3]["distance"] == "0"
 
@@ -485,3 +485,23 @@ def test_what_is_inserted_before_the_first_residue_that_is_known_has_no_name(
     (call,) = calls(tmp_path, "1", "CCAGTAAATAACCCCCCCCCCC", model, (3, "A", "ATAA"))
     assert call["amino_acids"] == "S/IS" and call["hgvsp"] == ""
     assert call["hgvsc"].endswith(":c.1_2insTAA")
+
+
+def test_a_stop_within_an_insertion_ends_the_protein_in_its_frame(tmp_path: Path) -> None:
+    """ATG GC | ATTTTAG | C AAA: seven bases, but the frame is the old one up to their stop."""
+    model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
+    (call,) = calls(tmp_path, "1", "CCATGGCCAAATAACCCC", model, (7, "C", "CATTTTAG"))
+    assert call["consequence"] == "inframe_insertion&stop_retained_variant"
+    assert call["hgvsp"].endswith(":p.Ala2_Lys3insPheTer")
+
+
+def test_residues_with_a_stop_before_the_stop_lengthen_the_protein(tmp_path: Path) -> None:
+    """ATG GCC | AAA TAA | TAG: by the nomenclature an extension, not an insertion."""
+    model = transcript("1", [(1, 15)], cds_start=3, cds_end=11)
+    assert protein_name(tmp_path, "CCATGGCCTAGCCCC", model, (8, "C", "CAAATAA")) == "p.Ter3LysextTer1"  # fmt: skip
+
+
+def test_a_copy_of_the_last_residue_that_is_known_has_a_name(tmp_path: Path) -> None:
+    """ATG GCC AGT A: what comes behind is not known, and need not be."""
+    model = transcript("1", [(3, 12)], cds_start=3, cds_end=12, cds_end_nf=True)
+    assert protein_name(tmp_path, "CCATGGCCAGTACCC", model, (11, "T", "TAGT")) == "p.Ser3dup"
