@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
-from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Room, Settings
+from ensembl_annotations._kernel import MATCHED, BadFile, BadLine, Contig, Region, Room, Settings
 from ensembl_annotations.annotate import memory
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
 from ensembl_annotations.vcf.read import Piece
@@ -295,6 +296,30 @@ def test_thousands_of_transcripts_keep_the_budget(tmp_path: Path) -> None:
 
 
 # ---- the kernel alone ----
+
+
+def test_an_allele_that_is_too_long_to_tell_is_refused_before_it_is_called(tmp_path: Path) -> None:
+    """100,000 bases in the CDS of 300 transcripts: 30 MB by the allele alone, where 20 may be told."""
+    bases = "".join(random.Random(4).choices("ACGT", k=9_000))
+    models = [
+        transcript("1", [(100 + at, 8_000)], cds_start=1_000, cds_end=7_999, transcript_id=f"T{at}")
+        for at in range(300)
+    ]
+    ref = bases[4_999]
+    text = f"1\t5000\t.\t{ref}\t{ref}{'ACGTTGCA' * 12_500}\t.\t.\t.\n".encode()
+    spent = {}
+    with Genome(tmp_path) as genome:
+        genome.add("1", bases, models)
+        for mode in ("pick", "all"):
+            settings = Settings(8, tags=3 << 15, transcripts=mode, most_told_bytes=20_000_000)
+            began = time.process_time()
+            try:
+                with _kernel.annotated(text, settings, [genome.contig("1")], [0]):
+                    assert mode == "pick"
+            except BadLine as error:
+                assert (mode, error.what) == ("all", _kernel.MUCH_TOLD)
+            spent[mode] = time.process_time() - began
+    assert spent["all"] < spent["pick"] / 4
 
 
 def test_what_a_piece_leaves_is_as_good_as_read_anew(
