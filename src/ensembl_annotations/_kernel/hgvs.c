@@ -196,7 +196,7 @@ static void put_distance_to_stop(Out *out, const Case *c, int64_t from) {
 /* The transcript ends before a codon is whole again: what is left of the protein is gone, its stop as well. */
 static void put_cut_end(Out *out, const Case *c, int64_t first) {
     int64_t last = cds_length(c->t) / 3;
-    if (residue_at(c, last) != '*') return;
+    if (first > last || residue_at(c, last) != '*') return;
     put_residue_span(out, c, first, last);
     put_string(out, "delextTer?");
 }
