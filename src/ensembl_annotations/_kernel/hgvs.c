@@ -232,13 +232,15 @@ static void put_extension(Out *out, const Case *c, int64_t at) {
 static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
     uint8_t *turned = take(c->caller->arena, (size_t)new.n);
     int64_t n = 0;
+    int has_stop = new.p[new.n - 1] == '*';
+    /* What goes behind the stop in turn is not made any more. */
+    while (has_stop && new.n > 1 && residue_at(c, behind + 1) == *new.p) behind++, new.p++, new.n--;
     uint8_t next = residue_at(c, behind + 1);
     if (*new.p == '*' && next) {
         put_residue(out, next, behind + 1);
         put_string(out, next == '*' ? "=" : "Ter");
         return;
     }
-    int has_stop = new.p[new.n - 1] == '*';
     if (has_stop && next == '*') {
         put_extension(out, c, behind + 1);
         return;

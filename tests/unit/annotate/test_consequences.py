@@ -530,3 +530,10 @@ def test_a_copy_of_the_last_residue_that_is_known_has_a_name(tmp_path: Path) -> 
     """ATG GCC AGT A: what comes behind is not known, and need not be."""
     model = transcript("1", [(3, 12)], cds_start=3, cds_end=12, cds_end_nf=True)
     assert protein_name(tmp_path, "CCATGGCCAGTACCC", model, (11, "T", "TAGT")) == "p.Ser3dup"
+
+
+def test_an_inserted_stop_is_named_where_the_protein_first_differs(tmp_path: Path) -> None:
+    """ATG GCC | CTG TAG | TTA TGG: Leu is there as before, and Trp is not."""
+    model = transcript("1", [(1, 21)], cds_start=3, cds_end=17)
+    alt = (8, "C", "CCTGTAG")
+    assert protein_name(tmp_path, "CCATGGCCTTATGGTAACCCC", model, alt) == "p.Trp4Ter"
