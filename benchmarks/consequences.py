@@ -1,10 +1,10 @@
 """Time what consequences cost: the same release with and without genes, the same VCF, in turn.
 
-A release of one chromosome has invented genes, as dense as those of a human release (genes.py), and is converted with
-them and without; the sequence is in both stores. Before anything is timed, the answers are compared: records with genes
-are those without but for ENS_CSQ and ENS_WORST, ENS_WORST does not depend on the transcripts that are told, and
-what is told of the picked one is told among all. With --genome, the chromosome's files and the query become those of
-24 chromosomes (whole_genome.py).
+A release of one chromosome has invented genes, as dense as those of a human release or --density times as dense
+(genes.py), and is converted with them and without; the sequence is in both stores. Before anything is timed, the
+answers are compared: records with genes are those without but for ENS_CSQ and ENS_WORST, ENS_WORST does not depend on
+the transcripts that are told, and what is told of the picked one is told among all. With --genome, the chromosome's
+files and the query become those of 24 chromosomes (whole_genome.py).
 """
 
 from __future__ import annotations
@@ -177,21 +177,22 @@ def num_transcripts(store: Path) -> int:
 @click.option("--queries", default="qx340,q68k,q1m", show_default=True, help="By commas, of annotate.py's.")  # fmt: skip
 @click.option("--genome", is_flag=True, help="On 24 chromosomes too: a store of 24 times the size (a copy of 5 GB).")  # fmt: skip
 @click.option("--genome-queries", default="qx340,q68k", show_default=True, help="Those of --genome.")  # fmt: skip
+@click.option("--density", default=1.0, show_default=True, help="How many times as dense as a human release's genes are.")  # fmt: skip
 @click.option("--rounds", default=5, show_default=True, help="Interleaved rounds.")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False),
               help="Keep generated files here, for the next run with the same data and seed.")  # fmt: skip
 @click.option("--results", "folder", type=click.Path(path_type=Path, file_okay=False), default=RESULTS,
               help="Where consequences.json goes.")  # fmt: skip
 def main(
-    records: int, seed: int, queries: str, genome: bool, genome_queries: str, rounds: int,
-    work: Path | None, folder: Path,
+    records: int, seed: int, queries: str, genome: bool, genome_queries: str, density: float,
+    rounds: int, work: Path | None, folder: Path,
 ) -> None:  # fmt: skip
     need("bcftools", "tabix", "bgzip")
     with ExitStack() as stack:
         place = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         place = place.absolute()
         release = Workshop(place, seed).release("release", [CHROMOSOME], records, seed)
-        release = Workshop(place, seed).with_genes(release)
+        release = Workshop(place, seed).with_genes(release, density)
         shop = Workshop(place / f"consequences-{records}-{seed}", seed)
         stores = (
             shop.store(release, "store-without", more=["--no-genes"]),

@@ -92,6 +92,7 @@ def write_release(
     *,
     fasta: bool = False,
     genes: bool = False,
+    density: float = 1,
     num_bad: int = 0,
     depth: int = 1,
 ) -> Release:
@@ -110,6 +111,8 @@ def write_release(
         Write the sequences too.
     genes : bool
         Write gene models and peptides too, and the sequences.
+    density : float
+        How many times as dense as a human release's these are.
     num_bad : int
         Malformed rows of each chromosome.
     depth : int
@@ -125,20 +128,20 @@ def write_release(
     if fasta or genes:
         _write_fastas(release)
     if genes:
-        _write_genes(release)
+        _write_genes(release, density)
     content = {"recipe": RECIPE, "chromosomes": [_described(item) for item in made]}
     (out / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n")
     return release
 
 
-def add_genes(release: Release, out: Path) -> Release:
+def add_genes(release: Release, out: Path, density: float = 1) -> Release:
     """Write the release with sequences and genes into another folder, where its variants are a link."""
     found = Release(out, release.chromosomes)
     variants = out / LAYOUT.vcf_folder
     variants.parent.mkdir(parents=True)
     variants.symlink_to((release.folder / LAYOUT.vcf_folder).resolve())
     _write_fastas(found)
-    _write_genes(found)
+    _write_genes(found, density)
     shutil.copy(release.folder / DESCRIPTION, out)
     return found
 
@@ -193,7 +196,7 @@ def _write_fastas(release: Release) -> None:
     _write_checksums([release.fasta(name) for name in release.chromosomes])
 
 
-def _write_genes(release: Release) -> None:
+def _write_genes(release: Release, density: float) -> None:
     """Write the gene models of each chromosome, and the peptides of all."""
     paths = [release.gff3(name) for name in release.chromosomes]
     for folder in (paths[0].parent, release.peptides.parent):
@@ -201,19 +204,19 @@ def _write_genes(release: Release) -> None:
     with release.peptides.open("wb") as handle:
         peptides = BgzfWriter(handle, level=6)
         for path, item in zip(paths, release.chromosomes.values(), strict=True):
-            _write_models(path, item, peptides)
+            _write_models(path, item, density, peptides)
         peptides.finish()
     _write_checksums(paths)
     _write_checksums([release.peptides])
 
 
-def _write_models(path: Path, chromosome: Chromosome, peptides: BgzfWriter) -> None:
+def _write_models(path: Path, chromosome: Chromosome, density: float, peptides: BgzfWriter) -> None:
     with path.open("wb") as handle:
         writer = BgzfWriter(handle, level=6)
         region = f"##sequence-region   {chromosome.name} 1 {chromosome.length_bp}\n"
         writer.write(f"##gff-version 3\n{region}".encode())
         for batch in range(chromosome.num_batches):
-            models = Models(chromosome, batch)
+            models = Models(chromosome, batch, density)
             for lines in models.genes():
                 writer.write("".join(lines).encode())
             peptides.write("".join(models.peptides).encode())
@@ -318,17 +321,28 @@ def main() -> None:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--fasta", is_flag=True, help="Write the sequences too.")
 @click.option("--genes", is_flag=True, help="Write gene models, peptides and the sequences too.")
+@click.option("--density", default=1.0, show_default=True,
+              help="How many times as dense as a human release's the gene models are.")  # fmt: skip
 @click.option("--depth", default=1, show_default=True,
               help="How many times as many alleles are on the same bases.")  # fmt: skip
 @click.option("--bad", default=0, show_default=True, help="Malformed rows of each chromosome.")
 def release_command(
-    out: Path, chromosomes: str, records: int, seed: int, fasta: bool, genes: bool, depth: int, bad: int
+    out: Path, chromosomes: str, records: int, seed: int, fasta: bool, genes: bool, density: float,
+    depth: int, bad: int,
 ) -> None:  # fmt: skip
     """Write a mirror of a release."""
     began = time.perf_counter()
     names = chromosomes.split(",")
     release = write_release(
-        out, names, records, seed, fasta=fasta, genes=genes, num_bad=bad, depth=depth
+        out,
+        names,
+        records,
+        seed,
+        fasta=fasta,
+        genes=genes,
+        density=density,
+        num_bad=bad,
+        depth=depth,
     )
     took = time.perf_counter() - began
     size = sum(release.vcf(name).stat().st_size for name in names)

@@ -1,4 +1,4 @@
-"""Gene models on generated bases: invented, as dense as those of a human release, on both strands.
+"""Gene models on generated bases: invented, as dense as those of a human release or more, on both strands.
 
 A gene stays on the bases of its batch. Its first transcript, the canonical one, is laid out along the strand; a CDS
 goes from an ATG to a stop codon, and exons between begin where their frame is open. Its other transcripts have some of
@@ -143,10 +143,14 @@ def _coding_layout(
 
 
 def _trimmed(strand: Strand, begin: int, frame: int, length: int) -> int:
-    """Return where a coding exon ends: its last bases can't become a stop codon in the next one."""
+    """Return where a coding exon ends: its last bases can't become a stop codon in the next one.
+
+    Where a frame is open up to the end of the bases, it can be behind them: such a transcript is drawn anew.
+    """
     end = int(begin + length)
     cut = (end - frame) % 3
-    return end - cut if end > frame and cut and strand.begins_stop[end - cut] else end
+    is_cut = end > frame and cut and end - cut < strand.size and strand.begins_stop[end - cut]
+    return end - cut if is_cut else end
 
 
 def _alternative(draw: np.random.Generator, whole: Transcript) -> Transcript:
@@ -177,8 +181,9 @@ def _alternative(draw: np.random.Generator, whole: Transcript) -> Transcript:
 class Models:
     """The gene models of a batch: lines of GFF3, and the peptides of their transcripts."""
 
-    def __init__(self, chromosome: Chromosome, batch: int) -> None:
+    def __init__(self, chromosome: Chromosome, batch: int, density: float = 1) -> None:
         self._chromosome, self._batch = chromosome, batch
+        self._bp_per_transcript = BP_PER_TRANSCRIPT / density
         self._offset = chromosome.tile_begin(batch)
         codes = CODE[make_tile(chromosome, batch).bases]
         residues = _MITOCHONDRIAL if chromosome.name == "MT" else _STANDARD
@@ -191,7 +196,7 @@ class Models:
         """Yield the lines of each gene; its peptides are in `peptides` then."""
         draw = self._chromosome.draw(self._batch, 4)
         size = self._strands["+"].size
-        missing = max(2, round(size / BP_PER_TRANSCRIPT))
+        missing = max(2, round(size / self._bp_per_transcript))
         while missing:
             count = min(missing, int(draw.geometric(1 / _TRANSCRIPTS_PER_GENE)))
             is_coding = draw.random() < _CODING_GENES

@@ -69,13 +69,14 @@ class Workshop:
             write_release(folder, chromosomes, records, seed, depth=depth)
         return open_release(folder)
 
-    def with_genes(self, release: Release) -> Release:
+    def with_genes(self, release: Release, density: float = 1) -> Release:
         """Return the release with its sequences and genes, in a folder beside it."""
-        folder = release.folder.with_name(f"{release.folder.name}-genes")
+        dense = f"-{density:g}" if density != 1 else ""
+        folder = release.folder.with_name(f"{release.folder.name}-genes{dense}")
         if not (folder / generate.DESCRIPTION).exists():
             say(f"Generating {folder.name}")
             remove(folder)
-            add_genes(release, folder)
+            add_genes(release, folder, density)
         return open_release(folder)
 
     def store(

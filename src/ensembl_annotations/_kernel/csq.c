@@ -261,6 +261,20 @@ static Text shown_allele(const Calls *w, const Record *r, const Allele *allele) 
     return w->drops_first ? (Text){allele->alt.p + 1, allele->alt.n - 1} : allele->alt;
 }
 
+static void count_transcript(void *context, int32_t transcript) {
+    (void)transcript;
+    ++*(int64_t *)context;
+}
+
+/* Every row has the allele: of a very long one this is too much, and it is not called for thousands of transcripts to find out. */
+static int is_too_long(const Calls *w, const Genes *genes, Text allele) {
+    enum { LONG = 10000 };
+    int64_t num = 0;
+    if (w->options->transcripts != ALL_TRANSCRIPTS || allele.n < LONG) return 0;
+    find_transcripts(genes, w->variant.start - FLANK, w->variant.end + FLANK, count_transcript, &num);
+    return num > w->options->most_told_bytes / allele.n;
+}
+
 static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *allele, Told *told) {
     Text ref = field_of(r, REF);
     int agrees = bases_agree(ground->sequence, ground->bases->window, r->pos - 1 + ground->shift, ref, w->problem);
@@ -272,12 +286,14 @@ static int call_allele(Calls *w, Ground *ground, const Record *r, const Allele *
     w->num_calls = 0;
     w->variant = variant_of(r->pos + ground->shift, ref, allele->alt);
     w->caller = (Caller){ground->genes, ground->bases, &w->room->arena, ground->is_mt};
+    Text shown = shown_allele(w, r, allele);
+    if (is_too_long(w, ground->genes, shown)) return fail_input(w->problem, MUCH_TOLD, r - w->piece->record, ALT);
     find_transcripts(ground->genes, w->variant.start - FLANK, w->variant.end + FLANK, add_call, w);
     if (!w->num_calls) {
         w->call = w->room->call = grown(w->call, 0, &w->room->call_room, sizeof(Call));
         w->call[w->num_calls++] = intergenic_call();
     }
-    int is_much = tell(w, ground, shown_allele(w, r, allele), told);
+    int is_much = tell(w, ground, shown, told);
     if (ground->bases->has_failed) return -1;
     return is_much ? fail_input(w->problem, MUCH_TOLD, r - w->piece->record, ALT) : 0;
 }

@@ -193,11 +193,20 @@ static void put_distance_to_stop(Out *out, const Case *c, int64_t from) {
     }
 }
 
+/* The transcript ends before a codon is whole again: what is left of the protein is gone, its stop as well. */
+static void put_cut_end(Out *out, const Case *c, int64_t first) {
+    int64_t last = cds_length(c->t) / 3;
+    if (first > last || residue_at(c, last) != '*') return;
+    put_residue_span(out, c, first, last);
+    put_string(out, "delextTer?");
+}
+
 /* All residues from the first that differs on are others. */
 static void put_frameshift(Out *out, const Case *c) {
     int64_t at = c->call->protein_start < c->call->protein_end ? c->call->protein_start : c->call->protein_end;
     uint8_t old = residue_at(c, at), new = edited_residue_at(c, at);
     while (old && old == new && old != '*') at++, old = residue_at(c, at), new = edited_residue_at(c, at);
+    if (!new) put_cut_end(out, c, at);
     if (!old || !new) return;
     if (old == new) {
         put_residue(out, old, at);
@@ -223,12 +232,19 @@ static void put_extension(Out *out, const Case *c, int64_t at) {
 static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
     uint8_t *turned = take(c->caller->arena, (size_t)new.n);
     int64_t n = 0;
-    if (*new.p == '*') {
-        put_residue(out, residue_at(c, behind + 1), behind + 1);
-        put_string(out, residue_at(c, behind + 1) == '*' ? "=" : "Ter");
+    int has_stop = new.p[new.n - 1] == '*';
+    /* What goes behind the stop in turn is not made any more. */
+    while (has_stop && new.n > 1 && residue_at(c, behind + 1) == *new.p) behind++, new.p++, new.n--;
+    uint8_t next = residue_at(c, behind + 1);
+    if (*new.p == '*' && next) {
+        put_residue(out, next, behind + 1);
+        put_string(out, next == '*' ? "=" : "Ter");
         return;
     }
-    int has_stop = new.p[new.n - 1] == '*';
+    if (has_stop && next == '*') {
+        put_extension(out, c, behind + 1);
+        return;
+    }
     while (!has_stop && residue_at(c, behind + 1) == new.p[n % new.n]) behind++, n++;
     for (int64_t i = 0; i < new.n; i++) turned[i] = new.p[(i + n) % new.n];
     int is_same = behind >= new.n && !has_stop;
@@ -238,7 +254,7 @@ static void put_inserted(Out *out, const Case *c, int64_t behind, Text new) {
         put_string(out, "dup");
         return;
     }
-    if (behind < 1) return;                                     /* nobody knows what is in front of a CDS that is cut */
+    if (behind < 1 || !residue_at(c, behind + 1)) return;       /* nobody knows what is before or behind a CDS that is cut */
     put_residue_span(out, c, behind, behind + 1);
     put_string(out, "ins");
     put_residues(out, (Text){turned, new.n});
@@ -300,7 +316,7 @@ static void put_in_frame(Out *out, const Case *c) {
     new = up_to_stop(new);
     if (has_unknown(old) || has_unknown(new) || (last && !residue_at(c, last))) return;
     if (old.n == 1 && *old.p == '*' && new.n) put_extension(out, c, first);
-    else if (!old.n && new.n && residue_at(c, last + 1)) put_inserted(out, c, last, new);
+    else if (!old.n && new.n) put_inserted(out, c, last, new);
     else if (!new.n && old.n && old.p[old.n - 1] == '*') put_deleted_stop(out, c, first, last);
     else if (!new.n && old.n) put_deleted(out, c, first, last);
     else if (old.n) {
@@ -310,21 +326,26 @@ static void put_in_frame(Out *out, const Case *c) {
     }
 }
 
+static int64_t cds_bases(const Call *call) { return call->cds_end - call->cds_start + 1; }
+
+/* A stop within what is inserted ends the protein in the old frame, whatever the length; not so where VEP calls a frameshift. */
 static void put_change(Out *out, const Case *c) {
-    if (!c->call->has_peptides) return;
-    if ((c->alt.n - (c->call->cds_end - c->call->cds_start + 1)) % 3) put_frameshift(out, c);
+    const Call *call = c->call;
+    if (!call->has_peptides) return;
+    int is_shifted = (c->alt.n - cds_bases(call)) % 3 != 0;
+    int is_ended = !(call->terms >> FRAMESHIFT & 1) && up_to_stop(call->alt_peptide).n < call->alt_peptide.n;
+    if (is_shifted && !is_ended) put_frameshift(out, c);
     else put_in_frame(out, c);
 }
 
 /* A codon of the same residue is another start, too, unless the code has both. */
-static int changes_start(const Case *c, int is_lost) {
+static int changes_start(const Case *c) {
+    int is_lost = c->call->terms >> START_LOST & 1;
     if (c->t->flags & NO_START || c->call->cdna_start > c->t->cdna_first + 2) return 0;
     int is_same = 1;
     for (int i = 0; i < 3; i++) is_same &= edited_letter(c, i) == cds_letter(c, i);
     return !is_same && (is_lost || edited_residue_at(c, 1) != residue_at(c, 1));
 }
-
-static int64_t cds_bases(const Call *call) { return call->cds_end - call->cds_start + 1; }
 
 /* The same change at its last place. What has an intron in it stays: slid, it would take other bases out of the CDS. So does
    what would go over the end of the CDS, where there are no codons. */
@@ -332,6 +353,7 @@ static Case moved_case(const Case *c, const Variant *slid_variant, Call *call) {
     Case moved = case_of(c->caller, slid_variant, c->call->transcript, call);
     find_positions(&moved);
     find_codons(&moved);
+    call->terms = c->call->terms;
     int is_over_end = call->cds_start && call->cdna_end > c->t->cdna_last;
     if (!is_over_end && (!call->has_peptides || cds_bases(call) == slid_variant->ref.n)) return moved;
     *call = *c->call;
@@ -348,7 +370,7 @@ void put_hgvs_protein(Out *out, const Case *c) {
     size_t begin = (size_t)(out->at - out->begin);
     put_string(out, "p.");
     /* Whether the protein is made, and from where, nobody knows. */
-    if (changes_start(&moved, c->call->terms >> START_LOST & 1)) put_residue(out, peptide_at(c, 1), 1), put_char(out, '?');
+    if (changes_start(&moved)) put_residue(out, peptide_at(c, 1), 1), put_char(out, '?');
     else put_change(out, &moved);
     if (out->at - out->begin == (int64_t)begin + 2) out->at = out->begin + begin;
 }

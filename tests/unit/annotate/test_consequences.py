@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
-from ensembl_annotations._kernel import MATCHED, BadFile, Contig, Region, Room, Settings
+from ensembl_annotations._kernel import MATCHED, BadFile, BadLine, Contig, Region, Room, Settings
 from ensembl_annotations.annotate import memory
 from ensembl_annotations.common.errors import InputError, ReferenceStoreError, UsageError
 from ensembl_annotations.vcf.read import Piece
@@ -297,6 +298,30 @@ def test_thousands_of_transcripts_keep_the_budget(tmp_path: Path) -> None:
 # ---- the kernel alone ----
 
 
+def test_an_allele_that_is_too_long_to_tell_is_refused_before_it_is_called(tmp_path: Path) -> None:
+    """100,000 bases in the CDS of 300 transcripts: 30 MB by the allele alone, where 20 may be told."""
+    bases = "".join(random.Random(4).choices("ACGT", k=9_000))
+    models = [
+        transcript("1", [(100 + at, 8_000)], cds_start=1_000, cds_end=7_999, transcript_id=f"T{at}")
+        for at in range(300)
+    ]
+    ref = bases[4_999]
+    text = f"1\t5000\t.\t{ref}\t{ref}{'ACGTTGCA' * 12_500}\t.\t.\t.\n".encode()
+    spent = {}
+    with Genome(tmp_path) as genome:
+        genome.add("1", bases, models)
+        for mode in ("pick", "all"):
+            settings = Settings(8, tags=3 << 15, transcripts=mode, most_told_bytes=20_000_000)
+            began = time.process_time()
+            try:
+                with _kernel.annotated(text, settings, [genome.contig("1")], [0]):
+                    assert mode == "pick"
+            except BadLine as error:
+                assert (mode, error.what) == ("all", _kernel.MUCH_TOLD)
+            spent[mode] = time.process_time() - began
+    assert spent["all"] < spent["pick"] / 4
+
+
 def test_what_a_piece_leaves_is_as_good_as_read_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,7 +382,7 @@ def test_ends_of_a_contig_end_nothing(tmp_path: Path) -> None:
     found = calls(
         tmp_path, "1", bases, model, (1, "A", "AA"), (8, "AA", "A"), (1, bases, "A"), (9, "A", "ACC"), (9, "A", "C")
     )  # fmt: skip
-    assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"] == ""
+    assert found[1]["hgvsc"].endswith("c.9del") and found[1]["hgvsp"].endswith("p.Ter3delextTer?")
     assert found[4]["hgvsp"].endswith("p.Ter3TyrextTer?")
     assert found[3]["consequence"] == "downstream_gene_variant" and found[3]["distance"] == "0"
 
@@ -485,3 +510,30 @@ def test_what_is_inserted_before_the_first_residue_that_is_known_has_no_name(
     (call,) = calls(tmp_path, "1", "CCAGTAAATAACCCCCCCCCCC", model, (3, "A", "ATAA"))
     assert call["amino_acids"] == "S/IS" and call["hgvsp"] == ""
     assert call["hgvsc"].endswith(":c.1_2insTAA")
+
+
+def test_a_stop_within_an_insertion_ends_the_protein_in_its_frame(tmp_path: Path) -> None:
+    """ATG GC | ATTTTAG | C AAA: seven bases, but the frame is the old one up to their stop."""
+    model = transcript("1", [(1, 18)], cds_start=3, cds_end=14)
+    (call,) = calls(tmp_path, "1", "CCATGGCCAAATAACCCC", model, (7, "C", "CATTTTAG"))
+    assert call["consequence"] == "inframe_insertion&stop_retained_variant"
+    assert call["hgvsp"].endswith(":p.Ala2_Lys3insPheTer")
+
+
+def test_residues_with_a_stop_before_the_stop_lengthen_the_protein(tmp_path: Path) -> None:
+    """ATG GCC | AAA TAA | TAG: by the nomenclature an extension, not an insertion."""
+    model = transcript("1", [(1, 15)], cds_start=3, cds_end=11)
+    assert protein_name(tmp_path, "CCATGGCCTAGCCCC", model, (8, "C", "CAAATAA")) == "p.Ter3LysextTer1"  # fmt: skip
+
+
+def test_a_copy_of_the_last_residue_that_is_known_has_a_name(tmp_path: Path) -> None:
+    """ATG GCC AGT A: what comes behind is not known, and need not be."""
+    model = transcript("1", [(3, 12)], cds_start=3, cds_end=12, cds_end_nf=True)
+    assert protein_name(tmp_path, "CCATGGCCAGTACCC", model, (11, "T", "TAGT")) == "p.Ser3dup"
+
+
+def test_an_inserted_stop_is_named_where_the_protein_first_differs(tmp_path: Path) -> None:
+    """ATG GCC | CTG TAG | TTA TGG: Leu is there as before, and Trp is not."""
+    model = transcript("1", [(1, 21)], cds_start=3, cds_end=17)
+    alt = (8, "C", "CCTGTAG")
+    assert protein_name(tmp_path, "CCATGGCCTTATGGTAACCCC", model, alt) == "p.Trp4Ter"
