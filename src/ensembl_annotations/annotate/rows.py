@@ -50,7 +50,7 @@ def table_of(columns: Columns, schema: pa.Schema) -> pa.Table:
 
 
 def array_of(columns: Columns, name: str, dtype: pa.DataType) -> pa.Array:
-    """Return one column; texts that are numbers may be had as either."""
+    """Return one column."""
     found = columns.columns[name]
     if not pa.types.is_list(dtype):
         return _values(columns, found, dtype, _WORDS.get(name))
@@ -83,7 +83,7 @@ def _entries(columns: Columns, count: int, kind: pa.StructType) -> pa.Array:
 def _values(
     columns: Columns, found: Column, dtype: pa.DataType, words: Sequence[str] | None = None
 ) -> pa.Array:
-    kept = pa.int8() if words else pa.string() if pa.types.is_floating(dtype) else dtype
+    kept = pa.int8() if words else pa.string() if found.are_texts else dtype
     valid = _buffer(columns, found, "value_valid") if found.num_value_nulls else None
     buffers = [valid, _buffer(columns, found, "bytes")]
     if kept == pa.string():
