@@ -52,7 +52,7 @@ typedef struct {
 } Out;
 
 /* Most texts are so short that a call takes longer than the copy. */
-static inline void copy(uint8_t *to, const void *from, size_t n) {
+static inline void copy_bytes(uint8_t *to, const void *from, size_t n) {
     const uint8_t *p = from;
     if (n > 16) memcpy(to, p, n);
     else if (n >= 8) memcpy(to, p, 8), memcpy(to + n - 8, p + n - 8, 8);
@@ -67,7 +67,7 @@ static inline void reserve(Out *out, size_t more) {
 static inline void put(Out *out, const void *p, size_t n) {
     if (!n) return;
     reserve(out, n);
-    copy(out->at, p, n);
+    copy_bytes(out->at, p, n);
     out->at += n;
 }
 static inline void put_char(Out *out, char c) {
