@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ensembl_annotations._kernel import Cell, Columns
@@ -219,13 +220,22 @@ def _listed_terms(columns: Columns, name: str) -> dict[int, list[str]]:
 
 def _frequencies(columns: Columns) -> Counter[str]:
     """Count ALTs that match by the class of their frequency, or by why it is not known."""
-    known = array_of(columns, "ens_af", pa.float64())
-    shares = np.frombuffer(known.fill_null(-1.0).buffers()[1] or b"", np.float64)[: len(known)]
+    shares = _known(array_of(columns, "ens_af", pa.float64()))
     up_to = [np.count_nonzero(shares <= bound) for bound in _FREQUENCIES[:-1]]
-    counts = np.diff([known.null_count, *up_to, len(shares)])
+    counts = np.diff([0, *up_to, len(shares)])
     found = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
     why = _counted(array_of(columns, "ens_af_why", NUMBERED))
     return found + Counter({UNDECIDED: why["undecided"], UNPUBLISHED: why["not_published"]})
+
+
+def _known(numbers: pa.DoubleArray) -> npt.NDArray[np.float64]:
+    """Return the numbers that are not null (``to_numpy`` would import pandas where it is installed)."""
+    valid, values = numbers.buffers()
+    found = np.frombuffer(values or b"", np.float64)[: len(numbers)]
+    if valid is None:
+        return found
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=len(numbers), bitorder="little")
+    return found[bits.view(np.bool_)]
 
 
 def _counted(texts: pa.Array) -> Counter[str]:
