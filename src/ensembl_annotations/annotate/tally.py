@@ -12,19 +12,21 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ensembl_annotations._kernel import Cell, Columns
-from ensembl_annotations.annotate.rows import NUMBERED, array_of, numbered, table_of
+from ensembl_annotations.annotate.rows import NUMBERED, array_of, numbered
 from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.variants.outcomes import IMPACTS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE, GENOTYPE, RESULT
 from ensembl_annotations.vcf.called import called_alleles
 from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header, Piece
+
+Number = TypeVar("Number", bound=np.generic)
 
 WINDOW = 1_000_000
 """Bases of a window along a contig, as the kernel counts."""
@@ -220,34 +222,36 @@ def _listed_terms(columns: Columns, name: str) -> dict[int, list[str]]:
 
 def _frequencies(columns: Columns) -> Counter[str]:
     """Count ALTs that match by the class of their frequency, or by why it is not known."""
-    shares = _known(array_of(columns, "ens_af", pa.float64()))
+    shares = _known(array_of(columns, "ens_af", pa.float64()), np.float64)
     up_to = [np.count_nonzero(shares <= bound) for bound in _FREQUENCIES[:-1]]
     counts = np.diff([0, *up_to, len(shares)])
     found = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
-    why = _counted(array_of(columns, "ens_af_why", NUMBERED))
-    return found + Counter({UNDECIDED: why["undecided"], UNPUBLISHED: why["not_published"]})
+    why = array_of(columns, "ens_af_why", NUMBERED)
+    numbers = np.bincount(_known(why.indices, np.int8), minlength=len(why.dictionary))
+    told = dict(zip(why.dictionary.to_pylist(), numbers.tolist(), strict=True))
+    return found + Counter({UNDECIDED: told["undecided"], UNPUBLISHED: told["not_published"]})
 
 
-def _known(numbers: pa.DoubleArray) -> npt.NDArray[np.float64]:
+def _known(numbers: pa.Array, dtype: type[Number]) -> npt.NDArray[Number]:
     """Return the numbers that are not null (``to_numpy`` would import pandas where it is installed)."""
     valid, values = numbers.buffers()
-    found = np.frombuffer(values or b"", np.float64)[: len(numbers)]
+    found = np.frombuffer(values or b"", dtype)[: len(numbers)]
     if valid is None:
         return found
     bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=len(numbers), bitorder="little")
     return found[bits.view(np.bool_)]
 
 
-def _counted(texts: pa.Array) -> Counter[str]:
-    """Count texts that are not null."""
-    pairs = texts.value_counts().to_pylist()
-    return Counter({item["values"]: item["counts"] for item in pairs if item["values"] is not None})
-
-
 def _genes(worst: pa.StringArray) -> Counter[tuple[str, str]]:
     """Count ALTs by the gene and the impact of their most severe consequence, where it is a listed one."""
     found = Counter[tuple[str, str]]()
-    for text, count in _counted(worst).items():
+    if worst.null_count == len(worst):
+        return found
+    for text, count in (
+        (item["values"], item["counts"]) for item in worst.value_counts().to_pylist()
+    ):
+        if text is None:
+            continue
         term, *place = text.split("&")
         if TERMS[term] in IMPACTS[:2]:
             found[place[0], TERMS[term]] += count
@@ -301,10 +305,9 @@ def _pathogenic(columns: Columns, piece: Piece, terms: Mapping[int, list[str]]) 
 
 
 def _rows(columns: Columns, rows: Collection[int]) -> list[dict[str, Any]]:
-    numbers = pa.py_buffer(np.fromiter(rows, np.int64, len(rows)))
-    chosen = pa.Array.from_buffers(pa.int64(), len(rows), [None, numbers])
-    found: list[dict[str, Any]] = table_of(columns, _SHOWN).take(chosen).to_pylist()
-    return found
+    # Few, mostly: by ``take`` all of Arrow's functions would be imported.
+    shown = [(item.name, array_of(columns, item.name, item.type)) for item in _SHOWN]
+    return [{name: array[row].as_py() for name, array in shown} for row in rows]
 
 
 def _consequence(called: Mapping[str, Any]) -> tuple[str, str, str]:
