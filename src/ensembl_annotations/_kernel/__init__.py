@@ -51,9 +51,9 @@ COLUMNS = (
     "ens_key", "ens_id", "ens_match", "ens_multi", "ens_tsa", "ens_ma", "ens_maf", "ens_mac", "ens_aa", "ens_af", "ens_af_why",
     "ens_clin", "ens_rsclin", "ens_evidence", "ens_source", "ens_par", "ens_reason", "ens_site_id",
     "ens_gene", "ens_symbol", "ens_transcript", "ens_consequence", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst",
-    "id_allele_clin", "id_clin", "id_evidence", "id_source", "line", "af_text", "ens_csq",
+    "id_allele_clin", "id_clin", "id_evidence", "id_source", "line", "af_text", "gts", "ens_csq",
 )  # fmt: skip
-"""What can be asked for of each ALT: the columns of the annotated table, but those of all samples and `info`; of each ID its terms, joined by |;
+"""What can be asked for of each ALT: the columns of the annotated table, but `calls` and `info`; of each ID its terms, joined by |;
 where the record's line begins in the piece; and the frequency as it is published."""
 
 NUM_CSQ_FIELDS = 23

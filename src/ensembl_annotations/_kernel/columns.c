@@ -227,6 +227,26 @@ static void put_calls(Columns *columns, const Rows *rows) {
     }
 }
 
+/* ---- of all samples ---- */
+
+static void put_genotypes(TableColumn *c, const Rows *rows) {
+    Text format = {0};
+    int64_t at = -1;
+    for (int64_t i = 0; i < rows->piece->num_records && !c->is_full; i++) {
+        const Record *r = rows->piece->record + i;
+        int has_samples = rows->options->num_columns > SAMPLE;
+        if (has_samples && !same_text(format, field_of(r, FORMAT))) format = field_of(r, FORMAT), at = key_at(format, "GT");
+        for (int32_t k = 0; k < r->num_alleles && !c->is_full; k++) {
+            Text calls = at < 0 ? (Text){0} : call_of(r);
+            while (calls.p) {
+                Text genotype = item_at(next_item(&calls, '\t'), at, ':');
+                put_text(c, genotype.n && !is_dot(genotype) ? genotype : (Text){0});
+            }
+            end_list(c, at >= 0);
+        }
+    }
+}
+
 /* ---- of ALTs ---- */
 
 /* The items of an ALT, of which `first` is the first one, or a later ALT's where there is none. */
@@ -512,6 +532,7 @@ static void fill(Columns *columns, const Rows *rows, int which) {
     case COL_EVIDENCE: put_terms(c, rows, offsetof(Item, evidence)); break;
     case COL_SOURCE: put_terms(c, rows, offsetof(Item, source)); break;
     case COL_SITE_ID: put_site_ids(c, rows); break;
+    case COL_GTS: put_genotypes(c, rows); break;
     case COL_GENE: put_picked(c, rows, FIELD_GENE); break;
     case COL_SYMBOL: put_picked(c, rows, FIELD_SYMBOL); break;
     case COL_TRANSCRIPT: put_picked(c, rows, FIELD_FEATURE); break;

@@ -11,8 +11,9 @@ enum {
     COL_KEY, COL_ENS_ID, COL_MATCH, COL_MULTI, COL_TSA, COL_MA, COL_MAF, COL_MAC, COL_AA, COL_AF, COL_AF_WHY,
     COL_CLIN, COL_RSCLIN, COL_EVIDENCE, COL_SOURCE, COL_PAR, COL_REASON, COL_SITE_ID,
     COL_GENE, COL_SYMBOL, COL_TRANSCRIPT, COL_CONSEQUENCE, COL_IMPACT, COL_HGVSC, COL_HGVSP, COL_WORST,
-    /* of each ID, its terms joined by |; where the record's line begins in the piece; the frequency as it is published */
-    COL_ID_ALLELE_CLIN, COL_ID_CLIN, COL_ID_EVIDENCE, COL_ID_SOURCE, COL_LINE, COL_AF_TEXT,
+    /* of each ID, its terms joined by |; where the record's line begins in the piece; the frequency as it is published;
+       GT of all samples */
+    COL_ID_ALLELE_CLIN, COL_ID_CLIN, COL_ID_EVIDENCE, COL_ID_SOURCE, COL_LINE, COL_AF_TEXT, COL_GTS,
     /* the entries of each ALT, and the fields of all entries */
     COL_CSQ, COL_CSQ_FIELD, NUM_TABLE_COLUMNS = COL_CSQ_FIELD + 23
 };

@@ -106,7 +106,7 @@ void begin_piece(Piece *piece, const uint8_t *text, int64_t size);
 void drop_piece(Piece *piece);
 int has_place(const Record *record, const Contig *contig);
 
-/* What stands in the column of the one sample. */
+/* What stands behind FORMAT: the call of the one sample, or those of all. */
 Text call_of(const Record *record);
 
 /* The next item of a list; `t` is what is left, with a NULL after the last one. */

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ensembl_annotations._kernel import Columns
 from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import numbered, table_of
-from ensembl_annotations.variants.schema import GENOTYPES, REQUESTED, result_schema
+from ensembl_annotations.variants.schema import REQUESTED, result_schema
 from ensembl_annotations.vcf.read import INFO, Piece
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _PLAIN = ("qual", "ens_key", "ens_id.list.element")
 _RANGED = ("chrom", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
-_REQUESTED = (GENOTYPES[0].name, *REQUESTED)
 
 ROW_GROUP_BYTES = 64 << 20
 """Longer texts and lists end a row group, which is in memory until it is written; most have 15 MB."""
@@ -193,7 +192,7 @@ def _num_bytes(array: pa.Array) -> int:
 
 def kernel_columns(schema: pa.Schema) -> list[str]:
     """Return which columns of the table the kernel makes."""
-    return [name for name in schema.names if name not in _REQUESTED]
+    return [name for name in schema.names if name not in REQUESTED]
 
 
 def rows_of(
@@ -224,7 +223,7 @@ def rows_of(
     alt_index = np.frombuffer(table["alt_index"].chunk(0).buffers()[1], np.int32)
     rows, numbers = record - piece.first_record, alt_index.astype(np.int64)
     for place, item in enumerate(schema):
-        if item.name in _REQUESTED:
+        if item.name in REQUESTED:
             table = table.add_column(place, item, _made(item.name, batch, rows, numbers, samples))
     return table
 
@@ -234,16 +233,11 @@ def _made(
 ) -> pa.ChunkedArray:
     """Return a column that the kernel does not make, of the ALTs of these records."""
     from ensembl_annotations.vcf.calls import call_lists
-    from ensembl_annotations.vcf.genotypes import genotype_lists
 
     if name == "calls":
         return call_lists(batch, samples, rows, alt_index)
-    if name == "info":
-        info = batch.text(INFO)
-        return pa.chunked_array(
-            [info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())]
-        )
-    return genotype_lists(batch, rows)
+    info = batch.text(INFO)
+    return pa.chunked_array([info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())])
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
