@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ensembl_annotations import fetch_ensembl
+from tests.support.store import snv, write_store
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
@@ -96,6 +97,12 @@ def test_what_dvc_lock_says_of_its_reference_takes_yaml_alone(store: Path, tmp_p
 def test_a_table_and_a_tally_do_without_polars(store: Path, tmp_path: Path) -> None:
     outputs = ("--out-vcf", "o.vcf.gz", "--out-parquet", "o.parquet", "--tally", "o.json")
     assert loaded(store, tmp_path, outputs, ("polars", "pandas", "pydantic")) == "[]"
+
+
+def test_without_genes_they_do_without_arrows_functions(tmp_path: Path) -> None:
+    bare = write_store(tmp_path / "bare", {"22": [snv(300, "A>G", 4)]})
+    outputs = ("--out-parquet", "o.parquet", "--tally", "o.json")
+    assert loaded(bare, tmp_path, outputs, ("pyarrow", "pyarrow.compute")) == "['pyarrow']"
 
 
 def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:

@@ -1,4 +1,4 @@
-"""Other programs read the same rows from the store's files as polars does, and htsjdk the VCF by its index."""
+"""Other programs read the same rows from the store's files and the table as polars does, and htsjdk the VCF by its index."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pysam
 import pytest
 
@@ -33,17 +34,32 @@ def test_values_of_every_kind_are_there_to_be_told_apart(store: Path) -> None:
 
 @pytest.mark.parametrize("chromosome", CHROMOSOMES)
 def test_pandas_and_duckdb_read_what_polars_reads(store: Path, chromosome: str) -> None:
-    path = store / f"homo_sapiens-chr{chromosome}.parquet"
+    agree_on(store / f"homo_sapiens-chr{chromosome}.parquet")
+
+
+def agree_on(path: Path) -> None:
     table = pl.read_parquet(path)
     expected = table.rows()
     assert expected
     read = pd.read_parquet(path, dtype_backend="pyarrow")
     assert [*read.columns] == table.columns
-    values = read.astype(object)
-    assert [*values.where(values.notna(), None).itertuples(index=False, name=None)] == expected
+    assert pa.Table.from_pandas(read).to_pylist() == table.to_dicts()
     found = duckdb.sql(f"SELECT * FROM '{path}'")
     assert found.columns == table.columns
     assert found.fetchall() == expected
+
+
+def test_they_read_the_annotated_table(store: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    annotate_vcf(SAMPLE, store, out_parquet=path, genotypes=True, columns="info")
+    agree_on(path)
+    asked = "chrom = 'chr22' AND pos > 17000000 AND list_contains(ens_match, 'exact')"
+    rows = (
+        pl.scan_parquet(path)
+        .filter(pl.sql_expr(asked.replace("list_contains", "array_contains")))
+        .collect()
+    )
+    assert rows.rows() == duckdb.sql(f"SELECT * FROM '{path}' WHERE {asked}").fetchall() != []
 
 
 JARS = Path("/usr/share/java")

@@ -19,7 +19,7 @@ from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 5
+ABI = 6
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -51,10 +51,10 @@ COLUMNS = (
     "ens_key", "ens_id", "ens_match", "ens_multi", "ens_tsa", "ens_ma", "ens_maf", "ens_mac", "ens_aa", "ens_af", "ens_af_why",
     "ens_clin", "ens_rsclin", "ens_evidence", "ens_source", "ens_par", "ens_reason", "ens_site_id",
     "ens_gene", "ens_symbol", "ens_transcript", "ens_consequence", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst",
-    "id_allele_clin", "id_clin", "id_evidence", "id_source", "line", "ens_csq",
+    "id_allele_clin", "id_clin", "id_evidence", "id_source", "line", "af_text", "gts", "ens_csq",
 )  # fmt: skip
-"""What can be asked for of each ALT: the columns of the annotated table, but those of all samples and `info`; of each ID its terms, joined by |;
-and where the record's line begins in the piece."""
+"""What can be asked for of each ALT: the columns of the annotated table, but `calls` and `info`; of each ID its terms, joined by |;
+where the record's line begins in the piece; and the frequency as it is published."""
 
 NUM_CSQ_FIELDS = 23
 
@@ -215,6 +215,7 @@ class Column(c.Structure):
             for name in ("num_rows", "num_nulls", "num_values", "num_value_nulls", "most")
         ),
         ("is_full", c.c_int32),
+        ("are_texts", c.c_int32),
     ]
 
 
@@ -282,7 +283,7 @@ class Columns:
     Attributes
     ----------
     columns : dict of str to Column
-        By name; one that was not asked for is empty.
+        By name; one that was not asked for is empty, but those of the one sample come together.
     csq : list of Column
         The fields of the entries in ``ens_csq``.
     cells : list of Cell

@@ -14,29 +14,35 @@ enum { WINDOW = 1000000 };
 
 /* ---- values ---- */
 
-static Text decimal_text(uint8_t digits[20], uint64_t number) {
-    uint8_t *p = digits + 20;
-    do *--p = (uint8_t)('0' + number % 10);
-    while (number /= 10);
-    return (Text){p, digits + 20 - p};
-}
-
 static int64_t size_of(const Out *out) { return out->at - out->begin; }
 
-static void put_bit(Out *bits, int64_t at, int bit) {
+static inline void put_bit(Out *bits, int64_t at, int bit) {
     if (at % 8 == 0) put_char(bits, 0);
     bits->at[-1] |= (uint8_t)(bit << at % 8);
 }
 
-static void put_offset(Out *offsets, int64_t at) {
+static void put_ones(Out *bits, int64_t count) {
+    size_t size = (size_t)(count + 7) / 8;
+    reserve(bits, size + 1);
+    memset(bits->at, 255, size);
+    bits->at += size;
+    if (count % 8) bits->at[-1] = (uint8_t)((1 << count % 8) - 1);
+}
+
+/* Whether a value is there: bits begin at the first one that is not, as Arrow needs none before. */
+static inline void put_valid(Out *bits, int64_t at, int64_t *num_nulls, int is_valid) {
+    if (is_valid && !*num_nulls) return;
+    if (!*num_nulls) put_ones(bits, at);
+    put_bit(bits, at, is_valid);
+    *num_nulls += !is_valid;
+}
+
+static inline void put_offset(Out *offsets, int64_t at) {
     int32_t place = (int32_t)at;
     put(offsets, &place, sizeof place);
 }
 
-static void end_value(TableColumn *c, int is_valid) {
-    put_bit(&c->value_valid, c->num_values++, is_valid);
-    c->num_value_nulls += !is_valid;
-}
+static inline void end_value(TableColumn *c, int is_valid) { put_valid(&c->value_valid, c->num_values++, &c->num_value_nulls, is_valid); }
 
 static void put_int32(TableColumn *c, int32_t value, int is_valid) {
     put(&c->bytes, &value, sizeof value);
@@ -59,24 +65,37 @@ static void put_flag(TableColumn *c, int flag) {
     end_value(c, 1);
 }
 
-static void put_bytes(TableColumn *c, Text text) {
+static inline void put_bytes(TableColumn *c, Text text) {
     if (size_of(&c->bytes) + text.n > c->most) c->is_full = 1;
     else put(&c->bytes, text.p, (size_t)text.n);
 }
 
-static void end_text(TableColumn *c, int is_valid) {
+static inline void end_text(TableColumn *c, int is_valid) {
     put_offset(&c->value_offset, size_of(&c->bytes));
     end_value(c, is_valid);
 }
 
-static void put_text(TableColumn *c, Text text) {
+static inline void put_text(TableColumn *c, Text text) {
     put_bytes(c, text);
     end_text(c, text.p != NULL);
 }
 
-static void end_list(TableColumn *c, int is_valid) {
-    put_bit(&c->valid, c->num_rows++, is_valid);
-    c->num_nulls += !is_valid;
+/* A number as a double; null where it is none. */
+static void put_double(TableColumn *c, Text text) {
+    double value = 0;
+    int is_double = !c->are_texts && text.p && read_double(text, &value);
+    int is_valid = is_double || (text.p && is_number(text));
+    if (c->are_texts) {
+        put_text(c, is_valid ? text : (Text){0});
+        return;
+    }
+    c->are_texts |= is_valid && !is_double;
+    put(&c->bytes, &value, sizeof value);
+    end_value(c, is_valid);
+}
+
+static inline void end_list(TableColumn *c, int is_valid) {
+    put_valid(&c->valid, c->num_rows++, &c->num_nulls, is_valid);
     c->is_full |= c->num_values > c->most;
     put_offset(&c->offset, c->num_values);
 }
@@ -100,9 +119,11 @@ static Text unless_dot(const Record *r, int column) {
     return is_dot(text) ? (Text){0} : text;
 }
 
-static Text number_in(const Record *r, int column) {
-    Text text = field_of(r, column);
-    return is_number(text) ? text : (Text){0};
+static void put_quals(TableColumn *c, const Rows *rows) {
+    for (int64_t i = 0; i < rows->piece->num_records && !c->is_full; i++) {
+        const Record *r = rows->piece->record + i;
+        for (int32_t k = 0; k < r->num_alleles; k++) put_double(c, field_of(r, QUAL));
+    }
 }
 
 static void put_numbers(TableColumn *c, const Rows *rows, int which) {
@@ -116,19 +137,29 @@ static void put_numbers(TableColumn *c, const Rows *rows, int which) {
 
 /* ---- of the one sample ---- */
 
-/* Where a key stands in FORMAT, which mostly is that of the record before. */
-typedef struct {
-    const char *name;
-    Text format;
-    int64_t at;
-} FormatKey;
+enum { KEY_GT, KEY_AD, KEY_DP, KEY_GQ, NUM_KEYS };
+static const char *const key_names[NUM_KEYS] = {"GT", "AD", "DP", "GQ"};
 
-/* The value of a key; null where it is . or there is none. */
-static Text value_in(const Record *r, FormatKey *key) {
-    Text format = field_of(r, FORMAT);
-    if (!key->format.p || !same_text(format, key->format)) key->format = format, key->at = key_at(format, key->name);
-    Text value = key->at < 0 ? (Text){0} : item_at(call_of(r), key->at, ':');
-    return value.p && is_dot(value) ? (Text){0} : value;
+/* Where the keys stand in FORMAT, which mostly is that of the record before. */
+typedef struct {
+    Text format;
+    int64_t at[NUM_KEYS];
+} Keys;
+
+/* The values of the keys; null where one is . or there is none. */
+static void read_call(const Record *r, Keys *keys, Text value[NUM_KEYS]) {
+    Text format = field_of(r, FORMAT), left = call_of(r);
+    if (!keys->format.p || !same_text(format, keys->format)) {
+        keys->format = format;
+        for (int k = 0; k < NUM_KEYS; k++) keys->at[k] = key_at(format, key_names[k]);
+    }
+    int64_t last = -1;
+    for (int k = 0; k < NUM_KEYS; k++) value[k] = (Text){0}, last = most(last, keys->at[k]);
+    for (int64_t at = 0; at <= last && left.p; at++) {
+        Text item = next_item(&left, ':');
+        for (int k = 0; k < NUM_KEYS; k++)
+            if (keys->at[k] == at && !is_dot(item)) value[k] = item;
+    }
 }
 
 static void put_int_items(TableColumn *c, Text list) {
@@ -166,27 +197,52 @@ static int count_alleles(Text genotype, int64_t allele, int *num_called, int *is
 }
 
 /* How often GT has an ALT, and its zygosity; null where a missing allele leaves it open. */
-static void put_carried(TableColumn *c, const Allele *allele, Text genotype, int which) {
+static void put_carried(TableColumn *dosage, TableColumn *zygosity, const Allele *allele, Text genotype) {
     int num_called = 0, is_missing = 0, is_given = genotype.p && !is_dot(allele->alt);
     int copies = is_given ? count_alleles(genotype, allele->index + 1, &num_called, &is_missing) : 0;
-    if (which == COL_DOSAGE) put_int32(c, copies, is_given && (copies || !is_missing));
-    else if (!is_given || is_missing) put_word(c, -1);
-    else put_word(c, !copies ? ABSENT : copies < num_called ? HET : copies > 1 ? HOM : HEMI);
+    put_int32(dosage, copies, is_given && (copies || !is_missing));
+    if (!is_given || is_missing) put_word(zygosity, -1);
+    else put_word(zygosity, !copies ? ABSENT : copies < num_called ? HET : copies > 1 ? HOM : HEMI);
 }
 
-static void put_calls(TableColumn *c, const Rows *rows, int which) {
-    FormatKey key = {.name = which == COL_DP ? "DP" : which == COL_GQ ? "GQ" : which == COL_AD ? "AD" : "GT"};
+/* All columns of the call, whichever are wanted; up to the record that one of them has no room for. */
+static void put_calls(Columns *columns, const Rows *rows) {
+    TableColumn *c = columns->column;
+    Keys keys = {{0}, {0}};
+    Text value[NUM_KEYS];
+    int is_full = 0;
+    for (int64_t i = 0; i < rows->piece->num_records && !is_full; i++) {
+        const Record *r = rows->piece->record + i;
+        read_call(r, &keys, value);
+        int32_t depth = 0;
+        int is_int = value[KEY_DP].p && read_int32(value[KEY_DP], &depth);
+        for (int32_t k = 0; k < r->num_alleles; k++) {
+            put_text(c + COL_GT, value[KEY_GT]);
+            put_int32(c + COL_DP, is_int ? depth : 0, is_int);
+            put_double(c + COL_GQ, value[KEY_GQ]);
+            put_int_items(c + COL_AD, value[KEY_AD]);
+            put_carried(c + COL_DOSAGE, c + COL_ZYGOSITY, rows->piece->allele + r->first_allele + k, value[KEY_GT]);
+        }
+        is_full = c[COL_GT].is_full | c[COL_GQ].is_full | c[COL_AD].is_full;
+    }
+}
+
+/* ---- of all samples ---- */
+
+static void put_genotypes(TableColumn *c, const Rows *rows) {
+    Text format = {0};
+    int64_t at = -1;
     for (int64_t i = 0; i < rows->piece->num_records && !c->is_full; i++) {
         const Record *r = rows->piece->record + i;
-        Text value = value_in(r, &key);
-        int32_t number = 0;
-        int is_int = which == COL_DP && value.p && read_int32(value, &number);
-        for (int32_t k = 0; k < r->num_alleles; k++) {
-            if (which == COL_DP) put_int32(c, is_int ? number : 0, is_int);
-            else if (which == COL_GQ) put_text(c, value.p && is_number(value) ? value : (Text){0});
-            else if (which == COL_AD) put_int_items(c, value);
-            else if (which == COL_GT) put_text(c, value);
-            else put_carried(c, rows->piece->allele + r->first_allele + k, value, which);
+        int has_samples = rows->options->num_columns > SAMPLE;
+        if (has_samples && !same_text(format, field_of(r, FORMAT))) format = field_of(r, FORMAT), at = key_at(format, "GT");
+        for (int32_t k = 0; k < r->num_alleles && !c->is_full; k++) {
+            Text calls = at < 0 ? (Text){0} : call_of(r);
+            while (calls.p) {
+                Text genotype = item_at(next_item(&calls, '\t'), at, ':');
+                put_text(c, genotype.n && !is_dot(genotype) ? genotype : (Text){0});
+            }
+            end_list(c, at >= 0);
         }
     }
 }
@@ -241,7 +297,8 @@ static void put_alleles(TableColumn *c, const Rows *rows, int which) {
         case COL_ALT_INDEX: put_int32(c, allele->index, 1); break;
         case COL_ALT: put_text(c, is_dot(allele->alt) ? (Text){0} : allele->alt); break;
         case COL_KEY: put_key(c, rows, allele); break;
-        case COL_AF: put_text(c, rows->values->af[n]); break;
+        case COL_AF: put_double(c, rows->values->af[n]); break;
+        case COL_AF_TEXT: put_text(c, rows->values->af[n]); break;
         case COL_PAR: put_flag(c, allele->is_par); break;
         default: put_word(c, allele->reason);
         }
@@ -269,16 +326,36 @@ static void put_item(TableColumn *c, const Item *item, int which, size_t at) {
     case COL_MATCH: put_word(c, item->is_shifted); break;
     case COL_MULTI: put_flag(c, item->is_multi); break;
     case COL_MAC: put_int32(c, (int32_t)most(item->mac, 0), item->mac >= 0); break;
+    case COL_MAF: put_double(c, item->maf); break;
     default: put_text(c, text_of_item(item, at));
     }
 }
 
-static void put_items(TableColumn *c, const Rows *rows, int which, size_t at) {
-    for (int64_t n = 0, i = 0; n < rows->piece->num_alleles && !c->is_full; n++) {
-        int64_t first = i, end = end_of_items(rows->values, i, n);
-        for (; i < end; i++) put_item(c, rows->values->item + i, which, at);
-        end_list(c, end > first);
+/* The end of each ALT's items, the same in all columns of them. */
+static void put_ends(TableColumn *c, const Rows *rows, const TableColumn *ids) {
+    if (ids->num_rows) {
+        put(&c->valid, ids->valid.begin, (size_t)size_of(&ids->valid)), c->num_nulls = ids->num_nulls, c->num_rows = ids->num_rows;
+        c->offset.at = c->offset.begin, put(&c->offset, ids->offset.begin, (size_t)size_of(&ids->offset));
+        return;
     }
+    for (int64_t n = 0, i = 0; n < rows->piece->num_alleles; n++) {
+        int64_t first = i;
+        i = end_of_items(rows->values, i, n);
+        put_valid(&c->valid, n, &c->num_nulls, i > first);
+        put_offset(&c->offset, i);
+    }
+    c->num_rows = rows->piece->num_alleles;
+}
+
+static void put_items(Columns *columns, const Rows *rows, int which, size_t at) {
+    TableColumn *c = columns->column + which;
+    const Item *item = rows->values->item, *end = item + rows->values->num_items;
+    for (; item < end && !c->is_full; item++) {
+        put_item(c, item, which, at);
+        c->is_full |= c->num_values > c->most;
+    }
+    if (c->is_full) c->num_rows = item[-1].allele + 1;
+    else put_ends(c, rows, columns->column + COL_ENS_ID);
 }
 
 static int is_listed(const TableColumn *c, int64_t first, Text term) {
@@ -429,30 +506,33 @@ static void count_cells(Columns *columns, const Rows *rows) {
 
 /* ---- all of them ---- */
 
-static void fill(TableColumn *c, const Rows *rows, int which) {
+static void fill(Columns *columns, const Rows *rows, int which) {
+    TableColumn *c = columns->column + which;
     switch (which) {
+    case COL_CSQ: put_entries(columns, rows); break;
+    case COL_GT: put_calls(columns, rows); break;
+    case COL_DP: case COL_GQ: case COL_AD: case COL_DOSAGE: case COL_ZYGOSITY: break; /* with GT */
     case COL_RECORD: case COL_POS: case COL_LINE: put_numbers(c, rows, which); break;
     case COL_CHROM: put_texts(c, rows, as_written, CHROM); break;
     case COL_ID: put_texts(c, rows, unless_dot, ID); break;
     case COL_REF: put_texts(c, rows, as_written, REF); break;
-    case COL_QUAL: put_texts(c, rows, number_in, QUAL); break;
+    case COL_QUAL: put_quals(c, rows); break;
     case COL_FILTER: put_texts(c, rows, unless_dot, FILTER); break;
-    case COL_GT: case COL_DP: case COL_GQ: case COL_AD: case COL_DOSAGE: case COL_ZYGOSITY: put_calls(c, rows, which); break;
-    case COL_ENS_ID: case COL_MATCH: case COL_MULTI: case COL_MAC: put_items(c, rows, which, 0); break;
-    case COL_TSA: put_items(c, rows, which, offsetof(Item, tsa)); break;
-    case COL_MA: put_items(c, rows, which, offsetof(Item, ma)); break;
-    case COL_MAF: put_items(c, rows, which, offsetof(Item, maf)); break;
-    case COL_AA: put_items(c, rows, which, offsetof(Item, aa)); break;
-    case COL_ID_ALLELE_CLIN: put_items(c, rows, which, offsetof(Item, allele_clin)); break;
-    case COL_ID_CLIN: put_items(c, rows, which, offsetof(Item, clin)); break;
-    case COL_ID_EVIDENCE: put_items(c, rows, which, offsetof(Item, evidence)); break;
-    case COL_ID_SOURCE: put_items(c, rows, which, offsetof(Item, source)); break;
+    case COL_ENS_ID: case COL_MATCH: case COL_MULTI: case COL_MAF: case COL_MAC: put_items(columns, rows, which, 0); break;
+    case COL_TSA: put_items(columns, rows, which, offsetof(Item, tsa)); break;
+    case COL_MA: put_items(columns, rows, which, offsetof(Item, ma)); break;
+    case COL_AA: put_items(columns, rows, which, offsetof(Item, aa)); break;
+    case COL_ID_ALLELE_CLIN: put_items(columns, rows, which, offsetof(Item, allele_clin)); break;
+    case COL_ID_CLIN: put_items(columns, rows, which, offsetof(Item, clin)); break;
+    case COL_ID_EVIDENCE: put_items(columns, rows, which, offsetof(Item, evidence)); break;
+    case COL_ID_SOURCE: put_items(columns, rows, which, offsetof(Item, source)); break;
     case COL_AF_WHY: put_frequency_state(c, rows); break;
     case COL_CLIN: put_terms(c, rows, offsetof(Item, allele_clin)); break;
     case COL_RSCLIN: put_terms(c, rows, offsetof(Item, clin)); break;
     case COL_EVIDENCE: put_terms(c, rows, offsetof(Item, evidence)); break;
     case COL_SOURCE: put_terms(c, rows, offsetof(Item, source)); break;
     case COL_SITE_ID: put_site_ids(c, rows); break;
+    case COL_GTS: put_genotypes(c, rows); break;
     case COL_GENE: put_picked(c, rows, FIELD_GENE); break;
     case COL_SYMBOL: put_picked(c, rows, FIELD_SYMBOL); break;
     case COL_TRANSCRIPT: put_picked(c, rows, FIELD_FEATURE); break;
@@ -477,33 +557,43 @@ static int refuse(const Columns *columns, const Rows *rows, int which, Problem *
     return -1;
 }
 
+/* The columns of the call are made together. */
 static int is_wanted(const Options *options, int which) {
-    int is_call = which >= COL_GT && which <= COL_ZYGOSITY;
-    return (options->columns >> which & 1) && (!is_call || options->num_columns == SAMPLE + 1);
-}
-
-static int fill_all(Columns *columns, const Rows *rows, Problem *problem) {
-    for (int i = 0; i <= COL_CSQ; i++) {
-        TableColumn *c = columns->column + i;
-        if (!is_wanted(rows->options, i)) continue;
-        if (i == COL_CSQ) put_entries(columns, rows);
-        else fill(c, rows, i);
-        if (c->is_full) return refuse(columns, rows, i, problem);
-    }
-    return 0;
+    uint64_t calls = (UINT64_C(2) << COL_ZYGOSITY) - (UINT64_C(1) << COL_GT);
+    if (which < COL_GT || which > COL_ZYGOSITY) return options->columns >> which & 1;
+    return options->num_columns == SAMPLE + 1 && (options->columns & calls);
 }
 
 /* Begin another one, in the memory of the last. */
-static void begin_column(TableColumn *c, const Options *options) {
+static void begin_column(TableColumn *c, const Options *options, int are_texts) {
     Out *all[] = {&c->valid, &c->offset, &c->value_valid, &c->value_offset, &c->bytes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->at = all[i]->begin;
-    *c = (TableColumn){c->valid, c->offset, c->value_valid, c->value_offset, c->bytes, .most = least(options->most_column, INT32_MAX)};
+    *c = (TableColumn){c->valid, c->offset, c->value_valid, c->value_offset, c->bytes, .most = least(options->most_column, INT32_MAX), .are_texts = are_texts};
     put_offset(&c->offset, 0), put_offset(&c->value_offset, 0);
     reserve(&c->bytes, 1);
 }
 
+/* Make a column, and those that are made with it; again where doubles have to be given as text. */
+static void make(Columns *columns, const Rows *rows, int which) {
+    TableColumn *c = columns->column + which, *doubles = which == COL_GT ? columns->column + COL_GQ : c;
+    TableColumn *end = which == COL_GT ? columns->column + COL_ZYGOSITY + 1 : c + 1;
+    fill(columns, rows, which);
+    if (!doubles->are_texts || which == COL_GQ) return;
+    for (; c < end; c++) begin_column(c, rows->options, c == doubles);
+    fill(columns, rows, which);
+}
+
+static int fill_all(Columns *columns, const Rows *rows, Problem *problem) {
+    for (int i = 0; i <= COL_CSQ; i++) {
+        if (!is_wanted(rows->options, i)) continue;
+        make(columns, rows, i);
+        if (columns->column[i].is_full) return refuse(columns, rows, i, problem);
+    }
+    return 0;
+}
+
 int make_columns(Columns *columns, const Rows *rows, Problem *problem) {
-    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) begin_column(columns->column + i, rows->options);
+    for (int i = 0; i < NUM_TABLE_COLUMNS; i++) begin_column(columns->column + i, rows->options, 0);
     columns->cell.at = columns->cell.begin, columns->num_cells = 0;
     count_cells(columns, rows);
     return fill_all(columns, rows, problem);

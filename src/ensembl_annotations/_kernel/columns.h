@@ -11,20 +11,22 @@ enum {
     COL_KEY, COL_ENS_ID, COL_MATCH, COL_MULTI, COL_TSA, COL_MA, COL_MAF, COL_MAC, COL_AA, COL_AF, COL_AF_WHY,
     COL_CLIN, COL_RSCLIN, COL_EVIDENCE, COL_SOURCE, COL_PAR, COL_REASON, COL_SITE_ID,
     COL_GENE, COL_SYMBOL, COL_TRANSCRIPT, COL_CONSEQUENCE, COL_IMPACT, COL_HGVSC, COL_HGVSP, COL_WORST,
-    /* of each ID, its terms joined by |; where the record's line begins in the piece */
-    COL_ID_ALLELE_CLIN, COL_ID_CLIN, COL_ID_EVIDENCE, COL_ID_SOURCE, COL_LINE,
+    /* of each ID, its terms joined by |; where the record's line begins in the piece; the frequency as it is published;
+       GT of all samples */
+    COL_ID_ALLELE_CLIN, COL_ID_CLIN, COL_ID_EVIDENCE, COL_ID_SOURCE, COL_LINE, COL_AF_TEXT, COL_GTS,
     /* the entries of each ALT, and the fields of all entries */
     COL_CSQ, COL_CSQ_FIELD, NUM_TABLE_COLUMNS = COL_CSQ_FIELD + 23
 };
 
 /* A row for each ALT. Of a list, `value` is what its items are; else that of the row itself. Numbers and flags are in
-   `bytes`, words that Python knows as their number; a frequency and QUAL are texts that are numbers. */
+   `bytes`, words that Python knows as their number. */
 typedef struct {
     Out valid, offset;                       /* of lists */
     Out value_valid, value_offset, bytes;    /* offsets: of texts */
     int64_t num_rows, num_nulls, num_values, num_value_nulls;
     int64_t most;                            /* bytes of text, and items, that there is room for */
     int32_t is_full;                         /* something was left out */
+    int32_t are_texts;                       /* doubles are given as text: one rounding does not give all of them */
 } TableColumn;
 
 /* How many ALTs of a window along a contig are of a kind. */

@@ -101,11 +101,18 @@ void grow(Out *out, size_t more) {
 
 void put_string(Out *out, const char *text) { put(out, text, strlen(text)); }
 
+/* Two digits at a time. */
+Text decimal_text(uint8_t digits[20], uint64_t number) {
+    uint8_t *p = digits + 20;
+    for (; number > 9; number /= 100) *--p = (uint8_t)('0' + number % 10), *--p = (uint8_t)('0' + number / 10 % 10);
+    if (number || p == digits + 20) *--p = (uint8_t)('0' + number);
+    return (Text){p, digits + 20 - p};
+}
+
 void put_number(Out *out, uint64_t number) {
-    char text[20], *p = text + 20;
-    do *--p = (char)('0' + number % 10);
-    while (number /= 10);
-    put(out, p, (size_t)(text + 20 - p));
+    uint8_t digits[20];
+    Text text = decimal_text(digits, number);
+    put(out, text.p, (size_t)text.n);
 }
 
 /* ---- letters ---- */

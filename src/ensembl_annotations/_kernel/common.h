@@ -51,6 +51,15 @@ typedef struct {
     uint8_t *begin, *at, *end;
 } Out;
 
+/* Most texts are so short that a call takes longer than the copy. */
+static inline void copy_bytes(uint8_t *to, const void *from, size_t n) {
+    const uint8_t *p = from;
+    if (n > 16) memcpy(to, p, n);
+    else if (n >= 8) memcpy(to, p, 8), memcpy(to + n - 8, p + n - 8, 8);
+    else if (n >= 4) memcpy(to, p, 4), memcpy(to + n - 4, p + n - 4, 4);
+    else if (n) to[0] = p[0], to[n / 2] = p[n / 2], to[n - 1] = p[n - 1];
+}
+
 void grow(Out *out, size_t more);
 static inline void reserve(Out *out, size_t more) {
     if ((size_t)(out->end - out->at) < more) grow(out, more);
@@ -58,7 +67,7 @@ static inline void reserve(Out *out, size_t more) {
 static inline void put(Out *out, const void *p, size_t n) {
     if (!n) return;
     reserve(out, n);
-    memcpy(out->at, p, n);
+    copy_bytes(out->at, p, n);
     out->at += n;
 }
 static inline void put_char(Out *out, char c) {
@@ -66,6 +75,7 @@ static inline void put_char(Out *out, char c) {
     *out->at++ = (uint8_t)c;
 }
 void put_string(Out *out, const char *text);
+Text decimal_text(uint8_t digits[20], uint64_t number);
 void put_number(Out *out, uint64_t number);
 
 /* Lists that grow: room for one more of `size` bytes. */

@@ -6,7 +6,7 @@
 #include "output.h"
 #include "places.h"
 
-enum { ABI = 5 };
+enum { ABI = 6 };
 #define PUBLIC __attribute__((visibility("default")))
 
 /* How the REFs of records with an SNV compare with the reference's bases. */

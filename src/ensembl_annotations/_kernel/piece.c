@@ -132,11 +132,28 @@ int read_int32(Text t, int32_t *number) {
     return value >= INT32_MIN && value <= INT32_MAX;
 }
 
-Text next_item(Text *t, char separator) {
-    const uint8_t *stop = t->n ? memchr(t->p, separator, (size_t)t->n) : NULL;
-    Text item = {t->p, stop ? stop - t->p : t->n};
-    *t = stop ? (Text){stop + 1, t->n - item.n - 1} : (Text){0};
-    return item;
+/* Source: Clinger, How to read floating point numbers accurately, 1990: both factors are doubles without rounding. */
+int read_double(Text t, double *number) {
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    int is_negative = t.n && *t.p == '-', has_digits = 0;
+    int64_t i = is_negative, behind = 0, value = 0;
+    for (int is_behind = 0; i < t.n; i++) {
+        if (t.p[i] == '.' && !is_behind) {
+            is_behind = 1;
+            continue;
+        }
+        if (t.p[i] < '0' || t.p[i] > '9') break;
+        if (value >= 100000000000000) return 0;
+        value = value * 10 + t.p[i] - '0', behind += is_behind, has_digits = 1;
+    }
+    int32_t power = 0;
+    if (i < t.n && ((t.p[i] | 32) != 'e' || !read_int32((Text){t.p + i + 1, t.n - i - 1}, &power))) return 0;
+    int64_t e = power - behind;
+    if (!has_digits || e < -22 || e > 22) return 0;
+    *number = e < 0 ? (double)value / tens[-e] : (double)value * tens[e];
+    if (is_negative) *number = -*number;
+    return 1;
 }
 
 static int all_int32(Text list) {

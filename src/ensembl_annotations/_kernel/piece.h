@@ -106,11 +106,16 @@ void begin_piece(Piece *piece, const uint8_t *text, int64_t size);
 void drop_piece(Piece *piece);
 int has_place(const Record *record, const Contig *contig);
 
-/* What stands in the column of the one sample. */
+/* What stands behind FORMAT: the call of the one sample, or those of all. */
 Text call_of(const Record *record);
 
 /* The next item of a list; `t` is what is left, with a NULL after the last one. */
-Text next_item(Text *t, char separator);
+static inline Text next_item(Text *t, char separator) {
+    const uint8_t *stop = t->n ? memchr(t->p, separator, (size_t)t->n) : NULL;
+    Text item = {t->p, stop ? stop - t->p : t->n};
+    *t = stop ? (Text){stop + 1, t->n - item.n - 1} : (Text){0};
+    return item;
+}
 Text item_at(Text list, int64_t at, char separator);
 /* Where a FORMAT key stands, from 0; -1 where it does not. */
 int64_t key_at(Text format, const char *key);
@@ -118,6 +123,8 @@ int64_t key_at(Text format, const char *key);
 int is_number(Text t);
 /* Whether it is a whole number of 32 bits, and which. */
 int read_int32(Text t, int32_t *number);
+/* Whether it is a number of so few digits that one rounding gives the nearest double, and which. */
+int read_double(Text t, double *number);
 static inline int is_dot(Text t) { return t.n == 1 && *t.p == '.'; }
 
 #endif

@@ -1,12 +1,13 @@
 """The columns that the kernel makes of a piece as Arrow's: for the table, the tally, frames, look-ups and compare.
 
-Only words and numbers with a point are copied: else an array keeps the kernel's memory of its piece.
+Only words that are asked for as text and numbers with a point are copied: else an array keeps the kernel's memory of its piece.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from itertools import accumulate
 
 import pyarrow as pa
@@ -21,6 +22,18 @@ _WORDS = {
     "ens_reason": tuple(REASONS),
 }
 """Words that the kernel gives as their number."""
+
+NUMBERED = pa.dictionary(pa.int8(), pa.string())
+"""The type of a column of such words that keeps the numbers."""
+
+
+def numbered(schema: pa.Schema) -> pa.Schema:
+    """Return a schema in which the words that the kernel gives as their number are `NUMBERED`."""
+    for name in {*_WORDS} & {*schema.names}:
+        item = schema.field(name)
+        dtype = pa.list_(NUMBERED) if pa.types.is_list(item.type) else NUMBERED
+        schema = schema.set(schema.get_field_index(name), item.with_type(dtype))
+    return schema
 
 
 def table_of(columns: Columns, schema: pa.Schema) -> pa.Table:
@@ -37,7 +50,7 @@ def table_of(columns: Columns, schema: pa.Schema) -> pa.Table:
 
 
 def array_of(columns: Columns, name: str, dtype: pa.DataType) -> pa.Array:
-    """Return one column; texts that are numbers may be had as either."""
+    """Return one column."""
     found = columns.columns[name]
     if not pa.types.is_list(dtype):
         return _values(columns, found, dtype, _WORDS.get(name))
@@ -70,17 +83,23 @@ def _entries(columns: Columns, count: int, kind: pa.StructType) -> pa.Array:
 def _values(
     columns: Columns, found: Column, dtype: pa.DataType, words: Sequence[str] | None = None
 ) -> pa.Array:
-    kept = pa.int8() if words else pa.string() if pa.types.is_floating(dtype) else dtype
+    kept = pa.int8() if words else pa.string() if found.are_texts else dtype
     valid = _buffer(columns, found, "value_valid") if found.num_value_nulls else None
     buffers = [valid, _buffer(columns, found, "bytes")]
     if kept == pa.string():
         buffers.insert(1, _buffer(columns, found, "value_offset"))
     values = pa.Array.from_buffers(kept, found.num_values, buffers, found.num_value_nulls)
     if words:
-        return _texts(words).take(values)
+        texts = _texts(words)
+        return (
+            pa.DictionaryArray.from_arrays(values, texts)
+            if dtype == NUMBERED
+            else texts.take(values)
+        )
     return values if kept == dtype else values.cast(dtype)
 
 
+@cache
 def _texts(words: Sequence[str]) -> pa.StringArray:
     """Return texts as an array (``pa.array`` would import pandas where it is installed)."""
     encoded = [word.encode() for word in words]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations._kernel import Columns
 from ensembl_annotations.annotate.label import METADATA_KEY
-from ensembl_annotations.annotate.rows import table_of
-from ensembl_annotations.variants.schema import GENOTYPES, REQUESTED, result_schema
+from ensembl_annotations.annotate.rows import numbered, table_of
+from ensembl_annotations.variants.schema import REQUESTED, result_schema
 from ensembl_annotations.vcf.read import INFO, Piece
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from ensembl_annotations.vcf.batch import Batch
 
 ROW_GROUP_ROWS = 131_072
-_PLAIN = ("record", "pos", "qual", "ens_key")
+# What rises along the file is written as differences; what hardly any row shares with another, as it is.
+_RISING = ("record", "pos")
+_PLAIN = ("qual", "ens_key", "ens_id.list.element")
+# Texts that readers skip row groups by, as they do by numbers; of others the range says nothing.
+_RANGED = ("chrom", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
 _MIN_ROW_GROUP_ROWS = 256
-_REQUESTED = (GENOTYPES[0].name, *REQUESTED)
 
 ROW_GROUP_BYTES = 64 << 20
 """Longer texts and lists end a row group, which is in memory until it is written; most have 15 MB."""
@@ -66,12 +70,13 @@ class TableWriter:
         genes: bool = False,
         requested: Collection[str] = (),
     ) -> None:
-        self.schema = result_schema(
+        shown = result_schema(
             with_genotype=len(samples) == 1,
             with_genotypes=genotypes,
             with_genes=genes,
             requested=requested,
         )
+        self.schema = numbered(shown)
         self._waiting: list[pa.Table] = []
         self._num_rows = self._num_bytes = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="table")
@@ -86,30 +91,44 @@ class TableWriter:
             self._row_group_rows = min(ROW_GROUP_ROWS, rows)
         self._writer = pq.ParquetWriter(
             path,
-            self.schema.with_metadata(metadata),
+            self.schema,
+            store_schema=False,
             compression="zstd",
-            compression_level=3,
-            use_dictionary=[name for name in _leaves(self.schema) if name not in _PLAIN],
+            compression_level=1,
+            use_dictionary=[name for name in _leaves(self.schema) if name not in _RISING + _PLAIN],
+            column_encoding=dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
+            write_statistics=[
+                item.name
+                for item in self.schema
+                if item.name in _RANGED or pa.types.is_primitive(item.type)
+            ],
             write_page_checksum=True,
             memory_pool=_memory(),
         )
+        # As pyarrow keeps a schema: words are given by their number, but are texts to who reads them.
+        kept = base64.b64encode(shown.with_metadata(metadata).serialize()).decode()
+        self._writer.add_key_value_metadata({**metadata, "ARROW:schema": kept})
 
     def add(self, table: pa.Table) -> None:
         """Add rows; see `rows_of`."""
-        ends = np.cumsum(row_bytes(table))
-        begin = done = 0
-        while begin < len(table):
-            last = int(np.searchsorted(ends, done + self._row_group_bytes - self._num_bytes))
-            end = min(begin + self._row_group_rows - self._num_rows, last + 1)
-            part = table.slice(begin, end - begin)
+        rest = table
+        while (end := self._end_of_group(rest)) <= len(rest):
             # Combined, so that a part does not keep all of the table in memory.
-            self._waiting.append(part.combine_chunks() if len(part) < len(table) else part)
-            if end > len(table):
-                self._num_rows += len(part)
-                self._num_bytes += int(ends[-1]) - done
-                return
+            self._waiting.append(rest.slice(0, end).combine_chunks())
             self._write()
-            begin, done = end, int(ends[end - 1])
+            rest = rest.slice(end)
+        self._waiting.append(rest.combine_chunks() if len(rest) < len(table) else rest)
+        self._num_rows += len(rest)
+        self._num_bytes += num_bytes(rest)
+
+    def _end_of_group(self, table: pa.Table) -> int:
+        """Return with how many of these rows the row group is full; where it is not, more than there are."""
+        room = self._row_group_bytes - self._num_bytes
+        full = len(table) + 1
+        if num_bytes(table) >= room:
+            rows = range(1, full)
+            full = rows[bisect_left(rows, room, key=lambda count: num_bytes(table.slice(0, count)))]
+        return min(full, self._row_group_rows - self._num_rows)
 
     def _write(self) -> None:
         """Have what waits written as a row group, while the next one collects."""
@@ -142,43 +161,38 @@ def _memory() -> pa.MemoryPool:
     return pa.jemalloc_memory_pool() if has_other else pa.default_memory_pool()
 
 
-def row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
-    """Return how many bytes the texts and lists of each row have; of structs, with a number or two of each text."""
-    sizes = np.zeros(len(table), np.int64)
-    for column in table.columns:
-        begin = 0
-        for chunk in column.chunks:
-            if len(chunk) and not pa.types.is_primitive(chunk.type):
-                sizes[begin : begin + len(chunk)] += np.diff(_byte_offsets(chunk))
-            begin += len(chunk)
-    return sizes
+def num_bytes(table: pa.Table) -> int:
+    """Return how many bytes the texts and lists of rows have; of structs, with a number or two of each text."""
+    return sum(
+        _num_bytes(chunk)
+        for column in table.columns
+        if not pa.types.is_primitive(column.type)
+        for chunk in column.chunks
+    )
 
 
-def _byte_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
-    """Return where each value of a column of texts or lists begins, in bytes, and where the last ends."""
+def _num_bytes(array: pa.Array) -> int:
     if pa.types.is_struct(array.type):
         # Of many short texts, where each begins takes as much as they do; and its number in the writer's dictionary.
-        num_fields: int = array.type.num_fields
-        total = np.arange(len(array) + 1, dtype=np.int64) * 8 * num_fields
-        for field in array.flatten():
-            total += _byte_offsets(field)
-        return total
+        numbers: int = 8 * array.type.num_fields * len(array)
+        return numbers + sum(map(_num_bytes, array.flatten()))
+    if pa.types.is_dictionary(array.type):
+        return _num_bytes(array.indices)
     if pa.types.is_primitive(array.type):
         width: int = (array.type.bit_width + 7) // 8
-        return np.arange(len(array) + 1, dtype=np.int64) * width
-    codes = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
-    offsets = codes.astype(np.int64)
-    if not pa.types.is_list(array.type):
-        return offsets
-    values = array.values
-    inner = _byte_offsets(values) if len(values) else np.zeros(1, np.int64)
-    found: npt.NDArray[np.int64] = inner[offsets]
-    return found
+        return width * len(array)
+    if not len(array):
+        return 0
+    offsets = memoryview(array.buffers()[1]).cast("i")
+    begin, end = (int(offsets[array.offset + count]) for count in (0, len(array)))
+    if pa.types.is_list(array.type):
+        return _num_bytes(array.values.slice(begin, end - begin))
+    return end - begin
 
 
 def kernel_columns(schema: pa.Schema) -> list[str]:
     """Return which columns of the table the kernel makes."""
-    return [name for name in schema.names if name not in _REQUESTED]
+    return [name for name in schema.names if name not in REQUESTED]
 
 
 def rows_of(
@@ -209,7 +223,7 @@ def rows_of(
     alt_index = np.frombuffer(table["alt_index"].chunk(0).buffers()[1], np.int32)
     rows, numbers = record - piece.first_record, alt_index.astype(np.int64)
     for place, item in enumerate(schema):
-        if item.name in _REQUESTED:
+        if item.name in REQUESTED:
             table = table.add_column(place, item, _made(item.name, batch, rows, numbers, samples))
     return table
 
@@ -219,16 +233,11 @@ def _made(
 ) -> pa.ChunkedArray:
     """Return a column that the kernel does not make, of the ALTs of these records."""
     from ensembl_annotations.vcf.calls import call_lists
-    from ensembl_annotations.vcf.genotypes import genotype_lists
 
     if name == "calls":
         return call_lists(batch, samples, rows, alt_index)
-    if name == "info":
-        info = batch.text(INFO)
-        return pa.chunked_array(
-            [info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())]
-        )
-    return genotype_lists(batch, rows)
+    info = batch.text(INFO)
+    return pa.chunked_array([info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())])
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

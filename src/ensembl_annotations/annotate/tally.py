@@ -12,18 +12,21 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ensembl_annotations._kernel import Cell, Columns
-from ensembl_annotations.annotate.rows import array_of, table_of
+from ensembl_annotations.annotate.rows import NUMBERED, array_of, numbered
 from ensembl_annotations.common.json_files import compact_json
 from ensembl_annotations.variants.outcomes import IMPACTS, TERMS
 from ensembl_annotations.variants.schema import ANNOTATION, CONSEQUENCE, GENOTYPE, RESULT
 from ensembl_annotations.vcf.called import called_alleles
 from ensembl_annotations.vcf.read import FILTER, FORMAT, SAMPLE, Header, Piece
+
+Number = TypeVar("Number", bound=np.generic)
 
 WINDOW = 1_000_000
 """Bases of a window along a contig, as the kernel counts."""
@@ -47,14 +50,16 @@ Cube = dict[tuple[str, int, int, str, bool | None], int]
 
 COLUMNS = (
     "alt_index", "chrom", "pos", "ref", "alt", "ens_id", "ens_af", "ens_af_why", "ens_clin", "ens_rsclin", "ens_par",
-    "ens_gene", "ens_symbol", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst", "line",
+    "ens_gene", "ens_symbol", "ens_impact", "ens_hgvsc", "ens_hgvsp", "ens_worst", "line", "af_text",
 )  # fmt: skip
 """What `part_of` counts from, of the kernel's columns."""
 
 _TYPES = {item.name: item.dtype for item in (*RESULT, *GENOTYPE, *ANNOTATION, *CONSEQUENCE)}
-# A frequency is shown as published.
-_SHOWN = pa.schema(
-    [(name, _TYPES[name]) for name in COLUMNS[:-1] if name != "ens_af"] + [("ens_af", pa.string())]
+_SHOWN = numbered(
+    pa.schema(
+        [(name, _TYPES[name]) for name in COLUMNS if name in _TYPES and name != "ens_af"]
+        + [("af_text", pa.string()), ("line", pa.int64())]
+    )
 )
 _LISTS = pa.list_(pa.string())
 _MOST_SHOWN = 40
@@ -217,26 +222,36 @@ def _listed_terms(columns: Columns, name: str) -> dict[int, list[str]]:
 
 def _frequencies(columns: Columns) -> Counter[str]:
     """Count ALTs that match by the class of their frequency, or by why it is not known."""
-    known = array_of(columns, "ens_af", pa.float64()).drop_null()
-    shares = np.frombuffer(known.buffers()[1] or b"", np.float64)[: len(known)]
-    counts = np.bincount(
-        np.searchsorted(_FREQUENCIES[:-1], shares), minlength=len(FREQUENCY_CLASSES)
-    )
+    shares = _known(array_of(columns, "ens_af", pa.float64()), np.float64)
+    up_to = [np.count_nonzero(shares <= bound) for bound in _FREQUENCIES[:-1]]
+    counts = np.diff([0, *up_to, len(shares)])
     found = Counter(dict(zip(FREQUENCY_CLASSES, counts.tolist(), strict=True)))
-    why = _counted(array_of(columns, "ens_af_why", pa.string()))
-    return found + Counter({UNDECIDED: why["undecided"], UNPUBLISHED: why["not_published"]})
+    why = array_of(columns, "ens_af_why", NUMBERED)
+    numbers = np.bincount(_known(why.indices, np.int8), minlength=len(why.dictionary))
+    told = dict(zip(why.dictionary.to_pylist(), numbers.tolist(), strict=True))
+    return found + Counter({UNDECIDED: told["undecided"], UNPUBLISHED: told["not_published"]})
 
 
-def _counted(texts: pa.StringArray) -> Counter[str]:
-    """Count texts that are not null."""
-    pairs = texts.value_counts().to_pylist()
-    return Counter({item["values"]: item["counts"] for item in pairs if item["values"] is not None})
+def _known(numbers: pa.Array, dtype: type[Number]) -> npt.NDArray[Number]:
+    """Return the numbers that are not null (``to_numpy`` would import pandas where it is installed)."""
+    valid, values = numbers.buffers()
+    found = np.frombuffer(values or b"", dtype)[: len(numbers)]
+    if valid is None:
+        return found
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=len(numbers), bitorder="little")
+    return found[bits.view(np.bool_)]
 
 
 def _genes(worst: pa.StringArray) -> Counter[tuple[str, str]]:
     """Count ALTs by the gene and the impact of their most severe consequence, where it is a listed one."""
     found = Counter[tuple[str, str]]()
-    for text, count in _counted(worst).items():
+    if worst.null_count == len(worst):
+        return found
+    for text, count in (
+        (item["values"], item["counts"]) for item in worst.value_counts().to_pylist()
+    ):
+        if text is None:
+            continue
         term, *place = text.split("&")
         if TERMS[term] in IMPACTS[:2]:
             found[place[0], TERMS[term]] += count
@@ -275,30 +290,24 @@ def _pathogenic(columns: Columns, piece: Piece, terms: Mapping[int, list[str]]) 
     found = Pathogenic()
     if not terms:
         return found
-    places = pa.schema([("alt_index", pa.int32()), ("line", pa.int64())])
-    ranked: list[tuple[tuple[int, bool], int, str, str]] = []
-    for row, at in zip(terms, _rows(columns, places, terms), strict=True):
-        line = piece.data[at["line"] : piece.data.index(b"\n", at["line"])]
+    for allele, given in zip(_rows(columns, terms), terms.values(), strict=True):
+        line = piece.data[allele["line"] : piece.data.index(b"\n", allele["line"])]
         fields = line.removesuffix(b"\r").split(b"\t")
-        place, state, genotype = _genotype(fields, at["alt_index"] + 1)
+        place, state, genotype = _genotype(fields, allele["alt_index"] + 1)
         status = fields[FILTER].decode("utf-8", "replace")
         found.genotypes[state] += 1
         if state in ("carried", "no genotype"):
             found.num_filtered += status not in ("PASS", ".")
-        rank = (place, PATHOGENIC[0] not in terms[row])
-        ranked.append((rank, row, status, genotype))
-    ranked = sorted(ranked, key=lambda item: item[0])[:MOST_LISTED]
-    shown = _rows(columns, _SHOWN, [row for _, row, _, _ in ranked])
-    for (rank, row, status, genotype), allele in zip(ranked, shown, strict=True):
-        found.listed.append(_listed(allele, terms[row], rank, status, genotype))
+        rank = (place, PATHOGENIC[0] not in given)
+        found.listed.append(_listed(allele, given, rank, status, genotype))
+    found.listed = sorted(found.listed, key=lambda item: item.rank)[:MOST_LISTED]
     return found
 
 
-def _rows(columns: Columns, schema: pa.Schema, rows: Collection[int]) -> list[dict[str, Any]]:
-    numbers = pa.py_buffer(np.fromiter(rows, np.int64, len(rows)))
-    chosen = pa.Array.from_buffers(pa.int64(), len(rows), [None, numbers])
-    found: list[dict[str, Any]] = table_of(columns, schema).take(chosen).to_pylist()
-    return found
+def _rows(columns: Columns, rows: Collection[int]) -> list[dict[str, Any]]:
+    # Few, mostly: by ``take`` all of Arrow's functions would be imported.
+    shown = [(item.name, array_of(columns, item.name, item.type)) for item in _SHOWN]
+    return [{name: array[row].as_py() for name, array in shown} for row in rows]
 
 
 def _consequence(called: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -333,7 +342,7 @@ def _listed(
         f"{_short(allele['ref'])} > {_short(allele['alt'])}",
         tuple(name for name in allele["ens_id"] if name is not None),
         ", ".join(given).replace("_", " ") + (" (opinions differ)" if is_contested else ""),
-        allele["ens_af"] or (UNDECIDED if allele["ens_af_why"] == "undecided" else UNPUBLISHED),
+        allele["af_text"] or (UNDECIDED if allele["ens_af_why"] == "undecided" else UNPUBLISHED),
         _short(status),
         genotype,
         *_consequence(allele),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +21,7 @@ from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
 from ensembl_annotations.variants.alleles import FIRST_HASH, NOT_COMPARABLE, with_allele_keys
 from ensembl_annotations.variants.contigs import ParRegion, canonical_assembly
-from ensembl_annotations.variants.schema import ANNOTATION, RESULT
-from ensembl_annotations.vcf.batch import batch_of
-from ensembl_annotations.vcf.genotypes import genotype_lists
+from ensembl_annotations.variants.schema import ANNOTATION, GENOTYPES, RESULT
 from ensembl_annotations.vcf.read import VcfReader
 
 _LOG = logging.getLogger(__name__)
@@ -34,8 +31,8 @@ _COLUMNS = ("chrom", "pos", "ref", "alt")
 _MATCHED = pa.schema(
     [
         column.field
-        for column in (*RESULT, *ANNOTATION)
-        if column.name in (*_COLUMNS, "record", "alt_index", "ens_reason")
+        for column in (*RESULT, *GENOTYPES, *ANNOTATION)
+        if column.name in (*_COLUMNS, "alt_index", "gts", "ens_reason")
     ]
 )
 _REFUSED = ["contig_refused", "ref_mismatch"]
@@ -224,14 +221,12 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
             with engine.annotated(part, columns=_MATCHED.names) as result:
                 alleles = pl.from_arrow(table_of(result.columns, _MATCHED))
             assert isinstance(alleles, pl.DataFrame)
-            batch = batch_of(part, reader.path)
-            gts = pl.Series(genotype_lists(batch, np.arange(len(batch.pos))))
             known = {name: contigs.resolve(name)[0] for name in alleles["chrom"].unique()}
             told = alleles.filter(~pl.col("ens_reason").is_in(_REFUSED).fill_null(False))
             yield told.select(
                 *_COLUMNS,
                 "alt_index",
+                "gts",
                 contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String),
-                gts=gts.gather(told["record"] - part.first_record),
             )
         reader.check_unchanged()

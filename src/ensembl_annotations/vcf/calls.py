@@ -7,7 +7,7 @@ that LAA lists, so GT and AD of the record follow from them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -17,12 +17,12 @@ from ensembl_annotations.common.text import Offsets, take_text
 from ensembl_annotations.variants.schema import REQUESTED
 from ensembl_annotations.vcf.batch import Batch
 from ensembl_annotations.vcf.called import called_alleles
-from ensembl_annotations.vcf.genotypes import chunks_of
 from ensembl_annotations.vcf.read import ALT, FORMAT, SAMPLE
 
 CALLS = REQUESTED["calls"].dtype
 CALL = CALLS.value_type
 
+_CHUNK_BYTES = 4 << 20
 _KEYS = ("GT", "DP", "GQ", "AD", "LGT", "LAA", "LAD")
 
 
@@ -47,12 +47,22 @@ def call_lists(
     if not samples:
         return pa.chunked_array([pa.array([[]] * len(rows), CALLS)])
     parts = [pa.array([], CALLS)]
-    for first, last in chunks_of(batch):
+    for first, last in _chunks_of(batch):
         low, high = np.searchsorted(rows, [first, last])
         if low < high:
             calls = _calls(batch, first, last, len(samples))
             parts.append(_lists(calls, samples, rows[low:high] - first, alt_index[low:high]))
     return pa.chunked_array(parts)
+
+
+def _chunks_of(batch: Batch) -> Iterator[tuple[int, int]]:
+    """Yield first and last (not included) of few enough records that work on them stays small."""
+    ends = batch.lines.end + 1
+    first = done = 0
+    while first < len(ends):
+        last = max(int(np.searchsorted(ends, done + _CHUNK_BYTES, "right")), first + 1)
+        yield first, last
+        first, done = last, int(ends[last - 1])
 
 
 def _calls(batch: Batch, first: int, last: int, num_samples: int) -> pl.DataFrame:

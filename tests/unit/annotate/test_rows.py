@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import re
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ensembl_annotations import _kernel
 from ensembl_annotations._kernel import (
@@ -20,7 +24,7 @@ from ensembl_annotations._kernel import (
 )
 from ensembl_annotations.annotate.rows import array_of, table_of
 from ensembl_annotations.variants.outcomes import CSQ_FIELDS, REASONS
-from ensembl_annotations.variants.schema import GENOTYPES, REQUESTED, result_schema
+from ensembl_annotations.variants.schema import REQUESTED, result_schema
 
 ABSENT = Contig(reason=list(REASONS).index("contig_absent"))
 SCHEMA = result_schema(with_genotype=True)
@@ -49,7 +53,7 @@ def test_every_column_of_the_table_is_one_of_the_kernel_or_requested() -> None:
     schema = result_schema(
         with_genotype=True, with_genotypes=True, with_genes=True, requested=REQUESTED
     )
-    assert {*schema.names} - {*COLUMNS} == {GENOTYPES[0].name, *REQUESTED}
+    assert {*schema.names} - {*COLUMNS} == {*REQUESTED}
     assert len(CSQ_FIELDS) == NUM_CSQ_FIELDS
 
 
@@ -120,6 +124,62 @@ def test_a_dot_is_null() -> None:
         (101, "rs1;x", 100.0, "PASS"),
         (102, "a", 5.0, "q10;s"),
     ]
+
+
+def doubles(texts: list[str]) -> tuple[list[float | None], bool]:
+    """Return QUALs as the table has them, and whether all of them are read by the kernel."""
+    text = text_of(*(f". {item} . GT 0" for item in texts))
+    with annotated(text, Settings(10, columns=["qual"]), [ABSENT], [0]) as result:
+        column = array_of(result.columns, "qual", pa.float64())
+        return column.to_pylist(), not result.columns.columns["qual"].are_texts
+
+
+@pytest.mark.parametrize("size", range(1, 7))
+def test_short_decimals_are_the_nearest_doubles(size: int) -> None:
+    """An oracle is Python, which reads digits of any number; all texts of a few letters that are numbers."""
+    spelt = map("".join, itertools.product("019.-e", repeat=size))
+    texts = [text for text in spelt if re.fullmatch(r"-?(\d+\.?\d*|\.\d+)(e-?\d)?", text)]
+    found, are_read = doubles(texts)
+    assert are_read
+    assert [*map(repr, found)] == [repr(float(text)) for text in texts]
+
+
+@given(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(-22, 22))
+def test_what_one_rounding_gives_is_read_by_the_kernel(digits: int, power: int) -> None:
+    found, are_read = doubles([f"{digits}e{power}"])
+    assert (found, are_read) == ([float(f"{digits}e{power}")], True)
+
+
+@given(st.lists(st.floats().map(repr) | st.decimals(-1, 1, places=17).map(str), min_size=1))
+def test_other_numbers_are_the_nearest_doubles_too(texts: list[str]) -> None:
+    found, _ = doubles(["0.5", *texts])
+    assert [*map(repr, found)] == [repr(float(text)) for text in ["0.5", *texts]]
+    assert not doubles(["0.5", "0.30000000000000004"])[1]
+
+
+def test_a_gq_with_many_digits_leaves_the_rest_of_the_call_as_it_is() -> None:
+    many = "0.30000000000000004"
+    found = typed(". . . GT:AD:GQ 0/1:3,4:7", f". . . GT:AD:GQ 1/1:5,6:{many}", ". . . GT:GQ 0/0:x")
+    assert found.select("gt", "ad", "gq", "dosage", "zygosity").rows() == [
+        ("0/1", [3, 4], 7.0, 1, "het"),
+        ("1/1", [5, 6], float(many), 2, "hom"),
+        ("0/0", None, None, 0, "absent"),
+    ]
+
+
+def test_the_columns_of_the_call_end_at_a_line_that_one_has_no_room_for() -> None:
+    lines = [". . . GT:AD 0/1:3,4"] * 3 + [f". . . GT:AD 0/1:{','.join('12345')}"]
+    settings = Settings(10, columns=["gt"], most_column=10)
+    with pytest.raises(BadLine) as error, annotated(text_of(*lines), settings, [ABSENT], [0]):
+        pass
+    assert (error.value.line, COLUMNS[error.value.detail]) == (3, "gt")
+    settings = settings._replace(most_column=12)
+    with annotated(text_of(*lines), settings, [ABSENT], [0]) as result:
+        assert array_of(result.columns, "gt", pa.string()).to_pylist() == ["0/1"] * 4
+    lines[3] = f". . . GT:AD 0/1:{','.join('1234567')}"
+    with pytest.raises(BadLine) as error, annotated(text_of(*lines), settings, [ABSENT], [0]):
+        pass
+    assert (error.value.line, COLUMNS[error.value.detail]) == (3, "ad")
 
 
 def test_the_call_of_one_sample() -> None:

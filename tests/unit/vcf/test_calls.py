@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembl_annotations.vcf import genotypes
+from ensembl_annotations.vcf import calls as calls_module
 from ensembl_annotations.vcf.batch import batch_of
 from ensembl_annotations.vcf.calls import call_lists
 from ensembl_annotations.vcf.read import VcfReader
@@ -106,7 +106,7 @@ def test_calls_are_those_of_the_lines(
     lines = data.draw(st.lists(records(num_samples), min_size=1, max_size=5))
     samples = [f"S{place}" for place in range(num_samples)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(genotypes, "_CHUNK_BYTES", chunk)
+        patch.setattr(calls_module, "_CHUNK_BYTES", chunk)
         ends = "\r" * returns
         found = calls_of(tmp_path_factory.getbasetemp(), [line + ends for line in lines], samples)
     wanted = []
