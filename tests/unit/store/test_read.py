@@ -129,6 +129,34 @@ def test_a_store_that_is_replaced_later_is_not_mixed_with_the_new_one(
     assert ids(table, 7) == [7]
 
 
+def test_what_was_checked_is_what_is_looked_up(own: ReferenceStore, reference: Reference) -> None:
+    """Each file is opened once, and stays the one that was checked."""
+    reference.check()
+    for item in own.resources:
+        item.path.unlink()
+    reference.check()
+    table, sequence = reference.table("21"), reference.sequence("21")
+    assert table is not None and sequence is not None
+    assert (ids(table, 7), sequence.bases(0, 4)) == ([7], b"ACGT")
+
+
+def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_MOST_KEPT", 1)
+    before = psutil.Process().num_fds()
+    with Reference(own) as reference:
+        reference.check()
+        assert psutil.Process().num_fds() == before + 1
+        assert reference.table("22") is not None
+    missing = own.resource("22")
+    assert missing is not None
+    missing.path.unlink()
+    with (
+        Reference(own) as reference,
+        pytest.raises(ReferenceStoreError, match=r"not complete: .*chr22\.parquet is missing"),
+    ):
+        reference.check()
+
+
 def test_what_is_altered_is_told_with_what_to_do(reference: Reference) -> None:
     with (
         pytest.raises(
