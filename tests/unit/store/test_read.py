@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import psutil
 import pyarrow.parquet as pq
@@ -106,6 +108,33 @@ def test_only_pages_that_are_touched_are_read(own: ReferenceStore) -> None:
         assert ids(table, 1, 30, 75) == [1, 30, 75]
         with pytest.raises(BadFile):
             ids(table, 76)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system counts no reads there")
+def test_what_is_published_of_a_row_takes_few_reads(tmp_path: Path) -> None:
+    """Not one for each page of each column; and not all of the row group either."""
+    at_random = Random(1)
+    rows = [
+        snv(
+            pos,
+            "A>C",
+            at_random.randrange(1, 1 << 31),
+            mac=at_random.randrange(500),
+            aa=at_random.choice("ACGT"),
+            ma=at_random.choice("ACGT"),
+            tsa=at_random.choice(("SNV", "indel")),
+        )
+        for pos in range(1, 50_001)
+    ]
+    with Reference(ReferenceStore(write_store(tmp_path / "store", {"21": rows}))) as reference:
+        table = reference.table("21")
+        assert table is not None
+        before = psutil.Process().io_counters()
+        assert ids(table, 30_000) == [rows[29_999]["rs"]]
+        after = psutil.Process().io_counters()
+    # Two of them are those that ask for the counters; rs has seven pages, each in blocks of its own.
+    assert after.read_count - before.read_count <= 20
+    assert after.read_chars - before.read_chars < 200_000
 
 
 def test_a_file_that_was_replaced_is_refused(own: ReferenceStore) -> None:
