@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -38,16 +37,20 @@ class TextWriter(Protocol):
     def write_index(self, path: Path, kind: str) -> bool: ...
 
 
-@dataclass(frozen=True)
 class Targets:
     """The annotated VCF (or BCF, or standard output for ``-``) and table of a run."""
 
-    vcf: Path | None
-    parquet: Path | None
-    index: str
-    level: int
-    genotypes: bool
-    columns: tuple[str, ...] = ()
+    def __init__(
+        self,
+        vcf: Path | None,
+        parquet: Path | None,
+        index: str,
+        level: int,
+        genotypes: bool,
+        columns: tuple[str, ...] = (),
+    ) -> None:
+        self.vcf, self.parquet, self.index, self.level = vcf, parquet, index, level
+        self.genotypes, self.columns = genotypes, columns
 
     @property
     def is_bcf(self) -> bool:

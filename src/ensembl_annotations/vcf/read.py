@@ -6,12 +6,14 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError, PassingInputError
-from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.source import Source
+
+if TYPE_CHECKING:
+    from ensembl_annotations.vcf.blocks import Blocks
 
 BATCH_BYTES = 4 << 20
 BATCH_RECORDS = 16_000
