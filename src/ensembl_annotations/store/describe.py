@@ -14,7 +14,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -244,7 +244,7 @@ class ReferenceStore:
     def check(
         self,
         chromosomes: Sequence[str] | str | None = None,
-        find_problem: Callable[[Resource], Problem | None] | None = None,
+        find_problems: Callable[[list[Resource]], Iterable[Problem | None]] | None = None,
     ) -> None:
         """Check that the files are there with the right size, rows and columns, and are what they are called.
 
@@ -252,8 +252,8 @@ class ReferenceStore:
         ----------
         chromosomes : sequence of str, or str, optional
             Only these; default all.
-        find_problem : callable, optional
-            Opens a file and says what is wrong with it; by default it is closed again.
+        find_problems : callable, optional
+            Opens files and says what is wrong with each, if anything; by default they are closed again.
 
         Raises
         ------
@@ -265,7 +265,8 @@ class ReferenceStore:
         This reads only what has no checksum of its own. The others are verified where they are read,
         and `verify` hashes whole files.
         """
-        found = map(find_problem or problem_of, self.resources_of(chromosomes))
+        wanted = self.resources_of(chromosomes)
+        found = find_problems(wanted) if find_problems else map(problem_of, wanted)
         if problems := [problem for problem in found if problem]:
             told = listed(problems, _MOST_NAMED, "; ")
             raise ReferenceStoreError(

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.metrics import stamp_of
+from ensembl_annotations.common.pool import num_threads
 from ensembl_annotations.common.problems import Problem
 from ensembl_annotations.store.describe import (
     FILE_NAME,
@@ -29,6 +31,8 @@ from ensembl_annotations.store.describe import (
 _IDLE_SEC = 60
 # A process may have 1,024 files open; a human reference has 75, others one for each of many scaffolds.
 _MOST_KEPT = 200
+# The kernel reads a footer in a millisecond. So many of them are worth a start of threads.
+_FEW = 4
 
 
 class Reference:
@@ -66,8 +70,14 @@ class Reference:
         wanted = {item.chromosome for item in self.store.resources_of(chromosomes)}
         with self._lock:
             if names := wanted - self._checked:
-                self.store.check(sorted(names), self._problem_of)
+                self.store.check(sorted(names), self._problems_of)
                 self._checked |= names
+
+    def _problems_of(self, items: list[Resource]) -> list[Problem | None]:
+        if len(items) < _FEW:
+            return list(map(self._problem_of, items))
+        with ThreadPoolExecutor(num_threads(), thread_name_prefix="check") as pool:
+            return list(pool.map(self._problem_of, items))
 
     def _problem_of(self, item: Resource) -> Problem | None:
         if len(self._opened) >= _MOST_KEPT:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
@@ -23,6 +25,7 @@ from ensembl_annotations._kernel import (
     contig_runs,
 )
 from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.pool import limited_threads
 from ensembl_annotations.store import read, write
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
@@ -182,6 +185,34 @@ def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.Mo
     with (
         Reference(own) as reference,
         pytest.raises(ReferenceStoreError, match=r"not complete: .*chr22\.parquet is missing"),
+    ):
+        reference.check()
+
+
+def test_files_of_a_genome_are_checked_several_at_a_time_and_told_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(1, 9)]
+    store = ReferenceStore(
+        write_store(tmp_path / "store", {name: [snv(5, "A>C", 8)] for name in names})
+    )
+    both, opened = threading.Barrier(2), read.open_resource
+
+    def together(*arguments: Any) -> Any:
+        both.wait(10)
+        return opened(*arguments)
+
+    monkeypatch.setattr(read, "open_resource", together)
+    with limited_threads(2), Reference(store) as reference:
+        reference.check()
+    monkeypatch.undo()
+    for name in ("7", "2"):
+        item = store.resource(name)
+        assert item is not None
+        item.path.write_bytes(b"cut")
+    with (
+        Reference(store) as reference,
+        pytest.raises(ReferenceStoreError, match=r"chr2\.parquet has 3 .*chr7\.parquet has 3 "),
     ):
         reference.check()
 
