@@ -168,6 +168,7 @@ static int read_published(Match *match, Row *row, Published *p) {
     int64_t rs, num_alts, whose;
     Group *g = row->group;
     int32_t r = row->row;
+    if (!g->column[COLUMN_AA].is_open && fetch_columns(g, COLUMN_NUM_ALTS, COLUMN_AA)) return -1;
     if (number_at(g, COLUMN_RS, r, &rs) || number_at(g, COLUMN_NUM_ALTS, r, &num_alts) || number_at(g, COLUMN_MAC, r, &p->mac)
         || number_at(g, COLUMN_MAF_OF, r, &whose) || flag_at(g, COLUMN_CLIN_CERTAIN, r, &p->is_certain)) return -1;
     p->rs = (uint32_t)rs, p->num_alts = (int32_t)num_alts;

@@ -17,6 +17,7 @@ static const uint8_t column_types[NUM_COLUMNS] = {
 };
 enum { MOST_GROUPS = 1 << 20, MOST_GROUP_BYTES = 1 << 30, MOST_PAGES = 1 << 14, MOST_ROWS = 1 << 24 };
 enum { BLOCK = 4096, HEADER_BYTES = 256 };
+enum { AT_ONCE = 16 * BLOCK, TOGETHER = 64 * BLOCK };      /* most bytes of a column, and of several, fetched in one go */
 
 /* ---- footer ---- */
 
@@ -195,6 +196,15 @@ int use_group(Group *group, const Table *table, int number, int whole, Problem *
     return whole ? need(group, 0, group->size) : 0;
 }
 
+int fetch_columns(Group *group, int first, int last) {
+    int64_t begin = INT64_MAX, end = 0;
+    for (int i = first; i <= last; i++) {
+        const Chunk *chunk = chunk_of(group->table, group->number, i);
+        begin = least(begin, chunk->at), end = most(end, chunk->at + chunk->size);
+    }
+    return end - begin <= TOGETHER ? need(group, begin - group->begin, end - begin) : 0;
+}
+
 void drop_group(Group *group) {
     clear(&group->arena);
     free(group->bytes);
@@ -239,6 +249,8 @@ static int find_pages(Group *group, Column *column) {
     int64_t at = chunk->at - group->begin, end = at + chunk->size, room = 16;
     int32_t first = 0;
     column->page = take_zeroed(&group->arena, (size_t)room * sizeof(Page));
+    /* Headers of small pages are in most of the blocks. */
+    if (chunk->size <= AT_ONCE && need(group, at, chunk->size)) return -1;
     while (first < chunk->rows || !column->num_pages) {
         int64_t ahead = least(HEADER_BYTES, end - at);
         if (ahead <= 0) return bad_page(group);

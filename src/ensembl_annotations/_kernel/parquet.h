@@ -94,6 +94,7 @@ static inline const Chunk *chunk_of(const Table *table, int group, int column) {
 /* A group is used again for the next one; `whole` fetches all of it at once. All return -1 where the
    file is not what it must be, and say so in the problem that the group was opened with. */
 int use_group(Group *group, const Table *table, int number, int whole, Problem *problem);
+int fetch_columns(Group *group, int first, int last);     /* these and what is between them, if it is little, in one go */
 void drop_group(Group *group);
 Column *open_column(Group *group, int number);
 static inline Column *column_of(Group *group, int number) {

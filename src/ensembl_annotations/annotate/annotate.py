@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ensembl_annotations._kernel import Result, contig_runs, numbers
@@ -25,7 +23,6 @@ from ensembl_annotations.annotate.guard import (
     check_observed,
     report_exchanged,
 )
-from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.lookup import (
     Contigs,
     annotated_chromosomes,
@@ -40,9 +37,13 @@ from ensembl_annotations.annotate.memory import (
 )
 from ensembl_annotations.annotate.missing_contigs import missing_contigs
 from ensembl_annotations.annotate.targets import Targets
-from ensembl_annotations.annotate.text import Additions, check_header_tags, header_bytes
+from ensembl_annotations.annotate.text import (
+    ALL_CHROMOSOMES,
+    Additions,
+    check_header_tags,
+    header_bytes,
+)
 from ensembl_annotations.common.atomic import Outputs, path_of
-from ensembl_annotations.common.cluster import Cluster, opened_cluster
 from ensembl_annotations.common.errors import InputError, UsageError, explained_os_errors
 from ensembl_annotations.common.metrics import recorded_run
 from ensembl_annotations.common.pool import in_order
@@ -65,18 +66,19 @@ from ensembl_annotations.variants.tags import (
     parse_tags,
 )
 from ensembl_annotations.vcf.bcf import check_bytes, check_contigs, contig_lines
-from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.order import Run, SortOrder
 from ensembl_annotations.vcf.places import DEPTH, Places
 from ensembl_annotations.vcf.read import Piece, VcfReader
 from ensembl_annotations.versions import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    # What only a table or a tally needs is imported where it is asked for.
+    # What only a table, a tally or a cluster needs is imported where it is asked for.
     import pyarrow as pa
 
     from ensembl_annotations.annotate.table import TableWriter
     from ensembl_annotations.annotate.tally import Findings, Part
+    from ensembl_annotations.common.cluster import Cluster
+    from ensembl_annotations.vcf.blocks import Blocks
 
 _LOG = logging.getLogger(__name__)
 
@@ -103,6 +105,8 @@ class _Annotated(NamedTuple):
     bases: Compared
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from pickle import PickleBuffer
+
         # So the text is sent and received as it is, without a copy in a pickle and one from it.
         return _Annotated, (PickleBuffer(self.text), *self[1:])
 
@@ -114,8 +118,7 @@ class _Annotated(NamedTuple):
         """Return the same behind so many more records of the file."""
         if not num_records:
             return self
-        tally = replace(
-            self.tally,
+        tally = self.tally._replace(
             untyped={
                 key: item._replace(line=item.line + num_records)
                 for key, item in self.tally.untyped.items()
@@ -159,17 +162,15 @@ class _Request(NamedTuple):
         return _Job(engine, self, plan.workers)
 
 
-@dataclass
 class _Job:
     """What one run works with; with a cluster, others annotate the parts of the VCF."""
 
-    engine: Engine
-    request: _Request
-    workers: int = 1
-    cluster: Cluster | None = None
-    parts: list[Blocks] = field(default_factory=list)
-    num_annotated: int = 0
-    ends_without_newline: bool = False
+    def __init__(self, engine: Engine, request: _Request, workers: int = 1) -> None:
+        self.engine, self.request, self.workers = engine, request, workers
+        self.cluster: Cluster | None = None
+        self.parts: list[Blocks] = []
+        self.num_annotated = 0
+        self.ends_without_newline = False
 
     @property
     def additions(self) -> Additions:
@@ -324,16 +325,15 @@ class _PartTask(NamedTuple):
         return (self.vcf,)
 
 
-@dataclass
-class _PartAnswer:
+class _PartAnswer(NamedTuple):
     """The annotated pieces of a part, numbered from its first record; `rest` is left to do.
 
     Where a line can't be used the part is refused, and has none.
     """
 
     pieces: list[_Annotated]
-    unresolved: dict[str, str] = field(default_factory=dict)
-    par_alone: dict[str, str] = field(default_factory=dict)
+    unresolved: Mapping[str, str] = {}
+    par_alone: Mapping[str, str] = {}
     rest: Blocks | None = None
     ends_without_newline: bool = False
     is_refused: bool = False
@@ -574,7 +574,7 @@ def annotate_vcf(
             looked_up.check(_needed(store, chromosomes))
             with (
                 VcfReader(vcf, plan.max_batch_bytes, plan.limits) as reader,
-                opened_cluster(scheduler, store.folder / FILE_NAME) as cluster,
+                _opened_cluster(scheduler, store) as cluster,
             ):
                 for warning in reader.header.warnings():
                     noted(f"{reader.path}: {warning}")
@@ -630,6 +630,16 @@ def annotate_vcf(
                     reader.check_unchanged()
             run["status"] = "annotated"
     return {**content, "run": run}
+
+
+def _opened_cluster(
+    scheduler: str | None, store: ReferenceStore
+) -> AbstractContextManager[Cluster | None]:
+    if not scheduler:
+        return nullcontext()
+    from ensembl_annotations.common.cluster import opened_cluster
+
+    return opened_cluster(scheduler, store.folder / FILE_NAME)
 
 
 def _consequences(engine: Engine, counts: Tally, findings: Findings) -> dict[str, Any]:
@@ -739,7 +749,7 @@ def _write(
                 check_bytes(bytes(done.text), first_line, vcf)
             progress.annotated(job.num_read - num_read)
             num_read = job.num_read
-            tally.add(done.tally)
+            tally = tally.plus(done.tally)
             bases = bases.plus(done.bases)
             if bases.num >= ENOUGH_COMPARED:
                 check_observed(bases, assembly, vcf)

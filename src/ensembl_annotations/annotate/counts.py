@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ensembl_annotations._kernel import UNTYPED_KEYS, Result
 from ensembl_annotations.annotate.compared import share_known
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.variants.outcomes import IMPACTS, REASONS, TERMS
 from ensembl_annotations.vcf.read import Piece
-from ensembl_annotations.vcf.untyped import Untyped, add_untyped
+from ensembl_annotations.vcf.untyped import Untyped, all_untyped
 
 
-@dataclass
-class Tally:
+class Tally(NamedTuple):
     """Counts of a run, or of a piece of it."""
 
     num_records: int = 0
@@ -24,19 +23,16 @@ class Tally:
     num_shifted: int = 0
     num_par: int = 0
     num_id_conflicts: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    untyped: dict[str, Untyped] = field(default_factory=dict)
-    terms: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = Counter()  # noqa: RUF012 (never changed)
+    untyped: Mapping[str, Untyped] = {}
+    terms: Counter[str] = Counter()  # noqa: RUF012
     num_ref_differs: int = 0
 
-    def add(self, other: Tally) -> None:
-        """Add the counts of the next part."""
-        for item in fields(self):
-            if item.name not in ("reasons", "terms", "untyped"):
-                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        self.reasons += other.reasons
-        self.terms += other.terms
-        add_untyped(self.untyped, other.untyped)
+    def plus(self, later: Tally) -> Tally:
+        """Return the sums of this and the next part."""
+        pairs: Iterable[tuple[str, Any, Any]] = zip(self._fields, self, later, strict=True)
+        sums: dict[str, Any] = {name: one + more for name, one, more in pairs if name != "untyped"}
+        return Tally(**sums, untyped=all_untyped(self.untyped, later.untyped))
 
     def as_metrics(self, store: ReferenceStore) -> dict[str, Any]:
         """Return the figures of ``metrics/annotate/<sample>.json``."""

@@ -110,9 +110,9 @@ def opened(reference: Path | str, chroms: Sequence[str]) -> Iterator[Places]:
     resolved = {name for chrom in chroms for name, why in [contigs.resolve(chrom)] if why is None}
     if "Y" in resolved:
         resolved.add("X")
-    if names := sorted(resolved & {item.chromosome for item in store.resources}):
-        store.check(names)
     with Reference(store) as looked_up, looked_up.explained():
+        if names := sorted(resolved & {item.chromosome for item in store.resources}):
+            looked_up.check(names)
         yield Places(contigs, looked_up)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ensembl_annotations.annotate.text import METADATA_KEY
 from ensembl_annotations.common.errors import InputError, explain_os_error
 from ensembl_annotations.common.hashes import md5_of, new_md5
 from ensembl_annotations.common.words import one_line
@@ -20,12 +21,6 @@ from ensembl_annotations.variants.outcomes import TABLE_COLUMNS
 from ensembl_annotations.vcf.bgzf import EOF_BLOCK, GZIP_ERRORS, has_eof_block, is_bgzf
 from ensembl_annotations.vcf.bgzf import open_gzip as open_compressed
 from ensembl_annotations.vcf.header import parse_structured_line
-
-METADATA_KEY = "ensembl_annotations"
-"""The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
-
-ALL_CHROMOSOMES = "all"
-"""Stands in the header for the chromosomes looked up, where there are too many to name."""
 
 STDIN = Path("-")
 _HEAD_BYTES = 18

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ensembl_annotations._kernel import MATCHED, Contig, Region
 from ensembl_annotations.common.words import listed
@@ -29,7 +28,6 @@ from ensembl_annotations.variants.contigs import (
 from ensembl_annotations.variants.outcomes import REASONS
 
 
-@dataclass
 class Contigs:
     """What each CHROM of the input is in the reference.
 
@@ -46,13 +44,15 @@ class Contigs:
         Names of Y met whose pseudo-autosomal regions are looked up on one contig only: which.
     """
 
-    store: ReferenceStore
-    lengths: Mapping[str, int | None]
-    requested: frozenset[str] | None = None
-    unresolved: dict[str, str] = field(default_factory=dict)
-    par_alone: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        store: ReferenceStore,
+        lengths: Mapping[str, int | None],
+        requested: frozenset[str] | None = None,
+    ) -> None:
+        self.store, self.lengths, self.requested = store, lengths, requested
+        self.unresolved: dict[str, str] = {}
+        self.par_alone: dict[str, str] = {}
         self._aliases = contig_aliases(self.store.species, self.store.assembly)
         self._available = frozenset(self.store.chromosomes)
         self._with_genes = frozenset(self.store.chromosomes_with("genes"))

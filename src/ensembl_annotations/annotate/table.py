@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ensembl_annotations._kernel import Columns
-from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.annotate.rows import numbered, table_of
+from ensembl_annotations.annotate.text import METADATA_KEY
 from ensembl_annotations.variants.schema import REQUESTED, result_schema
 from ensembl_annotations.vcf.read import INFO, Piece
 

@@ -7,9 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 from ensembl_annotations.annotate.text import PlainWriter, VcfWriter
 from ensembl_annotations.common.atomic import Outputs, prepare_to_write
@@ -24,30 +23,29 @@ from ensembl_annotations.vcf.index import (
     possible_indexes,
     why_no_tbi,
 )
-from ensembl_annotations.vcf.places import Places, TabixIndex
+from ensembl_annotations.vcf.places import TabixIndex
 
 _LOG = logging.getLogger(__name__)
 
 
-class TextWriter(Protocol):
-    """Takes the text of a VCF."""
-
-    def write(self, text: bytes | memoryview, places: Places | None = None) -> None: ...
-    def finish(self, *, without_last_byte: bool) -> None: ...
-    def abandon(self) -> None: ...
-    def write_index(self, path: Path, kind: str) -> bool: ...
+TextWriter = VcfWriter | BcfWriter
+"""Takes the text of a VCF."""
 
 
-@dataclass(frozen=True)
 class Targets:
     """The annotated VCF (or BCF, or standard output for ``-``) and table of a run."""
 
-    vcf: Path | None
-    parquet: Path | None
-    index: str
-    level: int
-    genotypes: bool
-    columns: tuple[str, ...] = ()
+    def __init__(
+        self,
+        vcf: Path | None,
+        parquet: Path | None,
+        index: str,
+        level: int,
+        genotypes: bool,
+        columns: tuple[str, ...] = (),
+    ) -> None:
+        self.vcf, self.parquet, self.index, self.level = vcf, parquet, index, level
+        self.genotypes, self.columns = genotypes, columns
 
     @property
     def is_bcf(self) -> bool:

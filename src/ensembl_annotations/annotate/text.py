@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ensembl_annotations.annotate.label import METADATA_KEY
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.variants.outcomes import GENE_TAGS, TAG_IDS, TAGS, tag_header_line
 from ensembl_annotations.vcf.bgzf import BgzfWriter
 from ensembl_annotations.vcf.header import structured_header_line
 from ensembl_annotations.vcf.places import Places, TabixIndex
 from ensembl_annotations.vcf.read import Header, header_fields
+
+METADATA_KEY = "ensembl_annotations"
+"""The key of the JSON in a parquet file's metadata, and the name of the VCF header line."""
+
+ALL_CHROMOSOMES = "all"
+"""Stands in the header for the chromosomes looked up, where there are too many to name."""
 
 
 class Additions(NamedTuple):
@@ -62,8 +67,8 @@ def check_header_tags(header: Header, path: Path, tags: tuple[str, ...]) -> None
     InputError
         Naming the tags.
     """
-    clash = [tag for tag in tags if tag in header.info_ids()]
-    if clash:
+    declared = header.info_ids()
+    if clash := [tag for tag in tags if tag in declared]:
         raise InputError(
             f"{path}: the header already defines {', '.join(clash)}.",
             hint="Use the original VCF, or replace these tags with --overwrite-tags "

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)")
+_ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)"
 
 
 def is_address(folder: Path | str) -> bool:
     """Tell whether what is given for a folder begins as an address; of ``//``, `Path` keeps one."""
-    return _ADDRESS.match(str(folder)) is not None
+    return re.match(_ADDRESS, str(folder)) is not None
 
 
 def without_credentials(url: str) -> str:

@@ -64,7 +64,8 @@ class Outputs:
         It must be opened for writing as it is: a new file in its place would have no lock.
         """
         prepare_to_write(final)
-        remove_leftovers([final.parent])
+        if all(final.parent != other.parent for _, other in self._files):
+            remove_leftovers([final.parent])
         with explained_os_errors("writing the output", final):
             path, lock = _make_locked(final)
         self._locks.append(lock)
@@ -193,7 +194,9 @@ def remove_leftovers(folders: Iterable[Path]) -> list[Path]:
     removed = []
     for folder in folders:
         with suppress(OSError):
-            removed += [path for path in list(folder.glob(".*.tmp")) if _remove_leftover(path)]
+            # Most of a folder's files need not become paths.
+            names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".tmp")]
+            removed += [folder / name for name in names if _remove_leftover(folder / name)]
     return removed
 
 

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from ensembl_annotations.common.logs import is_watched
@@ -21,18 +20,16 @@ _LOG = logging.getLogger(__name__)
 _NUM_SAMPLES = 10
 
 
-@dataclass
 class _Track:
     """One kind of work: how much there is, how much is done, and how fast it goes.
 
     The rate is that of the last few samples, so that it follows a connection that gets slower.
     """
 
-    name: str
-    total_bytes: int
-    done_bytes: int = 0
-    bar: tqdm[NoReturn] | None = None
-    samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_NUM_SAMPLES))
+    def __init__(self, name: str, total_bytes: int) -> None:
+        self.name, self.total_bytes, self.done_bytes = name, total_bytes, 0
+        self.bar: tqdm[NoReturn] | None = None
+        self.samples: deque[tuple[float, int]] = deque(maxlen=_NUM_SAMPLES)
 
     def sample(self, now: float) -> None:
         self.samples.append((now, self.done_bytes))

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ensembl_annotations.annotate.label import ALL_CHROMOSOMES, Label, read_label
+from ensembl_annotations.annotate.label import Label, read_label
+from ensembl_annotations.annotate.text import ALL_CHROMOSOMES
 from ensembl_annotations.common.errors import ReferenceStoreError, UsageError
 from ensembl_annotations.common.problems import Problem
 from ensembl_annotations.common.words import listed, printable

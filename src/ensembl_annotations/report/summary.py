@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from ensembl_annotations.annotate.compared import not_compared, num_known
-from ensembl_annotations.annotate.label import ALL_CHROMOSOMES
 from ensembl_annotations.annotate.tally import (
     FREQUENCY_CLASSES,
     KNOWN,
@@ -21,6 +20,7 @@ from ensembl_annotations.annotate.tally import (
     UNPUBLISHED,
     WINDOW,
 )
+from ensembl_annotations.annotate.text import ALL_CHROMOSOMES
 from ensembl_annotations.common.words import listed
 from ensembl_annotations.report.charts import Chart, bars, number, strips
 from ensembl_annotations.report.page import render

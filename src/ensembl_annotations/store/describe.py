@@ -14,7 +14,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -185,8 +185,9 @@ class ReferenceStore:
                 hint="Make one with 'ensembl-annotations fetch' or 'dvc repro fetch_ensembl'.",
             )
         try:
-            self.package: dict[str, Any] = json.loads(path.read_bytes())
-            self.digest = sha256_of(path)
+            content = path.read_bytes()
+            self.package: dict[str, Any] = json.loads(content)
+            self.digest = hashlib.sha256(content).hexdigest()
             _check_version(path, self.package["store_version"])
             self.release = str(int(self.package["release"]))
             self.release_date: str | None = self.package.get("release_date")
@@ -240,13 +241,19 @@ class ReferenceStore:
         names = listed_chromosomes(chromosomes)
         return [item for item in self.resources if names is None or item.chromosome in names]
 
-    def check(self, chromosomes: Sequence[str] | str | None = None) -> None:
+    def check(
+        self,
+        chromosomes: Sequence[str] | str | None = None,
+        find_problems: Callable[[list[Resource]], Iterable[Problem | None]] | None = None,
+    ) -> None:
         """Check that the files are there with the right size, rows and columns, and are what they are called.
 
         Parameters
         ----------
         chromosomes : sequence of str, or str, optional
             Only these; default all.
+        find_problems : callable, optional
+            Opens files and says what is wrong with each, if anything; by default they are closed again.
 
         Raises
         ------
@@ -259,8 +266,8 @@ class ReferenceStore:
         and `verify` hashes whole files.
         """
         wanted = self.resources_of(chromosomes)
-        problems = [problem for item in wanted if (problem := _problem(item))]
-        if problems:
+        found = find_problems(wanted) if find_problems else map(problem_of, wanted)
+        if problems := [problem for problem in found if problem]:
             told = listed(problems, _MOST_NAMED, "; ")
             raise ReferenceStoreError(
                 f"{self.folder}: the reference store is not complete: {told}.",
@@ -279,7 +286,7 @@ class ReferenceStore:
         wanted = self.resources_of(names)
         problems = []
         for item in wanted:
-            problem = _problem(item)
+            problem = problem_of(item)
             if problem is None and (found := sha256_of(item.path)) != item.sha256:
                 problem = Problem(item.path.name, StoreKind.SHA256, found, item.sha256)
             if problem:
@@ -444,7 +451,8 @@ def open_resource(
     return opened if rows == item.rows else Problem(name, StoreKind.ROWS, rows, item.rows)
 
 
-def _problem(item: Resource) -> Problem | None:
+def problem_of(item: Resource) -> Problem | None:
+    """Open a file of a store, say what is wrong with it, and close it."""
     try:
         with item.path.open("rb") as handle:
             found = open_resource(handle, item, 0)

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +16,23 @@ from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.metrics import stamp_of
+from ensembl_annotations.common.pool import num_threads
 from ensembl_annotations.common.problems import Problem
 from ensembl_annotations.store.describe import (
     FILE_NAME,
     RESTORE_HINT,
     ReferenceStore,
+    Resource,
+    StoreKind,
     open_resource,
+    problem_of,
 )
 
 _IDLE_SEC = 60
+# A process may have 1,024 files open; a human reference has 75, others one for each of many scaffolds.
+_MOST_KEPT = 200
+# The kernel reads a footer in a millisecond. So many of them are worth a start of threads.
+_FEW = 4
 
 
 class Reference:
@@ -57,12 +66,27 @@ class Reference:
         self.close_files()
 
     def check(self, chromosomes: Sequence[str] | None = None) -> None:
-        """Check the files of chromosomes as `ReferenceStore.check` does, those of each once."""
+        """Check the files of chromosomes as `ReferenceStore.check` does, those of each once; they stay open."""
         wanted = {item.chromosome for item in self.store.resources_of(chromosomes)}
         with self._lock:
             if names := wanted - self._checked:
-                self.store.check(sorted(names))
+                self.store.check(sorted(names), self._problems_of)
                 self._checked |= names
+
+    def _problems_of(self, items: list[Resource]) -> list[Problem | None]:
+        if len(items) < _FEW:
+            return list(map(self._problem_of, items))
+        with ThreadPoolExecutor(num_threads(), thread_name_prefix="check") as pool:
+            return list(pool.map(self._problem_of, items))
+
+    def _problem_of(self, item: Resource) -> Problem | None:
+        if len(self._opened) >= _MOST_KEPT:
+            return problem_of(item)
+        try:
+            found = self._opened_file(item)
+        except OSError:
+            return Problem(item.path.name, StoreKind.MISSING)
+        return found if isinstance(found, Problem) else None
 
     def is_current(self) -> bool:
         """Tell whether the folder still has this store: the same ``datapackage.json``."""
@@ -130,21 +154,27 @@ class Reference:
         item = self.store.resource(chromosome, role)
         if item is None:
             return None
-        number = self.store.resources.index(item)
         with self._lock:
-            if number not in self._opened:
-                handle = self._handles.enter_context(item.path.open("rb"))
-                if hasattr(os, "posix_fadvise"):
-                    # The kernel asks for what it needs; read ahead, an exome's variants would read most of the store.
-                    os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-                found = open_resource(handle, item, number)
-                if isinstance(found, Problem):
-                    raise ReferenceStoreError(
-                        f"{item.path}: was replaced while the store was in use: {found}.",
-                        hint="Run the command again; nothing was written. " + RESTORE_HINT,
-                    )
-                self._opened[number] = found
-            return self._opened[number]
+            found = self._opened_file(item)
+        if isinstance(found, Problem):
+            raise ReferenceStoreError(
+                f"{item.path}: was replaced while the store was in use: {found}.",
+                hint="Run the command again; nothing was written. " + RESTORE_HINT,
+            )
+        return found
+
+    def _opened_file(self, item: Resource) -> Table | Sequence2Bit | Genes | Problem:
+        number = self.store.resources.index(item)
+        if number not in self._opened:
+            handle = self._handles.enter_context(item.path.open("rb"))
+            if hasattr(os, "posix_fadvise"):
+                # The kernel asks for what it needs; read ahead, an exome's variants would read most of the store.
+                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            found = open_resource(handle, item, number)
+            if isinstance(found, Problem):
+                return found
+            self._opened[number] = found
+        return self._opened[number]
 
     @contextmanager
     def explained(self) -> Iterator[None]:

@@ -115,17 +115,19 @@ class BgzfWriter:
             self._write_next()
 
     def _write_next(self) -> None:
-        blocks = self._waiting.popleft().result()
+        self._write(self._waiting.popleft().result())
+
+    def _write(self, blocks: list[bytes]) -> None:
         self._handle.write(b"".join(blocks))
         self.block_sizes += map(len, blocks)
 
     def finish(self) -> None:
         """Write everything that waits, then the end-of-file block."""
-        if self._rest:
-            self._submit(self._rest)
-            self._rest = bytearray()
+        # Here, while others compress what is before: little text needs no thread.
+        blocks = compress_blocks(self._rest, self._level)
         while self._waiting:
             self._write_next()
+        self._write(blocks)
         self._handle.write(EOF_BLOCK)
         self._pool.shutdown()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_FIELD = re.compile(r'(?:^|,)([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
+_FIELD = r'(?:^|,)([^=,"<>]+)=("(?:[^"\\]|\\.)*"|[^,>]*)'
 
 
 def structured_header_line(key: str, fields: dict[str, str]) -> str:
@@ -27,7 +27,7 @@ def parse_structured_line(line: str) -> dict[str, str]:
     _, opened, fields = line.rstrip().partition("=<")
     if not opened or not fields.endswith(">"):
         return {}
-    return {name: _unquoted(value) for name, value in _FIELD.findall(fields[:-1])}
+    return {name: _unquoted(value) for name, value in re.findall(_FIELD, fields[:-1])}
 
 
 def _unquoted(value: str) -> str:

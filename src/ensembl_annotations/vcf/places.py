@@ -12,11 +12,11 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ensembl_annotations.vcf.bgzf import BLOCK_BYTES, BgzfWriter, compress_bgzf
 from ensembl_annotations.vcf.order import Run
@@ -118,20 +118,14 @@ class TabixIndex:
         return compress_bgzf(bytes(body + struct.pack("<Q", 0)))
 
 
-class _Virtual(Protocol):
-    """From a place in the text to BGZF's virtual offset."""
-
-    def __call__(self, place: int, /) -> int: ...
-
-
 def _entries(
     num_records: int,
     spots: list[tuple[int, ...]],
     rises: list[tuple[int, ...]],
-    virtual: _Virtual,
+    virtual: Callable[[int], int],
     kind: str,
 ) -> Iterator[bytes]:
-    """Yield what an index has of a contig."""
+    """Yield what an index has of a contig; `virtual` returns BGZF's offset of a place in the text."""
     is_csi = kind == "csi"
     depth = DEPTH if is_csi else DEPTH - 1
     bins: dict[int, list[tuple[int, int]]] = {}

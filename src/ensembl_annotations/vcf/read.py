@@ -6,12 +6,14 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError, PassingInputError
-from ensembl_annotations.vcf.blocks import Blocks
 from ensembl_annotations.vcf.source import Source
+
+if TYPE_CHECKING:
+    from ensembl_annotations.vcf.blocks import Blocks
 
 BATCH_BYTES = 4 << 20
 BATCH_RECORDS = 16_000
@@ -331,7 +333,8 @@ class VcfReader:
     def _read_pieces(self, record: int = 0) -> Iterator[Piece]:
         line = len(self.header.lines) + 1 + record
         # The first piece is small: how long lines are is not known yet.
-        size = max(int(self.batch_bytes * min(self._growth, 1) / 4), 1)
+        size = first = max(int(self.batch_bytes * min(self._growth, 1) / 16), 1)
+        num_read = 0
         while data := self._records.read(size):
             if not data.endswith(b"\n"):
                 most = self.limits.line_bytes
@@ -345,7 +348,9 @@ class VcfReader:
             parts = line_parts(data, per_alt=_PER_ALT, per_byte=PER_ALLELE_BYTE, most=_PART_BYTES)
             yield Piece(data, record, line, parts)
             count = sum(num_lines for _, num_lines, _ in parts)
-            size = self._next_size(len(data) / count)
+            num_read += len(data)
+            # No piece is much of a file: what threads work on at the end would be one piece otherwise.
+            size = min(self._next_size(len(data) / count), max(first, num_read // 4))
             record += count
             line += count
 

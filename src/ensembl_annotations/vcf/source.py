@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ensembl_annotations.common.errors import (
     EnsemblAnnotationsError,
@@ -27,7 +27,9 @@ from ensembl_annotations.vcf.bgzf import (
     is_bgzf,
     open_gzip,
 )
-from ensembl_annotations.vcf.blocks import Blocks, PartText, cut_parts
+
+if TYPE_CHECKING:
+    from ensembl_annotations.vcf.blocks import Blocks
 
 STDIN = Path("-")
 _HEAD_BYTES = 18
@@ -161,6 +163,9 @@ class Source:
         return self._converted(text) if begin == b"BCF" else text
 
     def _opened_part(self, part: Blocks) -> BinaryIO:
+        # Here, since only the workers of a cluster read parts.
+        from ensembl_annotations.vcf.blocks import PartText
+
         handle = self._open.enter_context(self._path.open("rb", _STEP_BYTES))
         self._stamp = stamp_of(handle.fileno())
         return cast(BinaryIO, io.BufferedReader(PartText(handle, part), _STEP_BYTES))
@@ -172,6 +177,8 @@ class Source:
 
     def parts(self, header_bytes: int, text_bytes: int) -> list[Blocks]:
         """Return its parts of about so much text; see `cut_parts`."""
+        from ensembl_annotations.vcf.blocks import cut_parts
+
         with self._explained():
             return cut_parts(self._path, header_bytes, text_bytes)
 

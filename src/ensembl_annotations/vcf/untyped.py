@@ -41,8 +41,10 @@ class Untyped(NamedTuple):
         )
 
 
-def add_untyped(found: dict[str, Untyped], later: Mapping[str, Untyped]) -> None:
-    """Add what a later part of the file has."""
+def all_untyped(earlier: Mapping[str, Untyped], later: Mapping[str, Untyped]) -> dict[str, Untyped]:
+    """Return what a part of the file and a later one have."""
+    found = dict(earlier)
     for key, item in later.items():
         first = found.get(key, item._replace(num_calls=0))
         found[key] = first._replace(num_calls=first.num_calls + item.num_calls)
+    return found

@@ -68,7 +68,7 @@ class Counted:
             for piece in reader.pieces():
                 for part in reader.parts(piece):
                     with engine.annotated(part) as result:
-                        found.add(tally_of(result, part))
+                        found = found.plus(tally_of(result, part))
         return found
 
 

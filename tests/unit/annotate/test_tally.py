@@ -248,6 +248,6 @@ def test_counts_of_parts_are_summed_and_the_first_odd_value_is_kept() -> None:
     whole = Tally()
     for line in (3, 9):
         untyped = {"DP": Untyped(2, line, f"at {line}")}
-        whole.add(Tally(1, 2, 3, 4, 5, 6, Counter(symbolic=7), untyped))
+        whole = whole.plus(Tally(1, 2, 3, 4, 5, 6, Counter(symbolic=7), untyped))
     odd = {"DP": Untyped(4, 3, "at 3")}
     assert whole == Tally(2, 4, 6, 8, 10, 12, Counter(symbolic=14), odd)

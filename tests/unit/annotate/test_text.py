@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensembl_annotations import annotate_vcf, fetch_ensembl
+from ensembl_annotations.annotate.text import check_header_tags
 from ensembl_annotations.variants.outcomes import TAG_IDS, TAGS, tag_header_line
+from ensembl_annotations.vcf.read import Header
 from tests.support.mirror import Row, write_mirror
 
 SITES: list[Row] = [(pos, f"rs{pos}", "A", "C,AT", "TSA=SNV") for pos in range(1, 40, 2)]
@@ -144,3 +146,12 @@ def test_header_lines_end_with_the_description() -> None:
         match = re.fullmatch(SCIKIT_ALLEL, tag_header_line(tag))
         assert match is not None
         assert match.groups() == (tag.id, tag.number, tag.type, tag.description)
+
+
+def test_a_header_is_searched_for_our_tags_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have 100,000 lines."""
+    searches: list[Header] = []
+    monkeypatch.setattr(Header, "info_ids", lambda self: searches.append(self) or {"DP"})
+    header = Header([b"##fileformat=VCFv4.2\n", b"#CHROM\tPOS\n"])
+    check_header_tags(header, Path("x.vcf"), TAG_IDS)
+    assert len(searches) == 1

@@ -176,6 +176,17 @@ def test_files_appear_together(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b.json", "new"]
 
 
+def test_a_folder_is_searched_for_leftovers_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Path] = []
+    monkeypatch.setattr(atomic, "remove_leftovers", searched.extend)
+    with Outputs() as outputs:
+        for name in ("a", "b", "c/a", "c/b", "d"):
+            outputs.temporary(tmp_path / name)
+    assert searched == [tmp_path, tmp_path / "c"]
+
+
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.write_text("old")

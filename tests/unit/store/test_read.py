@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
@@ -21,6 +25,7 @@ from ensembl_annotations._kernel import (
     contig_runs,
 )
 from ensembl_annotations.common.errors import ReferenceStoreError
+from ensembl_annotations.common.pool import limited_threads
 from ensembl_annotations.store import read, write
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
@@ -108,6 +113,33 @@ def test_only_pages_that_are_touched_are_read(own: ReferenceStore) -> None:
             ids(table, 76)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system counts no reads there")
+def test_what_is_published_of_a_row_takes_few_reads(tmp_path: Path) -> None:
+    """Not one for each page of each column; and not all of the row group either."""
+    at_random = Random(1)
+    rows = [
+        snv(
+            pos,
+            "A>C",
+            at_random.randrange(1, 1 << 31),
+            mac=at_random.randrange(500),
+            aa=at_random.choice("ACGT"),
+            ma=at_random.choice("ACGT"),
+            tsa=at_random.choice(("SNV", "indel")),
+        )
+        for pos in range(1, 50_001)
+    ]
+    with Reference(ReferenceStore(write_store(tmp_path / "store", {"21": rows}))) as reference:
+        table = reference.table("21")
+        assert table is not None
+        before = psutil.Process().io_counters()
+        assert ids(table, 30_000) == [rows[29_999]["rs"]]
+        after = psutil.Process().io_counters()
+    # Two of them are those that ask for the counters; rs has seven pages, each in blocks of its own.
+    assert after.read_count - before.read_count <= 20
+    assert after.read_chars - before.read_chars < 200_000
+
+
 def test_a_file_that_was_replaced_is_refused(own: ReferenceStore) -> None:
     resource, other = own.resource("21"), own.resource("22")
     assert resource is not None and other is not None
@@ -127,6 +159,62 @@ def test_a_store_that_is_replaced_later_is_not_mixed_with_the_new_one(
     resource.path.unlink()
     resource.path.write_bytes(b"another store's")
     assert ids(table, 7) == [7]
+
+
+def test_what_was_checked_is_what_is_looked_up(own: ReferenceStore, reference: Reference) -> None:
+    """Each file is opened once, and stays the one that was checked."""
+    reference.check()
+    for item in own.resources:
+        item.path.unlink()
+    reference.check()
+    table, sequence = reference.table("21"), reference.sequence("21")
+    assert table is not None and sequence is not None
+    assert (ids(table, 7), sequence.bases(0, 4)) == ([7], b"ACGT")
+
+
+def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_MOST_KEPT", 1)
+    before = psutil.Process().num_fds()
+    with Reference(own) as reference:
+        reference.check()
+        assert psutil.Process().num_fds() == before + 1
+        assert reference.table("22") is not None
+    missing = own.resource("22")
+    assert missing is not None
+    missing.path.unlink()
+    with (
+        Reference(own) as reference,
+        pytest.raises(ReferenceStoreError, match=r"not complete: .*chr22\.parquet is missing"),
+    ):
+        reference.check()
+
+
+def test_files_of_a_genome_are_checked_several_at_a_time_and_told_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(number) for number in range(1, 9)]
+    store = ReferenceStore(
+        write_store(tmp_path / "store", {name: [snv(5, "A>C", 8)] for name in names})
+    )
+    both, opened = threading.Barrier(2), read.open_resource
+
+    def together(*arguments: Any) -> Any:
+        both.wait(10)
+        return opened(*arguments)
+
+    monkeypatch.setattr(read, "open_resource", together)
+    with limited_threads(2), Reference(store) as reference:
+        reference.check()
+    monkeypatch.undo()
+    for name in ("7", "2"):
+        item = store.resource(name)
+        assert item is not None
+        item.path.write_bytes(b"cut")
+    with (
+        Reference(store) as reference,
+        pytest.raises(ReferenceStoreError, match=r"chr2\.parquet has 3 .*chr7\.parquet has 3 "),
+    ):
+        reference.check()
 
 
 def test_what_is_altered_is_told_with_what_to_do(reference: Reference) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,13 @@ def test_what_is_damaged_raises_an_error_that_is_named(damage: str, tmp_path: Pa
     )
     with pytest.raises(GZIP_ERRORS), open_gzip(path) as handle:
         handle.read()
+
+
+def test_little_text_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", lambda self: pytest.fail(self.name))
+    target = io.BytesIO()
+    writer = BgzfWriter(target)
+    writer.write(b"line\n" * 20_000)
+    writer.finish()
+    assert gzip.decompress(target.getvalue()) == b"line\n" * 20_000
+    assert sum(writer.block_sizes) + len(EOF_BLOCK) == len(target.getvalue())

@@ -47,6 +47,18 @@ def test_pieces_are_the_whole_lines(
     assert (len(pieces) > 5) == (size < 1 << 20)
 
 
+def test_no_piece_is_much_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several threads have something to do up to the end, and long files have large pieces all the same."""
+    monkeypatch.setattr(VcfReader, "batch_bytes", 16_000)
+    rows = [b"1\t%d\t.\tA\tC\t.\t.\t.\n" % number for number in range(1, 20_001)]
+    with VcfReader(written(tmp_path, FIRST, COLUMNS, *rows)) as reader:
+        sizes = [len(piece.data) for piece in reader.pieces()]
+    line_bytes = len(rows[-1])
+    for number, size in enumerate(sizes):
+        assert size <= max(1000, sum(sizes[:number]) // 4) + line_bytes, number
+    assert max(sizes) >= 16_000
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
