@@ -7,7 +7,6 @@ change in it, compared as text. An N is unknown: as a haplotype's base it equals
 
 from __future__ import annotations
 
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -300,12 +299,18 @@ def _placements(edit: Edit) -> list[Edit]:
     bases, haplotype = edit.block.bases, edit.haplotype
     added, removed = len(edit.inserted), edit.end - edit.begin
     # The change stands where all before it is equal, and all behind it.
-    most = len(os.path.commonprefix([bases, haplotype]))
-    least = len(bases) - removed - len(os.path.commonprefix([bases[::-1], haplotype[::-1]]))
+    most = _num_equal(bases, haplotype)
+    least = len(bases) - removed - _num_equal(bases[::-1], haplotype[::-1])
     return [
         Edit(edit.block, at, at + removed, haplotype[at : at + added])
         for at in range(max(0, least), min(most, len(bases) - removed) + 1)
     ]
+
+
+def _num_equal(one: str, two: str) -> int:
+    """Return how many bases are equal before the first that differs."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return next((at for at, (base, other) in pairs if base != other), min(len(one), len(two)))
 
 
 @dataclass
