@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ensembl_annotations.common.errors import InputError
 from ensembl_annotations.vcf import genotypes
@@ -15,10 +15,10 @@ from ensembl_annotations.vcf.batch import batch_of
 from ensembl_annotations.vcf.genotypes import genotype_lists
 from ensembl_annotations.vcf.read import VcfReader
 
-calls = st.sampled_from(
-    ["0/1", "1|0", ".", "", "./.", "0/1:3", ".:7", "10/12", "0/1/2/3/4/5:9", "1:2:3", "ü", "0|1:"]
-)
-formats = st.sampled_from(["GT", "GT:DP", "DP:GT", "DP", "GTX:GT", "GT:DP:AD"])
+CALLS = [
+    "0/1", "1|0", ".", "", "./.", "0/1:3", ".:7", "10/12", "0/1/2/3/4/5:9", "1:2:3", "ü", "0|1:",
+]  # fmt: skip
+FORMATS = ["GT", "GT:DP", "DP:GT", "DP", "GTX:GT", "GT:DP:AD"]
 
 
 def lists_of(folder: Path, lines: list[str], rows: list[int] | None = None) -> list[object]:
@@ -49,26 +49,30 @@ def line_of(format_: str, samples: list[str]) -> str:
     return "\t".join(["1", "5", ".", "A", "C", ".", ".", ".", format_, *samples])
 
 
-@settings(max_examples=150)
-@given(st.data(), st.integers(1, 4), st.booleans(), st.sampled_from([1, 1 << 20]))
+@pytest.mark.parametrize("returns", ["", "\r"], ids=["lf", "crlf"])
+@pytest.mark.parametrize(("chunk", "most"), [(1, 100), (1 << 20, None)], ids=["in-pieces", "whole"])
+@pytest.mark.parametrize("num_samples", [1, 2, 3, 4])
 def test_genotypes_are_those_of_the_lines(
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
     num_samples: int,
-    returns: bool,
     chunk: int,
+    most: int | None,
+    returns: str,
+    seed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    samples = st.lists(calls, min_size=num_samples, max_size=num_samples)
-    record = st.builds(line_of, formats, samples).map(lambda text: text + "\r" * returns)
-    lines = data.draw(st.lists(record, min_size=1, max_size=6))
-    rows = data.draw(st.sets(st.integers(0, len(lines) - 1))) or {0}
-    folder = tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(genotypes, "_CHUNK_BYTES", chunk)
-        assert lists_of(folder, lines) == [expected(line) for line in lines]
-        assert lists_of(folder, lines, sorted(rows)) == [
-            expected(lines[row]) for row in sorted(rows)
-        ]
+    """All pairs of calls; of more, as many lines."""
+    monkeypatch.setattr(genotypes, "_CHUNK_BYTES", chunk)
+    dice = random.Random(seed)
+    pairs = [[*pair, *dice.choices(CALLS, k=2)][:num_samples] for pair in product(CALLS, CALLS)]
+    lines = [line_of(format_, pair) + returns for format_ in FORMATS for pair in pairs]
+    dice.shuffle(lines)
+    # A piece takes a millisecond.
+    lines = lines[:most]
+    assert lists_of(tmp_path, lines) == [expected(line) for line in lines]
+    for count in (1, 10, len(lines) // 2):
+        rows = sorted(dice.sample(range(len(lines)), count))
+        assert lists_of(tmp_path, lines, rows) == [expected(lines[row]) for row in rows]
 
 
 @pytest.mark.parametrize("call", ["\udcff", "0/1:\udcff", "0/1\0"])
