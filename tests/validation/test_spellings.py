@@ -252,14 +252,15 @@ class World:
         """Return what has the same key, and no REF that says otherwise."""
         return {rs: "exact" for rs, other in self.by_key[spelling.key] if spelling.agrees(other)}
 
-    def all(self, edit: Edit, spelling: Spelling) -> Matches:
-        """Return what makes the same haplotype, and by the key how it is written."""
+    def both(self, edit: Edit, spelling: Spelling) -> tuple[Matches, Matches]:
+        """Return what makes the same haplotype, and by the key how it is written; and what is `exact`."""
         place = (edit.block.contig, edit.block.begin, edit.haplotype)
         same = {
             rs: "exact" if other.key == spelling.key else "shifted"
             for rs, other in self.by_haplotype[place]
         }
-        return same | self.exact(spelling)
+        exact = self.exact(spelling)
+        return same | exact, exact
 
 
 def _some(draw: random.Random, letters: str, count: int) -> str:
@@ -372,15 +373,14 @@ def _ask(world: World, asked: Asked, edits: list[Edit], *, wrong: bool = False) 
         if changed is None:
             return
         spellings = [changed]
-    with_sequence = [
-        {} if wrong else world.all(edit, item) for edit, item in zip(edits, spellings, strict=True)
-    ]
-    without = [world.exact(item) for item in spellings]
+    pairs = list(zip(edits, spellings, strict=True))
+    answers = [({}, world.exact(item)) if wrong else world.both(edit, item) for edit, item in pairs]
+    with_sequence, without = map(list, zip(*answers, strict=True))
     if not wrong:
-        for edit, item in zip(edits, spellings, strict=True):
-            bare = Spelling(*item.key)
+        for edit, item in pairs:
             name = "-".join(map(str, item.key))
-            asked.answers_of_key[name] = world.all(edit, bare), world.exact(bare)
+            if name not in asked.answers_of_key:
+                asked.answers_of_key[name] = world.both(edit, Spelling(*item.key))
     alts = [world.cased(item.alt) for item in spellings]
     if world.draw.random() < 0.05:
         alts.append(world.draw.choice(("*", "<NON_REF>", "<DEL>", "<*>")))
