@@ -30,7 +30,6 @@ MIN_MILLION_ROWS_PER_SEC = 1
 MAX_MORE_MB = 40
 MAX_MORE_SEC = 0.15
 """With `pick`; seconds of an exome, since nearly all that it takes more is loading them."""
-_OURS_ONLY = (b"ENS_CSQ=", b"ENS_WORST=")
 _NO_RECORD = b"\t" * 7
 
 
@@ -45,14 +44,16 @@ def commands_for(query: Path, bare: Path, genes: Path, out: Path) -> dict[str, l
 
 def _parted(line: bytes) -> tuple[bytes, set[bytes], bytes]:
     """Return a record without its consequences, the entries of ENS_CSQ, and ENS_WORST."""
-    fields = line.split(b"\t")
-    entries = fields[7].split(b";")
-    csq, worst = (
-        next((item for item in entries if item.startswith(tag)), tag) for tag in _OURS_ONLY
-    )
+    fields, others, told, worst = line.split(b"\t"), [], set[bytes](), b""
+    for item in fields[7].split(b";"):
+        if item.startswith(b"ENS_CSQ="):
+            told.update(item[len(b"ENS_CSQ=") :].split(b","))
+        elif item.startswith(b"ENS_WORST="):
+            worst = item
+        else:
+            others.append(item)
     # INFO of a record to which nothing else was added is a point.
-    fields[7] = b";".join(item for item in entries if not item.startswith(_OURS_ONLY)) or b"."
-    told = set(csq.removeprefix(_OURS_ONLY[0]).split(b",")) - {b""}
+    fields[7] = b";".join(others) or b"."
     return b"\t".join(fields), told, worst
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +27,24 @@ def _has_room(folder: Path) -> bool:
 if _has_room(_MEMORY):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
+# Each collection goes through all that was imported and all tests: a quarter of the time that finding them takes.
+gc.set_threshold(50_000, 20, 50)
+
 # A busy machine is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the libraries and the tests out of later collections."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def seed(request: pytest.FixtureRequest) -> int:
+    """Return hypothesis' seed (``make test SEED=``), or another one at every run."""
+    given = str(request.config.getoption("hypothesis_seed", None))
+    return int(given) if given.isdecimal() else int(time.time())
 
 
 @pytest.fixture(scope="session")

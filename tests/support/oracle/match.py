@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -150,6 +151,7 @@ def _without_key(alleles: pl.DataFrame, keyed: pl.DataFrame) -> pl.DataFrame:
     return others.join(keyed, on="row", how="anti").unique("row", maintain_order=True)
 
 
+@cache
 def _no_hits() -> pl.DataFrame:
     return (
         no_published()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ensembl_annotations.vcf import calls as calls_module
 from ensembl_annotations.vcf.batch import batch_of
@@ -81,46 +83,57 @@ def expected(sample: str, keys: list[str], text: str, allele: int, num_alts: int
     }  # fmt: skip
 
 
-@st.composite
-def records(draw: st.DrawFn, num_samples: int) -> str:
-    keys = draw(st.sampled_from(FORMATS)).split(":")
-    # With fewer values than keys, as a VCF may have it.
-    count = st.integers(1, len(keys))
-    calls = [
-        ":".join(draw(st.sampled_from(WORDS[key])) for key in keys[: draw(count)])
-        for _ in range(num_samples)
-    ]
-    alts = draw(st.sampled_from(["C,G", "C,G,T"]))
-    return "\t".join(["1", "5", ".", "A", alts, ".", ".", ".", ":".join(keys), *calls])
+def every_call() -> Iterator[tuple[str, str]]:
+    """Yield each FORMAT with each call, those with fewer values than keys too, as a VCF may have them."""
+    for format_ in FORMATS:
+        words = [WORDS[key] for key in format_.split(":")]
+        for count in range(1, len(words) + 1):
+            yield from ((format_, ":".join(call)) for call in product(*words[:count]))
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.data(), st.integers(1, 4), st.booleans(), st.sampled_from([1, 1 << 20]))
+def lines_of(dice: random.Random, chosen: list[tuple[str, str]], num_samples: int) -> list[str]:
+    """Return records, in any order, that have all of these calls."""
+    by_format: dict[str, list[str]] = defaultdict(list)
+    for format_, call in chosen:
+        by_format[format_].append(call)
+    lines = []
+    for format_, calls in by_format.items():
+        calls += dice.choices(calls, k=-len(calls) % num_samples)
+        for begin in range(0, len(calls), num_samples):
+            alts, texts = dice.choice(["C,G", "C,G,T"]), calls[begin : begin + num_samples]
+            lines.append("\t".join(["1", "5", ".", "A", alts, ".", ".", ".", format_, *texts]))
+    dice.shuffle(lines)
+    return lines
+
+
+@pytest.mark.parametrize("returns", ["", "\r"], ids=["lf", "crlf"])
+@pytest.mark.parametrize(("chunk", "most"), [(1, 280), (1 << 20, None)], ids=["in-pieces", "whole"])
 def test_calls_are_those_of_the_lines(
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
-    num_samples: int,
-    returns: bool,
     chunk: int,
+    most: int | None,
+    returns: str,
+    seed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lines = data.draw(st.lists(records(num_samples), min_size=1, max_size=5))
-    samples = [f"S{place}" for place in range(num_samples)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls_module, "_CHUNK_BYTES", chunk)
-        ends = "\r" * returns
-        found = calls_of(tmp_path_factory.getbasetemp(), [line + ends for line in lines], samples)
-    wanted = []
-    for line in lines:
-        _, _, _, _, alts, _, _, _, keys, *texts = line.split("\t")
-        num_alts = alts.count(",") + 1
-        wanted += [
-            [
-                expected(sample, keys.split(":"), text, allele, num_alts)
-                for sample, text in zip(samples, texts, strict=True)
-            ]
-            for allele in range(1, num_alts + 1)
-        ]
-    assert found == wanted
+    monkeypatch.setattr(calls_module, "_CHUNK_BYTES", chunk)
+    dice, every = random.Random(seed), [*every_call()]
+    dice.shuffle(every)
+    # A piece takes a millisecond.
+    every = every[:most]
+    for num_samples in range(1, 5):
+        lines = lines_of(dice, every[num_samples - 1 :: 4], num_samples)
+        samples = [f"S{place}" for place in range(num_samples)]
+        found = iter(calls_of(tmp_path, [line + returns for line in lines], samples))
+        for line in lines:
+            _, _, _, _, alts, _, _, _, keys, *texts = line.split("\t")
+            num_alts = alts.count(",") + 1
+            for allele in range(1, num_alts + 1):
+                assert next(found) == [
+                    expected(sample, keys.split(":"), text, allele, num_alts)
+                    for sample, text in zip(samples, texts, strict=True)
+                ], line
+        assert next(found, None) is None
 
 
 def test_bytes_that_are_no_text_are_marked(tmp_path: Path) -> None:
