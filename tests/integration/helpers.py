@@ -180,6 +180,10 @@ class Project:
         library = LIBRARY.relative_to(REPO)
         shutil.copy2(source / library, self.root / library)
 
+    def add_environment(self) -> None:
+        """Add a `.venv` whose programs are forked, and else is the one that the tests run in."""
+        self.path(".venv").symlink_to(programs().parent)
+
     def with_real_programs(self) -> Project:
         """Return the same, where every process is started by Python itself: see `warm`."""
         path = os.pathsep.join([str(REAL_PROGRAMS), self.environment["PATH"]])
@@ -189,7 +193,7 @@ class Project:
 def install_hooks(project: Project, code: int = 0) -> Done:
     """Run `make hooks` with the environment that the tests run in, instead of one made anew."""
     if not project.path(".venv").exists():
-        project.path(".venv").symlink_to(REPO / ".venv")
+        project.add_environment()
     return project.run("make", "--old-file=.venv/.ready", "hooks", code=code)
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,7 +201,7 @@ def test_nohup_is_kept_to(seed: Project, store: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def big(project: Project) -> Project:
-    """A project with a sample that takes long to annotate."""
+    """The project with a sample that takes long to annotate, and programs that can be killed."""
     project.path("data/vcf/big.vcf").write_bytes(many_snvs(200_000))
     project.set_param("samples", {"big": {"vcf": "data/vcf/big.vcf"}})
     return project.with_real_programs()
@@ -260,15 +261,15 @@ def test_a_terminal_that_closes(name: str, big: Project) -> None:
     check_gone(started, big)
 
 
-def test_materialize_that_is_ended_ends_its_stage(big: Project) -> None:
+def test_materialize_that_is_ended_ends_its_stage(big: Project, project: Project) -> None:
     process = begun(big, COMMANDS["materialize"])
     started = family(process)
     process.terminate()
     assert process.wait(PATIENCE_SEC) == 143
     check_gone(started, big)
     # The demonstration's sample is annotated as ever.
-    big.set_param("samples", {"sample": {"vcf": SAMPLE_VCF}})
-    big.materialize()
+    project.set_param("samples", {"sample": {"vcf": SAMPLE_VCF}})
+    project.materialize()
 
 
 def begun(big: Project, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -350,6 +351,9 @@ def test_make_waits_for_what_is_at_work(
         item.kill()
     holder = chain[max(num_killed, 1)]
     text = f"Process {holder.pid} is at work here"
+    # Nothing of the next one is killed.
+    shutil.rmtree(big.path(".venv"))
+    big.add_environment()
     said = seen_waiting(big, with_make, text, chain[-1].resume)
     process.wait(PATIENCE_SEC)
     # Where nothing waits for orphans, a process that has ended stays as a zombie.
@@ -366,7 +370,7 @@ def test_a_stage_waits_for_one_whose_dvc_was_killed(big: Project) -> None:
     assert big.path(f"{BIG}/annotated.vcf.gz").exists()
 
 
-def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
+def test_a_stage_that_was_killed_is_run_again(big: Project, project: Project) -> None:
     process = begun(big, COMMANDS["dvc repro"])
     for item in family(process):
         item.kill()
@@ -375,6 +379,6 @@ def test_a_stage_that_was_killed_is_run_again(big: Project) -> None:
     big.git("add", "--all")
     assert "tmp" not in big.git("diff", "--cached", "--name-only")
     big.path("data/vcf/big.vcf").write_bytes(many_snvs(10))
-    big.materialize()
+    project.materialize()
     assert unfinished(big.root) == []
     assert big.path(f"{BIG}/annotated.vcf.gz").exists()

@@ -530,7 +530,7 @@ def two_people(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("people")
     for name, sample in (("first", "a"), ("second", "b")):
         project = reproduced.copy(folder / name)
-        project.path(".venv").symlink_to(REPO / ".venv")
+        project.add_environment()
         contribute(project, sample)
     return folder
 

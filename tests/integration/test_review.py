@@ -156,7 +156,7 @@ def test_a_raised_version_is_reviewed_and_code_is_no_reason(project: Project) ->
     project.commit()
     done = review(project, "HEAD~1").output
     assert "`dvc.lock` is current" in done
-    assert done.count("No change.") == 3
+    assert done.count("No change.") == 4
     versions = project.path("src/ensembl_annotations/versions.py")
     text = versions.read_text("utf-8")
     raised = re.sub(r"(?m)^(REPORT_VERSION) = (\d+)$", r"\1 = 1\2", text)
@@ -210,7 +210,7 @@ def test_data_of_another_commit_do_not_matter(
 
 def test_nothing_changed(project: Project) -> None:
     done = review(project, "HEAD")
-    assert done.output.count("No change.") == 4
+    assert done.output.count("No change.") == 5
 
 
 def test_a_review_of_many_entries_fits_into_a_comment(project: Project, tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def variants(shown: Opened, label: str = CERTAIN) -> Locator:
     return shown.page.get_by_role("region", name=label, exact=True).locator("tbody tr")
 
 
+def cells_of(rows: Locator) -> list[list[str]]:
+    """Return the texts of the cells of rows, all at once."""
+    found = rows.evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
+    assert isinstance(found, list)
+    return found
+
+
 def in_order(table: pl.DataFrame, column: str) -> pl.DataFrame:
     """Return the rows with a pathogenic term in the order of the list, from genotypes and terms alone."""
     given = pl.col(column).list
@@ -100,8 +107,7 @@ def table_of(shown: Path, chromium: Browser, figure: str) -> dict[str, list[int]
     """Return a figure's table: its first column, and the numbers of the others."""
     with opened(chromium, shown) as page:
         page.page.evaluate("document.querySelectorAll('details').forEach(x => x.open = true)")
-        rows = page.page.locator(f"#{figure} tbody tr")
-        cells = [rows.nth(index).locator("td").all_inner_texts() for index in range(rows.count())]
+        cells = cells_of(page.page.locator(f"#{figure} tbody tr"))
     return {row[0]: [int(cell.replace("\u202f", "")) for cell in row[1:]] for row in cells}
 
 
@@ -182,10 +188,7 @@ def test_pathogenic_variants_are_listed_with_genotype_and_link(
     table = pl.read_parquet(made / "out.parquet")
     wanted = in_order(table, "ens_clin")
     with opened(chromium, made / "summary.html") as shown:
-        listed, others = (
-            [row.locator("td").all_inner_texts() for row in variants(shown, label).all()]
-            for label in (CERTAIN, UNCERTAIN)
-        )
+        listed, others = (cells_of(variants(shown, label)) for label in (CERTAIN, UNCERTAIN))
         links = shown.page.locator("#clinical a").evaluate_all("list => list.map(x => x.href)")
         text = shown.page.locator("#clinical").inner_text()
     assert len(listed) == len(wanted) >= 10
@@ -281,8 +284,7 @@ def test_a_frequency_that_is_published_is_never_said_not_to_be(
     vcf = written(tmp_path, plain_vcf(*records))
     page = run(tmp_path, vcf, tmp_path / "store") / "summary.html"
     with opened(chromium, page) as shown:
-        rows = [*variants(shown).all(), *variants(shown, UNCERTAIN).all()]
-        cells = [row.locator("td").all_inner_texts() for row in rows]
+        cells = [*cells_of(variants(shown)), *cells_of(variants(shown, UNCERTAIN))]
     uncertain = "published, ALT uncertain"
     assert {row[0].removeprefix("chr22:"): row[5] for row in cells} == {
         "100": "0.25", "110": uncertain, "120": "not published", "130": uncertain, "140": uncertain,
@@ -656,9 +658,8 @@ def sorted_by(shown: Opened, link: str) -> list[str]:
     """Return the names of samples from the top down, after a click."""
     shown.page.locator(f"a[href='#{link}']").first.click()
     rows = shown.page.locator("table.sorts tbody tr")
-    boxes = [rows.nth(at).bounding_box() for at in range(rows.count())]
-    tops = [box["y"] for box in boxes if box]
-    names = [rows.nth(at).locator("td").first.inner_text() for at in range(rows.count())]
+    tops = rows.evaluate_all("rows => rows.map(row => row.getBoundingClientRect().y)")
+    names = [name for name, *_ in cells_of(rows)]
     assert len(set(tops)) == len(names)
     return [name for _, name in sorted(zip(tops, names, strict=True))]
 

@@ -39,17 +39,18 @@ REAL_PROGRAMS = Path(sys.executable).parent
 # What commands of DVC, the stages and our command line import, and S3's part of DVC. Not pygit2:
 # it remembers the HOME of the process that imports it.
 _LIBRARIES = """
-aiobotocore.session annotated_types click configobj deflate difflib dulwich.ignore dulwich.trailers
-dulwich.worktree dvc._debug dvc.cachemgr dvc.cli.parser dvc.data_cloud dvc.dependency dvc.dirs
-dvc.lock dvc.repo.artifacts dvc.repo.brancher dvc.repo.commit dvc.repo.datasets dvc.repo.gc
-dvc.repo.graph dvc.repo.index dvc.repo.metrics.show dvc.repo.open_repo dvc.repo.params
-dvc.repo.plots dvc.repo.push dvc.repo.reproduce dvc.repo.stage dvc.repo.status dvc.repo.trie
-dvc.repo.worktree dvc.rwlock dvc.stage.run dvc.stage.serialize dvc.ui.table dvc.utils.diff
-dvc.utils.strictyaml dvc_data.fs dvc_data.hashfile.db.index dvc_data.hashfile.db.local
-dvc_data.hashfile.gc dvc_data.hashfile.state dvc_data.hashfile.status dvc_data.index.checkout
-dvc_data.index.push dvc_render.plotly dvc_render.vega dvc_render.vega_templates dvc_s3 filelock
-flatten_dict fsspec.implementations.dirfs fsspec.implementations.memory isal jinja2 networkx
-numpy.ma numpy.typing polars psutil pyarrow.compute pyarrow.dataset pyarrow.parquet
+aiobotocore.session annotated_types click configobj deflate detect_secrets.core.baseline
+detect_secrets.core.scan difflib dulwich.ignore dulwich.trailers dulwich.worktree dvc._debug
+dvc.cachemgr dvc.cli.parser dvc.data_cloud dvc.dependency dvc.dirs dvc.lock dvc.repo.artifacts
+dvc.repo.brancher dvc.repo.commit dvc.repo.datasets dvc.repo.gc dvc.repo.graph dvc.repo.index
+dvc.repo.metrics.show dvc.repo.open_repo dvc.repo.params dvc.repo.plots dvc.repo.push
+dvc.repo.reproduce dvc.repo.stage dvc.repo.status dvc.repo.trie dvc.repo.worktree dvc.rwlock
+dvc.stage.run dvc.stage.serialize dvc.ui.table dvc.utils.diff dvc.utils.strictyaml dvc_data.fs
+dvc_data.hashfile.db.index dvc_data.hashfile.db.local dvc_data.hashfile.gc dvc_data.hashfile.state
+dvc_data.hashfile.status dvc_data.index.checkout dvc_data.index.push dvc_render.plotly
+dvc_render.vega dvc_render.vega_templates dvc_s3 filelock flatten_dict
+fsspec.implementations.dirfs fsspec.implementations.memory isal jinja2 networkx numpy.ma
+numpy.typing polars pre_commit.main psutil pyarrow.compute pyarrow.dataset pyarrow.parquet
 pydantic.fields pydantic.main pydantic.plugin._loader pydantic.types pydoc pyparsing requests
 rich.traceback ruamel.yaml s3fs tabulate unittest yaml
 """
@@ -65,17 +66,23 @@ _FILES = """
 
 _SIZE_BYTES = 8
 
-# Libraries read these variables when they are imported or first used: then the real program runs.
+# The programs; those of git's hooks, too.
+_NAMES = (
+    "dagster-ui", "detect-secrets", "dvc", "ensembl-annotations", "pre-commit", "python", "python3",
+)  # fmt: skip
+# Libraries read these variables when they are imported or first used: then the real program runs. So it does for
+# options of Python that decide how it starts.
 _PROGRAM = """\
 #!/bin/sh
 [ -z "${{OMP_NUM_THREADS-}}${{POLARS_FORCE_PKG-}}${{POLARS_MAX_THREADS-}}" ] || exec '{real}' "$@"
+case {name}${{1-}} in python-[!Pcm]* | python3-[!Pcm]*) exec '{real}' "$@" ;; esac
 exec '{client}' '{address}' '{name}' "$@"
 """
 
 
 @cache
 def programs(*libraries: str) -> Path:
-    """Start the server of this process; return the folder of its programs, for PATH.
+    """Start the server of this process; return the folder of its programs, for PATH: the `bin` of an environment.
 
     One for each set of libraries that it imports in addition. The real programs, where the system is
     not Linux.
@@ -85,13 +92,16 @@ def programs(*libraries: str) -> Path:
     # The server imports the package from where this file is.
     from ensembl_annotations._kernel.build import compiler
 
-    folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    top = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, top, ignore_errors=True)
+    (top / "lib").symlink_to(REAL_PROGRAMS.with_name("lib"))
+    folder = top / "bin"
+    folder.mkdir()
     address = folder / "socket"
     client = folder / "client"
     source = Path(__file__).with_name("warm_client.c")
     subprocess.run([*compiler(), "-O1", "-o", client, source], check=True)
-    for name in ("dagster-ui", "dvc", "ensembl-annotations", "python", "python3"):
+    for name in _NAMES:
         text = _PROGRAM.format(real=REAL_PROGRAMS / name, client=client, address=address, name=name)
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -291,6 +301,8 @@ def _run(request: dict[str, Any]) -> None:
     # With -P the folder of what is run is not looked into for modules.
     is_safe = arguments[0] == "-P"
     first, *rest = arguments = arguments[is_safe:]
+    if first[:2] in ("-m", "-c") and first[2:]:  # As in -mpre_commit.
+        first, *rest = first[:2], first[2:], *rest
     if not is_safe:
         folders = {"-m": request["folder"], "-c": ""}
         sys.path.insert(0, folders.get(first, str(Path(first).resolve().parent)))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class _Side:
         assert resource is not None
         self._file = _open(resource.path)
         self._next = 0
-        self._kept = _parted(_frame(ALLELES_SCHEMA.empty_table().select(_COLUMNS)), 0)
+        self._kept = _nothing()
 
     @property
     def has_more(self) -> bool:
@@ -85,6 +86,11 @@ class _Side:
         needed = int(rest["detail"].min()) if len(rest) else first + len(details)  # type: ignore[arg-type]
         self._kept = Range(rest, details[needed - first :], needed)
         return Range(alleles[:count], details, first)
+
+
+@cache
+def _nothing() -> Range:
+    return _parted(_frame(ALLELES_SCHEMA.empty_table().select(_COLUMNS)), 0)
 
 
 def _parted(rows: pl.DataFrame, first: int) -> Range:

@@ -256,14 +256,17 @@ class _Writer:
 
     def _reference(self) -> list[str]:
         """Return how the reference changed, where DVC's cache has both; no sample: that is for its owner."""
+        old, new = (
+            self._digests(commit).get(STORE.as_posix()) for commit in (self._old, self._head)
+        )
+        # The same files need not be read, which takes minutes for a whole release.
+        if old and old == new:
+            return _NO_CHANGE
         try:
             result = compare_stores(
                 self._old[:_DIGITS], "HEAD", limit=_MOST_CHANGES, project=self._after
             )
         except EnsemblAnnotationsError as error:
-            old, new = (
-                self._digests(commit).get(STORE.as_posix()) for commit in (self._old, self._head)
-            )
             changed = "**The reference changed and could not be compared:**"
             why = self._told(error)
             if error.code == "missing_data":

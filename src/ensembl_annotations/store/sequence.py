@@ -101,8 +101,9 @@ class SequenceWriter:
 
 
 def _packed(codes: npt.NDArray[np.uint8]) -> bytes:
-    four = codes.reshape(-1, 4)
-    return (four[:, 0] << 6 | four[:, 1] << 4 | four[:, 2] << 2 | four[:, 3]).tobytes()
+    """Return codes of two bits, four in a byte: the highest one of their word multiplied."""
+    side_by_side = np.uint32(1 << 30 | 1 << 20 | 1 << 10 | 1)
+    return (codes.view("<u4") * side_by_side >> np.uint32(24)).astype(np.uint8).tobytes()
 
 
 @contextmanager
