@@ -19,7 +19,9 @@ from ensembl_annotations._kernel import build
 from ensembl_annotations._kernel.build import FOLDER, LIBRARY, BuildError
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 
-ABI = 5
+ABI = 6
+COMPARED = ("num", "num_agree", "num_swapped", "num_asked", "num_others", "num_others_agree")
+"""What is counted of REFs."""
 """Of kernel.h; a library of another one is not used."""
 
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
@@ -194,7 +196,11 @@ class _Run(c.Structure):
 
 
 class _Compared(c.Structure):
-    _fields_ = [(name, c.c_int64) for name in ("num", "num_agree", "num_swapped", "num_asked")]
+    _fields_ = [(name, c.c_int64) for name in COMPARED]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(getattr(self, name) for name in COMPARED)
 
 
 class _Out(c.Structure):
@@ -663,8 +669,8 @@ def compared(
     contigs: Sequence[Contig],
     places: Sequence[int],
     enough: int,
-) -> tuple[int, int, int, int]:
-    """Compare the REFs of SNVs with the reference until enough could be; see `kernel.h`.
+) -> tuple[int, ...]:
+    """Compare REFs with the reference until enough could be; return `COMPARED`, see `kernel.h`.
 
     Raises
     ------
@@ -675,7 +681,7 @@ def compared(
         text, len(text), _options(settings, contigs, places), enough, found, problem
     ):
         problem.raise_it()
-    return found.num, found.num_agree, found.num_swapped, found.num_asked
+    return found.counts
 
 
 def view(address: int | None, num_bytes: int) -> memoryview:
