@@ -514,11 +514,13 @@ def annotate(
         return
     with ExitStack() as stack:
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
-        if find_root(Path()) or STORE.exists():
+        # The reference may be that of a repository in which this is not run.
+        here = find_root(Path.cwd()) or (Path.cwd() if STORE.exists() else None)
+        for root in {here, find_root(options["reference"].resolve())} - {None}:
             from ensembl_annotations.project.locked_reference import refuse_other_reference
             from ensembl_annotations.project.project import Project
 
-            refuse_other_reference(options["reference"], Project.open())
+            refuse_other_reference(options["reference"], Project.open(root))
         if out_xlsx is not None:
             from ensembl_annotations.annotate.export import check_xlsx
 

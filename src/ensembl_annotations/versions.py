@@ -7,7 +7,7 @@ not the package's version: a release that changes no result must not make every 
 STORE_VERSION = 7
 """Of the reference store; a store of another version is not opened."""
 
-ENGINE_VERSION = 7
+ENGINE_VERSION = 8
 """Of annotation: the annotated VCF and table, and the tally."""
 
 REPORT_VERSION = 5

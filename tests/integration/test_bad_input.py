@@ -921,6 +921,48 @@ def test_no_base_to_compare(tmp_path: Path, store: Path) -> None:
     assert "no REF base could be compared" in done.outcome.stderr
 
 
+LONGER: dict[str, Callable[[str], tuple[str, str]]] = {
+    "insertions": lambda ref: (ref, f"{ref}TT"),
+    "deletions": lambda ref: (f"{ref}N", ref),
+    "padded SNVs": lambda ref: (f"{ref}N", f"{OTHER_BASE[ref]}N"),
+}
+"""REF and ALT of records without a plain SNV, by the reference's base."""
+
+
+def longer_lines(what: str, count: int, wrong: int) -> list[str]:
+    """Return records at published SNVs, the first `wrong` of them with another base in REF."""
+    sites = [(chrom, pos, ref) for chrom, pos, ref, _ in SNVS[:count]]
+    return [
+        record(chrom, pos, *LONGER[what](OTHER_BASE[ref] if number < wrong else ref))
+        for number, (chrom, pos, ref) in enumerate(sites)
+    ]
+
+
+@pytest.mark.parametrize("contigs", [True, False], ids=["build-known", "build-unknown"])
+@pytest.mark.parametrize("what", LONGER)
+def test_without_snvs_the_refs_of_others_decide(
+    what: str, contigs: bool, tmp_path: Path, store: Path
+) -> None:
+    vcf = written(tmp_path, plain_vcf(*longer_lines(what, 20, 3), contigs=contigs))
+    for options in ([], ["--assembly", "GRCh38"]):
+        refused(tmp_path, vcf, store, "only 17 of 20 REF bases", options=options)
+    shutil.rmtree(tmp_path / "out")
+    accepted(
+        tmp_path, written(tmp_path, plain_vcf(*longer_lines(what, 20, 2), contigs=contigs)), store
+    )
+
+
+def test_refs_of_symbolic_alts_are_compared_only_where_sites_are_asked_for(
+    tmp_path: Path, store: Path
+) -> None:
+    """A structural variant gets nothing from the reference, and may have any letter for REF."""
+    lines = [record(chrom, pos, OTHER_BASE[ref], "<DEL>") for chrom, pos, ref, _ in SNVS[:20]]
+    vcf = written(tmp_path, plain_vcf(*lines))
+    refused(tmp_path, vcf, store, "only 0 of 20 REF bases", options=["--match", "position"])
+    shutil.rmtree(tmp_path / "out")
+    accepted(tmp_path, vcf, store)
+
+
 @pytest.mark.parametrize("name", ["GRCh37", "hg19", "b37", "T2T-CHM13", "rubbish"])
 def test_another_assembly_than_the_reference_is_claimed(
     name: str, tmp_path: Path, store: Path

@@ -178,6 +178,12 @@ def test_a_project_annotates_with_the_reference_of_its_lock_only(
             "sh", "-c", f"cd docs && exec ensembl-annotations annotate --reference ../{STORE} --vcf "
             f"../{SAMPLE_VCF} --out-vcf x.vcf.gz", code=1, **source,
         ),
+        # From a folder that is in no repository.
+        project.run(
+            "sh", "-c", f"cd / && exec ensembl-annotations annotate --reference "
+            f"{project.path(STORE)} --vcf {project.path(SAMPLE_VCF)} --out-vcf "
+            f"{tmp_path / 'out.vcf.gz'}", code=1, **source,
+        ),
     ):  # fmt: skip
         assert done.code != 0
         assert f"{STORE}: is not the reference that dvc.lock names: the SHA-256" in done.output

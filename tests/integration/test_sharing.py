@@ -886,6 +886,13 @@ def test_compare_and_repair_do_not_act_by_a_forged_list(
     assert "HEAD: the list of files is altered in the remote" in refused.output
     assert "Traceback" not in refused.output
     assert clone.changed() == []
+    # Nothing is lost where the reference can't be made again.
+    clone.set_param("run.sources.mini.embedded", str(tmp_path / "gone"))
+    empty = str(tmp_path / "downloads")
+    failed = tool(clone, "repair", code=1, ENSEMBL_ANNOTATIONS_CACHE=empty)
+    assert "The reference could not be made again" in failed.output
+    assert clone.changed() == [" M params.yaml"]
+    clone.git("checkout", "--quiet", "params.yaml")
     done = tool(clone, "repair")
     assert "the list of files (in the remote)" in done.output
     assert folder.objects()[list_of(project)] == whole

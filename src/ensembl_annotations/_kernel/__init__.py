@@ -22,6 +22,9 @@ from ensembl_annotations.common.errors import EnsemblAnnotationsError
 ABI = 6
 """Of kernel.h; a library of another one is not used."""
 
+COMPARED = ("num", "num_agree", "num_swapped", "num_asked", "num_others", "num_others_agree")
+"""What is counted of REFs."""
+
 NOT_COMPARABLE, DELETION, INSERTION, OTHER = 0, 5, 10, 15
 """Codes of alleles that are no SNV; that of an SNV is 4 * REF + ALT in the order ACGT."""
 
@@ -194,7 +197,11 @@ class _Run(c.Structure):
 
 
 class _Compared(c.Structure):
-    _fields_ = [(name, c.c_int64) for name in ("num", "num_agree", "num_swapped", "num_asked")]
+    _fields_ = [(name, c.c_int64) for name in COMPARED]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(getattr(self, name) for name in COMPARED)
 
 
 class _Out(c.Structure):
@@ -664,8 +671,8 @@ def compared(
     contigs: Sequence[Contig],
     places: Sequence[int],
     enough: int,
-) -> tuple[int, int, int, int]:
-    """Compare the REFs of SNVs with the reference until enough could be; see `kernel.h`.
+) -> tuple[int, ...]:
+    """Compare REFs with the reference until enough could be; return `COMPARED`, see `kernel.h`.
 
     Raises
     ------
@@ -676,7 +683,7 @@ def compared(
         text, len(text), _options(settings, contigs, places), enough, found, problem
     ):
         problem.raise_it()
-    return found.num, found.num_agree, found.num_swapped, found.num_asked
+    return found.counts
 
 
 def view(address: int | None, num_bytes: int) -> memoryview:

@@ -28,7 +28,13 @@ static void add_queries(Match *match, Piece *piece, const Options *options) {
 
 static int is_plain_snv(const Allele *allele, const Record *record) { return is_snv(allele->key.code) && field_of(record, REF).n == 1; }
 
-/* Where an SNV is compared: on X rather than on Y, where the sequence is masked in older releases. */
+static int has_plain_snv(const Piece *piece, const Record *r) {
+    for (int32_t k = 0; k < r->num_alleles; k++)
+        if (is_plain_snv(piece->allele + r->first_allele + k, r)) return 1;
+    return 0;
+}
+
+/* Where a base is compared: on X rather than on Y, where the sequence is masked in older releases. */
 static int bases_of(Match *match, const Allele *allele, const Contig *contig, const Options *options) {
     const Table *table = contig->table;
     const Sequence *sequence = contig->sequence;
@@ -39,8 +45,21 @@ static int bases_of(Match *match, const Allele *allele, const Contig *contig, co
     return known_bases(match, table, sequence, place);
 }
 
+/* Compare the first base of a record without an SNV. */
+static int compare_first(Match *match, const Record *r, const Options *options, Compared *compared) {
+    const Contig *contig = contig_of(options, r);
+    Text first = {field_of(r, REF).p, 1};
+    int base = field_of(r, REF).n ? base_of[*first.p] : 4;
+    if (!has_place(r, contig) || base > 3) return 0;
+    int found = bases_of(match, &(Allele){.start = r->pos - 1, .key.deleted = first}, contig, options);
+    if (found < 0) return -1;
+    compared->num_asked++;
+    compared->num_others += found != 0, compared->num_others_agree += found >> base & 1;
+    return 0;
+}
+
 /* Compare a record's SNVs, those with a reason or, for MATCHED, those to be looked up. */
-static int compare_record(Match *match, const Piece *piece, const Record *r, const Options *options, int reason, Compared *compared) {
+static int compare_snvs(Match *match, const Piece *piece, const Record *r, const Options *options, int reason, Compared *compared) {
     const Contig *contig = contig_of(options, r);
     int is_known = 0, agrees = 0, is_swapped = 0;
     for (int32_t k = 0; k < r->num_alleles; k++) {
@@ -55,23 +74,35 @@ static int compare_record(Match *match, const Piece *piece, const Record *r, con
     return 0;
 }
 
+/* What gets nothing from the reference, such as a structural variant, may have any letter for REF. */
+static int is_asked(const Piece *piece, const Record *r, const Options *options) {
+    for (int32_t k = 0; k < r->num_alleles; k++)
+        if (piece->allele[r->first_allele + k].reason == MATCHED) return 1;
+    return options->with_sites;
+}
+
+static int compare_record(Match *match, const Piece *piece, const Record *r, const Options *options, Compared *compared) {
+    if (has_plain_snv(piece, r)) return compare_snvs(match, piece, r, options, MATCHED, compared);
+    return is_asked(piece, r, options) ? compare_first(match, r, options, compared) : 0;
+}
+
 /* What matching found out about REFs already: only of those that differ the bases are looked up. */
 static int observe_bases(Match *match, const Piece *piece, const Options *options, Compared *compared) {
     for (int64_t i = 0; i < piece->num_records; i++) {
         const Record *r = piece->record + i;
         const Contig *contig = contig_of(options, r);
-        int agrees = 0, differs = 0;
+        int agrees = 0, differs = 0, with_snv = has_plain_snv(piece, r);
         for (int32_t k = 0; k < r->num_alleles; k++) {
             const Allele *allele = piece->allele + r->first_allele + k;
-            if (!is_plain_snv(allele, r)) continue;
+            if (with_snv && !is_plain_snv(allele, r)) continue;
             differs |= allele->reason == REF_MISMATCH;
             agrees |= allele->reason == MATCHED || allele->reason == ALLELE_DIFFERS || (allele->reason == SITE_UNKNOWN && contig->sequence);
         }
-        compared->num += agrees || differs;
-        compared->num_agree += agrees && !differs;
         Compared asked = {0};
-        if (differs && compare_record(match, piece, r, options, REF_MISMATCH, &asked)) return -1;
-        compared->num_agree += asked.num_agree, compared->num_swapped += asked.num_swapped;
+        if (differs && (with_snv ? compare_snvs(match, piece, r, options, REF_MISMATCH, &asked) : compare_first(match, r, options, &asked))) return -1;
+        if (with_snv) compared->num += agrees || differs, compared->num_agree += (agrees && !differs) + asked.num_agree;
+        else compared->num_others += agrees || differs, compared->num_others_agree += differs ? asked.num_others_agree : agrees;
+        compared->num_swapped += asked.num_swapped;
     }
     return 0;
 }
@@ -258,7 +289,7 @@ void kernel_rest_columns(Columns *columns) {
     if (columns_bytes(columns) > MOST_KEPT) empty_columns(columns);
 }
 
-/* Compare the REFs of a piece's SNVs with the reference, until enough could be. */
+/* Compare the REFs of a piece with the reference, until enough could be. */
 int kernel_compare(const uint8_t *text, int64_t size, const Options *options, int64_t enough, Compared *compared, Problem *problem) {
     Piece piece = {.text = text, .size = size};
     Match match = {0};
@@ -267,8 +298,8 @@ int kernel_compare(const uint8_t *text, int64_t size, const Options *options, in
     *problem = (Problem){0};
     int failed = cut_piece(&piece, options, problem);
     if (!failed) split_alleles(&piece, options);
-    for (int64_t i = 0; i < piece.num_records && !failed && compared->num < enough; i++)
-        failed = compare_record(&match, &piece, piece.record + i, options, MATCHED, compared);
+    for (int64_t i = 0; i < piece.num_records && !failed && compared->num + compared->num_others < enough; i++)
+        failed = compare_record(&match, &piece, piece.record + i, options, compared);
     drop_match(&match);
     drop_piece(&piece);
     return failed ? -1 : 0;

@@ -9,9 +9,9 @@
 enum { ABI = 6 };
 #define PUBLIC __attribute__((visibility("default")))
 
-/* How the REFs of records with an SNV compare with the reference's bases. */
+/* How the REFs of records with an SNV compare with the reference's bases; of others, how their first base does. */
 typedef struct {
-    int64_t num, num_agree, num_swapped, num_asked;
+    int64_t num, num_agree, num_swapped, num_asked, num_others, num_others_agree;
 } Compared;
 
 typedef struct Room Room;

@@ -204,7 +204,6 @@ class _Job:
                     run.name, in_region=found.num_in_region > 0, elsewhere=found.num_elsewhere > 0
                 )
             table, part = _rows(self, result, piece, runs, schema) if columns else (None, None)
-            compared = result.compared
             return _Annotated(
                 result.text,
                 table,
@@ -213,7 +212,7 @@ class _Job:
                 _places(result, runs) if depth else None,
                 part,
                 result.last_base,
-                Compared(compared.num, compared.num_agree, compared.num_swapped),
+                Compared(*result.compared.counts),
             )
 
     def annotated_parts(

@@ -131,14 +131,13 @@ class Engine:
             yield result
         self._rooms.append(room)
 
-    def compared(self, piece: Piece, enough: int) -> tuple[int, int, int, int]:
-        """Compare the REFs of SNVs with the reference, until enough could be; raises as `annotated`.
+    def compared(self, piece: Piece, enough: int) -> tuple[int, ...]:
+        """Compare REFs with the reference, until enough could be; raises as `annotated`.
 
         Returns
         -------
         tuple of int
-            Records with an SNV whose base in the reference is known; those whose REF is that base; those
-            whose REF is another, and an ALT is that base; SNVs whose base was asked for.
+            What `Compared` of the guard has.
         """
         contigs, places = self._contigs_of(piece)
         with self._explained(piece):

@@ -130,8 +130,7 @@ def annotated_rows(
         contigs, numbers = places.of([name for name, _ in contig_runs(piece.data)])
         numbered = settings._replace(first_record=first * BATCH_RECORDS)
         with annotated(piece.data, numbered, contigs, numbers) as result:
-            found = result.compared
-            bases = bases.plus(Compared(found.num, found.num_agree, found.num_swapped))
+            bases = bases.plus(Compared(*result.compared.counts))
             check_observed(bases, places.contigs.store.assembly, _NAME)
             yield result.columns
 

@@ -30,7 +30,7 @@ MIN_COMPARED = 20
 MIN_AGREEMENT = 0.9
 ENOUGH_COMPARED = 2000
 ENOUGH_ASKED = 20_000
-"""So many SNVs are looked at, at most, where the header speaks for the assembly and bases are unknown."""
+"""So many bases are asked for, at most, where the header speaks for the assembly and bases are unknown."""
 
 MAX_SWAPPED = 0.01
 AGREED_AHEAD_BYTES = AHEAD_BYTES // 4
@@ -164,17 +164,29 @@ class Compared(NamedTuple):
     num_swapped : int
         Those whose REF is another, and an ALT is that base.
     num_asked : int
-        SNVs whose base was asked for, known or not.
+        Bases that were asked for, known or not.
+    num_others, num_others_agree : int
+        Of other records that are looked up: those where the reference's base at POS is known, and those
+        whose REF begins with it.
     """
 
     num: int = 0
     num_agree: int = 0
     num_swapped: int = 0
     num_asked: int = 0
+    num_others: int = 0
+    num_others_agree: int = 0
 
     def plus(self, other: Compared) -> Compared:
         """Return the sums."""
         return Compared(*(one + more for one, more in zip(self, other, strict=True)))
+
+    def decisive(self) -> Compared:
+        """Return what decides: SNVs, or where only all records are enough, all."""
+        num = self.num + self.num_others
+        if self.num >= MIN_COMPARED or num < MIN_COMPARED:
+            return self
+        return self._replace(num=num, num_agree=self.num_agree + self.num_others_agree)
 
 
 def check_build(engine: Engine, claimed: str | None, log: Log) -> None:
@@ -213,12 +225,12 @@ def check_bases(
     path: object,
     log: Log,
 ) -> None:
-    """Decide by the REF bases of the VCF's SNVs, of which 2000 are enough.
+    """Decide by the REF bases of the VCF's SNVs, or where these are few of all records; 2000 are enough.
 
     Parameters
     ----------
     comparisons : iterable of Compared
-        Of some SNVs at a time.
+        Of some records at a time.
     verdict : Verdict
         From `check_header`.
     assembly, claimed, path, log
@@ -230,11 +242,14 @@ def check_bases(
         Under 90 % agreement of at least 20, whatever the header or the user says. Of fewer, if
         the header does not speak for the assembly: under 90 %, or where the user does not say it.
     """
-    found = Compared()
+    total = Compared()
     for more in comparisons:
-        found = found.plus(more)
-        if found.num >= ENOUGH_COMPARED or (verdict.agrees and found.num_asked >= ENOUGH_ASKED):
+        total = total.plus(more)
+        if total.num + total.num_others >= ENOUGH_COMPARED or (
+            verdict.agrees and total.num_asked >= ENOUGH_ASKED
+        ):
             break
+    found = total.decisive()
     is_good = found.num_agree >= MIN_AGREEMENT * found.num
     lines = f" Mend the header line: {verdict.against[0].why}." if verdict.against else ""
     agreement = f"{found.num_agree} of {found.num} REF bases agree"
@@ -274,6 +289,7 @@ def check_observed(found: Compared, assembly: str, path: object) -> None:
     The look ahead ends before the contigs that a store of a few chromosomes has, and sees only
     the first 2000 SNVs.
     """
+    found = found.decisive()
     if found.num >= MIN_COMPARED and found.num_agree < MIN_AGREEMENT * found.num:
         raise _disagreement(found, assembly, path)
 
@@ -324,7 +340,7 @@ def _disagreement(found: Compared, assembly: str, path: object) -> InputError:
     is_swapped = found.num_agree + found.num_swapped >= MIN_AGREEMENT * found.num
     return InputError(
         f"{path}: the reference is {assembly}, but only {found.num_agree} of {found.num} REF bases "
-        f"of the VCF's SNVs agree with it; at least 90 % were expected.{_exchanged(found)}",
+        f"of the VCF agree with it; at least 90 % were expected.{_exchanged(found)}",
         hint="Correct REF with the reference's sequence ('bcftools +fixref')."
         if is_swapped
         else "The VCF is probably of another assembly, whatever its header says: use a reference "

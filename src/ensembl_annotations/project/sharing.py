@@ -313,11 +313,13 @@ def _make_again(shared: SharedReference) -> None:
     _LOG.info("The reference is made again from what Ensembl published:")
     for line in plan_materialize(project=shared.project):
         _LOG.info(line)
-    if shared.project.dvc.run("repro", "--force", "--single-item", FETCH):
-        raise EnsemblAnnotationsError(
-            "The reference could not be made again; what went wrong is printed above.",
-            hint=_ASK_THE_WRITER,
-        )
+    dvc = shared.project.dvc
+    with dvc.kept_outputs():
+        if dvc.run("repro", "--force", "--single-item", FETCH):
+            raise EnsemblAnnotationsError(
+                "The reference could not be made again; what went wrong is printed above.",
+                hint=_ASK_THE_WRITER,
+            )
 
 
 def _push_again(shared: SharedReference, pieces: Problems) -> None:

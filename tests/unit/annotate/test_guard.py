@@ -150,6 +150,16 @@ def test_parts_are_summed_until_two_thousand() -> None:
         bases(Compared(1999, 1999), Compared(9000, 0))
 
 
+def test_other_records_decide_where_snvs_are_few() -> None:
+    others = Compared(num_others=30, num_others_agree=10)
+    with pytest.raises(InputError, match="29 of 49"):
+        bases(others.plus(Compared(19, 19)), verdict=AGREES)
+    with pytest.raises(InputError, match="29 of 49"):
+        check_observed(others.plus(Compared(19, 19)), "GRCh38", "x.vcf")
+    assert bases(others.plus(Compared(20, 20)), verdict=AGREES) == []
+    check_observed(others.plus(Compared(20, 20)), "GRCh38", "x.vcf")
+
+
 def test_while_annotating_the_same_bound_holds() -> None:
     for good in (Compared(19, 0), Compared(20, 18), Compared()):
         check_observed(good, "GRCh38", "x.vcf")
