@@ -24,7 +24,7 @@ OWN = tuple(
 )
 DEFINING = ("asyncio", "dataclasses", "pickle", *OWN)
 # What a run of half a second imports for the samples of its memory, and what asks git or DVC.
-SLOW = ("dvc", "psutil", "shutil", "socket", "sqlite3", "subprocess")
+SLOW = ("dvc", "psutil", "resource", "shutil", "socket", "sqlite3", "subprocess")
 
 
 @pytest.fixture(scope="module")
