@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 
 # Before anything else is imported: that stays to the end, and would be looked through for garbage 90 times.
-gc.set_threshold(10_000)
+gc.set_threshold(50_000)
 
 import json
 import logging

@@ -25,7 +25,7 @@ OWN = tuple(
 )
 DEFINING = ("asyncio", "dataclasses", "pickle", *OWN)
 # What a run of half a second imports for the samples of its memory, and what asks git or DVC.
-SLOW = ("dvc", "psutil", "shutil", "socket", "sqlite3", "subprocess")
+SLOW = ("dvc", "psutil", "resource", "shutil", "socket", "sqlite3", "subprocess")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,24 @@ def test_what_a_short_run_does_not_come_to_is_not_imported_before() -> None:
         [sys.executable, "-c", program, names], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_types_of_named_tuples_are_not_compiled_at_each_start() -> None:
+    """As texts they would be: a module that defines many does without ``from __future__ import annotations``."""
+    program = (
+        "import sys\n"
+        "from typing import ForwardRef\n"
+        "import ensembl_annotations.annotate.annotate, ensembl_annotations.cli\n"
+        "own = [module for name, module in sys.modules.items() if 'ensembl_annotations' in name]\n"
+        "tuples = {item for module in own for item in vars(module).values()\n"
+        "          if isinstance(item, type) and issubclass(item, tuple) and hasattr(item, '_fields')}\n"
+        "types = [type(kind) for item in tuples for kind in item.__annotations__.values()]\n"
+        "print(len(tuples) > 15, types.count(ForwardRef) < len(types) / 4)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "True True\n", done.stderr
 
 
 def test_a_conversion_does_without_pandas_where_it_is_installed(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ a class or function for each of its own. Which contig is what, headers, errors' 
 and threads are Python's.
 """
 
-from __future__ import annotations
-
 import ctypes as c
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What is counted of every run, with a report or without: functions of the inputs only."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -28,7 +26,7 @@ class Tally(NamedTuple):
     terms: Counter[str] = Counter()  # noqa: RUF012
     num_ref_differs: int = 0
 
-    def plus(self, later: Tally) -> Tally:
+    def plus(self, later: "Tally") -> "Tally":
         """Return the sums of this and the next part."""
         pairs: Iterable[tuple[str, Any, Any]] = zip(self._fields, self, later, strict=True)
         sums: dict[str, Any] = {name: one + more for name, one, more in pairs if name != "untyped"}

@@ -5,8 +5,6 @@ outweigh names; a name in the folders of a path is a hint only. Whatever the hea
 are compared in the first part of the file: they have the last word.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -177,7 +175,7 @@ class Compared(NamedTuple):
     num_others: int = 0
     num_others_agree: int = 0
 
-    def plus(self, other: Compared) -> Compared:
+    def plus(self, other: "Compared") -> "Compared":
         """Return the sums."""
         return Compared(*(one + more for one, more in zip(self, other, strict=True)))
 

@@ -1,7 +1,5 @@
 """How large the pieces of a VCF may be, and how many are in work, within a budget of memory."""
 
-from __future__ import annotations
-
 import sys
 from typing import NamedTuple
 

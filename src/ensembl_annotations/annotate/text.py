@@ -1,10 +1,8 @@
 """Write the annotated VCF: its header, and the text that the kernel makes of its records."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from ensembl_annotations.common.errors import InputError, UsageError
 from ensembl_annotations.variants.outcomes import GENE_TAGS, TAG_IDS, TAGS, tag_header_line
@@ -41,7 +39,7 @@ class Additions(NamedTuple):
     overwrite: bool = False
     transcripts: str = "pick"
 
-    def without_genes(self) -> Additions:
+    def without_genes(self) -> Self:
         """Return what a reference without genes can add.
 
         Raises

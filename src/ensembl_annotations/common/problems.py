@@ -1,7 +1,5 @@
 """What a check found wrong, as data: what follows from it is decided by its kind, never by its words."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 

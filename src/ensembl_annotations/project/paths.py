@@ -4,8 +4,6 @@ An *asset* is what a user asks for; a *stage* of ``dvc.yaml`` makes it. Of a sam
 each has the sample's name behind an ``@``. Imported by every command: nothing heavy is imported here.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable

@@ -7,8 +7,6 @@ read; of what these leave *bare* (a footer; a sequence's head and its table of c
 in ``datapackage.json``, and is checked when a file is opened.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -16,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.addresses import is_address
@@ -92,7 +90,7 @@ class FileIdentity(NamedTuple):
     role: str
 
     @classmethod
-    def of(cls, origin: Origin, chromosome: str, role: str) -> FileIdentity:
+    def of(cls, origin: Origin, chromosome: str, role: str) -> Self:
         return cls(*origin, chromosome, role)
 
     @property

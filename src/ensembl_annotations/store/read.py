@@ -29,8 +29,8 @@ from ensembl_annotations.store.describe import (
 )
 
 _IDLE_SEC = 60
-# A process may have 1,024 files open; a human reference has 75, others one for each of many scaffolds.
-_MOST_KEPT = 200
+# Some systems let a process have 256 files open; a human reference has 75, others one for each of many scaffolds.
+_MOST_KEPT = 100
 # The kernel reads a footer in a millisecond. So many of them are worth a start of threads.
 _FEW = 4
 

@@ -4,8 +4,6 @@ Source: the assembly reports GCF_000001405.40 (GRCh38.p14), GCF_000001405.25 (GR
 GCF_000001405.12 (NCBI36) and GCF_009914755.1 (T2T-CHM13v2.0).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache

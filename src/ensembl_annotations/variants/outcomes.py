@@ -4,8 +4,6 @@ Declared once: header lines, counts and the check of ``docs/output.md`` are made
 kernel numbers tags and reasons in this order.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 UNNAMED_ENTRY = "unnamed_entry"

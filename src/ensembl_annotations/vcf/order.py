@@ -1,7 +1,5 @@
 """The order of records: runs on one contig, and whether contigs stay together and POS ascends."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

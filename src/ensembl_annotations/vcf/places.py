@@ -7,8 +7,6 @@ window, and where the first record that reaches it begins. The kernel finds both
 Source of both formats: the SAM/BAM and tabix specifications, and CSIv1, of hts-specs.
 """
 
-from __future__ import annotations
-
 import struct
 from array import array
 from bisect import bisect_left
@@ -158,7 +156,7 @@ def _head(number: int, lowest: int, num_chunks: int, kind: str) -> bytes:
     return struct.pack("<Ii", number, num_chunks)
 
 
-def _rows(numbers: array[int], width: int) -> Iterator[tuple[int, ...]]:
+def _rows(numbers: "array[int]", width: int) -> Iterator[tuple[int, ...]]:
     """Yield the numbers in rows of so many."""
     return zip(*[iter(numbers)] * width, strict=True)
 

@@ -1,12 +1,10 @@
 """Read a VCF as bytes: its header lines, and pieces of whole record lines."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ensembl_annotations._kernel import line_parts
 from ensembl_annotations.common.errors import InputError, PassingInputError
@@ -159,7 +157,7 @@ class Piece(NamedTuple):
         """Whether it is a single line."""
         return self.data.find(b"\n") == len(self.data) - 1
 
-    def cut(self, num_lines: int) -> tuple[Piece, Piece]:
+    def cut(self, num_lines: int) -> tuple["Piece", "Piece"]:
         """Return its first lines, and the rest."""
         rest = self.data.split(b"\n", num_lines)[-1]
         head = self._replace(data=self.data[: len(self.data) - len(rest)])
@@ -213,7 +211,7 @@ class VcfReader:
             raise
         self._rest = self._read_pieces()
 
-    def __enter__(self) -> VcfReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -233,13 +231,13 @@ class VcfReader:
         if self._records is not self._source:
             self._records.close()
 
-    def parts_of(self, text_bytes: int) -> list[Blocks]:
+    def parts_of(self, text_bytes: int) -> list["Blocks"]:
         """Return the parts of a file of about so much text each; none where it can't be cut."""
         if not self._source.can_be_cut:
             return []
         return self._source.parts(sum(map(len, self.header.lines)), text_bytes)
 
-    def only(self, part: Blocks, first_record: int = 0) -> None:
+    def only(self, part: "Blocks", first_record: int = 0) -> None:
         """Give from now on the records of a part of the file, whose first one has this number."""
         self._records.close()
         self._ahead.clear()

@@ -4,8 +4,6 @@ They are counted whatever is written: a file is accepted or refused, and counted
 without a table. A *call* is what a sample's column holds in one record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
