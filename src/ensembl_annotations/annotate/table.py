@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 131_072
 # What rises along the file is written as differences; what hardly any row shares with another, as it is.
 _RISING = ("record", "pos")
-_PLAIN = ("qual", "ens_key", "ens_id.list.element")
+_PLAIN = (
+    "qual", "id", "info", "ens_key", "ens_id.list.element", "ens_site_id.list.element", "ens_hgvsc",
+    "ens_csq.list.element.hgvsc",
+)  # fmt: skip
 # Texts that readers skip row groups by, as they do by numbers; of others the range says nothing.
 _RANGED = ("chrom", "ens_key")
 _ROW_GROUP_CALLS = 8_000_000
