@@ -44,17 +44,19 @@ def commands_for(query: Path, bare: Path, genes: Path, out: Path) -> dict[str, l
 
 def _parted(line: bytes) -> tuple[bytes, set[bytes], bytes]:
     """Return a record without its consequences, the entries of ENS_CSQ, and ENS_WORST."""
-    fields, others, told, worst = line.split(b"\t"), [], set[bytes](), b""
-    for item in fields[7].split(b";"):
-        if item.startswith(b"ENS_CSQ="):
-            told.update(item[len(b"ENS_CSQ=") :].split(b","))
-        elif item.startswith(b"ENS_WORST="):
-            worst = item
-        else:
-            others.append(item)
+    fields = line.split(b"\t")
+    info, csq = _without(b";" + fields[7], b";ENS_CSQ=")
+    info, worst = _without(info, b";ENS_WORST=")
     # INFO of a record to which nothing else was added is a point.
-    fields[7] = b";".join(others) or b"."
-    return b"\t".join(fields), told, worst
+    fields[7] = info[1:] or b"."
+    return b"\t".join(fields), set(csq.split(b",")) - {b""}, worst
+
+
+def _without(info: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """Return INFO without the entry that begins with `key`, and its value; empty where there is none."""
+    before, found, rest = info.partition(key)
+    value, end, after = rest.partition(b";") if found else (b"", b"", b"")
+    return before + end + after, value
 
 
 def check(out: Path) -> dict[str, int]:

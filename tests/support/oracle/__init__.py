@@ -83,16 +83,18 @@ def matched(
         reference.store.digest,
         contigs.requested,
         tuple(contigs.lengths.items()),
-        with_sites,
-        *(tuple(batch.text(column)) for column in (CHROM, REF, ALT)),
+        *(tuple(batch.text(column).to_list()) for column in (CHROM, REF, ALT)),
         tuple(batch.pos.tolist()),
     )
     if key not in _MATCHED:
-        hits, alleles = find_matches(
-            split_alleles(batch, contigs), reference, with_sites=with_sites
-        )
+        hits, alleles = find_matches(split_alleles(batch, contigs), reference)
         _MATCHED[key] = per_id(hits), alleles
-    return _MATCHED[key]
+    by_id, alleles = _MATCHED[key]
+    if not with_sites:
+        alleles = alleles.with_columns(
+            pl.lit(None).cast(alleles["ens_site_id"].dtype).alias("ens_site_id")
+        )
+    return by_id, alleles
 
 
 def _counts(alleles: pl.DataFrame) -> dict[str, int]:

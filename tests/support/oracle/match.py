@@ -74,9 +74,7 @@ def split_alleles(batch: Batch, contigs: Contigs) -> pl.DataFrame:
     return numbered.with_columns(pl.col("query").cast(pl.UInt32))
 
 
-def find_matches(
-    alleles: pl.DataFrame, reference: Reference, *, with_sites: bool = False
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def find_matches(alleles: pl.DataFrame, reference: Reference) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Match keyed ALTs against the reference.
 
     Parameters
@@ -84,8 +82,6 @@ def find_matches(
     alleles : DataFrame
         From `split_alleles`.
     reference : Reference
-    with_sites : bool
-        Find what else is published at each record's site.
 
     Returns
     -------
@@ -94,8 +90,8 @@ def find_matches(
         record.
     alleles : DataFrame
         The input with `reason` filled in for every ALT without a hit, ``shifted`` (whether all
-        hits are) and ``ens_site_id`` (list of String, the same for all ALTs of a record; null
-        where there is none, or not asked for).
+        hits are) and ``ens_site_id`` (list of String, what else is published at the site, the same
+        for all ALTs of a record; null where there is none).
 
     Notes
     -----
@@ -105,8 +101,7 @@ def find_matches(
     """
     hits, reasons, sites = [_no_hits()], [_reasons([], "site_unknown")], []
     wanted = alleles.filter(pl.col("reason").is_null())
-    if with_sites:
-        wanted = pl.concat([wanted, _without_key(alleles, wanted)])
+    wanted = pl.concat([wanted, _without_key(alleles, wanted)])
     places = lookups(wanted, par_of(reference.store))
     for contig in places["lookup"].unique(maintain_order=True).to_list():
         queries = places.filter(pl.col("lookup") == contig).select(
@@ -127,13 +122,12 @@ def find_matches(
         queries, wrong = _check_sequence(queries, contig, reference)
         keyed = queries.filter(pl.col("code") != NOT_COMPARABLE)
         indels = indels_of(keyed)
-        rows = _read(queries, indels, contig, reference, with_sites=with_sites)
+        rows = _read(queries, indels, contig, reference)
         found = pl.concat([_exact(keyed, rows), _shifted(indels, rows)])
         left = keyed.join(found.select("query"), on="query", how="anti", maintain_order="left")
         hits.append(found)
         reasons += [wrong, _explain(left, rows)]
-        if with_sites:
-            sites.append(find_sites(queries, rows, refs_agree))
+        sites.append(find_sites(queries, rows, refs_agree))
     all_hits = pl.concat(hits)
     best = pl.concat(reasons).sort("why").unique("query", keep="first")
     best = best.join(all_hits, on="query", how="anti").cast({"why": pl.String})
@@ -187,13 +181,11 @@ def _read(
     indels: pl.DataFrame,
     contig: str,
     reference: Reference,
-    *,
-    with_sites: bool,
 ) -> pl.DataFrame:
     """Return the published rows that queries can match, or that are at the same site."""
     starts = pl.concat([queries["start"], queries["pos"] - 1, queries["pos"]])
-    positions = queries["pos"] if with_sites else None
-    rows = reference.rows(contig, Wanted.of(starts, indels.select("start", "change"), positions))
+    wanted = Wanted.of(starts, indels.select("start", "change"), queries["pos"])
+    rows = reference.rows(contig, wanted)
     return rows.with_columns(with_allele_keys(rows.select("pos", "ref", "alt"))["code"])
 
 
@@ -247,6 +239,8 @@ def refs_agree(pairs: pl.DataFrame) -> pl.Series:
     return pl.Series(answers, dtype=pl.Boolean)
 
 
+# The same records are asked for with several options.
+@cache
 def _overlap_agrees(pos: int, ref: str, pos_found: int, ref_found: str) -> bool:
     begin = max(pos, pos_found)
     end = min(pos + len(ref), pos_found + len(ref_found))

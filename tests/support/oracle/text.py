@@ -169,9 +169,9 @@ def count_id_conflicts(batch: Batch, changes: pl.DataFrame) -> int:
     """Count records with matches whose own ID column has an rs that is none of them."""
     data = np.frombuffer(batch.lines.data, np.uint8)
     begin, end = batch.lines.bounds(ID, changes["row"].to_numpy().astype(np.int64))
-    conflicts = 0
+    conflicts, ids = 0, changes["ids"].to_list()
     for place in np.flatnonzero((end > begin + 1) | (data[begin] != ord("."))).tolist():
         own = _own_ids(batch.lines.data[begin[place] : end[place]])
-        found = {*changes["ids"][place].lower().encode().split(b";")} - {b""}
+        found = {*ids[place].lower().encode().split(b";")} - {b""}
         conflicts += bool(found) and any(_RS.fullmatch(name) and name not in found for name in own)
     return conflicts
