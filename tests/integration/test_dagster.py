@@ -22,6 +22,7 @@ from playwright.sync_api import Page, expect
 
 from tests.integration.helpers import REPORTED, SAMPLE_VCF, STORE, Project
 from tests.support.browser import browser
+from tests.support.compiler import quick_compiler
 from tests.support.warm import programs
 
 REFERENCE, SAMPLES = "ensembl_annotations", "annotated_vcf"
@@ -470,6 +471,7 @@ def test_uv_starts_the_ui_in_a_new_clone(demo: Project, tmp_path: Path) -> None:
         "UV_PYTHON": sys.executable,
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
+        "CC": quick_compiler(tmp_path),
     }
     uv = str(tools / "bin" / "uv")
     locked = project.run(uv, "lock", code=None, **variables)

@@ -22,7 +22,7 @@ from ensembl_annotations.store.folder import new_folder
 from tests.support.fault_server import Step, fault_server
 from tests.support.mirror import Row, with_refs, write_mirror
 from tests.support.nginx import Nginx, nginx
-from tests.support.vcf import MIRROR, RELEASE, command, invoke, run, small_disk, snapshot
+from tests.support.vcf import MIRROR, RELEASE, command, forked, invoke, run, small_disk, snapshot
 
 CHROMOSOMES = ("20", "21", "22")
 CHR21 = "homo_sapiens-chr21.vcf.gz"
@@ -200,7 +200,7 @@ def test_files_are_converted_while_others_still_arrive(release: Path, tmp_path: 
     slow = f"location ~ chr22.vcf.gz$ {{ limit_rate {100_000}; }}"
     with nginx(tmp_path / "nginx", release, slow) as server:
         process = subprocess.Popen(
-            command(*fetch(server.url, tmp_path / "store", "--no-genes", "--no-fasta")),
+            forked(*fetch(server.url, tmp_path / "store", "--no-genes", "--no-fasta")),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -268,7 +268,7 @@ def test_two_runs_at_once_share_the_work(
     with nginx(tmp_path / "nginx", release, "limit_rate 600k;") as server:
         processes = [
             subprocess.Popen(
-                command(*fetch(server.url, place, "--fasta")), stderr=subprocess.PIPE, text=True
+                forked(*fetch(server.url, place, "--fasta")), stderr=subprocess.PIPE, text=True
             )
             for place in (out, out, tmp_path / "other" / "store")
         ]

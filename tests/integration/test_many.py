@@ -310,7 +310,7 @@ def begun(project: Project, num_notes: int, *command: str) -> subprocess.Popen[b
     return process
 
 
-def test_after_a_kill_only_what_is_left_is_made(big: Project) -> None:
+def test_after_a_kill_only_what_is_left_is_made(big: Project, cohort: Project) -> None:
     write_vcf(big, f"{COHORT}/bad.vcf.gz", 5, BAD)
     process = begun(big, 4, sys.executable, "-m", "dvc", "repro", ANNOTATE)
     started = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -324,17 +324,16 @@ def test_after_a_kill_only_what_is_left_is_made(big: Project) -> None:
     assert not [name for name in folders(big) if name in ("failures.tsv", "tally.json")]
     write_vcf(big, f"{COHORT}/z.vcf.gz", 9)
     big.path(f"{COHORT}/z.vcf").unlink()
-    done = big.materialize(code=1)
+    done = cohort.materialize(code=1)
     assert "4 of 5 samples are unchanged" in done.output
     assert "4 annotated, 1 failed: cohort/bad (" in done.output
     assert times(big, "a", "b", "c") == before
     assert not list(big.path("data").rglob(".*.tmp"))
 
 
-def test_two_at_once_take_turns(big: Project) -> None:
-    run = [sys.executable, "-m", "ensembl_annotations.cli", "materialize"]
-    first = begun(big, 3, *run)
-    second = big.run(*run, PYTHONPATH=str(big.path("src")))
+def test_two_at_once_take_turns(big: Project, cohort: Project) -> None:
+    first = begun(big, 3, sys.executable, "-m", "ensembl_annotations.cli", "materialize")
+    second = cohort.materialize()
     assert first.wait(60) == 0
     assert f"Process {first.pid} is at work here (materialize); waiting for it" in second.output
     assert second.ran == []

@@ -20,6 +20,7 @@ from ensembl_annotations import annotate_vcf
 from ensembl_annotations.project.entry import read_entry
 from ensembl_annotations.store.sql import view_sql
 from tests.support.vcf import REPO, SAMPLE, build_store
+from tests.support.warm import REAL_PROGRAMS, programs
 
 PAGE = (REPO / "docs" / "analysis.md").read_text("utf-8")
 BLOCK = re.compile(r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -72,7 +73,7 @@ def run(language: str, text: str, folder: Path, patch: pytest.MonkeyPatch) -> An
         with duckdb.connect() as database:
             database.execute(view_sql("data/ensembl_annotations"))
             return database.sql(text).pl()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(programs()), str(REAL_PROGRAMS), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-euc", text], capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
     )  # fmt: skip

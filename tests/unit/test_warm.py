@@ -70,16 +70,19 @@ def both(folder: Path, *arguments: str, **variables: str) -> list[tuple[int, Any
     return found
 
 
-@pytest.mark.parametrize("way", ["script", "safe script", "module", "text"])
+@pytest.mark.parametrize("way", ["script", "safe script", "module", "joined", "text", "isolated"])
 def test_a_program_is_run_as_python_runs_it(way: str, tmp_path: Path) -> None:
     (tmp_path / "tell.py").write_text(TELL)
     arguments = {
         "script": ["tell.py"],
         "safe script": ["-P", "tell.py"],
         "module": ["-m", "tell"],
+        "joined": ["-P", "-mtell"],
         "text": ["-c", TELL],
+        "isolated": ["-S", "-s", "tell.py"],
     }[way]
-    forked, real = both(tmp_path, *arguments, "a b", "", PYTHONPATH=str(tmp_path / "first"))
+    path = str(tmp_path if way == "joined" else tmp_path / "first")
+    forked, real = both(tmp_path, *arguments, "a b", "", PYTHONPATH=path)
     assert forked == real
     assert (forked[0], forked[1]["input"], forked[2]) == (3, "given", "said\n")
 
