@@ -179,7 +179,7 @@ class Compared(NamedTuple):
         """Return the sums."""
         return Compared(*(one + more for one, more in zip(self, other, strict=True)))
 
-    def decisive(self) -> Compared:
+    def decisive(self) -> "Compared":
         """Return what decides: SNVs, or where only all records are enough, all."""
         num = self.num + self.num_others
         if self.num >= MIN_COMPARED or num < MIN_COMPARED:
