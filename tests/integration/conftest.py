@@ -79,18 +79,29 @@ def reproduced(first_run: tuple[Project, Done]) -> Project:
     return project
 
 
-@pytest.fixture(scope="session")
-def reproduced_part(demo: Project) -> Project:
-    """The same with a reference of few chromosomes. Only to be read; tests take `part`."""
-    project = Project(demo.root.with_name("part"), demo.environment)
+def reproduced_with(demo: Project, name: str, chromosomes: str) -> Project:
+    """Return a clone with the data of some chromosomes, its state committed."""
+    project = Project(demo.root.with_name(name), demo.environment)
 
     def make() -> Done:
-        demo.clone(project.root).set_param("ensembl.chromosomes", "7,20,21,22,MT")
+        demo.clone(project.root).set_param("ensembl.chromosomes", chromosomes)
         project.repro()
         return project.commit()
 
     made_once(project.root, make)
     return project
+
+
+@pytest.fixture(scope="session")
+def reproduced_part(demo: Project) -> Project:
+    """The same with a reference of few chromosomes. Only to be read; tests take `part`."""
+    return reproduced_with(demo, "part", "7,20,21,22,MT")
+
+
+@pytest.fixture(scope="session")
+def reproduced_light(demo: Project) -> Project:
+    """The same without the one long sequence, which is most of its bytes. Only to be read; tests take `light`."""
+    return reproduced_with(demo, "light", "7,20,21,X,MT")
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +147,12 @@ def project(reproduced: Project, tmp_path: Path) -> Project:
 def part(reproduced_part: Project, tmp_path: Path) -> Project:
     """A reproduced clone of one's own whose reference is made in a fraction of the time."""
     return reproduced_part.copy(tmp_path / "part")
+
+
+@pytest.fixture
+def light(reproduced_light: Project, tmp_path: Path) -> Project:
+    """A reproduced clone of one's own with short files only."""
+    return reproduced_light.copy(tmp_path / "part")
 
 
 @pytest.fixture

@@ -38,10 +38,15 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def project(part: Project) -> Project:
+def project(request: pytest.FixtureRequest) -> Project:
     """A project whose reference has few chromosomes, but more files than are pushed at a time."""
-    assert len(part.digests(STORE)) > 8
-    return part
+    found: Project = request.getfixturevalue(getattr(request, "param", "light"))
+    assert len(found.digests(STORE)) > 8
+    return found
+
+
+# Of a file that takes its time, and has no room on a small disk.
+with_a_long_sequence = pytest.mark.parametrize("project", ["part"], indirect=True)
 
 
 @dataclass
@@ -147,7 +152,8 @@ def object_of(project: Project, name: str) -> str:
     raise KeyError(name)
 
 
-CHR22 = "homo_sapiens-chr22.parquet"
+# With a sequence and genes.
+CHR_MT = "homo_sapiens-chrMT.parquet"
 DAV_MODULE = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 
 
@@ -194,11 +200,11 @@ def test_what_is_published_can_be_read_in_place(
 def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_path: Path) -> None:
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
-    alleles = ["datapackage.json", CHR22]
-    sequence, genes = (CHR22.replace("parquet", kind) for kind in ("2bit", "genes.parquet"))
+    alleles = ["datapackage.json", CHR_MT]
+    sequence, genes = (CHR_MT.replace("parquet", kind) for kind in ("2bit", "genes.parquet"))
     annotate = [
         "annotate", "--vcf", "data/vcf/sample.vcf.gz", "--reference", STORE,
-        "--chromosomes", "22", "--out-vcf", tmp_path / "o.vcf.gz",
+        "--chromosomes", "MT", "--out-vcf", tmp_path / "o.vcf.gz",
     ]  # fmt: skip
     clone.dvc("pull", *(f"{STORE}/{name}" for name in alleles), **remote.variables)
     assert sorted(clone.digests(STORE)) == sorted(alleles)
@@ -210,7 +216,7 @@ def test_one_chromosome_is_pulled_alone(writer: Project, remote: Remote, tmp_pat
     clone.dvc("pull", f"{STORE}/{sequence}", f"{STORE}/{genes}", **remote.variables)
     assert sorted(clone.digests(STORE)) == sorted([*alleles, sequence, genes])
     assert "annotated" in tool(clone, *annotate).output
-    assert "3 files verified" in tool(clone, "verify", STORE, "--chromosomes", "22").output
+    assert "3 files verified" in tool(clone, "verify", STORE, "--chromosomes", "MT").output
     whole = tool(clone, "verify", STORE, code=1)
     assert "ensembl-annotations pull" in whole.output
     assert "--chromosomes" in whole.output
@@ -261,6 +267,7 @@ def test_nothing_of_a_sample_reaches_a_remote(
             assert word not in content, path
 
 
+@with_a_long_sequence
 @every_kind
 def test_two_publish_at_once(writer: Project, remote: Remote, tmp_path: Path) -> None:
     other = writer.copy(tmp_path / "other")
@@ -285,10 +292,10 @@ def test_two_publish_at_once(writer: Project, remote: Remote, tmp_path: Path) ->
 def test_a_file_that_is_missing_there_is_pushed_again(writer: Project, remote: Remote) -> None:
     """DVC itself takes a remote that has the list of files for one that has them all."""
     tool(writer, "publish", **remote.variables)
-    remote.remove(object_of(writer, CHR22))
+    remote.remove(object_of(writer, CHR_MT))
     done = tool(writer, "publish", **remote.variables)
     assert "1 pushed" in done.output
-    assert object_of(writer, CHR22) in remote.objects()
+    assert object_of(writer, CHR_MT) in remote.objects()
 
 
 @every_kind
@@ -296,13 +303,13 @@ def test_a_file_that_is_cut_there_is_named_and_mended(
     writer: Project, remote: Remote, tmp_path: Path
 ) -> None:
     tool(writer, "publish", **remote.variables)
-    place = object_of(writer, CHR22)
+    place = object_of(writer, CHR_MT)
     whole = remote.objects()[place]
     remote.write(place, whole[:-7])
     clone = reader(writer, tmp_path)
     clone.dvc("pull", "fetch_ensembl", code=None, **remote.variables)
     done = tool(writer, "repair", **remote.variables)
-    assert f"{CHR22} (in the remote)" in done.output
+    assert f"{CHR_MT} (in the remote)" in done.output
     assert remote.objects()[place] == whole
 
 
@@ -311,7 +318,7 @@ def test_an_altered_file_there_is_named_and_mended(
     writer: Project, remote: Remote, tmp_path: Path
 ) -> None:
     tool(writer, "publish", **remote.variables)
-    place = object_of(writer, CHR22)
+    place = object_of(writer, CHR_MT)
     whole = remote.objects()[place]
     remote.write(place, whole[:-7] + b"altered")
     # Who pulls gets an error of DVC without a name, and no such file; `repair` makes it anew.
@@ -319,9 +326,9 @@ def test_an_altered_file_there_is_named_and_mended(
     pulled = clone.dvc("pull", "fetch_ensembl", code=None, **remote.variables)
     assert pulled.code != 0
     mended = tool(clone, "repair", **remote.variables)
-    assert CHR22 in mended.output
+    assert CHR_MT in mended.output
     # Not a whole release for one file.
-    assert "Made again from what Ensembl published: chromosomes 22." in mended.output
+    assert "Made again from what Ensembl published: chromosomes MT." in mended.output
     assert "Running stage" not in mended.output
     assert clone.digests(STORE) == writer.digests(STORE)
     assert remote.objects()[place] == whole
@@ -329,22 +336,22 @@ def test_an_altered_file_there_is_named_and_mended(
     remote.write(place, whole[:-7] + b"altered")
     assert "mended: none" in tool(writer, "repair", **remote.variables).output
     done = tool(writer, "repair", "--content", **remote.variables)
-    assert f"{CHR22} (in the remote)" in done.output
+    assert f"{CHR_MT} (in the remote)" in done.output
     assert remote.objects()[place] == whole
 
 
 def test_an_altered_file_here_is_not_pushed(writer: Project, remote: Remote) -> None:
     expected = writer.digests(STORE)
-    digest = expected[CHR22]
+    digest = expected[CHR_MT]
     cached = writer.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
     content = cached.read_bytes()
     cached.chmod(0o644)
     cached.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     refused = tool(writer, "publish", code=1, **remote.variables)
-    assert CHR22 in refused.output
+    assert CHR_MT in refused.output
     assert "is altered" in refused.output
     assert remote.objects() == {}
-    assert CHR22 in tool(writer, "repair", **remote.variables).output
+    assert CHR_MT in tool(writer, "repair", **remote.variables).output
     assert writer.digests(STORE) == expected
     tool(writer, "publish", **remote.variables)
 
@@ -371,7 +378,7 @@ def test_what_is_missing_there_is_found_by_repair(
     assert remote.objects() == {}
     tool(writer, "publish", **remote.variables)
     whole = remote.objects()
-    for name in (CHR22, "datapackage.json"):
+    for name in (CHR_MT, "datapackage.json"):
         remote.remove(object_of(writer, name))
         done = tool(writer, "repair", **remote.variables)
         assert f"mended: {name} (in the remote)." in done.output
@@ -379,8 +386,8 @@ def test_what_is_missing_there_is_found_by_repair(
     # A reader learns of it too, though it has all.
     clone = reader(writer, tmp_path)
     clone.dvc("pull", "fetch_ensembl", **remote.variables)
-    remote.remove(object_of(writer, CHR22))
-    assert CHR22 in tool(clone, "repair", **remote.variables).output
+    remote.remove(object_of(writer, CHR_MT))
+    assert CHR_MT in tool(clone, "repair", **remote.variables).output
 
 
 @pytest.mark.parametrize("step", [["fetch", "fetch_ensembl"], ["pull", "fetch_ensembl"]])
@@ -483,7 +490,7 @@ def test_what_is_forced_is_made_from_the_reference_of_the_lock(
 
 def test_what_is_wrong_in_the_workspace_is_mended(writer: Project, remote: Remote) -> None:
     expected = writer.digests(STORE)
-    path = writer.path(f"{STORE}/{CHR22}")
+    path = writer.path(f"{STORE}/{CHR_MT}")
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(content[:-1])
@@ -508,7 +515,7 @@ def test_from_a_folder_inside(writer: Project, remote: Remote) -> None:
             "sh", "-c", f"cd docs && exec ensembl-annotations {command}",
             PYTHONPATH=str(writer.root / "src"), **remote.variables,
         )  # fmt: skip
-    assert object_of(writer, CHR22) in remote.objects()
+    assert object_of(writer, CHR_MT) in remote.objects()
 
 
 def test_a_push_that_fails_leaves_what_was_there(
@@ -516,10 +523,10 @@ def test_a_push_that_fails_leaves_what_was_there(
 ) -> None:
     writer, remote = s3_writer
     tool(writer, "publish", **keys("writer"))
-    remote.remove(object_of(writer, CHR22))
+    remote.remove(object_of(writer, CHR_MT))
     before = remote.objects()
     failed = tool(writer, "publish", code=1, **keys("reader"))
-    assert f"{CHR22}: not pushed" in failed.output
+    assert f"{CHR_MT}: not pushed" in failed.output
     assert len(failed.output.splitlines()) < 6
     assert remote.objects() == before
     assert "1 pushed" in tool(writer, "publish", **keys("writer")).output
@@ -527,8 +534,8 @@ def test_a_push_that_fails_leaves_what_was_there(
 
 def test_repair_makes_no_other_release(writer: Project, remote: Remote) -> None:
     lock, expected = writer.path("dvc.lock").read_bytes(), writer.digests(STORE)
-    digest = expected[CHR22]
-    for path in (f"{STORE}/{CHR22}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
+    digest = expected[CHR_MT]
+    for path in (f"{STORE}/{CHR_MT}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
         writer.path(path).unlink()
     writer.set_param("ensembl.release", 115)
     refused = tool(writer, "repair", code=1, **remote.variables)
@@ -536,7 +543,7 @@ def test_repair_makes_no_other_release(writer: Project, remote: Remote) -> None:
     assert "Running stage" not in refused.output
     assert writer.path("dvc.lock").read_bytes() == lock
     writer.set_param("ensembl.release", 116)
-    assert CHR22 in tool(writer, "repair", **remote.variables).output
+    assert CHR_MT in tool(writer, "repair", **remote.variables).output
     assert writer.digests(STORE) == expected
 
 
@@ -606,11 +613,11 @@ def test_wrong_credentials(s3_writer: tuple[Project, Remote], variables: dict[st
     assert "Traceback" not in refused.output
     assert remote.objects() == {}
     # A release is not made again because of a wrong key.
-    digest = writer.digests(STORE)[CHR22]
-    for path in (f"{STORE}/{CHR22}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
+    digest = writer.digests(STORE)[CHR_MT]
+    for path in (f"{STORE}/{CHR_MT}", f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"):
         writer.path(path).unlink()
     refused = tool(writer, "repair", code=1, AWS_EC2_METADATA_DISABLED="true", **variables)
-    assert f"{CHR22}: is not in DVC's cache" in refused.output
+    assert f"{CHR_MT}: is not in DVC's cache" in refused.output
     assert "docs/sharing.md" in refused.output
     assert "dvc repro --force --single-item fetch_ensembl" in refused.output
     assert "Running stage" not in refused.output
@@ -622,9 +629,9 @@ def test_who_may_only_read_mends_its_own(s3_writer: tuple[Project, Remote], tmp_
     tool(writer, "publish", **keys("writer"))
     clone = reader(writer, tmp_path)
     clone.dvc("pull", "fetch_ensembl", **keys("reader"))
-    remote.remove(object_of(writer, CHR22))
+    remote.remove(object_of(writer, CHR_MT))
     refused = tool(clone, "repair", code=1, **keys("reader"))
-    assert f"{CHR22}: is missing in the remote" in refused.output
+    assert f"{CHR_MT}: is missing in the remote" in refused.output
     assert "The files here are whole" in refused.output
     assert "Ask who publishes" in refused.output
     assert clone.digests(STORE) == writer.digests(STORE)
@@ -643,7 +650,7 @@ def test_a_new_clone_with_a_wrong_key_downloads_nothing(
     assert "dvc repro fetch_ensembl" in failed.output
     assert "Running stage" not in failed.output
     # Nor where what is there is damaged.
-    place = object_of(writer, CHR22)
+    place = object_of(writer, CHR_MT)
     remote.write(place, remote.objects()[place][:-7] + b"altered")
     failed = tool(clone, "materialize", code=1, **keys("reader"))
     assert "ensembl-annotations repair" in failed.output
@@ -663,6 +670,7 @@ def test_a_bucket_that_is_not_there(project: Project, s3: S3Server) -> None:
     assert "Traceback (most recent" not in refused.output.split("ERROR")[0]
 
 
+@with_a_long_sequence
 def test_a_server_that_dies_meanwhile(
     project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -704,11 +712,11 @@ def check_push_and_pull(project: Project, tmp_path: Path, **variables: str) -> N
     clone = reader(project, tmp_path)
     clone.dvc("pull", "fetch_ensembl", **variables)
     assert clone.digests(STORE) == project.digests(STORE)
-    digest = project.digests(STORE)[CHR22]
+    digest = project.digests(STORE)[CHR_MT]
     cached = clone.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
     cached.chmod(0o644)
     cached.write_bytes(b"altered")
-    assert CHR22 in tool(clone, "repair", **variables).output
+    assert CHR_MT in tool(clone, "repair", **variables).output
     assert clone.digests(STORE) == project.digests(STORE)
 
 
@@ -745,12 +753,12 @@ def test_http(project: Project, tmp_path: Path) -> None:
         project.dvc("remote", "modify", "refcache", "url", f"{server.url}/reference")
         project.dvc("remote", "modify", "refcache", "method", "PUT")
         check_push_and_pull(project, tmp_path)
-        place = tmp_path / "web" / "reference" / object_of(project, CHR22)
+        place = tmp_path / "web" / "reference" / object_of(project, CHR_MT)
         whole = place.read_bytes()
         place.unlink()
         assert "1 pushed" in tool(project, "publish").output
         place.write_bytes(whole[:-1] + b"x")
-        assert f"{CHR22} (in the remote)" in tool(project, "repair", "--content").output
+        assert f"{CHR_MT} (in the remote)" in tool(project, "repair", "--content").output
         assert place.read_bytes() == whole
 
 
@@ -817,7 +825,7 @@ def test_a_pipe_in_a_remote_is_not_waited_for(project: Project, tmp_path: Path, 
     tool(project, "publish")
     project.commit()
     clone = project.clone(tmp_path / "clone")
-    digest = project.digests(STORE)[CHR22]
+    digest = project.digests(STORE)[CHR_MT]
     (path,) = [url / list_of(project)] if what == "list" else url.rglob(digest[2:])
     path.unlink()
     os.mkfifo(path)
@@ -1006,16 +1014,16 @@ def test_some_chromosomes_are_pulled_checked(
 ) -> None:
     tool(writer, "publish", **remote.variables)
     clone = reader(writer, tmp_path)
-    done = tool(clone, "pull", "--chromosomes", "chr21,NC_000022.11", **remote.variables)
-    # With the sequence and the genes of 22; 21 has none.
+    done = tool(clone, "pull", "--chromosomes", "chr21,NC_012920.1", **remote.variables)
+    # With the sequence and the genes of MT; 21 has none.
     assert "here: 7 files" in done.output
     expected = {
         name: md5
         for name, md5 in writer.digests(STORE).items()
-        if name.endswith(".json") or "-chr21." in name or "-chr22." in name
+        if name.endswith(".json") or "-chr21." in name or "-chrMT." in name
     }
     assert clone.digests(STORE) == expected
-    assert "4 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,22").output
+    assert "4 files verified" in tool(clone, "verify", STORE, "--chromosomes", "21,MT").output
     assert "chromosomes: 77: not among" in tool(clone, "pull", "--chromosomes", "77", code=2).output
     expected = writer.digests(STORE)
     assert f"here: {len(expected)} files" in tool(clone, "pull", **remote.variables).output
@@ -1042,6 +1050,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@with_a_long_sequence
 def test_a_remote_without_room_is_refused_before(project: Project, small_disk: Path) -> None:
     project.dvc("remote", "modify", "refcache", "url", str(small_disk / "remote"))
     refused = tool(project, "publish", code=1)
@@ -1071,8 +1080,8 @@ def test_a_full_cache_is_an_error(
 
 def test_what_dvc_did_not_keep_is_named(project: Project) -> None:
     assert Dvc(project.root).missing_from_cache() == []
-    digest = project.digests(STORE)[CHR22]
+    digest = project.digests(STORE)[CHR_MT]
     project.path(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}").unlink()
-    assert Dvc(project.root).missing_from_cache() == [f"{STORE}/{CHR22}"]
-    assert CHR22 in tool(project, "repair").output
+    assert Dvc(project.root).missing_from_cache() == [f"{STORE}/{CHR_MT}"]
+    assert CHR_MT in tool(project, "repair").output
     assert Dvc(project.root).missing_from_cache() == []
