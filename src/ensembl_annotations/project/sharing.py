@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 _LEFTOVER = STORE.with_name(f".{STORE.name}.repair")
 # Where the index of what is published is made; ignored by git, too.
 _IN_PLACE = STORE.with_name(f".{STORE.name}.in-place")
+_LOOK_AGAIN_SEC = (1, 4)
 _ASK_THE_WRITER = (
     "Ask who publishes the remote to run 'ensembl-annotations repair --content' there."
 )
@@ -84,7 +86,7 @@ def publish(project: Project, in_place: str | None = None) -> dict[str, Any]:
         f"{count_files(len(pieces))} verified, {format_bytes(sum(sizes.values()))}; to push: {num_pushed}."
     )
     shared.push([*before])
-    _raise_for(shared.remote_problems(everything), "Publish again.")
+    _raise_for(_not_arrived(shared, everything), "Publish again.")
     done = {
         "remote": shared.remote,
         "url": shared.url,
@@ -95,6 +97,20 @@ def publish(project: Project, in_place: str | None = None) -> dict[str, Any]:
     if in_place is not None:
         done["in_place"] = _copy_in_place(shared, pieces, in_place)
     return done
+
+
+def _not_arrived(shared: SharedReference, pieces: list[ListedFile]) -> Problems:
+    """Return what is wrong with pieces in the remote, after a while too.
+
+    DVC removes what another run has put there before it writes the same: it is missing in between.
+    """
+    problems = shared.remote_problems(pieces)
+    for wait_sec in _LOOK_AGAIN_SEC:
+        if not problems:
+            break
+        time.sleep(wait_sec)
+        problems = shared.remote_problems([*problems])
+    return problems
 
 
 def _copy_in_place(

@@ -12,6 +12,7 @@ import pytest
 
 from ensembl_annotations.common.errors import EnsemblAnnotationsError
 from ensembl_annotations.common.hashes import md5_of_bytes
+from ensembl_annotations.project import sharing
 from ensembl_annotations.project.remote import (
     ListedFile,
     RemoteAlteredError,
@@ -55,6 +56,26 @@ def test_a_file_is_missing_or_cut_or_as_it_should_be(tmp_path: Path) -> None:
         cut: "cut: is cut in the remote: 1 bytes, expected 3",
     }
     assert reference.remote_problems([]) == {}
+
+
+def test_what_another_run_is_writing_again_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = shared(tmp_path)
+    cache, remote = tmp_path / "cache", tmp_path / "remote"
+    there, written, missing = piece(b"there", cache, remote), piece(b"w", cache), piece(b"m", cache)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            (remote / written.md5).write_bytes(b"w")
+
+    monkeypatch.setattr(sharing.time, "sleep", wait)
+    assert sharing._not_arrived(reference, [there, written]) == {}
+    assert sharing._not_arrived(reference, [there, written]) == {}
+    assert waits == [*sharing._LOOK_AGAIN_SEC]
+    assert [*sharing._not_arrived(reference, [there, missing])] == [missing]
 
 
 def test_the_first_request_is_alone(tmp_path: Path) -> None:
