@@ -511,7 +511,7 @@ def annotate(
         # Outside a repository there is nothing to compare with, and no time to lose on importing it.
         # The reference may be that of a repository in which this is not run.
         here = find_root(Path.cwd()) or (Path.cwd() if STORE.exists() else None)
-        for root in {here, find_root(options["reference"].resolve())} - {None}:
+        for root in filter(None, {here, find_root(options["reference"].resolve())}):
             from ensembl_annotations.project.locked_reference import refuse_other_reference
             from ensembl_annotations.project.project import Project
 

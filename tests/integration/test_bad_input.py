@@ -525,6 +525,7 @@ OUTPUTS = {
     "both": ["o.vcf.gz", "o.parquet"],
     "page": ["o.vcf.gz", "o.html", "o.json"],
     "BCF": ["o.bcf"],
+    "columns": ["o.parquet", "--columns=info"],
 }
 OPTION_OF = {
     ".gz": "--out-vcf",
@@ -651,6 +652,30 @@ def test_a_file_is_accepted_and_counted_whatever_is_written(
     check_lossless(content, text)
 
 
+def test_info_that_is_no_text_is_in_the_table_too(tmp_path: Path, store: Path) -> None:
+    content = two(info="X=a;Y=\u00e9").replace(b"X=a", b"X=\xe9\xff")
+    done = accepted(tmp_path, written(tmp_path, content), store, options=["--columns", "info"])
+    table = pq.read_table(done.out / "out.parquet")
+    assert table["info"].to_pylist() == ["DP=7", "X=\\xe9\\xff;Y=\u00e9"]
+
+
+@pytest.mark.parametrize(("keys", "untyped"), [("AD:DP", 3), ("LAD:LAA:DP", 2)])
+def test_calls_of_several_samples_that_can_not_be_typed_are_counted(
+    keys: str, untyped: int, tmp_path: Path, store: Path
+) -> None:
+    calls = ["0/1:3,4:1:7", "0/1:3,x:1:7.5"] if "LAA" in keys else ["0/1:3,4:z", "0/1:3,x:7.5"]
+    lines = [record(calls=[calls[0], calls[1]], format_=f"GT:{keys}")]
+    vcf = written(tmp_path, plain_vcf(*lines, lines=TYPES, samples=["S1", "S2"]))
+    assert accepted(tmp_path, vcf, store).metrics["num_untyped_values"] == 0
+    shutil.rmtree(tmp_path / "out")
+    done = accepted(tmp_path, vcf, store, options=["--columns", "calls"])
+    assert done.metrics["num_untyped_values"] == untyped
+    assert "DP is not a whole number of 32 bits in" in done.outcome.stderr
+    assert "AD is not a list" in done.outcome.stderr
+    found = pq.read_table(done.out / "out.parquet")["calls"].to_pylist()[0]
+    assert sum(call["dp"] is None for call in found) + (None in found[1]["ad"]) == untyped
+
+
 @pytest.mark.parametrize("batch_bytes", [1, 100_000])
 def test_what_can_not_be_typed_is_counted_and_the_first_is_named(
     batch_bytes: int, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
@@ -663,7 +688,7 @@ def test_what_can_not_be_typed_is_counted_and_the_first_is_named(
     assert done.metrics["num_untyped_values"] == 3
     told = [line for line in done.outcome.stderr.splitlines() if " is not " in line]
     assert len(told) == 2
-    assert "DP is not a whole number" in told[0] and "2 records" in told[0]
+    assert "DP is not a whole number" in told[0] and "2 calls" in told[0]
     assert f"line {LINE + 1}, 'y'" in told[0]
     assert "GQ is not a number" in told[1] and f"line {LINE}, 'x'" in told[1]
 
