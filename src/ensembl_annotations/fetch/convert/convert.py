@@ -283,10 +283,11 @@ def _refuse_differing(result: Conversion, name: str, max_bad_percent: float) -> 
     whole = [contig for contig in compared if contig not in _WITH_GAPS]
     num_masked = sum(result.refs_masked[contig] for contig in whole)
     num_refs = num_masked + sum(compared[contig] for contig in whole)
-    if num_refs >= MIN_REFS and num_masked * 100 > MAX_MASKED_PERCENT * num_refs:
+    most = max(max_bad_percent, MAX_MASKED_PERCENT)
+    if num_refs >= MIN_REFS and num_masked * 100 > most * num_refs:
         raise SourceError(
             f"{name}: {num_masked:,} of {num_refs:,} REFs lie where the sequence has no base, more than "
-            f"{MAX_MASKED_PERCENT:g} %: it is masked or cut.",
+            f"{most:g} %: it is masked or cut.",
             hint="Try another mirror with --force; or fetch without the sequence.",
             code="sequence",
         )
