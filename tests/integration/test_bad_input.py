@@ -659,9 +659,9 @@ def test_info_that_is_no_text_is_in_the_table_too(tmp_path: Path, store: Path) -
     assert table["info"].to_pylist() == ["DP=7", "X=\\xe9\\xff;Y=\u00e9"]
 
 
-@pytest.mark.parametrize(("keys", "untyped"), [("AD:DP", 3), ("LAD:LAA:DP", 2)])
+@pytest.mark.parametrize("keys", ["AD:DP", "LAD:LAA:DP"])
 def test_calls_of_several_samples_that_can_not_be_typed_are_counted(
-    keys: str, untyped: int, tmp_path: Path, store: Path
+    keys: str, tmp_path: Path, store: Path
 ) -> None:
     calls = ["0/1:3,4:1:7", "0/1:3,x:1:7.5"] if "LAA" in keys else ["0/1:3,4:z", "0/1:3,x:7.5"]
     lines = [record(calls=[calls[0], calls[1]], format_=f"GT:{keys}")]
@@ -669,11 +669,11 @@ def test_calls_of_several_samples_that_can_not_be_typed_are_counted(
     assert accepted(tmp_path, vcf, store).metrics["num_untyped_values"] == 0
     shutil.rmtree(tmp_path / "out")
     done = accepted(tmp_path, vcf, store, options=["--columns", "calls"])
-    assert done.metrics["num_untyped_values"] == untyped
-    assert "DP is not a whole number of 32 bits in" in done.outcome.stderr
+    assert done.metrics["num_untyped_values"] == 2
+    assert "DP is not a whole number of 32 bits in 1 records" in done.outcome.stderr
     assert "AD is not a list" in done.outcome.stderr
     found = pq.read_table(done.out / "out.parquet")["calls"].to_pylist()[0]
-    assert sum(call["dp"] is None for call in found) + (None in found[1]["ad"]) == untyped
+    assert found[1]["dp"] is None and None in found[1]["ad"]
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 100_000])
@@ -688,7 +688,7 @@ def test_what_can_not_be_typed_is_counted_and_the_first_is_named(
     assert done.metrics["num_untyped_values"] == 3
     told = [line for line in done.outcome.stderr.splitlines() if " is not " in line]
     assert len(told) == 2
-    assert "DP is not a whole number" in told[0] and "2 calls" in told[0]
+    assert "DP is not a whole number" in told[0] and "2 records" in told[0]
     assert f"line {LINE + 1}, 'y'" in told[0]
     assert "GQ is not a number" in told[1] and f"line {LINE}, 'x'" in told[1]
 

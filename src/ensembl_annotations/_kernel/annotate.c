@@ -179,8 +179,8 @@ static void count(const Piece *piece, Result *result) {
     }
     for (int i = 0; i < 3; i++) {
         const Untyped *untyped = piece->untyped + i;
-        result->num_untyped[i] = untyped->num_calls, result->untyped_line[i] = untyped->line;
-        if (untyped->num_calls) result->untyped_begin[i] = untyped->value.p - piece->text, result->untyped_length[i] = untyped->value.n;
+        result->num_untyped[i] = untyped->num_records, result->untyped_line[i] = untyped->line;
+        if (untyped->num_records) result->untyped_begin[i] = untyped->value.p - piece->text, result->untyped_length[i] = untyped->value.n;
     }
 }
 

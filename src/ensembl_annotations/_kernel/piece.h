@@ -78,7 +78,7 @@ static inline const Contig *contig_of(const Options *options, const Record *reco
 
 /* Values of a FORMAT key that are not of its type: how many records have one, and the first. */
 typedef struct {
-    int64_t num_calls, line;
+    int64_t num_records, line;
     Text value;
 } Untyped;
 

@@ -36,7 +36,7 @@ class Untyped(NamedTuple):
     def describe(self, key: str) -> str:
         """Return a line for the user."""
         return (
-            f"{key} is not {_TYPES[key]} in {self.num_calls:,} calls, and null in a table; the "
+            f"{key} is not {_TYPES[key]} in {self.num_calls:,} records, and null in a table; the "
             f"first: line {self.line}, {self.value[:40]!r}."
         )
 

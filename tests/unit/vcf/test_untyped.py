@@ -10,5 +10,5 @@ def test_later_parts_add_to_the_first() -> None:
     add_untyped(found, {"DP": Untyped(2, 9, "b"), "GQ": Untyped(3, 8, "c")})
     assert found == {"DP": Untyped(3, 4, "a"), "GQ": Untyped(3, 8, "c")}
     text = found["DP"].describe("DP")
-    assert text.startswith("DP is not a whole number of 32 bits in 3 calls")
+    assert text.startswith("DP is not a whole number of 32 bits in 3 records")
     assert "line 4, 'a'" in text
