@@ -96,7 +96,7 @@ static void call(Room *room, Columns *columns, Out *out, Bytes table, Bytes sequ
     Sequence *bases = kernel_open_sequence(other, 1, sequence.p, least(head, sequence.n), sequence.p + sequence.n - tail, tail, &problem);
     ContigRun *runs;
     Options options = {.num_columns = (int32_t)(next_random() % 4 ? 10 : 8 + next_random() % 5), .tags = (uint32_t)next_random() & 0x1FFFF, .id_mode = (int32_t)(next_random() % 3),
-                       .overwrite = next_random() & 1, .check_records = next_random() & 1, .with_sites = next_random() & 1,
+                       .overwrite = next_random() & 1, .check_records = next_random() & 1, .check_calls = next_random() & 1, .with_sites = next_random() & 1,
                        .index_depth = (int32_t)(next_random() % 3 ? 6 : 0), .num_regions = 1,
                        .num_contigs = 1, .most_allele_bytes = 1 << 20, .most_alts = 65534, .most_told_bytes = next_random() % 2 ? 1 << 24 : 5000,
                        .columns = next_random(), .most_column = (int64_t)(next_random() % 3 ? INT32_MAX : next_random() % 10000), .transcripts = (int32_t)(next_random() % 3), .region = {{100, 5000, (int64_t)(next_random() % 3) * 1000}}};

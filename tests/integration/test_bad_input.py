@@ -525,6 +525,7 @@ OUTPUTS = {
     "both": ["o.vcf.gz", "o.parquet"],
     "page": ["o.vcf.gz", "o.html", "o.json"],
     "BCF": ["o.bcf"],
+    "columns": ["o.parquet", "--columns=info"],
 }
 OPTION_OF = {
     ".gz": "--out-vcf",
@@ -649,6 +650,30 @@ def test_a_file_is_accepted_and_counted_whatever_is_written(
         )
     text = gzip.decompress((tmp_path / "both" / "o.vcf.gz").read_bytes())
     check_lossless(content, text)
+
+
+def test_info_that_is_no_text_is_in_the_table_too(tmp_path: Path, store: Path) -> None:
+    content = two(info="X=a;Y=\u00e9").replace(b"X=a", b"X=\xe9\xff")
+    done = accepted(tmp_path, written(tmp_path, content), store, options=["--columns", "info"])
+    table = pq.read_table(done.out / "out.parquet")
+    assert table["info"].to_pylist() == ["DP=7", "X=\\xe9\\xff;Y=\u00e9"]
+
+
+@pytest.mark.parametrize("keys", ["AD:DP", "LAD:LAA:DP"])
+def test_calls_of_several_samples_that_can_not_be_typed_are_counted(
+    keys: str, tmp_path: Path, store: Path
+) -> None:
+    calls = ["0/1:3,4:1:7", "0/1:3,x:1:7.5"] if "LAA" in keys else ["0/1:3,4:z", "0/1:3,x:7.5"]
+    lines = [record(calls=[calls[0], calls[1]], format_=f"GT:{keys}")]
+    vcf = written(tmp_path, plain_vcf(*lines, lines=TYPES, samples=["S1", "S2"]))
+    assert accepted(tmp_path, vcf, store).metrics["num_untyped_values"] == 0
+    shutil.rmtree(tmp_path / "out")
+    done = accepted(tmp_path, vcf, store, options=["--columns", "calls"])
+    assert done.metrics["num_untyped_values"] == 2
+    assert "DP is not a whole number of 32 bits in 1 records" in done.outcome.stderr
+    assert "AD is not a list" in done.outcome.stderr
+    found = pq.read_table(done.out / "out.parquet")["calls"].to_pylist()[0]
+    assert found[1]["dp"] is None and None in found[1]["ad"]
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 100_000])

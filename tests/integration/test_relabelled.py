@@ -8,14 +8,16 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations import fetch_ensembl
 from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
 from tests.integration.helpers import SAMPLE_VCF, STORE, Project
-from tests.support.vcf import plain_vcf, refused, written
+from tests.support.vcf import MIRROR, plain_vcf, refused, written
 
 FILE = re.compile(r"([a-z_]+)-chr([^.]+)(?:\.([a-z]+))?\.parquet")
 Package = dict[str, Any]
@@ -87,6 +89,17 @@ def without_a_label(store: Path) -> None:
     describe_anew(store)
 
 
+def sequence_of_another_assembly(store: Path) -> None:
+    name, other = "homo_sapiens-chr22.2bit", store.with_name("other")
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as cache:
+        patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", cache)
+        fetch_ensembl(other, mirrors=MIRROR, release=116, assembly="GRCh37", chromosomes="22")
+    (store / name).unlink()
+    shutil.copy(other / name, store)
+    edit(store, lambda package: entry_of(package, name).update(num_rows=51304566))
+    describe_anew(store)
+
+
 def describe_anew(store: Path) -> None:
     """Have ``datapackage.json`` say what the files are now, as whoever altered them can."""
 
@@ -120,6 +133,10 @@ RELABELLED: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "another assembly": (
         relabel(assembly="GRCh37"),
         ("is of assembly 'GRCh38' by its own footer",),
+    ),
+    "a sequence of another assembly": (
+        sequence_of_another_assembly,
+        ("chr22.2bit is of assembly 'GRCh37' by its own footer, datapackage.json says",),
     ),
     "another species": (relabel(species="mus_musculus"), ("is listed as mus_musculus-chr",)),
     "no label": (without_a_label, ("does not say in its footer what it is of",)),

@@ -86,6 +86,17 @@ LIES = {
         "chromosome:GRCh37:MT:1:16571:1 REF",
         ("the header of MT", "GRCh37; expected GRCh38"),
     ),
+    "masked": ("N" * LENGTH, HUMAN, ("200 of 200 REFs lie where the sequence has no base",)),
+    "half of it masked": (
+        HALF + "N" * (LENGTH - len(HALF)),
+        HUMAN,
+        ("99 of 200 REFs lie where the sequence has no base", "10 %"),
+    ),
+    "two thirds of its bases masked": (
+        "".join("N" if place % 3 else base for place, base in enumerate(RIGHT)),
+        HUMAN,
+        ("of 200 REFs lie where the sequence has no base",),
+    ),
     "empty": ("", HUMAN, ("MT has 0 bases",)),
 }
 
@@ -108,6 +119,7 @@ HONEST = {
     "a patch's": (RIGHT, HUMAN.replace("GRCh38", "GRCh38.p14")),
     "lower case": (RIGHT.lower(), HUMAN),
     "without a location": (RIGHT, ""),
+    "a gap": (RIGHT[:1000] + "N" * 1600 + RIGHT[2600:], HUMAN),
     "one in a hundred differs": (with_refs(RIGHT, [(rows(RIGHT, 200)[7][0], "", "N", "", "")]), HUMAN),
 }  # fmt: skip
 
@@ -119,7 +131,7 @@ def test_a_sequence_that_is_right(name: str, tmp_path: Path) -> None:
 
 
 def test_too_few_refs_decide_nothing_and_that_is_said(tmp_path: Path) -> None:
-    for sequence, count in ((RANDOM, 19), ("N" * LENGTH, 200)):
+    for sequence, count in ((RANDOM, 19), ("N" * LENGTH, 19)):
         outcome = fetch_human(tmp_path, sequence, HUMAN, count).succeeded()
         said = "sequences with too few REFs to tell whether they are right (under 20): MT"
         assert said in outcome.stderr

@@ -152,6 +152,7 @@ class _Options(c.Structure):
         ("id_mode", c.c_int32),
         ("overwrite", c.c_int32),
         ("check_records", c.c_int32),
+        ("check_calls", c.c_int32),
         ("with_sites", c.c_int32),
         ("index_depth", c.c_int32),
         ("num_regions", c.c_int32),
@@ -501,9 +502,9 @@ class Settings(NamedTuple):
     tags : int
         A bit for each chosen tag, in the order of the schema.
     id_mode : str
-    overwrite, check_records, with_sites : bool
+    overwrite, check_records, check_calls, with_sites : bool
         Take the chosen tags out of the input; refuse lines with them, or with a QUAL that is no
-        number; find what else is at a site.
+        number; count values that can't be typed, of several samples too; find what else is at a site.
     index_depth : int
         Of the index that is made; 0 for none.
     regions : sequence of Region
@@ -526,6 +527,7 @@ class Settings(NamedTuple):
     id_mode: str = "append"
     overwrite: bool = False
     check_records: bool = True
+    check_calls: bool = False
     with_sites: bool = False
     index_depth: int = 0
     regions: Sequence[Region] = ()
@@ -582,6 +584,7 @@ def _options(settings: Settings, contigs: Sequence[Contig], places: Sequence[int
         ID_MODES.index(settings.id_mode),
         settings.overwrite,
         settings.check_records,
+        settings.check_calls,
         settings.with_sites,
         settings.index_depth,
         len(settings.regions),

@@ -182,17 +182,22 @@ Text call_of(const Record *r) {
     return (Text){r->tab[FORMAT] + 1, end - r->tab[FORMAT] - 1};
 }
 
-/* Note values of the one sample that are not of their column's type. */
-static void check_call(Piece *piece, const Record *r, int64_t line) {
+/* Note records in which a sample has values that are not of their column's type. */
+static void check_calls(Piece *piece, const Record *r, int64_t line, int with_local) {
     static const char *const keys[] = {"DP", "GQ", "AD"};
-    Text format = field_of(r, FORMAT), call = call_of(r);
-    for (int i = 0; i < 3; i++) {
-        int64_t at = key_at(format, keys[i]);
-        Text value = at < 0 ? (Text){0} : item_at(call, at, ':');
-        if (!value.p || is_dot(value)) continue;
-        int32_t number;
-        if (i == 0 ? read_int32(value, &number) : i == 1 ? is_number(value) : all_int32(value)) continue;
-        if (!piece->untyped[i].num_records++) piece->untyped[i].line = line, piece->untyped[i].value = value;
+    Text format = field_of(r, FORMAT), calls = call_of(r);
+    int64_t at[] = {key_at(format, keys[0]), key_at(format, keys[1]), key_at(format, keys[2])};
+    if (at[2] < 0 && with_local) at[2] = key_at(format, "LAD");
+    for (int told = 0; calls.p && told < 7;) {
+        Text call = next_item(&calls, '\t');
+        for (int i = 0; i < 3; i++) {
+            Text value = at[i] < 0 || told >> i & 1 ? (Text){0} : item_at(call, at[i], ':');
+            if (!value.p || is_dot(value)) continue;
+            int32_t number;
+            if (i == 0 ? read_int32(value, &number) : i == 1 ? is_number(value) : all_int32(value)) continue;
+            if (!piece->untyped[i].num_records++) piece->untyped[i].line = line, piece->untyped[i].value = value;
+            told |= 1 << i;
+        }
     }
 }
 
@@ -301,7 +306,7 @@ static int check_record(Piece *piece, Record *r, int64_t line, const Options *op
     if (piece->words & HAS_ENS && has_mark(r->info) && clean_info(piece, r, line, options, problem)) return -1;
     Text qual = field_of(r, QUAL);
     if (!is_dot(qual) && !is_number(qual)) return fail_input(problem, BAD_QUAL, line, QUAL);
-    if (options->num_columns == SAMPLE + 1) check_call(piece, r, line);
+    if (options->num_columns == SAMPLE + 1 || (options->check_calls && options->num_columns > SAMPLE)) check_calls(piece, r, line, options->check_calls);
     return 0;
 }
 

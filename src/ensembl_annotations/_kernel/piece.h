@@ -22,6 +22,7 @@ typedef struct {
     int32_t id_mode;
     int32_t overwrite;               /* take the chosen tags out of the input */
     int32_t check_records;           /* refuse what has the chosen tags, and what has values that can't be typed */
+    int32_t check_calls;             /* the latter in all samples, of which there are several */
     int32_t with_sites;
     int32_t index_depth;             /* of the index to make, 0 for none */
     int32_t num_regions;

@@ -197,7 +197,10 @@ class _Job:
         """Annotate a piece, independently of all others; a table only for a schema."""
         columns = self._columns(schema)
         depth = DEPTH if self.request.with_index else 0
-        with self.engine.annotated(piece, columns=columns, index_depth=depth) as result:
+        calls = schema is not None and "calls" in schema.names
+        with self.engine.annotated(
+            piece, columns=columns, check_calls=calls, index_depth=depth
+        ) as result:
             runs = _runs(result, piece)
             for run, found in zip(runs, result.run[: result.num_runs], strict=True):
                 self.contigs.note_regions(

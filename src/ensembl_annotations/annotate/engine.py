@@ -100,9 +100,23 @@ class Engine:
 
     @contextmanager
     def annotated(
-        self, piece: Piece, *, columns: Sequence[str] = (), index_depth: int = 0
+        self,
+        piece: Piece,
+        *,
+        columns: Sequence[str] = (),
+        check_calls: bool = False,
+        index_depth: int = 0,
     ) -> Iterator[Result]:
         """Annotate a piece; what is given is there as long as the block runs.
+
+        Parameters
+        ----------
+        piece : Piece
+        columns : sequence of str
+            Which the kernel makes.
+        check_calls : bool
+            Count values that can't be typed in all samples, not only where there is one.
+        index_depth : int
 
         Raises
         ------
@@ -115,6 +129,7 @@ class Engine:
         """
         settings = self._settings._replace(
             columns=columns,
+            check_calls=check_calls,
             first_record=piece.first_record,
             index_depth=index_depth,
             most_told_bytes=self._most_told[piece.is_line],

@@ -18,7 +18,7 @@ from ensembl_annotations._kernel import Columns
 from ensembl_annotations.annotate.rows import numbered, table_of
 from ensembl_annotations.annotate.text import METADATA_KEY
 from ensembl_annotations.variants.schema import REQUESTED, result_schema
-from ensembl_annotations.vcf.read import INFO, Piece
+from ensembl_annotations.vcf.read import Piece
 
 if TYPE_CHECKING:
     from ensembl_annotations.common.text import Offsets
@@ -239,7 +239,7 @@ def _made(
 
     if name == "calls":
         return call_lists(batch, samples, rows, alt_index)
-    info = batch.text(INFO)
+    info = batch.info()
     return pa.chunked_array([info.set(info == ".", None).gather(rows).to_arrow().cast(pa.string())])
 
 

@@ -23,6 +23,7 @@ from ensembl_annotations.common.hashes import sha256_of
 from ensembl_annotations.common.problems import Kind, Problem
 from ensembl_annotations.common.words import find_name_problem, listed
 from ensembl_annotations.variants.chromosomes import listed_chromosomes
+from ensembl_annotations.variants.contigs import HUMAN, assemblies_of_length
 from ensembl_annotations.versions import STORE_VERSION
 
 DEMONSTRATION = "mini"
@@ -105,16 +106,14 @@ class FileIdentity(NamedTuple):
     def problem(self, bare: tuple[bytes, bytes]) -> Problem | None:
         """Say in what a file contradicts it, from its `bare_parts`; None where they agree."""
         head, footer = bare
-        if self.role == "sequence":
-            name = head[17 : 17 + head[16]].decode("utf-8", "replace") if len(head) > 16 else ""
-            same = name == self.chromosome
-            is_of = _labels({"chromosome": name}, ["chromosome"]), repr(self.chromosome)
-            return None if same else Problem(self.file_name, StoreKind.MISLABELLED, *is_of)
         expected: dict[str, Any] = json.loads(self.as_metadata()[IDENTITY_KEY])
         try:
-            # As it was written, the only object of a footer that begins so.
-            text = footer[footer.index(b'{"assembly"') :]
-            found, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
+            if self.role == "sequence":
+                found = expected | self._told_by_sequence(head)
+            else:
+                # As it was written, the only object of a footer that begins so.
+                text = footer[footer.index(b'{"assembly"') :]
+                found, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
             wrong = [name for name in expected if found[name] != expected[name]]
         except (KeyError, TypeError, ValueError):
             return Problem(self.file_name, StoreKind.UNLABELLED)
@@ -122,6 +121,14 @@ class FileIdentity(NamedTuple):
             return None
         is_of = _labels(found, wrong), _labels(expected, wrong)
         return Problem(self.file_name, StoreKind.MISLABELLED, *is_of)
+
+    def _told_by_sequence(self, head: bytes) -> dict[str, str]:
+        """Return what the head of a .2bit file tells: its chromosome, and another assembly by its length."""
+        end = 17 + head[16] if len(head) > 16 else 17
+        told = {"chromosome": head[17:end].decode("utf-8", "replace")}
+        num_bases = int.from_bytes(head[end + 4 : end + 8], "little")
+        known = assemblies_of_length(self.chromosome, num_bases) if self.species == HUMAN else []
+        return told | {"assembly": known[0]} if known and self.assembly not in known else told
 
 
 def _labels(content: Mapping[str, Any], names: list[str]) -> str:

@@ -59,6 +59,20 @@ class Batch:
                 hint="Correct the file's encoding.",
             ) from error
 
+    def info(self) -> pl.Series:
+        r"""Return INFO as text, which may be any bytes: those that are no UTF-8 are written as ``\xff``."""
+        begin, end = self.lines.bounds(INFO)
+        end = self.without_return(end)
+        try:
+            return take_text(self.lines.data, begin, end)
+        except UnicodeDecodeError:
+            slices = zip(begin.tolist(), end.tolist(), strict=True)
+            text = (
+                self.lines.data[low:high].decode("utf-8", "backslashreplace")
+                for low, high in slices
+            )
+            return pl.Series(list(text), dtype=pl.String)
+
     def without_return(self, end: Offsets) -> Offsets:
         """Return field ends with the carriage return of a CRLF line end left out."""
         codes = np.frombuffer(self.lines.data, np.uint8)

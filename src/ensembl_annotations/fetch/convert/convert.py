@@ -58,6 +58,9 @@ MIN_RECORDS_FOR_SHARE = 1000
 # As many REFs tell an assembly, as for a user's VCF: of another one, or of noise, three in four differ.
 MIN_REFS = 20
 MAX_DIFFERING_PERCENT_OF_FEW = 10.0
+MAX_MASKED_PERCENT = 10.0
+# Ensembl has N for the bases that Y shares with X.
+_WITH_GAPS = ("Y",)
 MAX_BAD_PERCENT = 1.0
 
 _CHROM, _POS, _ID, _REF, _ALT, _QUAL, _FILTER, _INFO = range(NUM_COLUMNS)
@@ -94,8 +97,9 @@ class Conversion:
         Records kept.
     num_unnamed : int
         Empty INFO entries.
-    refs_compared, refs_differing : Counter
-        By contig with a sequence: records whose REF could be compared, and those that disagree.
+    refs_compared, refs_differing, refs_masked : Counter
+        By contig with a sequence: records whose REF could be compared, those that disagree, and those
+        where the sequence has no base.
     unknown : Counter
         Keys that went to the overflow column, and how often.
     reasons : Counter
@@ -115,6 +119,7 @@ class Conversion:
     num_unnamed: int = 0
     refs_compared: Counter[str] = field(default_factory=Counter)
     refs_differing: Counter[str] = field(default_factory=Counter)
+    refs_masked: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     first_bad: BadRow | None = None
@@ -137,6 +142,7 @@ class Conversion:
         # By `update`, which keeps what is zero.
         self.refs_compared.update(piece.refs_compared)
         self.refs_differing.update(piece.refs_differing)
+        self.refs_masked.update(piece.refs_masked)
         self.unknown += piece.unknown
         for contig, frequencies in piece.frequencies.items():
             self.frequencies.setdefault(contig, Counter()).update(frequencies)
@@ -258,7 +264,7 @@ def _refuse_bad(result: Conversion, name: str, max_bad_percent: float) -> None:
 
 
 def _refuse_differing(result: Conversion, name: str, max_bad_percent: float) -> None:
-    """Refuse a sequence with which too many REFs disagree; all of a file's, and each."""
+    """Refuse a sequence with which too many REFs disagree, all of a file's and each, or that lacks their bases."""
     compared, differing = result.refs_compared, result.refs_differing
     counts = [(f"the sequence of {contig}", n, differing[contig]) for contig, n in compared.items()]
     if len(counts) > 1:
@@ -274,6 +280,17 @@ def _refuse_differing(result: Conversion, name: str, max_bad_percent: float) -> 
                 hint="Try another mirror with --force; or fetch without the sequence.",
                 code="sequence",
             )
+    whole = [contig for contig in compared if contig not in _WITH_GAPS]
+    num_masked = sum(result.refs_masked[contig] for contig in whole)
+    num_refs = num_masked + sum(compared[contig] for contig in whole)
+    most = max(max_bad_percent, MAX_MASKED_PERCENT)
+    if num_refs >= MIN_REFS and num_masked * 100 > most * num_refs:
+        raise SourceError(
+            f"{name}: {num_masked:,} of {num_refs:,} REFs lie where the sequence has no base, more than "
+            f"{most:g} %: it is masked or cut.",
+            hint="Try another mirror with --force; or fetch without the sequence.",
+            code="sequence",
+        )
 
 
 def _convert(
@@ -295,9 +312,10 @@ def _convert(
         done.rows.append((contig, _rows(records, sequence)))
         done.found.frequencies.setdefault(contig, Counter()).update(records.count_frequencies())
         if sequence is not None:
-            num_compared, num_differing = _count_differing(records, sequence)
+            num_compared, num_differing, num_masked = _compare_refs(records, sequence)
             done.found.refs_compared.update({contig: num_compared})
             done.found.refs_differing.update({contig: num_differing})
+            done.found.refs_masked.update({contig: num_masked})
     return done
 
 
@@ -742,8 +760,8 @@ def _rolls(
     return values
 
 
-def _count_differing(records: _Records, sequence: Bases) -> tuple[int, int]:
-    """Count the records whose REF can be compared with the contig's sequence, and those that differ."""
+def _compare_refs(records: _Records, sequence: Bases) -> tuple[int, int, int]:
+    """Count the records whose REF can be compared with the sequence, that differ, and that can't be compared."""
     begin, end = records.ref
     length = end - begin
     text = upper_case(gather_bytes(records.data, Spans(begin, length)))
@@ -752,7 +770,7 @@ def _count_differing(records: _Records, sequence: Bases) -> tuple[int, int]:
     literal = np.flatnonzero((odd[refs.begin + length] == odd[refs.begin]) & (length > 0))
     start = records.pos[literal] - 1
     fits, compared = compare_refs(sequence, start, text, refs.some(literal))
-    return int(compared.sum()), int((~fits).sum())
+    return int(compared.sum()), int((~fits).sum()), int((~compared).sum())
 
 
 def _rs_numbers(records: _Records) -> npt.NDArray[np.uint32]:
