@@ -57,13 +57,13 @@ def test_genotypes_are_those_of_the_lines(
     chunk: int,
     most: int | None,
     returns: str,
-    seed: int,
+    random_seed: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All pairs of calls; of more, as many lines."""
     monkeypatch.setattr(genotypes, "_CHUNK_BYTES", chunk)
-    dice = random.Random(seed)
+    dice = random.Random(random_seed)
     pairs = [[*pair, *dice.choices(CALLS, k=2)][:num_samples] for pair in product(CALLS, CALLS)]
     lines = [line_of(format_, pair) + returns for format_ in FORMATS for pair in pairs]
     dice.shuffle(lines)

@@ -74,9 +74,9 @@ def convert(
 
 
 @pytest.mark.parametrize("together", [1, 2, 20])
-def test_infos_are_parsed_alike_together_and_alone(together: int, seed: int) -> None:
+def test_infos_are_parsed_alike_together_and_alone(together: int, random_seed: int) -> None:
     """All of at most two entries, and many of more."""
-    dice, entries = random.Random(seed), [*FLAGS, *VALUES]
+    dice, entries = random.Random(random_seed), [*FLAGS, *VALUES]
     texts = {";".join(few) or "." for count in (0, 1, 2) for few in product(entries, repeat=count)}
     texts |= {";".join(dice.choices(entries, k=dice.randint(3, 8))) for _ in range(2000)}
     parsers = InfoParser(), InfoParser()
