@@ -41,7 +41,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def seed(request: pytest.FixtureRequest) -> int:
+def random_seed(request: pytest.FixtureRequest) -> int:
     """Return hypothesis' seed (``make test SEED=``), or another one at every run."""
     given = str(request.config.getoption("hypothesis_seed", None))
     return int(given) if given.isdecimal() else int(time.time())

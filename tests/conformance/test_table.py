@@ -110,8 +110,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("count", [1, 2, 20, 400])
-def test_what_users_write(count: int, end: str, seed: int, small: Path, tmp_path: Path) -> None:
-    dice, lines = random.Random(seed), []
+def test_what_users_write(
+    count: int, end: str, random_seed: int, small: Path, tmp_path: Path
+) -> None:
+    dice, lines = random.Random(random_seed), []
     for _ in range(count):
         alts = ",".join(dice.choice(["A", "C", "G", ".", "<DEL>", "GT"]) for _ in range(dice.choice([1, 1, 2, 12])))  # fmt: skip
         fields = ["21", "4", dice.choice(TEXTS), "T", alts, dice.choice(NUMBERS), dice.choice(TEXTS), ".", *call(dice)]  # fmt: skip

@@ -16,7 +16,7 @@ from ensembl_annotations.store import write as store
 from tests.support.allele_keys import allele_key
 from tests.support.minor_allele import allele_frequencies
 from tests.support.mirror import HEADER
-from tests.unit.fetch.convert.test_convert import Record, convert, info, text_of
+from tests.unit.fetch.convert.test_convert import FLAGS, VALUES, Record, convert, text_of
 
 LITERAL = set("ACGTUNRYSWKMBDHV")
 
@@ -31,6 +31,11 @@ names = st.one_of(
     st.sampled_from(
         ["rs0", "rs007", "rs", "rs+5", "rs1e3", "COSV1", "CM9", "rs5", "x rs5", "rs 5"]
     ),
+)
+info = (
+    st.lists(st.sampled_from(FLAGS + VALUES), max_size=8)
+    .map(";".join)
+    .map(lambda text: text or ".")
 )
 record = st.tuples(st.integers(1, 60), names, allele, alts, info)
 records = st.lists(record, min_size=1, max_size=30).map(

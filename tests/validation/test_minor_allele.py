@@ -54,11 +54,10 @@ def test_a_frequency_is_never_another_alleles(
     tmp_path: Path,
     program: Callable[[list[str], int, str], Published],
     with_sequence: bool,
-    request: pytest.FixtureRequest,
+    random_seed: int,
 ) -> None:
     """No wrong number of either program, and an answer wherever today's leaves just one."""
-    # The seed that `make test` prints.
-    rng = random.Random(request.config.getoption("--hypothesis-seed"))
+    rng = random.Random(random_seed)
     sequence = "G" + repeats(rng, NUM_VARIANTS * _GAP + 100)
     lines, truths = [], {}
     for number in range(1, NUM_VARIANTS + 1):

@@ -398,11 +398,11 @@ def _ask(world: World, asked: Asked, edits: list[Edit], *, wrong: bool = False) 
 
 
 @pytest.fixture(scope="module")
-def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
+def asked(random_seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asked]:
     """Build both stores of a random world, and the VCF to annotate."""
     base = tmp_path_factory.mktemp("spellings")
-    print(f"spellings: seed {seed} (SEED={seed} repeats it)")
-    world, made = make_world(seed)
+    print(f"spellings: seed {random_seed} (SEED={random_seed} repeats it)")
+    world, made = make_world(random_seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENSEMBL_ANNOTATIONS_CACHE", str(base / "cache"))
         write_mirror(base / "mirror", world.rows, world.contigs)
@@ -425,7 +425,7 @@ def asked(seed: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, As
 
 
 def test_every_spelling_is_found_and_nothing_else(
-    seed: int, asked: tuple[Path, Asked], monkeypatch: pytest.MonkeyPatch
+    random_seed: int, asked: tuple[Path, Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, made = asked
     assert made.num_spellings >= NUM_SPELLINGS
@@ -434,22 +434,25 @@ def test_every_spelling_is_found_and_nothing_else(
     with_sequence = {name: both[0] for name, both in made.answers.items()}
     without = {name: both[1] for name, both in made.answers.items()}
     lines = [line for _, _, line in sorted(made.lines, key=lambda item: item[:2])]
-    _check(folder, "without", lines, without, seed)
-    _check(folder, "with", lines, with_sequence, seed)
+    _check(folder, "without", lines, without, random_seed)
+    _check(folder, "with", lines, with_sequence, random_seed)
     # A line a batch: no row group that a query can be slid into is read for another one.
     monkeypatch.setattr(VcfReader, "batch_bytes", 1)
     some = [line for line in lines if "shifted" in with_sequence[_name(line)][0].values()]
-    some = random.Random(seed).sample(some, NUM_ALONE)
+    some = random.Random(random_seed).sample(some, NUM_ALONE)
     alone = {_name(line): with_sequence[_name(line)] for line in some}
-    _check(folder, "with", some, alone, seed)
+    _check(folder, "with", some, alone, random_seed)
 
 
 @pytest.mark.parametrize("store", ["with", "without"])
 def test_what_the_table_has_as_key_is_looked_up_as_its_allele(
-    store: str, seed: int, asked: tuple[Path, Asked]
+    store: str, random_seed: int, asked: tuple[Path, Asked]
 ) -> None:
     folder, made = asked
-    _write(folder, [line for _, _, line in sorted(random.Random(seed).sample(made.lines, 9_000))])
+    _write(
+        folder,
+        [line for _, _, line in sorted(random.Random(random_seed).sample(made.lines, 9_000))],
+    )
     annotate_vcf(folder / "in.vcf", folder / store, out_parquet=folder / "out.parquet")
     printed = set(pl.read_parquet(folder / "out.parquet")["ens_key"].drop_nulls())
     keys = sorted(printed & made.answers_of_key.keys())
@@ -462,7 +465,9 @@ def test_what_the_table_has_as_key_is_looked_up_as_its_allele(
     found = lookup(keys, folder / store).select("query", "id", "match")
     assert found["query"].unique(maintain_order=True).to_list() == keys
     different = expected ^ set(found.drop_nulls().rows())
-    assert not different, f"seed {seed}: {len(different)} differ, such as {sorted(different)[:5]}"
+    assert not different, (
+        f"seed {random_seed}: {len(different)} differ, such as {sorted(different)[:5]}"
+    )
 
 
 def _write(folder: Path, lines: list[str]) -> None:

@@ -67,7 +67,7 @@ CONTIGS = ("2", "7", "14", "21")
 def test_random_worlds(
     rows_of_page: int,
     with_sequence: bool,
-    seed: int,
+    random_seed: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -78,7 +78,8 @@ def test_random_worlds(
     # A tenth of the REFs is wrong on purpose.
     monkeypatch.setattr(guard, "MIN_AGREEMENT", 0)
     worlds = {
-        name: world(name, f"{seed} {rows_of_page} {with_sequence} {name}") for name in CONTIGS
+        name: world(name, f"{random_seed} {rows_of_page} {with_sequence} {name}")
+        for name in CONTIGS
     }
     texts = {name: text for name, (text, _, _) in worlds.items()}
     rows = {name: rows for name, (_, rows, _) in worlds.items()}

@@ -112,12 +112,12 @@ def test_calls_are_those_of_the_lines(
     chunk: int,
     most: int | None,
     returns: str,
-    seed: int,
+    random_seed: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls_module, "_CHUNK_BYTES", chunk)
-    dice, every = random.Random(seed), [*every_call()]
+    dice, every = random.Random(random_seed), [*every_call()]
     dice.shuffle(every)
     # A piece takes a millisecond.
     every = every[:most]
