@@ -54,7 +54,10 @@ def parameter_table() -> str:
         inner = getattr(field.annotation, "model_fields", None)
         for key, item in (inner or {"": field}).items():
             text = f"`{name}.{key}`" if key else f"`{name}`"
-            rows.append(f"| {text} | {item.description} |")
+            left_out = (
+                "" if item.is_required() else f"; if left out: `{item.default or chr(34) * 2}`"
+            )
+            rows.append(f"| {text} | {item.description}{left_out} |")
     return "\n".join(["| parameter | meaning |", "|---|---|", *rows])
 
 

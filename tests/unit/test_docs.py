@@ -19,7 +19,9 @@ import pytest
 from ensembl_annotations import annotate_vcf, fetch_ensembl, write_report
 from ensembl_annotations._kernel import crc32
 from ensembl_annotations.cli import main
+from ensembl_annotations.common.errors import UsageError
 from ensembl_annotations.project.figures import all_figures
+from ensembl_annotations.project.params import load_params
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "ensembl_annotations"
@@ -124,6 +126,22 @@ def test_every_command_and_option_is_documented() -> None:
         if not isinstance(command, click.Group):
             assert "Example:" in command.help, f"the help of {name} has no example"
             assert f"`ensembl-annotations {name}" in readme, f"README.md lacks {name}"
+
+
+@pytest.mark.parametrize("section", ["ensembl", "annotate"])
+def test_what_holds_for_a_parameter_that_is_left_out_is_documented(
+    section: str, tmp_path: Path
+) -> None:
+    lines = (ROOT / "params.yaml").read_text("utf-8").splitlines()
+    table = (ROOT / "docs" / "parameters.md").read_text("utf-8")
+    for key, row in re.findall(rf"^\| `{section}\.(\w+)` \| (.+) \|$", table, flags=re.M):
+        path = tmp_path / "params.yaml"
+        path.write_text("\n".join(line for line in lines if not line.startswith(f"  {key}:")))
+        if "if left out" in row:
+            assert load_params(path) is not None
+        else:
+            with pytest.raises(UsageError, match=rf"{section}\.{key}: missing"):
+                load_params(path)
 
 
 def test_every_target_of_make_is_documented() -> None:
