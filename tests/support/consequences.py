@@ -109,6 +109,10 @@ class Genome:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Close the files; they are opened again when they are needed."""
         self._opened.clear()
         self._stack.close()
 

@@ -391,16 +391,19 @@ static void set_value(const Genes *genes, Transcript *t, int column, uint32_t va
     }
 }
 
+/* As the values were counted: a level that is neither 0 nor the highest stands for none. */
+static int is_there(const Reader *r, int64_t i) { return !r->definition || r->definition[i] == (uint32_t)r->level; }
+
 static void set_page(const Reader *r, Transcript *t) {
     const uint32_t *value = r->value;
     for (int64_t i = 0; i < r->num_levels; i++, t++)
-        if (!r->definition || r->definition[i]) set_value(r->genes, t, r->column, *value++);
+        if (is_there(r, i)) set_value(r->genes, t, r->column, *value++);
 }
 
 static void copy_page(const Reader *r, uint8_t *to) {
     const uint32_t *value = r->value;
     for (int64_t i = 0; i < r->num_levels; i++, to += sizeof(Transcript))
-        if (!r->definition || r->definition[i]) memcpy(to, value++, 4);
+        if (is_there(r, i)) memcpy(to, value++, 4);
 }
 
 static int read_flat(Reader *r, Transcript *t, int32_t rows) {
@@ -428,7 +431,7 @@ static int read_list(Reader *r, int64_t num_levels, int32_t rows, int32_t *value
         for (int64_t i = 0; i < r->num_levels; i++) {
             if (!r->repetition[i] && ++row < rows) count[row] = 0;
             if (row < 0 || row >= rows) return bad_page(r);
-            count[row] += r->definition[i] == (uint32_t)r->level;
+            count[row] += is_there(r, i);
         }
     }
     return more || (row == rows - 1 && !num_levels) ? more : bad_page(r);

@@ -7,11 +7,13 @@ import random
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from ensembl_annotations import _kernel, annotate_vcf
@@ -409,6 +411,52 @@ def test_edited_peptides_are_not_claimed_to_change(tmp_path: Path) -> None:
 def test_a_model_that_contradicts_itself_is_not_used(model: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="a transcript of it contradicts itself"):
         calls(tmp_path, "1", "C" * 100, model, (10, "C", "A"))
+
+
+def varint_of(crc: int) -> bytes:
+    """Return a CRC as a page header has it: a signed number, zigzag, seven bits a byte."""
+    number = (crc << 1 & 0xFFFFFFFF) ^ (0xFFFFFFFF if crc >> 31 else 0)
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def test_a_level_that_there_is_not_stands_for_no_value(tmp_path: Path) -> None:
+    """In a file with right checksums: values were counted by one rule and copied by another."""
+    model = transcript("1", [(1, 9)], symbol="ABC")
+    with Genome(tmp_path) as genome:
+        genome.add("1", "C" * 100, [model | {"transcript_id": f"T{i}"} for i in range(50)])
+        (path,) = tmp_path.glob("*.genes.parquet")
+        group = pq.read_metadata(path).row_group(0)
+        (chunk,) = (
+            column
+            for column in map(group.column, range(group.num_columns))
+            if column.path_in_schema == "symbol"
+        )
+        raw, begin = bytearray(path.read_bytes()), chunk.data_page_offset
+        end = (chunk.dictionary_page_offset or begin) + chunk.total_compressed_size
+        ((at, place, size),) = (
+            (at, raw.index(crc, begin, at), len(crc))
+            for at in range(begin + 10, end - 5)
+            if (crc := varint_of(zlib.crc32(raw[at:end]))) in raw[begin:at]
+        )
+        # Behind their length and that of their run.
+        assert raw[at + 5] == 1
+        found = {}
+        for level in range(1, 256):
+            raw[at + 5] = level
+            crc = varint_of(zlib.crc32(raw[at:end]))
+            if len(crc) == size:
+                raw[place : place + size] = crc
+                path.write_bytes(raw)
+                genome.forget()
+                calls = genome.calls([("1", 5, "C", "A")])[0]
+                found[level] = {call["symbol"] for call in calls}
+        assert len(found) > 200
+        assert found.pop(1) == {"ABC"}
+        assert all(symbols == {""} for symbols in found.values())
 
 
 def test_masked_regions_of_y_are_called_on_x(tmp_path: Path) -> None:
