@@ -75,6 +75,11 @@ BINARY = (
         re.compile(rb"(?s)PAR[1E](?:.*PAR[1E]\Z|\x15|.{0,8192}?\0)|.*\0PAR[1E]\Z"),
         "is a parquet file",
     ),
+    # The rest of one that was cut: its blocks can be read. Files that are packed otherwise may have one in them.
+    (
+        re.compile(rb"(?s)(?!\x1f\x8b|PK|.{257}ustar).*?\x1f\x8b\x08\x04.{6}\x06\0BC\x02\0"),
+        "is a part of a BGZF file",
+    ),
     (re.compile(rb"(?:CSI|TBI|BAI)\x01"), "is the index of a genome"),
     (re.compile(rb"(?s)ARROW1\x00\x00|\xff{4}..\x00\x00"), "is an Arrow file"),
     (re.compile(rb"Obj\x01"), "is an Avro file"),

@@ -212,6 +212,7 @@ GENOMES = {
     "start.bin": TABLE[:20],
     "encrypted_half.bin": b"PARE\x80\0\0\0rest",
     "half_bgzf.bin": cut_in_its_first_block(VCF + RECORDS * 500),
+    "other_half_bgzf.bin": compress_bgzf(VCF + RECORDS * 500)[40:],
     "half_bcf.bin": cut_in_its_first_block(b"BCF\2\2" + bytes(500) + RECORDS * 500),
     "damaged.bin": gzip.compress(VCF, mtime=0)[:-20] + bytes(20),
     "index.bin": compress_bgzf(b"CSI\1" + bytes(100)),
