@@ -120,6 +120,8 @@ class TableWriter:
             self._waiting.append(rest.slice(0, end).combine_chunks())
             self._write()
             rest = rest.slice(end)
+        if not len(rest):
+            return
         self._waiting.append(rest.combine_chunks() if len(rest) < len(table) else rest)
         self._num_rows += len(rest)
         self._num_bytes += num_bytes(rest)

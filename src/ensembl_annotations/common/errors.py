@@ -131,8 +131,11 @@ def explain_os_error(error: OSError, path: Path | str, doing: str) -> EnsemblAnn
             hint="Choose a folder you can write to, or change its permissions.",
             code="permission",
         )
+    hint = (
+        "Let more files be open at a time: 'ulimit -n 1024'." if error.errno == errno.EMFILE else ""
+    )
     return EnsemblAnnotationsError(
-        f"{where}: {error.strerror or error} (while {doing}).", code="os_error"
+        f"{where}: {error.strerror or error} (while {doing}).", hint=hint, code="os_error"
     )
 
 

@@ -7,6 +7,7 @@ read; of what these leave *bare* (a footer; a sequence's head and its table of c
 in ``datapackage.json``, and is checked when a file is opened.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -461,6 +462,15 @@ def problem_of(item: Resource) -> Problem | None:
     try:
         with item.path.open("rb") as handle:
             found = open_resource(handle, item, 0)
-    except OSError:
-        return Problem(item.path.name, StoreKind.MISSING)
+    except OSError as error:
+        return problem_of_error(item, error)
     return found if isinstance(found, Problem) else None
+
+
+def problem_of_error(item: Resource, error: OSError) -> Problem:
+    """Say what is wrong with a file that the system does not give; raise the error where it is not the file's."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise error
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Problem(item.path.name, StoreKind.MISSING)
+    return Problem(item.path.name, StoreKind.UNREADABLE, error.strerror or error)

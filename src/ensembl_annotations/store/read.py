@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from ensembl_annotations._kernel import BadFile, Genes, Sequence2Bit, Table
 from ensembl_annotations.common.errors import ReferenceStoreError
@@ -23,9 +25,9 @@ from ensembl_annotations.store.describe import (
     RESTORE_HINT,
     ReferenceStore,
     Resource,
-    StoreKind,
     open_resource,
     problem_of,
+    problem_of_error,
 )
 
 _IDLE_SEC = 60
@@ -54,6 +56,9 @@ class Reference:
         self._checked: set[str] = set()
         self._stamp: tuple[int, ...] | None = None
         self._opened: dict[int, Table | Sequence2Bit | Genes] = {}
+        # Of the files that a process may have open, half are for all else.
+        self._most_kept = min(_MOST_KEPT, os.sysconf("SC_OPEN_MAX") // 2)
+        self._unused: dict[int, BinaryIO] = {}
         self._handles = ExitStack()
         self.close_files = self._handles.close
         self._lock = threading.Lock()
@@ -63,6 +68,7 @@ class Reference:
 
     def __exit__(self, *_: object) -> None:
         self._opened.clear()
+        self._unused.clear()
         self.close_files()
 
     def check(self, chromosomes: Sequence[str] | None = None) -> None:
@@ -80,12 +86,12 @@ class Reference:
             return list(pool.map(self._problem_of, items))
 
     def _problem_of(self, item: Resource) -> Problem | None:
-        if len(self._opened) >= _MOST_KEPT:
+        if len(self._opened) >= self._most_kept:
             return problem_of(item)
         try:
             found = self._opened_file(item)
-        except OSError:
-            return Problem(item.path.name, StoreKind.MISSING)
+        except OSError as error:
+            return problem_of_error(item, error)
         return found if isinstance(found, Problem) else None
 
     def is_current(self) -> bool:
@@ -156,6 +162,7 @@ class Reference:
             return None
         with self._lock:
             found = self._opened_file(item)
+            self._unused.pop(self.store.resources.index(item), None)
         if isinstance(found, Problem):
             raise ReferenceStoreError(
                 f"{item.path}: was replaced while the store was in use: {found}.",
@@ -165,16 +172,32 @@ class Reference:
 
     def _opened_file(self, item: Resource) -> Table | Sequence2Bit | Genes | Problem:
         number = self.store.resources.index(item)
-        if number not in self._opened:
-            handle = self._handles.enter_context(item.path.open("rb"))
-            if hasattr(os, "posix_fadvise"):
-                # The kernel asks for what it needs; read ahead, an exome's variants would read most of the store.
-                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-            found = open_resource(handle, item, number)
-            if isinstance(found, Problem):
-                return found
-            self._opened[number] = found
-        return self._opened[number]
+        if opened := self._opened.get(number):
+            return opened
+        handle = self._handle_of(item)
+        if hasattr(os, "posix_fadvise"):
+            # The kernel asks for what it needs; read ahead, an exome's variants would read most of the store.
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        found = open_resource(handle, item, number)
+        if isinstance(found, Problem):
+            handle.close()
+            return found
+        self._opened[number] = found
+        self._unused[number] = self._handles.enter_context(handle)
+        return found
+
+    def _handle_of(self, item: Resource) -> BinaryIO:
+        """Open a file; where too many are open, close those that were only checked: they are checked again."""
+        try:
+            return item.path.open("rb")
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+        for number in list(self._unused):
+            if handle := self._unused.pop(number, None):
+                del self._opened[number]
+                handle.close()
+        return item.path.open("rb")
 
     @contextmanager
     def explained(self) -> Iterator[None]:

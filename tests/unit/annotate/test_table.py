@@ -54,6 +54,8 @@ def test_long_texts_end_a_row_group_however_rows_are_added(
     assert sum(expected) == len(ids)
     for step in (1, 2, 3, 7, 11, 100):
         assert groups(tmp_path / f"{step}.parquet", ids, step) == expected, step
+        # No empty one behind the last.
+        assert groups(tmp_path / f"{step}.parquet", [None] * 20, step) == [10, 10], step
 
 
 def test_the_bytes_do_not_depend_on_how_rows_are_added(tmp_path: Path) -> None:

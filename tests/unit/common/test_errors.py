@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from ensembl_annotations.common.errors import (
@@ -9,6 +12,7 @@ from ensembl_annotations.common.errors import (
     NotPublishedError,
     SourceError,
     UsageError,
+    explain_os_error,
 )
 
 
@@ -34,3 +38,8 @@ def test_python_is_told_of_arguments_and_the_terminal_of_options(
     error = UsageError(message, hint=message)
     assert str(error) == f"{expected} {expected}"
     assert (error.message, error.hint) == (message, message)
+
+
+def test_too_many_open_files_have_a_way_out() -> None:
+    error = explain_os_error(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "a"), "b", "reading")
+    assert str(error).startswith("a: Too many open files (while reading). Let more files be open")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -187,6 +190,62 @@ def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.Mo
         pytest.raises(ReferenceStoreError, match=r"not complete: .*chr22\.parquet is missing"),
     ):
         reference.check()
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """Let this process open no more than six files."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 20, most[1]))
+    with suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    for number in taken[-6:]:
+        os.close(number)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, most)
+    for number in taken[:-6]:
+        os.close(number)
+
+
+def test_files_that_were_only_checked_make_room(tmp_path: Path, few_files: None) -> None:
+    names = [str(number) for number in range(1, 17)]
+    store = ReferenceStore(
+        write_store(
+            tmp_path / "store", {name: [snv(5, "A>C", rs)] for rs, name in enumerate(names, 1)}
+        )
+    )
+    with limited_threads(2), Reference(store) as reference:
+        reference.check()
+        for name in ("16", "1", "12", "5"):
+            table = reference.table(name)
+            assert table is not None
+            assert ids(table, 5) == [int(name)]
+        with pytest.raises(OSError, match="Too many open files"):
+            [reference.table(name) for name in names]
+
+
+def test_a_store_is_not_told_to_be_incomplete_where_too_many_files_are_open(
+    own: ReferenceStore, few_files: None
+) -> None:
+    with ExitStack() as stack, Reference(own) as reference:
+        for _ in range(6):
+            stack.enter_context(own.resources[0].path.open("rb"))
+        with pytest.raises(OSError, match="Too many open files"):
+            reference.check()
+        with pytest.raises(OSError, match="Too many open files"):
+            own.check()
+
+
+def test_a_file_that_the_system_does_not_give_is_told_with_why(own: ReferenceStore) -> None:
+    item = own.resources[0]
+    item.path.unlink()
+    item.path.mkdir()
+    expected = r"not complete: homo_sapiens-chr21\.parquet can't be used: Is a directory"
+    for check in (own.check, Reference(own).check):
+        with pytest.raises(ReferenceStoreError, match=expected):
+            check()
 
 
 def test_files_of_a_genome_are_checked_several_at_a_time_and_told_in_order(
