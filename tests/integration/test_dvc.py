@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations._kernel import crc32
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.project.comparison import compare_stores
 from ensembl_annotations.project.materialize import materialize
 from tests.integration.helpers import (
     ANNOTATED,
@@ -30,6 +33,7 @@ from tests.integration.helpers import (
 )
 from tests.support.compiler import quick_compiler
 from tests.support.warm import programs
+from tests.unit.test_docs import noted_modules, of_rooms, walk
 
 MANIFEST, FETCH, ANNOTATE, REPORT = (
     "ensembl_manifest",
@@ -854,3 +858,45 @@ def test_forced_run_with_one_thread_gives_the_same_bytes(project: Project) -> No
     assert done.ran == [FETCH, ANNOTATE]
     assert project.digests("data") == before
     assert project.changed() == []
+
+
+# The walks of docs/architecture.md
+
+
+def of_project(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.startswith("project/")}
+
+
+def test_the_walks_are_what_runs_in_a_project(
+    earlier_pair: tuple[Project, Done],
+    tmp_path: Path,
+    in_process: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = earlier_pair[0].copy(tmp_path / "earlier")
+    monkeypatch.chdir(in_process(project))
+
+    def run_stages(*stages: str) -> set[str]:
+        with noted_modules() as ran:
+            for stage in stages:
+                monkeypatch.setenv("DVC_STAGE", stage)
+                runpy.run_path(f"scripts/{stage.partition('@')[0]}.py")
+        return ran
+
+    # Whether the library is of these sources is looked at once, by whoever is first.
+    crc32(b"")
+    annotated = run_stages(ANNOTATE, REPORT)
+    assert of_rooms(annotated) == of_rooms(walk("A VCF")[0])
+    later = project.git("rev-parse", "HEAD").strip()
+    project.git("checkout", "--quiet", "HEAD~1", "--force")
+    monkeypatch.delenv("DVC_STAGE")
+    with noted_modules() as ran:
+        materialize()
+        compare_stores("HEAD", later)
+        compare_stores("HEAD", later, sample="sample")
+    # That one is another process.
+    program = "project/dvc_program.py"
+    assert of_rooms(ran, "_kernel/") | {program} == of_rooms(walk("A revision")[0])
+    project.set_param("ensembl.chromosomes", "22")
+    fetched = run_stages(MANIFEST, FETCH)
+    assert of_project(fetched) == of_project(walk("A release")[0])

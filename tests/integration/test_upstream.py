@@ -167,7 +167,7 @@ def test_what_has_changed_is_said_file_by_file(project: Path, root: Path) -> Non
     updated = check("--update").succeeded()
     assert "rewritten: 3 changed, 1 new, 1 gone." in updated.stdout
     assert "git diff" in updated.stdout
-    assert "dvc repro" in updated.stdout
+    assert "run 'make'" in updated.stdout
     content = json.loads(MANIFEST.read_bytes())
     assert content["vcf"][0] == noted | {"checksum": 7, "blocks": 99}
     assert [item["chromosome"] for item in content["vcf"]] == ["21", "X", "MT"]

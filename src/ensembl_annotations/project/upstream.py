@@ -263,7 +263,7 @@ def describe_upstream(report: UpstreamReport) -> list[str]:
     num_files = describe_files(report.latest)
     advice = "Run 'ensembl-annotations check-upstream --update' to note it."
     if report.is_updated:
-        advice = "Review it with 'git diff', then run 'dvc repro'."
+        advice = "Review it with 'git diff', then run 'make'."
     if not report.was_noted:
         state = "written" if report.is_updated else "no such manifest"
         lines.append(f"{report.path}: {state}; published now: {num_files}.")
@@ -310,5 +310,5 @@ def _describe_newer(report: UpstreamReport) -> list[str]:
         return [f"No release after {report.release} was found."]
     return [
         f"Newer: {describe_releases(report.newer)}. To move on, set ensembl.release to "
-        f"{report.newer[-1]} in params.yaml and run 'dvc repro'."
+        f"{report.newer[-1]} in params.yaml and run 'make'."
     ]
