@@ -15,10 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import polars as pl
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations import annotate_frame, annotate_vcf
 from ensembl_annotations._kernel import (
     BadFile,
     Contig,
@@ -173,6 +175,42 @@ def test_what_was_checked_is_what_is_looked_up(own: ReferenceStore, reference: R
     table, sequence = reference.table("21"), reference.sequence("21")
     assert table is not None and sequence is not None
     assert (ids(table, 7), sequence.bases(0, 4)) == ([7], b"ACGT")
+
+
+def test_a_file_that_is_written_to_after_its_check_is_refused(
+    own: ReferenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another store whose pages have the same places, as ``cp`` writes it: their checksums are right."""
+    other = write_store(tmp_path / "other", {"22": [snv(5, "A>C", 9)]})
+    item = own.resource("22")
+    assert item is not None
+    os.utime(item.path, (1, 1))
+    vcf, out = tmp_path / "a.vcf", tmp_path / "b.vcf"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    vcf.write_text(f"##fileformat=VCFv4.2\n{columns}\n22\t5\t.\tA\tC\t.\t.\t.\n")
+    check = Reference.check
+
+    def checked(self: Reference, *names: Any) -> None:
+        check(self, *names)
+        shutil.copyfile(other / item.path.name, item.path)
+
+    monkeypatch.setattr(Reference, "check", checked)
+    message = r"chr22\.parquet: was replaced while the store was in use: it was written to"
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate_vcf(vcf, own.folder, out_vcf=out, assembly="GRCh38")
+    assert not out.exists()
+    os.utime(item.path, (1, 1))
+    frame = pl.DataFrame({"chrom": ["22"], "pos": [5], "ref": ["A"], "alt": ["C"]})
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate_frame(frame, own.folder)
+    monkeypatch.undo()
+    with Reference(ReferenceStore(own.folder)) as reference:
+        reference.check()
+        assert reference.is_current()
+        os.utime(item.path, (2, 2))
+        assert not reference.is_current()
+        with pytest.raises(ReferenceStoreError, match=message):
+            reference.check_current()
 
 
 def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
