@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
@@ -29,11 +30,16 @@ from ensembl_annotations._kernel import (
     annotated,
     contig_runs,
 )
+from ensembl_annotations.annotate import annotate
+from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.pool import limited_threads
+from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.store import read, write
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
+from ensembl_annotations.vcf.bgzf import compress_bgzf
+from ensembl_annotations.vcf.read import VcfReader
 from tests.support.store import snv, write_store
 
 BASES = b"ACGTNACGTACGTRA"
@@ -211,6 +217,38 @@ def test_a_file_that_is_written_to_after_its_check_is_refused(
         assert not reference.is_current()
         with pytest.raises(ReferenceStoreError, match=message):
             reference.check_current()
+
+
+def test_whoever_looks_up_asks_whether_the_store_was_written_to(
+    own: ReferenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcf, table = tmp_path / "a.vcf.gz", Reference.table
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    text = f"##fileformat=VCFv4.2\n{columns}\n22\t5\t.\tA\tC\t.\t.\t.\n"
+    vcf.write_bytes(compress_bgzf(text.encode()))
+
+    def written_to(self: Reference, chromosome: str) -> Table | None:
+        found, item = table(self, chromosome), own.resource("22")
+        assert item is not None
+        os.utime(item.path, (1, next(times)))
+        return found
+
+    times = itertools.count(1)
+    monkeypatch.setattr(read, "_IDLE_SEC", 0.1)
+    monkeypatch.setattr(read, "_KEPT", read._Kept())
+    monkeypatch.setattr(Reference, "table", written_to)
+    message = "was replaced while the store was in use: it was written to"
+    with pytest.raises(ReferenceStoreError, match=message):
+        carried_alleles(vcf, own)
+    with VcfReader(vcf) as reader:
+        (part,) = reader.parts_of(1 << 20)
+    request = annotate._Request(vcf, own.folder, None, Additions(), "allele", False, False)
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate.annotate_part(annotate._PartTask(vcf, part), request, None, 1500, 1 << 20)
+    # The next task opens the files again.
+    monkeypatch.setattr(Reference, "table", table)
+    answer = annotate.annotate_part(annotate._PartTask(vcf, part), request, None, 1500, 1 << 20)
+    assert b"ENS_ID=rs8;" in bytes(answer.pieces[0].text)
 
 
 def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
