@@ -31,6 +31,7 @@ from ensembl_annotations import _kernel, annotate_vcf, fetch_ensembl, scan_refer
 from ensembl_annotations.annotate import guard
 from ensembl_annotations.common.atomic import Outputs
 from ensembl_annotations.common.errors import EnsemblAnnotationsError, UsageError
+from ensembl_annotations.store import read as store_read
 from ensembl_annotations.store.describe import ReferenceStore, footer_sha256
 from ensembl_annotations.variants.outcomes import TAG_IDS
 from ensembl_annotations.vcf import read
@@ -1880,12 +1881,15 @@ def test_damaged_compression_is_refused_or_makes_no_difference(
         check_outputs(FUZZED, out / "out.vcf.gz", None, result)
 
 
+@pytest.mark.parametrize("most_kept", [0, 100], ids=["opened later", "open"])
 def test_a_store_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
-    tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
+    most_kept: int, tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another release takes its place after it was checked, before its last chromosome is read."""
-    other = tmp_path / "other"
+    """Another release takes its place after it was checked: its files are open by then, or refused."""
+    other, vcf = tmp_path / "other", written(tmp_path, plain_vcf())
     fetch_ensembl(other, mirrors=[str(MIRROR)], release=115, chromosomes=list(CHROMOSOMES))
+    before = tmp_path / "before.vcf"
+    annotate_vcf(vcf, own_store, out_vcf=before)
     check = ReferenceStore.check
 
     def then_replaced(self: ReferenceStore, *arguments: Any) -> None:
@@ -1894,4 +1898,10 @@ def test_a_store_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
         other.rename(own_store)
 
     monkeypatch.setattr(ReferenceStore, "check", then_replaced)
-    refused(tmp_path, written(tmp_path, plain_vcf()), own_store, "was replaced while")
+    monkeypatch.setattr(store_read, "_MOST_KEPT", most_kept)
+    if not most_kept:
+        refused(tmp_path, vcf, own_store, "was replaced while")
+        return
+    after = tmp_path / "after.vcf"
+    annotate_vcf(vcf, own_store, out_vcf=after)
+    assert after.read_bytes() == before.read_bytes()

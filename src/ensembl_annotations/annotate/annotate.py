@@ -371,6 +371,7 @@ def annotate_part(
             made, is_refused = [], True
         else:
             is_refused = False
+        reference.check_unchanged()
         return _PartAnswer(
             made,
             job.contigs.unresolved,
@@ -630,6 +631,7 @@ def annotate_vcf(
                         )
                     # As late as can be: DVC takes the file's digest after the run.
                     reader.check_unchanged()
+                    looked_up.check_unchanged()
             run["status"] = "annotated"
     return {**content, "run": run}
 

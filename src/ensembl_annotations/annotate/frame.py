@@ -114,6 +114,7 @@ def opened(reference: Path | str, chroms: Sequence[str]) -> Iterator[Places]:
         if names := sorted(resolved & {item.chromosome for item in store.resources}):
             looked_up.check(names)
         yield Places(contigs, looked_up)
+        looked_up.check_unchanged()
 
 
 def annotated_rows(

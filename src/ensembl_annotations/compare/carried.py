@@ -230,3 +230,4 @@ def _vcf_rows(path: Path, store: ReferenceStore) -> Iterator[pl.DataFrame]:
                 contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String),
             )
         reader.check_unchanged()
+        reference.check_unchanged()

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -47,7 +47,8 @@ class Reference:
 
     Notes
     -----
-    A file stays open: a store that is replaced meanwhile is not mixed with the new one. Any number of VCFs can be
+    A file stays open: a store that is replaced meanwhile is not mixed with the new one. Written to where it is, it is
+    another one: ask `check_unchanged` before what was looked up is used. Any number of VCFs can be
     annotated with one reference, several at a time.
     """
 
@@ -58,7 +59,8 @@ class Reference:
         self._opened: dict[int, Table | Sequence2Bit | Genes] = {}
         # Of the files that a process may have open, half are for all else.
         self._most_kept = min(_MOST_KEPT, os.sysconf("SC_OPEN_MAX") // 2)
-        self._unused: dict[int, BinaryIO] = {}
+        self._files: dict[int, tuple[BinaryIO, tuple[int, ...] | None]] = {}
+        self._unused: set[int] = set()
         self._handles = ExitStack()
         self.close_files = self._handles.close
         self._lock = threading.Lock()
@@ -68,6 +70,7 @@ class Reference:
 
     def __exit__(self, *_: object) -> None:
         self._opened.clear()
+        self._files.clear()
         self._unused.clear()
         self.close_files()
 
@@ -95,7 +98,9 @@ class Reference:
         return found if isinstance(found, Problem) else None
 
     def is_current(self) -> bool:
-        """Tell whether the folder still has this store: the same ``datapackage.json``."""
+        """Tell whether the folder still has this store: the same ``datapackage.json``, and no open file written to."""
+        if self._altered():
+            return False
         path = self.store.folder / FILE_NAME
         stamp = stamp_of(path)
         if stamp is None or stamp == self._stamp:
@@ -114,11 +119,27 @@ class Reference:
         ------
         ReferenceStoreError
         """
+        self.check_unchanged()
         if not self.is_current():
             raise ReferenceStoreError(
                 f"{self.store.folder}: was replaced while the store was in use: {FILE_NAME} is another, or gone.",
                 hint="Run the command again; what it made before is of the former store.",
             )
+
+    def check_unchanged(self) -> None:
+        """Refuse what was looked up where an open file was written to meanwhile; raises as `table`.
+
+        A page of another release may fit in the place of one, and its checksum is right.
+        """
+        if item := self._altered():
+            raise _replaced(item, "it was written to")
+
+    def _altered(self) -> Resource | None:
+        with self._lock:
+            for number, (handle, stamp) in self._files.items():
+                if stamp_of(handle.fileno()) != stamp:
+                    return self.store.resources[number]
+        return None
 
     @cached_property
     def symbols(self) -> dict[str, str]:
@@ -162,12 +183,9 @@ class Reference:
             return None
         with self._lock:
             found = self._opened_file(item)
-            self._unused.pop(self.store.resources.index(item), None)
+            self._unused.discard(self.store.resources.index(item))
         if isinstance(found, Problem):
-            raise ReferenceStoreError(
-                f"{item.path}: was replaced while the store was in use: {found}.",
-                hint="Run the command again; nothing was written. " + RESTORE_HINT,
-            )
+            raise _replaced(item, found)
         return found
 
     def _opened_file(self, item: Resource) -> Table | Sequence2Bit | Genes | Problem:
@@ -175,6 +193,7 @@ class Reference:
         if opened := self._opened.get(number):
             return opened
         handle = self._handle_of(item)
+        stamp = stamp_of(handle.fileno())
         if hasattr(os, "posix_fadvise"):
             # The kernel asks for what it needs; read ahead, an exome's variants would read most of the store.
             os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
@@ -183,7 +202,8 @@ class Reference:
             handle.close()
             return found
         self._opened[number] = found
-        self._unused[number] = self._handles.enter_context(handle)
+        self._files[number] = self._handles.enter_context(handle), stamp
+        self._unused.add(number)
         return found
 
     def _handle_of(self, item: Resource) -> BinaryIO:
@@ -193,10 +213,11 @@ class Reference:
         except OSError as error:
             if error.errno != errno.EMFILE:
                 raise
-        for number in list(self._unused):
-            if handle := self._unused.pop(number, None):
+        with suppress(KeyError):
+            while True:
+                number = self._unused.pop()
                 del self._opened[number]
-                handle.close()
+                self._files.pop(number)[0].close()
         return item.path.open("rb")
 
     @contextmanager
@@ -210,6 +231,13 @@ class Reference:
                 hint="The reference is altered: run 'ensembl-annotations verify' on its folder, "
                 "then 'ensembl-annotations repair' or 'dvc repro fetch_ensembl'.",
             ) from error
+
+
+def _replaced(item: Resource, why: object) -> ReferenceStoreError:
+    return ReferenceStoreError(
+        f"{item.path}: was replaced while the store was in use: {why}.",
+        hint="Run the command again. " + RESTORE_HINT,
+    )
 
 
 @contextmanager

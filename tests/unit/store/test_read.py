@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
@@ -15,10 +16,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import polars as pl
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from ensembl_annotations import annotate_frame, annotate_vcf
 from ensembl_annotations._kernel import (
     BadFile,
     Contig,
@@ -27,11 +30,16 @@ from ensembl_annotations._kernel import (
     annotated,
     contig_runs,
 )
+from ensembl_annotations.annotate import annotate
+from ensembl_annotations.annotate.text import Additions
 from ensembl_annotations.common.errors import ReferenceStoreError
 from ensembl_annotations.common.pool import limited_threads
+from ensembl_annotations.compare.carried import carried_alleles
 from ensembl_annotations.store import read, write
 from ensembl_annotations.store.describe import ReferenceStore
 from ensembl_annotations.store.read import Reference
+from ensembl_annotations.vcf.bgzf import compress_bgzf
+from ensembl_annotations.vcf.read import VcfReader
 from tests.support.store import snv, write_store
 
 BASES = b"ACGTNACGTACGTRA"
@@ -173,6 +181,74 @@ def test_what_was_checked_is_what_is_looked_up(own: ReferenceStore, reference: R
     table, sequence = reference.table("21"), reference.sequence("21")
     assert table is not None and sequence is not None
     assert (ids(table, 7), sequence.bases(0, 4)) == ([7], b"ACGT")
+
+
+def test_a_file_that_is_written_to_after_its_check_is_refused(
+    own: ReferenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another store whose pages have the same places, as ``cp`` writes it: their checksums are right."""
+    other = write_store(tmp_path / "other", {"22": [snv(5, "A>C", 9)]})
+    item = own.resource("22")
+    assert item is not None
+    os.utime(item.path, (1, 1))
+    vcf, out = tmp_path / "a.vcf", tmp_path / "b.vcf"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    vcf.write_text(f"##fileformat=VCFv4.2\n{columns}\n22\t5\t.\tA\tC\t.\t.\t.\n")
+    check = Reference.check
+
+    def checked(self: Reference, *names: Any) -> None:
+        check(self, *names)
+        shutil.copyfile(other / item.path.name, item.path)
+
+    monkeypatch.setattr(Reference, "check", checked)
+    message = r"chr22\.parquet: was replaced while the store was in use: it was written to"
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate_vcf(vcf, own.folder, out_vcf=out, assembly="GRCh38")
+    assert not out.exists()
+    os.utime(item.path, (1, 1))
+    frame = pl.DataFrame({"chrom": ["22"], "pos": [5], "ref": ["A"], "alt": ["C"]})
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate_frame(frame, own.folder)
+    monkeypatch.undo()
+    with Reference(ReferenceStore(own.folder)) as reference:
+        reference.check()
+        assert reference.is_current()
+        os.utime(item.path, (2, 2))
+        assert not reference.is_current()
+        with pytest.raises(ReferenceStoreError, match=message):
+            reference.check_current()
+
+
+def test_whoever_looks_up_asks_whether_the_store_was_written_to(
+    own: ReferenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcf, table = tmp_path / "a.vcf.gz", Reference.table
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    text = f"##fileformat=VCFv4.2\n{columns}\n22\t5\t.\tA\tC\t.\t.\t.\n"
+    vcf.write_bytes(compress_bgzf(text.encode()))
+
+    def written_to(self: Reference, chromosome: str) -> Table | None:
+        found, item = table(self, chromosome), own.resource("22")
+        assert item is not None
+        os.utime(item.path, (1, next(times)))
+        return found
+
+    times = itertools.count(1)
+    monkeypatch.setattr(read, "_IDLE_SEC", 0.1)
+    monkeypatch.setattr(read, "_KEPT", read._Kept())
+    monkeypatch.setattr(Reference, "table", written_to)
+    message = "was replaced while the store was in use: it was written to"
+    with pytest.raises(ReferenceStoreError, match=message):
+        carried_alleles(vcf, own)
+    with VcfReader(vcf) as reader:
+        (part,) = reader.parts_of(1 << 20)
+    request = annotate._Request(vcf, own.folder, None, Additions(), "allele", False, False)
+    with pytest.raises(ReferenceStoreError, match=message):
+        annotate.annotate_part(annotate._PartTask(vcf, part), request, None, 1500, 1 << 20)
+    # The next task opens the files again.
+    monkeypatch.setattr(Reference, "table", table)
+    answer = annotate.annotate_part(annotate._PartTask(vcf, part), request, None, 1500, 1 << 20)
+    assert b"ENS_ID=rs8;" in bytes(answer.pieces[0].text)
 
 
 def test_of_many_files_few_stay_open(own: ReferenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
