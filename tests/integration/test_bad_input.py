@@ -889,7 +889,7 @@ def test_a_long_file_is_looked_at_in_its_first_part_only(
     vcf = written(tmp_path, plain_vcf(*snv_lines(40), *snv_lines(len(SNVS)) * 20))
     done = accepted(tmp_path, vcf, store, in_order=False)
     assert len(annotated) > 5
-    assert len(looked_at) == 2
+    assert sum(text.count(b"\n") for text in looked_at) < 60
     assert {*looked_at} <= {*annotated}
     assert done.metrics["num_records"] == 40 + 20 * len(SNVS)
 
@@ -1300,19 +1300,22 @@ def test_what_takes_more_memory_than_it_may(name: str, tmp_path: Path, store: Pa
 
 def test_a_great_many_alts_are_annotated_a_part_at_a_time(tmp_path: Path, store: Path) -> None:
     bases = ["".join(bases) for bases in itertools.product("ACGT", repeat=8)][:65_534]
-    lines = [record(pos=10000402 + at, ref="A", alt=",".join(bases)) for at in range(4)]
-    text = plain_vcf(KNOWN, *lines, SECOND)
+    # Behind so much that the lines are not read one by one.
+    long = [record(pos=10000301 + at, info="A" * 1_000_000) for at in range(10)]
+    many = [record(pos=10000402 + at, ref="A", alt=",".join(bases)) for at in range(4)]
+    lines = [*long, KNOWN, *many, SECOND]
+    text = plain_vcf(*lines)
     done = accepted(tmp_path, written(tmp_path, text), store, options=("--memory-mb", "400"))
     check_lossless(text, done.text)
-    assert done.metrics["num_records"] == 6
-    assert done.metrics["num_alleles"] == 2 + 4 * len(bases)
+    assert done.metrics["num_records"] == 16
+    assert done.metrics["num_alleles"] == 12 + 4 * len(bases)
     assert json.loads((tmp_path / "run.json").read_bytes())["peak_memory_mb"] > 0
     with VcfReader(tmp_path / "in.vcf") as reader:
         pieces = list(reader.pieces())
         parts = [part for piece in pieces for part in reader.parts(piece)]
         assert any(map(reader.is_large, pieces))
     assert len(parts) > len(pieces)
-    assert b"".join(part.data for part in parts) == "".join([KNOWN, *lines, SECOND]).encode()
+    assert b"".join(part.data for part in parts) == "".join(lines).encode()
     ends = list(itertools.accumulate(part.data.count(b"\n") for part in parts))
     assert [part.first_record for part in parts] == [0, *ends[:-1]]
 

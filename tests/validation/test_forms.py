@@ -213,19 +213,27 @@ def test_the_budget_limits_pieces() -> None:
     assert plan_pieces(90_000).max_batch_bytes == BATCH_BYTES
 
 
-@pytest.mark.parametrize(("width", "least", "most"), [(30, 1900, 2100), (5000, 900, 1100)])
+@pytest.mark.parametrize(
+    ("width", "count", "least", "most"), [(30, 20_000, 1900, 2100), (5000, 8000, 900, 1100)]
+)
 def test_pieces_fit_the_length_of_lines(
-    width: int, least: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    width: int, count: int, least: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Short lines, as many as memory allows; long lines, as many as a piece's cost is worth."""
+    """Short lines, as many as memory allows; long lines, as many as a piece's cost is worth.
+
+    The first ones are smaller: none is much of what was read before.
+    """
     monkeypatch.setattr(VcfReader, "batch_bytes", 200_000)
     monkeypatch.setattr(read, "BATCH_RECORDS", 1000)
     monkeypatch.setattr(read, "MAX_BATCH_RECORDS", 2000)
-    lines = [record(pos=10000401 + step, info="A" * width) for step in range(8000)]
+    lines = [record(pos=10000401 + step, info="A" * width) for step in range(count)]
     with VcfReader(written(tmp_path, plain_vcf(*lines)), 40 * BATCH_BYTES) as reader:
         counts = [piece.data.count(b"\n") for piece in reader.pieces()]
-    assert all(least <= count <= most for count in counts[1:-1])
-    assert sum(counts) == 8000
+    first = next(number for number, lines in enumerate(counts) if lines >= least)
+    assert counts[1:first] == sorted(counts[1:first])
+    assert all(least <= lines <= most for lines in counts[first:-1])
+    assert sum(counts[first:]) > count / 3
+    assert sum(counts) == count
 
 
 def test_the_memory_changes_no_byte(

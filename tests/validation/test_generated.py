@@ -137,8 +137,8 @@ def test_genes_are_those_of_a_human_release_in_kind_and_number(
 
 def test_genes_can_be_denser_than_a_human_releases(tmp_path: Path) -> None:
     """Some of this seed's are drawn behind the last of the bases, and anew."""
-    options = ("--records", "20000", "--seed", "4", "--genes", "--density", "8")
-    generate("release", "--out", tmp_path, *options)
+    options = ["--records", "20000", "--seed", "4", "--genes", "--density", "8"]
+    generate(["release", "--out", tmp_path, *options])
     (path,) = tmp_path.rglob("*.gff3.gz")
     found = gzip.decompress(path.read_bytes()).count(b";transcript_id=")
     assert found == pytest.approx(8 * 9_600 * 2.7 * 20_000 / 46_700_000, abs=1)

@@ -214,8 +214,13 @@ class VcfReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            # A line that can't be used may be what a damaged file was unpacked to.
+            if kind is InputError:
+                self._records.check_packed()
+        finally:
+            self.close()
 
     @property
     def num_read(self) -> int:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 _HEAD_BYTES = 18
 _STEP_BYTES = 1 << 20
+_MOST_STEPS_CHECKED = 64
 _PATIENCE_SEC = 2
 
 
@@ -68,7 +69,7 @@ class Source:
         self._bcf: Bcftools | None = None
         self._feeder: threading.Thread | None = None
         self._feeder_error: EnsemblAnnotationsError | None = None
-        self._is_bgzf = False
+        self._is_bgzf = self._is_packed = False
         self._path = path
         self._stamp: tuple[int, ...] | None = None
         try:
@@ -119,6 +120,21 @@ class Source:
                 code="changed",
             )
 
+    def check_packed(self) -> None:
+        """Unpack more of a gzip file: behind a wrong byte there is nonsense long before the checksum.
+
+        Raises
+        ------
+        InputError
+            Where it is cut or corrupt.
+        """
+        if not self._is_packed or self._stamp is None or self._bcf is not None:
+            return
+        with self._explained():
+            for _ in range(_MOST_STEPS_CHECKED):
+                if not self._text.read(_STEP_BYTES):
+                    break
+
     def close(self) -> None:
         if self._bcf is not None and self._feeder is not None:
             self._bcf.close()
@@ -157,7 +173,8 @@ class Source:
             raise self._cut_short()
         self._raw = _Watched(cast(io.BufferedReader, handle), head)
         text = cast(BinaryIO, io.BufferedReader(self._raw, _STEP_BYTES))
-        if head[:2] == b"\x1f\x8b":
+        self._is_packed = head[:2] == b"\x1f\x8b"
+        if self._is_packed:
             text = self._open.enter_context(open_gzip(text))
         begin = text.peek(3)[:3]  # type: ignore[attr-defined]
         return self._converted(text) if begin == b"BCF" else text
