@@ -105,9 +105,9 @@ export BASE BRANCH
 
 # A different seed at every run finds more; printed, so that a failure can be repeated.
 SEED ?= $(shell date +%s)
-# Two processes; one that has nothing left to do takes tests of the other.
+# Three processes for two processors: one works while others wait. One that has nothing left takes tests of the others.
 PYTEST = seed=$(SEED); echo "pytest (hypothesis seed $$seed: 'make $@ SEED=$$seed' repeats it)"; \
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-seed=$$seed
+	$(BIN)/python -m pytest -n 3 --dist worksteal --hypothesis-seed=$$seed
 
 check: $(DEV) lint ## Run the linters, the unit tests and the rules of matching: after every edit
 	@$(PYTEST) tests/unit tests/conformance $(ARGS)
